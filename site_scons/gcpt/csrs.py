@@ -1,0 +1,200 @@
+"""The one inventory of CSRs: what a restore writes, in which order, and why.
+
+The order of ``INVENTORY`` is the order of restoring. Firmware (through ``render``), the display, the host tools and the
+tests all read this table; a new CSR is one line here.
+
+Sources: "priv" is the RISC-V privileged specification (20240411 and the ratified extensions after it), "unpriv" the
+unprivileged one, "xs" the XiangShan user guide.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class When(Enum):
+    """The part of a restore that writes a CSR.
+
+    EARLY: before the harts meet. TIMER: after mtime is written (a compare value is evaluated against mtime at once).
+    LAST: after the last write that can trap, because a trap clobbers these. ALIAS: holds bits of another CSR, which is
+    written instead. VECTOR: written by the vector section (vsetvl). NEVER: not state to put back; the note says why.
+    """
+
+    EARLY = "early"
+    TIMER = "timer"
+    LAST = "last"
+    ALIAS = "alias"
+    VECTOR = "vector"
+    NEVER = "never"
+
+
+@dataclass(frozen=True)
+class Csr:
+    """One CSR of a hart.
+
+    number: 12-bit CSR address. group: the set that ``csrs=`` and platforms choose by. after: names that a restore has
+    to write before this one. of: for an alias, the CSR that wins. merge: its bits are set on top of what is there, not
+    written, because generators save it, its parts or both.
+    """
+
+    number: int
+    name: str
+    group: str
+    when: When
+    source: str
+    after: tuple[str, ...] = ()
+    of: str = ""
+    note: str = ""
+    merge: bool = False
+
+
+GROUPS: dict[str, str] = {
+    "base": "machine and supervisor state that every rv64 hart with S mode has",
+    "envcfg": "menvcfg, senvcfg (privileged 1.12)",
+    "f": "floating-point control and status",
+    "v": "vector control and status",
+    "h": "hypervisor and VS state",
+    "sstc": "supervisor timer compare",
+    "vstimer": "VS timer compare (H with Sstc)",
+    "pmp16": "physical memory protection, entries 0..15",
+    "pmp64": "physical memory protection, entries 16..63",
+    "hpm": "event selectors of hardware performance counters",
+    "counters": "free-running counters; off by default: they count on while the restore itself runs",
+    "smstateen": "state-enable registers",
+    "smepmp": "machine security configuration",
+    "smrnmi": "resumable non-maskable interrupts",
+    "xscustom": "XiangShan's own control registers",
+}
+
+_E, _T, _L, _A, _V, _N = When.EARLY, When.TIMER, When.LAST, When.ALIAS, When.VECTOR, When.NEVER
+
+
+def _pmp(first: int, last: int, group: str) -> list[Csr]:
+    """pmpaddr before the pmpcfg that makes it count: a locked entry ignores writes to its address."""
+    addresses = [Csr(0x3B0 + i, f"pmpaddr{i}", group, _E, "priv 3.7.1") for i in range(first, last + 1)]
+    configs = [
+        Csr(
+            0x3A0 + i // 4,
+            f"pmpcfg{i // 4}",
+            group,
+            _E,
+            "priv 3.7.1",
+            after=tuple(f"pmpaddr{k}" for k in range(i, i + 8)),
+            note="WARL; L locks until reset",
+        )
+        for i in range(first, last + 1, 8)
+    ]
+    return addresses + configs
+
+
+def _counters() -> list[Csr]:
+    numbers = [(0xB00, "mcycle"), (0xB02, "minstret")] + [(0xB00 + i, f"mhpmcounter{i}") for i in range(3, 32)]
+    return [Csr(number, name, "counters", _E, "priv 3.1.10", after=("mcountinhibit",)) for number, name in numbers]
+
+
+INVENTORY: tuple[Csr, ...] = (
+    # Machine level first: delegation and environment registers mask what the lower levels can hold.
+    Csr(0x302, "medeleg", "base", _E, "priv 3.1.8"),
+    Csr(0x303, "mideleg", "base", _E, "priv 3.1.8"),
+    Csr(0x30A, "menvcfg", "envcfg", _E, "priv 3.1.18"),
+    Csr(0x30C, "mstateen0", "smstateen", _E, "Smstateen"),
+    Csr(0x30D, "mstateen1", "smstateen", _E, "Smstateen"),
+    Csr(0x30E, "mstateen2", "smstateen", _E, "Smstateen"),
+    Csr(0x30F, "mstateen3", "smstateen", _E, "Smstateen"),
+    Csr(0x306, "mcounteren", "base", _E, "priv 3.1.11"),
+    Csr(0x320, "mcountinhibit", "base", _E, "priv 3.1.12"),
+    *(Csr(0x320 + i, f"mhpmevent{i}", "hpm", _E, "priv 3.1.10", after=("mcountinhibit",)) for i in range(3, 32)),
+    Csr(0x340, "mscratch", "base", _E, "priv 3.1.13", note="the trap handler of the restorer does not use it"),
+    Csr(0x344, "mip", "base", _E, "priv 3.1.9", after=("menvcfg", "mideleg"), note="MSIP, MTIP are read-only"),
+    Csr(0x200, "vsstatus", "h", _E, "priv 18.2.10"),
+    Csr(0x205, "vstvec", "h", _E, "priv 18.2.12"),
+    Csr(0x240, "vsscratch", "h", _E, "priv 18.2.13"),
+    Csr(0x241, "vsepc", "h", _E, "priv 18.2.14"),
+    Csr(0x242, "vscause", "h", _E, "priv 18.2.15"),
+    Csr(0x243, "vstval", "h", _E, "priv 18.2.16"),
+    Csr(0x280, "vsatp", "h", _E, "priv 18.2.17", note="WARL: mode"),
+    *_pmp(0, 15, "pmp16"),
+    *_pmp(16, 63, "pmp64"),
+    Csr(0x5C0, "sbpctl", "xscustom", _E, "xs", note="branch predictors"),
+    Csr(0x5C1, "spfctl", "xscustom", _E, "xs", note="prefetchers"),
+    Csr(0x5C2, "slvpredctl", "xscustom", _E, "xs", note="load-violation predictor"),
+    Csr(0x5C3, "smblockctl", "xscustom", _E, "xs", note="memory blocks"),
+    Csr(0x5C4, "srnctl", "xscustom", _E, "xs", note="rename"),
+    Csr(0x600, "hstatus", "h", _E, "priv 18.2.1"),
+    Csr(0x602, "hedeleg", "h", _E, "priv 18.2.2", after=("medeleg",)),
+    Csr(0x603, "hideleg", "h", _E, "priv 18.2.2", after=("mideleg",)),
+    Csr(0x605, "htimedelta", "h", _E, "priv 18.2.7"),
+    Csr(0x606, "hcounteren", "h", _E, "priv 18.2.6"),
+    Csr(0x607, "hgeie", "h", _E, "priv 18.2.4"),
+    Csr(0x60A, "henvcfg", "h", _E, "priv 18.2.5", after=("menvcfg",), note="bits are zero where menvcfg's are"),
+    Csr(0x60C, "hstateen0", "smstateen", _E, "Smstateen", after=("mstateen0",)),
+    Csr(0x60D, "hstateen1", "smstateen", _E, "Smstateen", after=("mstateen1",)),
+    Csr(0x60E, "hstateen2", "smstateen", _E, "Smstateen", after=("mstateen2",)),
+    Csr(0x60F, "hstateen3", "smstateen", _E, "Smstateen", after=("mstateen3",)),
+    Csr(0x643, "htval", "h", _E, "priv 18.2.8"),
+    Csr(0x645, "hvip", "h", _E, "priv 18.2.3", after=("mip", "hideleg"), note="wins over mip.VSSIP, hip and vsip"),
+    Csr(0x64A, "htinst", "h", _E, "priv 18.2.9"),
+    Csr(0x680, "hgatp", "h", _E, "priv 18.2.11", note="WARL: mode"),
+    Csr(0x740, "mnscratch", "smrnmi", _E, "Smrnmi"),
+    Csr(0x741, "mnepc", "smrnmi", _E, "Smrnmi"),
+    Csr(0x742, "mncause", "smrnmi", _E, "Smrnmi"),
+    Csr(0x744, "mnstatus", "smrnmi", _E, "Smrnmi", note="NMIE cannot be cleared by software"),
+    Csr(0x747, "mseccfg", "smepmp", _E, "Smepmp", after=("pmpcfg0",), note="MML and MMWP lock M mode out"),
+    *_counters(),
+    Csr(0xC20, "vl", "v", _V, "unpriv 30.3.5"),
+    Csr(0xC21, "vtype", "v", _V, "unpriv 30.3.4"),
+    Csr(0xC22, "vlenb", "v", _N, "unpriv 30.3.3", note="read-only: compared with the hart's, 0 means 128 bits"),
+    Csr(0x008, "vstart", "v", _E, "unpriv 30.3.7", note="after the vector section: vsetvl clears it"),
+    Csr(0x009, "vxsat", "v", _E, "unpriv 30.3.9", note="a part of vcsr"),
+    Csr(0x00A, "vxrm", "v", _E, "unpriv 30.3.8", note="a part of vcsr"),
+    Csr(0x00F, "vcsr", "v", _E, "unpriv 30.3.10", after=("vxsat", "vxrm"), merge=True),
+    Csr(0x001, "fflags", "f", _E, "unpriv 20.2", note="a part of fcsr"),
+    Csr(0x002, "frm", "f", _E, "unpriv 20.2", note="a part of fcsr"),
+    Csr(0x003, "fcsr", "f", _E, "unpriv 20.2", after=("fflags", "frm"), merge=True),
+    Csr(0x105, "stvec", "base", _E, "priv 12.1.2"),
+    Csr(0x106, "scounteren", "base", _E, "priv 12.1.5"),
+    Csr(0x10A, "senvcfg", "envcfg", _E, "priv 12.1.10"),
+    Csr(0x10C, "sstateen0", "smstateen", _E, "Smstateen", after=("mstateen0", "hstateen0")),
+    Csr(0x10D, "sstateen1", "smstateen", _E, "Smstateen", after=("mstateen1", "hstateen1")),
+    Csr(0x10E, "sstateen2", "smstateen", _E, "Smstateen", after=("mstateen2", "hstateen2")),
+    Csr(0x10F, "sstateen3", "smstateen", _E, "Smstateen", after=("mstateen3", "hstateen3")),
+    Csr(0x140, "sscratch", "base", _E, "priv 12.1.6"),
+    Csr(0x141, "sepc", "base", _E, "priv 12.1.7"),
+    Csr(0x142, "scause", "base", _E, "priv 12.1.8"),
+    Csr(0x143, "stval", "base", _E, "priv 12.1.9"),
+    Csr(0x180, "satp", "base", _E, "priv 12.1.11", note="WARL: mode"),
+    # The harts meet here; the last writes mtime.
+    Csr(0x14D, "stimecmp", "sstc", _T, "Sstc", after=("menvcfg",)),
+    Csr(0x24D, "vstimecmp", "vstimer", _T, "Sstc", after=("henvcfg", "htimedelta")),
+    # mtval2 and mtinst trap where H is absent; nothing after them may.
+    Csr(0x34B, "mtval2", "h", _T, "priv 18.4.4"),
+    Csr(0x34A, "mtinst", "h", _T, "priv 18.4.3"),
+    Csr(0x304, "mie", "base", _L, "priv 3.1.9", note="the restorer sleeps with only MSIE set"),
+    Csr(0x305, "mtvec", "base", _L, "priv 3.1.7", note="until here it is the restorer's"),
+    Csr(0x342, "mcause", "base", _L, "priv 3.1.15"),
+    Csr(0x343, "mtval", "base", _L, "priv 3.1.16"),
+    Csr(0x341, "mepc", "base", _L, "priv 3.1.14", note="the pc, where the restore leaves through mret"),
+    Csr(0x300, "mstatus", "base", _L, "priv 3.1.6", note="FS and VS are on until here"),
+    # Views of what is written above, and what is not state.
+    Csr(0x100, "sstatus", "base", _A, "priv 12.1.1", of="mstatus"),
+    Csr(0x104, "sie", "base", _A, "priv 12.1.3", of="mie"),
+    Csr(0x144, "sip", "base", _A, "priv 12.1.3", of="mip"),
+    Csr(0x204, "vsie", "h", _A, "priv 18.2.12", of="mie"),
+    Csr(0x244, "vsip", "h", _A, "priv 18.2.12", of="hvip"),
+    Csr(0x604, "hie", "h", _A, "priv 18.2.3", of="mie"),
+    Csr(0x644, "hip", "h", _A, "priv 18.2.3", of="hvip"),
+    Csr(0x301, "misa", "base", _N, "priv 3.1.1", note="what the hart is, not what it holds"),
+    Csr(0xE12, "hgeip", "h", _N, "priv 18.2.4", note="read-only: lines of the interrupt controller"),
+    Csr(0xF11, "mvendorid", "base", _N, "priv 3.1.2", note="read-only"),
+    Csr(0xF12, "marchid", "base", _N, "priv 3.1.3", note="read-only"),
+    Csr(0xF13, "mimpid", "base", _N, "priv 3.1.4", note="read-only"),
+    Csr(0xF14, "mhartid", "base", _N, "priv 3.1.5", note="read-only"),
+    Csr(0xF15, "mconfigptr", "base", _N, "priv 3.1.17", note="read-only"),
+)
+
+BY_NAME: dict[str, Csr] = {csr.name: csr for csr in INVENTORY}
+BY_NUMBER: dict[int, Csr] = {csr.number: csr for csr in INVENTORY}
+
+
+def chosen(groups: tuple[str, ...], when: When) -> list[Csr]:
+    """The CSRs of ``groups`` that the part ``when`` of a restore handles, in the order of restoring."""
+    return [csr for csr in INVENTORY if csr.when is when and csr.group in groups]

@@ -1,0 +1,139 @@
+"""The one inventory of machines: one record each.
+
+Addresses are physical, in bytes. Source: each project's memory map, collected in docs/platforms.md.
+"""
+
+from dataclasses import dataclass
+
+from gcpt.errors import UserError
+
+UART_KINDS = ("uartlite", "16550", "htif")
+
+#: CLINT register offsets (SiFive CLINT): msip of hart h at 4h, mtimecmp at 0x4000 + 8h, mtime.
+CLINT_MSIP = 0x0
+CLINT_MTIMECMP = 0x4000
+CLINT_MTIME = 0xBFF8
+#: XiangShan's SYSCNT: mtime is written here, then 1 to the update register, which clears itself.
+SYSCNT_MTIME = 0xBFF8
+SYSCNT_UPDATE = 0xC010
+
+
+@dataclass(frozen=True)
+class Uart:
+    """A console: its kind (one of UART_KINDS), address (HTIF: unused, 0) and register shift in bits."""
+
+    kind: str
+    address: int
+    shift: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind}@{self.address:#x}" + (f",{self.shift}" if self.shift else "")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A machine a restorer runs on.
+
+    end: how a run is ended: "nemu_trap", "sifive_test" or "htif". dram: the base of memory. dram_size: the bytes of address
+    space that memory may take. syscnt: the address of XiangShan's SYSCNT, or 0 where mtime is in the CLINT. flash: where a
+    flash image lies, 0 if none. rnmi and dbltrp: the hart resets with mnstatus.NMIE clear (Smrnmi) or mstatus.MDT set
+    (Smdbltrp). csr_groups: the groups of the inventory that a restore writes by default.
+    """
+
+    name: str
+    what: str
+    clint: int
+    uart: Uart
+    end: str
+    csr_groups: tuple[str, ...]
+    dram: int = 0x8000_0000
+    dram_size: int = 0x200_0000_0000
+    syscnt: int = 0
+    finisher: int = 0
+    flash: int = 0
+    rnmi: bool = False
+    dbltrp: bool = False
+
+
+_RVA22 = ("base", "envcfg", "f", "v", "h", "sstc", "vstimer", "pmp16", "hpm")
+
+PLATFORMS: tuple[Platform, ...] = (
+    Platform(
+        name="xiangshan",
+        what="XiangShan RTL, NEMU, the QEMU fork's nemu machine, XS-GEM5",
+        clint=0x3800_0000,
+        uart=Uart("uartlite", 0x4060_0000),
+        end="nemu_trap",
+        csr_groups=_RVA22,
+        flash=0x1000_0000,
+    ),
+    Platform(
+        name="xiangshan-syscnt",
+        what="newer XiangShan SoC: mtime in SYSCNT, resets with NMIs off and MDT set",
+        clint=0x3800_0000,
+        uart=Uart("uartlite", 0x4060_0000),
+        end="nemu_trap",
+        csr_groups=_RVA22,
+        syscnt=0x3A01_0000,
+        flash=0x1000_0000,
+        rnmi=True,
+        dbltrp=True,
+    ),
+    Platform(
+        name="kmh-fpga",
+        what="XiangShan KMH on FPGA (bosc)",
+        clint=0x3800_0000,
+        uart=Uart("16550", 0x310B_0000, 2),
+        end="nemu_trap",
+        csr_groups=_RVA22,
+        flash=0x1000_0000,
+    ),
+    Platform(
+        name="southlake",
+        what="NEMU southlake",
+        clint=0x1F_1000_0000,
+        uart=Uart("16550", 0x1F_0005_0000),
+        end="nemu_trap",
+        csr_groups=_RVA22,
+        dram=0x20_0000_0000,
+        flash=0x1F_FFF8_0000,
+    ),
+    Platform(
+        name="qemu-virt",
+        what="stock QEMU, -machine virt",
+        clint=0x200_0000,
+        uart=Uart("16550", 0x1000_0000),
+        end="sifive_test",
+        csr_groups=_RVA22,
+        finisher=0x10_0000,
+        flash=0x2000_0000,
+    ),
+    Platform(
+        name="spike",
+        what="Spike and stock QEMU, -machine spike",
+        clint=0x200_0000,
+        uart=Uart("htif", 0),
+        end="htif",
+        csr_groups=_RVA22,
+    ),
+)
+
+BY_NAME: dict[str, Platform] = {platform.name: platform for platform in PLATFORMS}
+
+
+def parse_uart(text: str) -> Uart:
+    """``KIND@ADDR[,shift]`` as a Uart; UserError when it is not of that form."""
+    form = f"uart={text}: want KIND@ADDR[,SHIFT], KIND one of {', '.join(UART_KINDS)}, such as 16550@0x310b0000,2"
+    kind, at, rest = text.partition("@")
+    if kind not in UART_KINDS or bool(at) == (kind == "htif"):
+        raise UserError(form + (" (htif takes no address)" if kind == "htif" else ""))
+    if kind == "htif":
+        return Uart("htif", 0)
+    address, _, shift = rest.partition(",")
+    try:
+        uart = Uart(kind, int(address, 0), int(shift or "0", 0))
+    except ValueError:
+        raise UserError(form) from None
+    if not 0 <= uart.address < 1 << 56 or not 0 <= uart.shift <= 3:
+        raise UserError(f"{form}; the address below 2^56, the shift 0 to 3")
+    return uart
