@@ -93,6 +93,7 @@ def apt_install(names: Sequence[str], prefix: Sequence[str]) -> None:
 def provide_system(packages: Sequence[Package], stamp: Path, environ: Mapping[str, str]) -> None:
     lacking = missing(packages)
     if lacking:
+        stamp.unlink(missing_ok=True)
         names = [package.name for package in lacking]
         if not (shutil.which("dpkg") and shutil.which("apt-get")):
             wanted = ", ".join(f"{package.probe} ({package.use})" for package in lacking)
