@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -183,14 +184,15 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def source_list(targets: str, pin: Pin) -> str:
-    """apt source lines for the pin's suite on each configured mirror ("RELEASE URI" a line).
+def source_list(uris: str, pin: Pin) -> str:
+    """apt source lines for the pin's suite on each mirror in the output of `apt-get --print-uris update`.
 
     Partial archives (bookworm-updates, bookworm-security) do not hold the suite.
     """
-    uris = [uri for release, uri in map(str.split, targets.splitlines()) if "-" not in release]
+    mirrors = re.findall(r"^'([^']+/)dists/[^/'-]+/InRelease' ", uris, re.MULTILINE)
     return "".join(
-        f"deb-src [signed-by={pin.keyring}] {uri} {pin.suite} main\n" for uri in dict.fromkeys(uris)
+        f"deb-src [signed-by={pin.keyring}] {mirror} {pin.suite} main\n"
+        for mirror in dict.fromkeys(mirrors)
     )
 
 
@@ -213,11 +215,10 @@ def download_nanopb(pin: Pin, directory: Path, lock: int) -> Path:
         raise SetupError(f"fetching nanopb {pin.version} needs apt-get: install it, {OWN_NANOPB}")
     for name in ("lists/partial", "cache/archives/partial", "state"):
         (directory / name).mkdir(parents=True)
-    listing = ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)"]
-    targets = capture([*listing, "Created-By: Packages", "Component: main"])
-    require("apt-get could not list the machine's mirrors: see its output above", targets)
+    uris = capture(["apt-get", "--print-uris", "update"])
+    require("apt-get could not list the machine's mirrors: see its output above", uris)
     sources = directory / "sources.list"
-    sources.write_text(source_list(targets.stdout, pin))
+    sources.write_text(source_list(uris.stdout, pin))
     apt = ["apt-get", *apt_options(directory, sources)]
     # One mirror of several may lack the suite: only the download has to succeed.
     updated = capture([*apt, "update"], lock)

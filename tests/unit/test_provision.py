@@ -55,8 +55,9 @@ def test_the_command_to_type_fits_who_types_it(root: bool, sudo: bool, wrapped: 
 
 
 def test_sources_come_from_each_full_mirror_once() -> None:
-    targets = "trixie mirror:/a/\ntrixie-updates mirror:/a/\ntrixie mirror:/a/\nstable mirror:/b/\n"
-    lines = provision.source_list(targets, pin(suite="old", keyring="/k")).splitlines()
+    releases = ["a/dists/trixie", "a/dists/trixie-updates", "a/dists/trixie", "b/dists/stable", "flat"]
+    uris = "".join(f"'mirror:/{release}/InRelease' name 0 \n" for release in releases)
+    lines = provision.source_list(uris, pin(suite="old", keyring="/k")).splitlines()
     assert lines == [f"deb-src [signed-by=/k] mirror:/{name}/ old main" for name in "ab"]
 
 
