@@ -78,7 +78,7 @@ def command_to_type(names: Sequence[str], root: bool, sudo: bool) -> str:
     command = f"apt-get update && {shlex.join([*APT_INSTALL, *names])}"
     if root:
         return command
-    return f"{'sudo sh' if sudo else 'su'} -c {shlex.quote(command)}"
+    return f"{'sudo sh' if sudo else 'su -'} -c {shlex.quote(command)}"
 
 
 def apt_install(names: Sequence[str], prefix: Sequence[str]) -> None:

@@ -47,7 +47,7 @@ def test_every_system_package_says_what_it_is_for_and_has_one_probe() -> None:
 
 @pytest.mark.parametrize(
     ("root", "sudo", "wrapped"),
-    [(True, False, "{}"), (False, True, "sudo sh -c '{}'"), (False, False, "su -c '{}'")],
+    [(True, False, "{}"), (False, True, "sudo sh -c '{}'"), (False, False, "su - -c '{}'")],
 )
 def test_the_command_to_type_fits_who_types_it(root: bool, sudo: bool, wrapped: str) -> None:
     plain = "apt-get update && apt-get install -y --no-install-recommends a b"
