@@ -24,8 +24,6 @@ MULTI_CORE_OFFSET = 0x30_0000
 NEMU_PROTOBUF_OFFSET = 168
 #: Where the next boot stage lies, relative to the base of memory.
 PAYLOAD_OFFSET = 0x10_0000
-#: Where QEMU's nemu machine has a RAM window, in which a header may lie.
-QEMU_HEADER_WINDOW = 0x5000_0000
 
 CSR_COUNT = 4096
 #: The longest VLEN that the vector window holds, in bits.
@@ -62,6 +60,14 @@ class Layout:
 
     def items(self) -> dict[str, int]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+#: The protobuf message's name of each field of a Layout.
+MESSAGE_FIELDS: dict[str, str] = {
+    field.name: field.name
+    + ("" if field.name in ("misc_reserve", "csr_reserve") or field.name.endswith("reg_done") else "_cpt_addr")
+    for field in fields(Layout)
+}
 
 
 DEFAULT = Layout(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from gcpt.errors import UserError
 
 UART_KINDS = ("uartlite", "16550", "htif")
+#: How a run is ended.
+ENDS = ("nemu_trap", "sifive_test", "htif")
 
 #: CLINT register offsets (SiFive CLINT): msip of hart h at 4h, mtimecmp at 0x4000 + 8h, mtime.
 CLINT_MSIP = 0x0
@@ -34,7 +36,7 @@ class Uart:
 class Platform:
     """A machine a restorer runs on.
 
-    end: how a run is ended: "nemu_trap", "sifive_test" or "htif". dram: the base of memory. dram_size: the bytes of address
+    end: one of ENDS. dram: the base of memory. dram_size: the bytes of address
     space that memory may take. syscnt: the address of XiangShan's SYSCNT, or 0 where mtime is in the CLINT. flash: where a
     flash image lies, 0 if none. rnmi and dbltrp: the hart resets with mnstatus.NMIE clear (Smrnmi) or mstatus.MDT set
     (Smdbltrp). csr_groups: the groups of the inventory that a restore writes by default.

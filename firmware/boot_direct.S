@@ -1,0 +1,35 @@
+/*
+ * One hart, its state at a fixed distance from the image, nothing to print: no stack, no C, no write to memory.
+ * a1 at reset = device tree, kept for the payload. Falls through into gcpt_restore, which the linker script puts next.
+ */
+#include "gcpt_config.h"
+#include "macros.h"
+#include "reset_macros.h"
+
+    .section .text.boot, "ax", %progbits
+cut_short:
+    li      a0, GCPT_CODE_CUT_SHORT
+    j       gcpt_fail
+no_checkpoint:
+#if GCPT_PAYLOAD
+    j       gcpt_boot_payload
+#else
+    li      a0, GCPT_CODE_NO_CHECKPOINT
+    j       gcpt_fail
+#endif
+park:
+    j       gcpt_park
+
+    .global gcpt_boot
+gcpt_boot:
+    reset_hart
+    lla     t0, gcpt_base + LAYOUT_magic_number
+    ld      t0, (t0)
+    li      t1, GCPT_CHECKPOINT_MAGIC
+    bne     t0, t1, no_checkpoint
+#if GCPT_STOP
+    j       park
+#else
+    csrr    t0, mhartid
+    bnez    t0, park
+#endif

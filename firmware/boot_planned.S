@@ -1,0 +1,160 @@
+/*
+ * Several harts, or something to find, decode or print: the first hart to arrive plans in C what is restored from
+ * where; the others sleep until it is done. Each then goes to its own block.
+ *
+ * All that is shared is in .data, which the loader puts there; .bss and the stacks hold garbage until they are written.
+ */
+#include "gcpt_config.h"
+#include "macros.h"
+#include "reset_macros.h"
+
+    .section .text.boot, "ax", %progbits
+cut_short:
+    li      a0, GCPT_CODE_CUT_SHORT
+    j       gcpt_fail
+
+    .global gcpt_boot
+gcpt_boot:
+    reset_hart
+    csrw    mie, zero
+    mv      s9, a1                  /* the machine's device tree */
+    csrr    s2, mhartid
+    li      t0, GCPT_HARTS
+    bgeu    s2, t0, park
+    jal     silence_msip            /* before anybody may send one */
+    /* sp = the end of this hart's stack */
+    lla     sp, gcpt_stacks + GCPT_STACK_SIZE
+    slli    t0, s2, GCPT_STACK_SHIFT
+    add     sp, sp, t0
+
+    lla     t0, first_arrived
+    li      t1, 1
+    amoswap.w.aqrl t0, t1, (t0)
+    bnez    t0, 1f
+    mv      a0, s2
+    lla     a1, gcpt_base
+    lla     a2, gcpt_end_of_memory
+    jal     gcpt_make_plan
+    j       2f
+1:  jal     sleep_until_planned
+2:  lla     s1, gcpt_the_plan
+#if GCPT_STOP
+    li      t0, GCPT_STOP_LOW       /* a bit for each hart that is parked */
+    li      t1, 64
+    bltu    s2, t1, 3f
+    li      t0, GCPT_STOP_HIGH
+3:  srl     t0, t0, s2
+    andi    t0, t0, 1
+    bnez    t0, park
+#endif
+    ld      t0, PLAN_harts(s1)
+#if GCPT_PAYLOAD
+    mv      a1, s9
+    beqz    t0, gcpt_boot_payload
+#endif
+    bgeu    s2, t0, park
+    ld      s0, PLAN_base(s1)
+    ld      t0, PLAN_block_size(s1)
+    mul     t0, t0, s2
+    add     s0, s0, t0
+    j       gcpt_restore
+park:
+    j       gcpt_park
+
+/*
+ * sleep_until_planned: s2 = hart number. Sets this hart's bit among those who sleep; the planner swaps the bits for all
+ * ones and wakes who had set one, so that no wake-up is lost and none is sent to a hart that does not sleep.
+ * Clobbers t0-t2.
+ */
+sleep_until_planned:
+    lla     t0, gcpt_sleepers
+    srli    t1, s2, 6
+    slli    t1, t1, 3
+    add     t0, t0, t1
+    li      t1, 1
+    sll     t1, t1, s2
+    amoor.d.aqrl t0, t1, (t0)
+    and     t0, t0, t1
+    bnez    t0, 1f
+    mv      s3, ra
+    jal     wait_for_msip
+    mv      ra, s3
+1:  fence
+    ret
+
+/*
+ * wait_for_msip: sleeps until somebody sets this hart's msip, and clears it. s2 = hart number. Clobbers t0-t2.
+ * silence_msip: only clears it, and returns when mip says so.
+ */
+wait_for_msip:
+    li      t0, MIP_MSIP
+    csrw    mie, t0
+1:  wfi
+    csrr    t0, mip
+    andi    t0, t0, MIP_MSIP
+    beqz    t0, 1b
+    csrw    mie, zero
+silence_msip:
+    li      t0, GCPT_CLINT + GCPT_CLINT_MSIP
+    slli    t1, s2, 2
+    add     t0, t0, t1
+    sw      zero, (t0)
+1:  csrr    t1, mip
+    andi    t1, t1, MIP_MSIP
+    bnez    t1, 1b
+    ret
+
+/*
+ * gcpt_meet: returns on every hart when all that restore have called it; the last writes mtime (of hart 0's block)
+ * before it wakes the others. s1 = plan, s2 = hart number. Clobbers t0-t4, s4.
+ */
+    .global gcpt_meet
+gcpt_meet:
+    mv      s4, ra
+    lla     t0, met
+    li      t1, 1
+    amoadd.d.aqrl t0, t1, (t0)
+    addi    t0, t0, 1
+    ld      t1, PLAN_restored(s1)
+    bltu    t0, t1, wait_at_meeting
+    ld      t0, PLAN_base(s1)
+    ld      t1, PLAN_mtime(s1)
+    add     t0, t0, t1
+    ld      t0, (t0)
+    write_mtime
+    fence
+    /* Wake the harts of the checkpoint but this one and those that are parked. */
+    li      t0, GCPT_CLINT + GCPT_CLINT_MSIP
+    ld      t1, PLAN_harts(s1)
+    li      t2, 0
+1:  beq     t2, s2, 2f
+#if GCPT_STOP
+    li      t3, GCPT_STOP_LOW
+    li      t4, 64
+    bltu    t2, t4, 3f
+    li      t3, GCPT_STOP_HIGH
+3:  srl     t3, t3, t2
+    andi    t3, t3, 1
+    bnez    t3, 2f
+#endif
+    li      t3, 1
+    sw      t3, (t0)
+2:  addi    t0, t0, 4
+    addi    t2, t2, 1
+    bltu    t2, t1, 1b
+    jr      s4
+wait_at_meeting:
+    jal     wait_for_msip
+    jr      s4
+
+    .section .data, "aw", %progbits
+    .balign 8
+    .global gcpt_sleepers
+gcpt_sleepers:  .dword 0, 0
+met:            .dword 0
+first_arrived:  .word 0
+    .balign 8
+
+    .section .bss, "aw", %nobits
+    .balign 16
+gcpt_stacks:    .zero GCPT_HARTS * GCPT_STACK_SIZE

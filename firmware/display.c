@@ -1,0 +1,68 @@
+#include "display.h"
+
+#include <stdbool.h>
+
+#include "console.h"
+
+struct csr_name {
+    uint16_t number;
+    char name[14];
+};
+
+static const struct csr_name csr_names[] = {
+#include "gcpt_csr_names.inc"
+};
+
+static bool is_displayed(uint64_t hart)
+{
+    return ((hart < 64 ? GCPT_DISPLAY_LOW : GCPT_DISPLAY_HIGH) >> (hart & 63)) & 1;
+}
+
+static void print_registers(const char *prefix, const uint64_t *registers)
+{
+    for (int i = 0; i < 32; i++)
+        gcpt_printf("%s%-2d %016lx%s", prefix, i, registers[i], i % 4 == 3 ? "\n" : "  ");
+}
+
+/* The most significant byte first, as a number is written. */
+static void print_vectors(const uint8_t *registers, unsigned vlenb)
+{
+    for (int i = 0; i < 32; i++) {
+        gcpt_printf("v%-2d ", i);
+        for (unsigned byte = vlenb; byte-- > 0;)
+            gcpt_printf("%02x", registers[i * vlenb + byte]);
+        gcpt_printf("\n");
+    }
+}
+
+static void print_csrs(const uint64_t *csrs)
+{
+    for (unsigned i = 0; i < sizeof csr_names / sizeof csr_names[0]; i++)
+        if (csrs[csr_names[i].number])
+            gcpt_printf("%-14s (0x%03x) %016lx\n", csr_names[i].name, csr_names[i].number, csrs[csr_names[i].number]);
+}
+
+static void print_hart(const struct gcpt_plan *plan, uint64_t hart)
+{
+    static const char modes[] = "US?M";
+    const uint64_t *csrs = gcpt_field(plan, hart, csr_reg);
+    uint64_t mode = *gcpt_field(plan, hart, mode);
+    uint64_t vlenb = csrs[GCPT_CSR_VLENB] ? csrs[GCPT_CSR_VLENB] : GCPT_DEFAULT_VLENB;
+    bool virtual = mode < 3 && (csrs[GCPT_CSR_MSTATUS] >> 39 & 1);
+    gcpt_printf("gcpt: state of hart %lu at 0x%lx\n", hart, plan->base + hart * plan->block_size);
+    gcpt_printf("pc %016lx  mode %lu (%s%c)\n", *gcpt_field(plan, hart, pc), mode, virtual ? "V" : "", modes[mode & 3]);
+    gcpt_printf("mtime %016lx  mtimecmp %016lx\n", *gcpt_field(plan, hart, mtime),
+                gcpt_field(plan, hart, mtime_cmp)[hart]);
+    print_registers("x", gcpt_field(plan, hart, int_reg));
+    print_registers("f", gcpt_field(plan, hart, float_reg));
+    if (vlenb <= GCPT_MAX_VLENB)
+        print_vectors((const uint8_t *)gcpt_field(plan, hart, vector_reg), vlenb);
+    print_csrs(csrs);
+}
+
+void gcpt_display(const struct gcpt_plan *plan)
+{
+    for (uint64_t hart = 0; hart < plan->harts; hart++)
+        if (is_displayed(hart))
+            print_hart(plan, hart);
+}

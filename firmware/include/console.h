@@ -1,0 +1,7 @@
+/* Text on the platform's console, for restorers that print more than an error. */
+#ifndef GCPT_CONSOLE_H
+#define GCPT_CONSOLE_H
+
+void gcpt_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,61 @@
+#include "log.h"
+
+#include "console.h"
+
+#define OPCODE_SYSTEM 0x73
+#define CSR_FUNCTIONS 0x3000 /* funct3 of csrrw, csrrs and csrrc is not 0 */
+
+/* Only one hart prints at a time; in .data, where the loader clears it. */
+static uint32_t console_is_taken __attribute__((section(".data.console")));
+
+static void lock(void)
+{
+    while (__atomic_exchange_n(&console_is_taken, 1, __ATOMIC_ACQUIRE))
+        ;
+}
+
+static void unlock(void)
+{
+    __atomic_store_n(&console_is_taken, 0, __ATOMIC_RELEASE);
+}
+
+void gcpt_log_start(uint64_t hart, uint64_t image, uint64_t image_end)
+{
+    gcpt_printf("gcpt: %s, hart %lu plans; restorer at 0x%lx-0x%lx\n", GCPT_MODE_NAME, hart, image, image_end);
+}
+
+void gcpt_log_header(uint64_t address)
+{
+    gcpt_printf("gcpt: protobuf header at 0x%lx\n", address);
+}
+
+void gcpt_log_plan(const struct gcpt_plan *plan)
+{
+    gcpt_printf("gcpt: checkpoint of %lu hart(s) at 0x%lx, %lu to restore\n", plan->harts, plan->base, plan->restored);
+    for (uint64_t hart = 0; hart < plan->harts; hart++)
+        gcpt_printf("gcpt: hart %lu: pc 0x%lx mode %lu\n", hart, *gcpt_field(plan, hart, pc),
+                    *gcpt_field(plan, hart, mode));
+#if GCPT_LOG_DEBUG
+    gcpt_printf("gcpt: blocks of 0x%lx bytes\n", plan->block_size);
+#define GCPT_FIELD(name, offset) gcpt_printf("gcpt: layout " #name " 0x%lx\n", plan->layout.name);
+    GCPT_LAYOUT_FIELDS(GCPT_FIELD)
+#undef GCPT_FIELD
+#endif
+}
+
+void gcpt_log_payload(void)
+{
+    gcpt_printf("gcpt: no checkpoint, to the payload at 0x%lx\n", (uint64_t)GCPT_PAYLOAD_POSITION);
+}
+
+void gcpt_log_skipped(uint32_t instruction)
+{
+    uint64_t hart;
+    __asm__ volatile("csrr %0, mhartid" : "=r"(hart));
+    lock();
+    if ((instruction & 0x7f) == OPCODE_SYSTEM && (instruction & CSR_FUNCTIONS))
+        gcpt_printf("gcpt: hart %lu has no CSR 0x%x, skipped\n", hart, instruction >> 20);
+    else
+        gcpt_printf("gcpt: hart %lu cannot 0x%08x, skipped\n", hart, instruction);
+    unlock();
+}

@@ -1,0 +1,109 @@
+/* Finds the checkpoint, checks what it says of itself, and wakes the other harts when there is a plan. */
+#include "display.h"
+#include "header.h"
+#include "log.h"
+#include "plan.h"
+
+struct gcpt_plan gcpt_the_plan;
+extern uint64_t gcpt_sleepers[2];
+
+static const struct gcpt_layout default_layout = {
+#define GCPT_FIELD(name, offset) .name = offset,
+    GCPT_LAYOUT_FIELDS(GCPT_FIELD)
+#undef GCPT_FIELD
+};
+
+static bool is_parked(uint64_t hart)
+{
+    return ((hart < 64 ? GCPT_STOP_LOW : GCPT_STOP_HIGH) >> (hart & 63)) & 1;
+}
+
+/* A checkpoint in the default layout whose hart 0 has its block at `base`, if there is the magic of one. */
+static bool find_default(struct gcpt_plan *plan, uint64_t base)
+{
+    plan->layout = default_layout;
+    plan->base = base;
+    plan->block_size = GCPT_BLOCK_SIZE;
+    plan->harts = 1;
+    return *gcpt_field(plan, 0, magic_number) == GCPT_CHECKPOINT_MAGIC;
+}
+
+#if GCPT_FIND_MULTI_CORE
+/*
+ * QEMU's checkpoints of several harts. Their count says 2 for any number of harts: blocks that follow without a gap and
+ * have the magic count too.
+ */
+static bool find_multi_core(struct gcpt_plan *plan)
+{
+    if (!find_default(plan, GCPT_DRAM + GCPT_MULTI_CORE_OFFSET))
+        return false;
+    uint64_t count = *gcpt_field(plan, 0, csr_reserve);
+    plan->harts = count ? count : 1;
+    if (count == 2)
+        while (plan->harts < GCPT_MAX_HARTS && *gcpt_field(plan, plan->harts, magic_number) == GCPT_CHECKPOINT_MAGIC)
+            plan->harts++;
+    return true;
+}
+#endif
+
+/* The places and formats of this restorer's mode, in the order of docs/formats.md. */
+static bool find(struct gcpt_plan *plan, uint64_t image, uint64_t image_end)
+{
+#if GCPT_PROTOBUF
+    if (gcpt_find_header(plan, image, image_end))
+        return true;
+#else
+    (void)image_end;
+#endif
+#if GCPT_FIND_MULTI_CORE
+    if (find_multi_core(plan))
+        return true;
+#endif
+#if GCPT_FIND_SINGLE_CORE
+    if (find_default(plan, image))
+        return true;
+#endif
+#if GCPT_PROTOBUF
+    if (find_default(plan, image + GCPT_NEMU_PROTOBUF_OFFSET))
+        return true;
+    if (image != GCPT_DRAM && find_default(plan, GCPT_DRAM + GCPT_NEMU_PROTOBUF_OFFSET))
+        return true;
+#endif
+    (void)image;
+    return false;
+}
+
+static void wake_sleepers(void)
+{
+    for (unsigned word = 0; word < 2; word++) {
+        uint64_t asleep = __atomic_exchange_n(&gcpt_sleepers[word], ~0ULL, __ATOMIC_ACQ_REL);
+        volatile uint32_t *msip = (volatile uint32_t *)(GCPT_CLINT + GCPT_CLINT_MSIP) + 64 * word;
+        for (; asleep; asleep >>= 1, msip++)
+            if (asleep & 1)
+                *msip = 1;
+    }
+}
+
+/* Called once, by the first hart to arrive. image, image_end: what the restorer occupies. Does not return on failure. */
+void gcpt_make_plan(uint64_t hart, uint64_t image, uint64_t image_end)
+{
+    struct gcpt_plan *plan = &gcpt_the_plan;
+    gcpt_log_start(hart, image, image_end);
+    if (find(plan, image, image_end)) {
+        if (plan->harts > GCPT_HARTS)
+            gcpt_fail(GCPT_CODE_HARTS);
+        plan->restored = 0;
+        for (uint64_t i = 0; i < plan->harts; i++)
+            plan->restored += !is_parked(i);
+        gcpt_log_plan(plan);
+        gcpt_display(plan);
+    } else {
+        plan->harts = 0;
+#if !GCPT_PAYLOAD
+        gcpt_fail(GCPT_CODE_NO_CHECKPOINT);
+#else
+        gcpt_log_payload();
+#endif
+    }
+    wake_sleepers();
+}

@@ -1,0 +1,252 @@
+"""BuildConfig, layouts and inventories as the text that the firmware is compiled with. Pure functions, text out."""
+
+from collections.abc import Iterable
+
+from gcpt import csrs, layouts, platforms
+from gcpt.codes import CODES
+from gcpt.config import BuildConfig
+from gcpt.csrs import Csr, When
+
+#: Bytes in front of the code that a packing tool fills with a protobuf header.
+HEADER_WINDOW_SIZE = 256
+#: Bytes of stack of one hart: a power of two.
+STACK_SHIFT = 11
+#: Bytes of one hart's trampoline for leaving to M mode, as a power of two; see firmware/restore.S.
+TRAMPOLINE_SHIFT = 4
+#: What a protobuf header may hold as an offset or block size, in bytes.
+LARGEST_OFFSET = 1 << 30
+#: CSRs that a 12-bit load offset reaches around a base register, below it, and with a compressed load from it upwards.
+WINDOW_CSRS = 512
+WINDOW_BELOW = 256
+WINDOW_COMPRESSED = 64
+
+_PLAN_FIELDS = ("base", "block_size", "harts", "restored")
+
+
+def sources(config: BuildConfig) -> list[str]:
+    """The files of firmware/ that this restorer is made of."""
+    names = ["head.S", "fail.S", "trap.S", "restore.S", "complete.S"]
+    names.append("boot_direct.S" if config.direct else "boot_planned.S")
+    if not config.direct:
+        names.append("plan.c")
+    if config.protobuf:
+        names.append("header.c")
+    if needs_printf(config):
+        names.append("console.c")
+    if config.display_cpu:
+        names.append("display.c")
+    if config.log != "quiet":
+        names.append("log.c")
+    if config.payload:
+        names.append("payload.S")
+    return names
+
+
+def needs_nanopb(config: BuildConfig) -> bool:
+    return config.protobuf
+
+
+def needs_printf(config: BuildConfig) -> bool:
+    return config.log != "quiet" or bool(config.display_cpu)
+
+
+def _mask(harts: Iterable[int]) -> tuple[int, int]:
+    """The harts as two words of a bit each: 0..63 and 64..127."""
+    mask = sum(1 << hart for hart in set(harts))
+    return mask & (1 << 64) - 1, mask >> 64
+
+
+def _messages(config: BuildConfig) -> str:
+    """Assembler text: one string for each code up to the last, with the sentence where the log level asks for it."""
+    by_number = {code.number: code for code in CODES}
+    strings = []
+    for number in range(1, max(by_number) + 1):
+        code = by_number[number]
+        if config.direct and not code.direct:
+            text = ""
+        elif config.log == "quiet":
+            text = code.short
+        else:
+            text = f"{code.short}: {code.sentence}"
+        strings.append(f'.asciz "{text}"')
+    return "; ".join(strings)
+
+
+def _defines(config: BuildConfig) -> dict[str, int | str]:
+    platform = config.platform
+    stop_low, stop_high = _mask(config.stop_cpu)
+    display_low, display_high = _mask(config.display_cpu)
+    htif = platform.uart.kind == "htif" or platform.end == "htif"
+    defines: dict[str, int | str] = {
+        "GCPT_MODE_NAME": f'"{config.mode}"',
+        "GCPT_DIRECT": int(config.direct),
+        "GCPT_PROTOBUF": int(config.protobuf),
+        "GCPT_FIND_MULTI_CORE": int(config.mode in ("dual_core", "auto")),
+        "GCPT_FIND_SINGLE_CORE": int(config.mode in ("single_core", "auto")),
+        "GCPT_DATA": int(not config.direct or htif),
+        "GCPT_HARTS": config.harts,
+        "GCPT_MAX_HARTS": layouts.MAX_HARTS,
+        "GCPT_STOP": int(bool(config.stop_cpu)),
+        "GCPT_STOP_LOW": stop_low,
+        "GCPT_STOP_HIGH": stop_high,
+        "GCPT_DISPLAY": int(bool(config.display_cpu)),
+        "GCPT_DISPLAY_LOW": display_low,
+        "GCPT_DISPLAY_HIGH": display_high,
+        "GCPT_LOG": int(config.log != "quiet"),
+        "GCPT_LOG_DEBUG": int(config.log == "debug"),
+        "GCPT_STACK_SIZE": 1 << STACK_SHIFT,
+        "GCPT_STACK_SHIFT": STACK_SHIFT,
+        "GCPT_DRAM": platform.dram,
+        "GCPT_DRAM_SIZE": platform.dram_size,
+        "GCPT_FLASH": platform.flash,
+        "GCPT_RESERVED_SIZE": layouts.RESERVED_SIZE,
+        "GCPT_CLINT": platform.clint,
+        "GCPT_CLINT_MSIP": platforms.CLINT_MSIP,
+        "GCPT_CLINT_MTIMECMP": platforms.CLINT_MTIMECMP,
+        "GCPT_CLINT_MTIME": platforms.CLINT_MTIME,
+        "GCPT_SYSCNT": platform.syscnt,
+        "GCPT_SYSCNT_MTIME": platforms.SYSCNT_MTIME,
+        "GCPT_SYSCNT_UPDATE": platforms.SYSCNT_UPDATE,
+        "GCPT_UART": platform.uart.address,
+        "GCPT_UART_SHIFT": platform.uart.shift,
+        "GCPT_FINISHER": platform.finisher,
+        "GCPT_RESET_RNMI": int(platform.rnmi),
+        "GCPT_RESET_DBLTRP": int(platform.dbltrp),
+        "GCPT_PAYLOAD": int(config.payload is not None),
+        "GCPT_PAYLOAD_POSITION": config.payload_position,
+        "GCPT_DTB": int(config.dtb is not None),
+        "GCPT_CHECKPOINT_MAGIC": layouts.CHECKPOINT_MAGIC,
+        "GCPT_COMPLETE_FLAG": layouts.COMPLETE_FLAG,
+        "GCPT_HEADER_MAGIC": layouts.HEADER_MAGIC,
+        "GCPT_HEADER_WINDOW_SIZE": HEADER_WINDOW_SIZE,
+        "GCPT_BLOCK_SIZE": layouts.BLOCK_SIZE,
+        "GCPT_MULTI_CORE_OFFSET": layouts.MULTI_CORE_OFFSET,
+        "GCPT_NEMU_PROTOBUF_OFFSET": layouts.NEMU_PROTOBUF_OFFSET,
+        "GCPT_LARGEST_OFFSET": LARGEST_OFFSET,
+        "GCPT_CSR_COUNT": layouts.CSR_COUNT,
+        "GCPT_DEFAULT_VLENB": layouts.DEFAULT_VLEN // 8,
+        "GCPT_MAX_VLENB": layouts.MAX_VLEN // 8,
+        "GCPT_TRAMPOLINE_SHIFT": TRAMPOLINE_SHIFT,
+        "GCPT_TRAMPOLINE_SIZE": 1 << TRAMPOLINE_SHIFT,
+        "GCPT_TRAMPOLINE_END": platform.dram + layouts.RESERVED_SIZE,
+    }
+    for kind in platforms.UART_KINDS:
+        defines[f"GCPT_UART_{kind.upper()}"] = int(platform.uart.kind == kind)
+    for end in platforms.ENDS:
+        defines[f"GCPT_END_{end.upper()}"] = int(platform.end == end)
+    for i, version in enumerate(layouts.HEADER_VERSIONS, 1):
+        defines[f"GCPT_HEADER_VERSION_{i}"] = version
+    if config.header_addr is not None:
+        defines["GCPT_HEADER_ADDR"] = config.header_addr
+    for group in csrs.GROUPS:
+        defines[f"GCPT_CSRS_{group.upper()}"] = int(group in platform.csr_groups)
+    for name in ("mstatus", "mtvec", "mepc", "mip", "mnstatus", "vstart", "vl", "vtype", "vlenb"):
+        defines[f"CSR_{name.upper()}"] = csrs.BY_NAME[name].number
+    for name in ("mstatus", "vlenb"):
+        defines[f"GCPT_CSR_{name.upper()}"] = csrs.BY_NAME[name].number
+    for code in CODES:
+        defines[f"GCPT_CODE_{code.name}"] = code.number
+    for name in layouts.DEFAULT.items():
+        defines[f"GCPT_MESSAGE_FIELD_{name}"] = layouts.MESSAGE_FIELDS[name]
+    return defines
+
+
+def _offsets() -> dict[str, int]:
+    """Bytes from a block's start to its fields, and from the plan's start to its members."""
+    offsets = {f"LAYOUT_{name}": offset for name, offset in layouts.DEFAULT.items().items()}
+    plan = (*_PLAN_FIELDS, *layouts.DEFAULT.items())
+    return offsets | {f"PLAN_{name}": 8 * i for i, name in enumerate(plan)}
+
+
+def config_header(config: BuildConfig) -> str:
+    """gcpt_config.h: what C and assembly know of the configuration, as numbers."""
+    lines = ["/* Generated from the options and the inventories. */", "#ifndef GCPT_CONFIG_H", "#define GCPT_CONFIG_H", ""]
+    for name, value in _defines(config).items():
+        number = f"{value:#x}" if isinstance(value, int) and value > 9 else str(value)
+        lines.append(f"#define {name} {number}")
+    # The assembler's own symbols, because its macros put these names together; for C the same as numbers.
+    lines.append("#ifdef __ASSEMBLER__")
+    lines += [f".set {name}, {offset:#x}" for name, offset in _offsets().items()]
+    lines.append("#else")
+    lines += [f"#define {name} {offset:#x}" for name, offset in _offsets().items()]
+    lines.append("#endif")
+    fields = " ".join(f"FIELD({name}, {offset:#x})" for name, offset in layouts.DEFAULT.items().items())
+    lines += [
+        f"#define GCPT_LAYOUT_FIELDS(FIELD) {fields}",
+        f"#define GCPT_MESSAGES {_messages(config)}",
+        "",
+        "#endif",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _windows(chosen: list[Csr], reach: Iterable[Csr] = ()) -> list[tuple[int, list[Csr]]]:
+    """The CSRs in their order, cut into runs that one base register reaches: (CSR number at the base, run).
+
+    ``reach``: CSRs that the last window has to hold as well.
+    """
+    runs: list[list[Csr]] = []
+    for csr in chosen:
+        numbers = [c.number for c in (*runs[-1], csr)] if runs else []
+        if numbers and max(numbers) - min(numbers) < WINDOW_CSRS:
+            runs[-1].append(csr)
+        else:
+            runs.append([csr])
+    windows = []
+    for i, run in enumerate(runs):
+        windows.append((_base([csr.number for csr in (*run, *(reach if i == len(runs) - 1 else ()))]), run))
+    return windows
+
+
+def _base(numbers: list[int]) -> int:
+    """The CSR number to put a base register at: all in reach, and as many as can be in reach of a compressed load."""
+    candidates = range(max(numbers) - (WINDOW_CSRS - WINDOW_BELOW) + 1, min(numbers) + WINDOW_BELOW + 1)
+    return max(candidates, key=lambda base: sum(base <= number < base + WINDOW_COMPRESSED for number in numbers))
+
+
+def _macro(name: str, windows: list[tuple[int, list[Csr]]]) -> list[str]:
+    lines = [f"    .macro {name}"]
+    for base, run in windows:
+        lines.append(f"    csr_window {base:#x}")
+        lines += [f"    {'merge_csr' if csr.merge else 'put_csr'} {csr.number:#x}  /* {csr.name} */" for csr in run]
+    return [*lines, "    .endm", ""]
+
+
+def csr_assembly(config: BuildConfig) -> str:
+    """gcpt_csrs.inc: the macros with which restore.S writes the CSRs of the platform's groups, in the inventory's order."""
+    groups = config.platform.csr_groups
+    early = csrs.chosen(groups, When.EARLY)
+    vector = next(i for i, csr in enumerate(csrs.INVENTORY) if csr.when is When.VECTOR)
+    is_before = {csr.name: i < vector for i, csr in enumerate(csrs.INVENTORY)}
+    # restore.S itself writes these three last of all, each for the way it leaves.
+    by_hand = [csrs.BY_NAME[name] for name in ("mtvec", "mepc", "mstatus")]
+    last = [csr for csr in csrs.chosen(groups, When.LAST) if csr not in by_hand]
+    timer = csrs.chosen(groups, When.TIMER)
+    reach = [*last, *by_hand, csrs.BY_NAME["mip"]]
+    lines = ["/* Generated from the CSR inventory (site_scons/gcpt/csrs.py). */", ""]
+    lines += _macro("csrs_before_vector", _windows([csr for csr in early if is_before[csr.name]]))
+    lines += _macro("csrs_after_vector", _windows([csr for csr in early if not is_before[csr.name]]))
+    lines += _macro("csrs_timer", _windows(timer, reach) or [(csrs.BY_NAME["mstatus"].number, [])])
+    lines += ["    .macro csrs_last", *(f"    put_csr {csr.number:#x}  /* {csr.name} */" for csr in last), "    .endm", ""]
+    return "\n".join(lines)
+
+
+def csr_names(config: BuildConfig) -> str:
+    """gcpt_csr_names.inc: number and name of the CSRs that the display shows, by number."""
+    shown = sorted(csrs.INVENTORY, key=lambda csr: csr.number)
+    return "".join(f'{{ {csr.number:#x}, "{csr.name}" }},\n' for csr in shown)
+
+
+def link_definitions(config: BuildConfig) -> str:
+    """gcpt_defs.ld: the addresses that the linker script is written in."""
+    base = config.platform.dram
+    state = base + layouts.DEFAULT.magic_number
+    return "".join(
+        f"{name} = {value:#x};\n"
+        for name, value in (
+            ("gcpt_load_address", base),
+            ("gcpt_state_begin", state),
+            ("gcpt_payload_position", config.payload_position),
+        )
+    )
