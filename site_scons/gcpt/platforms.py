@@ -57,7 +57,7 @@ class Platform:
     dbltrp: bool = False
 
 
-_RVA22 = ("base", "envcfg", "f", "v", "h", "sstc", "vstimer", "pmp16", "hpm")
+_RVA22 = ("base", "envcfg", "f", "v", "h", "sstc", "vstimer", "pmp16", "hpm3")
 
 PLATFORMS: tuple[Platform, ...] = (
     Platform(

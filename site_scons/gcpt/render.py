@@ -50,6 +50,11 @@ def needs_printf(config: BuildConfig) -> bool:
     return config.log != "quiet" or bool(config.display_cpu)
 
 
+def csr_groups(config: BuildConfig) -> tuple[str, ...]:
+    """The groups of CSRs that this restorer writes: the platform's, and where bytes are not counted one by one, more."""
+    return config.platform.csr_groups + (() if config.direct else ("hpm",))
+
+
 def _mask(harts: Iterable[int]) -> tuple[int, int]:
     """The harts as two words of a bit each: 0..63 and 64..127."""
     mask = sum(1 << hart for hart in set(harts))
@@ -139,7 +144,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
     if config.header_addr is not None:
         defines["GCPT_HEADER_ADDR"] = config.header_addr
     for group in csrs.GROUPS:
-        defines[f"GCPT_CSRS_{group.upper()}"] = int(group in platform.csr_groups)
+        defines[f"GCPT_CSRS_{group.upper()}"] = int(group in csr_groups(config))
     for name in ("mstatus", "mtvec", "mepc", "mip", "mnstatus", "vstart", "vl", "vtype", "vlenb"):
         defines[f"CSR_{name.upper()}"] = csrs.BY_NAME[name].number
     for name in ("mstatus", "vlenb"):
@@ -215,7 +220,7 @@ def _macro(name: str, windows: list[tuple[int, list[Csr]]]) -> list[str]:
 
 def csr_assembly(config: BuildConfig) -> str:
     """gcpt_csrs.inc: the macros with which restore.S writes the CSRs of the platform's groups, in the inventory's order."""
-    groups = config.platform.csr_groups
+    groups = csr_groups(config)
     early = csrs.chosen(groups, When.EARLY)
     vector = next(i for i, csr in enumerate(csrs.INVENTORY) if csr.when is When.VECTOR)
     is_before = {csr.name: i < vector for i, csr in enumerate(csrs.INVENTORY)}
