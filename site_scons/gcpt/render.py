@@ -255,3 +255,13 @@ def link_definitions(config: BuildConfig) -> str:
             ("gcpt_payload_position", config.payload_position),
         )
     )
+
+
+def files(config: BuildConfig) -> dict[str, str]:
+    """Every generated text by the name of its file."""
+    return {
+        "gcpt_config.h": config_header(config),
+        "gcpt_csrs.inc": csr_assembly(config),
+        "gcpt_csr_names.inc": csr_names(config),
+        "gcpt_defs.ld": link_definitions(config),
+    }
