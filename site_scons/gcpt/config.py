@@ -1,17 +1,28 @@
-"""What one build is: the frozen BuildConfig that everything after the options reads."""
+"""What one build is: the frozen BuildConfig that everything after the options reads, and how options become one."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gcpt import options, parse, payload, platforms
+from gcpt.errors import UserError
+from gcpt.layouts import MAX_HARTS, PAYLOAD_OFFSET
 from gcpt.platforms import Platform
 
-MODES = ("normal", "dual_core", "single_core", "auto")
-LOG_LEVELS = ("quiet", "info", "debug")
+MODES = options.MODES
+LOG_LEVELS = options.LOG_LEVELS
+
+#: Folders of the project that outputs must not go to.
+_SOURCES = ("docs", "firmware", "proto", "site_scons", "tests", "third_party", ".ci", ".git", ".venv")
 
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """One restorer, validated: addresses are physical bytes, hart numbers below ``harts``."""
+    """One restorer, validated: addresses are physical bytes, hart numbers below ``harts``.
+
+    nanopb_dir: the user's own nanopb checkout; None is the one that ./sconsw fetched.
+    """
 
     mode: str
     platform: Platform
@@ -23,6 +34,10 @@ class BuildConfig:
     dtb: Path | None = None
     header_addr: int | None = None
     log: str = "quiet"
+    cross_compile: str = options.CROSS_COMPILE
+    picolibc: Path = Path(options.PICOLIBC)
+    nanopb_dir: Path | None = None
+    build_dir: Path = Path("build")
 
     @property
     def direct(self) -> bool:
@@ -33,3 +48,139 @@ class BuildConfig:
     def protobuf(self) -> bool:
         """Whether the restorer decodes protobuf headers."""
         return self.mode in ("normal", "auto")
+
+    @property
+    def variant(self) -> str:
+        """The name of this configuration's folder."""
+        return options.variant_name(self.given)
+
+    @property
+    def variant_dir(self) -> Path:
+        """Where the outputs of this configuration go."""
+        return self.build_dir / self.variant
+
+    @property
+    def common_dir(self) -> Path:
+        """Where outputs go that other configurations have the same: those of this toolchain and nanopb."""
+        names = ("cross_compile", "picolibc", "nanopb_dir")
+        tools = options.variant_name({name: self.given[name] for name in names if name in self.given})
+        return self.build_dir / "common" / tools.replace(options.MODES[0], "nanopb", 1)
+
+    @property
+    def nanopb(self) -> Path:
+        """nanopb's C runtime."""
+        return self.nanopb_dir or Path("build/third_party/nanopb")
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The options that make this configuration, less those that say what is the default anyway."""
+        machine = platforms.BY_NAME[self.platform.name]
+        everyone = self.harts > 1 and self.display_cpu == tuple(range(self.harts))
+        values = {
+            "mode": self.mode,
+            "stop_cpu": ",".join(map(str, self.stop_cpu)),
+            "display_cpu": "all" if everyone else ",".join(map(str, self.display_cpu)),
+            "harts": "" if self.harts == _default_harts(self.mode) else str(self.harts),
+            "header_addr": "" if self.header_addr is None else f"{self.header_addr:#x}",
+            "gcpt_payload": str(self.payload or ""),
+            "gcpt_payload_position": f"{self.payload_position:#x}",
+            "gcpt_dtb": str(self.dtb or ""),
+            "platform": self.platform.name,
+            "clint": "" if self.platform.clint == machine.clint else f"{self.platform.clint:#x}",
+            "uart": "" if self.platform.uart == machine.uart else str(self.platform.uart),
+            "log": self.log,
+            "cross_compile": self.cross_compile,
+            "picolibc": str(self.picolibc),
+            "nanopb_dir": str(self.nanopb_dir or ""),
+            "build_dir": str(self.build_dir),
+        }
+        if not self.payload or self.payload_position == self.platform.dram + PAYLOAD_OFFSET:
+            values["gcpt_payload_position"] = ""
+        plain = {name: options.plain_default(options.BY_NAME[name]) for name in values}
+        return {name: value for name, value in values.items() if value not in ("", plain[name])}
+
+    def to_json(self) -> str:
+        """The configuration for other programs: the variant's name and the options that ``resolve`` makes it from."""
+        return json.dumps({"variant": self.variant, "options": self.given}, indent=2) + "\n"
+
+
+def _default_harts(mode: str) -> int:
+    return 1 if mode == "single_core" else MAX_HARTS
+
+
+def resolve(values: Mapping[str, str]) -> BuildConfig:
+    """Option texts as a configuration; "" and a missing name are both "not given". UserError says what to mend."""
+    unknown = next((name for name in values if name not in options.BY_NAME), None)
+    if unknown is not None:
+        raise UserError(f"unknown option {unknown}={values[unknown]}{options.nearest(unknown, tuple(options.BY_NAME))}")
+    text = {name: values.get(name, "") or options.plain_default(option) for name, option in options.BY_NAME.items()}
+    mode, platform_name, log = (parse.choice(options.BY_NAME[name], text[name]) for name in ("mode", "platform", "log"))
+    platform = _machine(platform_name, text["clint"], text["uart"])
+    harts = _harts(mode, text["harts"])
+    stopped = parse.hart_list("stop_cpu", text["stop_cpu"], harts)
+    if len(stopped) == harts:
+        raise UserError(
+            f"stop_cpu={text['stop_cpu']} parks all harts (harts={harts}), so nothing would be restored: leave one out"
+        )
+    position = text["gcpt_payload_position"]
+    config = BuildConfig(
+        mode=mode,
+        platform=platform,
+        harts=harts,
+        stop_cpu=stopped,
+        display_cpu=parse.hart_list("display_cpu", text["display_cpu"], harts, everyone=True),
+        payload=parse.file("gcpt_payload", text["gcpt_payload"]) if text["gcpt_payload"] else None,
+        payload_position=(
+            parse.address("gcpt_payload_position", position, multiple=4) if position else platform.dram + PAYLOAD_OFFSET
+        ),
+        dtb=parse.file("gcpt_dtb", text["gcpt_dtb"]) if text["gcpt_dtb"] else None,
+        header_addr=parse.address("header_addr", text["header_addr"]) if text["header_addr"] else None,
+        log=log,
+        cross_compile=parse.prefix("cross_compile", text["cross_compile"]),
+        picolibc=parse.path("picolibc", text["picolibc"]),
+        nanopb_dir=parse.path("nanopb_dir", text["nanopb_dir"]) if text["nanopb_dir"] else None,
+        build_dir=_build_dir(text["build_dir"]),
+    )
+    if config.header_addr is not None and not config.protobuf:
+        raise UserError(
+            f"header_addr= is for protobuf headers, which mode={mode} does not read: leave it out, or mode=normal"
+        )
+    for name in ("gcpt_payload_position", "gcpt_dtb"):
+        if text[name] and not config.payload:
+            raise UserError(
+                f"{name}={text[name]} is for a payload, but there is none: give gcpt_payload=FILE too, or leave it out"
+            )
+    if config.payload:
+        payload.check(config.payload, config.payload_position, mode, platform, harts)
+    if config.dtb:
+        payload.check_dtb(config.dtb)
+    return config
+
+
+def _machine(name: str, clint: str, uart: str) -> Platform:
+    machine = platforms.BY_NAME[name]
+    if clint:
+        machine = replace(machine, clint=parse.address("clint", clint, multiple=8))
+    if uart:
+        machine = replace(machine, uart=platforms.parse_uart(uart))
+    return machine
+
+
+def _harts(mode: str, text: str) -> int:
+    harts = parse.count("harts", text, MAX_HARTS) if text else _default_harts(mode)
+    if mode == "single_core" and harts > 1:
+        raise UserError(f"harts={harts}: mode=single_core restores one hart: leave harts= out, or choose another mode=")
+    return harts
+
+
+def _build_dir(text: str) -> Path:
+    folder = parse.path("build_dir", text)
+    root, full = Path.cwd(), folder.resolve()
+    inside = full.relative_to(root).parts[:1] if full.is_relative_to(root) else ()
+    if root.is_relative_to(full) or (inside and inside[0] in _SOURCES):
+        raise UserError(
+            f"build_dir={text}: outputs would mix with the sources there: name a folder of their own, such as build"
+        )
+    if full.exists() and not full.is_dir():
+        raise UserError(f"build_dir={text}: this is a file: name a folder, such as build")
+    return folder

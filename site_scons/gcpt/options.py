@@ -1,0 +1,199 @@
+"""The one table of options: read by SCons, ``scons -h``, the README and the names of variants.
+
+``python -m gcpt.options`` prints the README's table.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gcpt import platforms
+
+MODES = ("normal", "dual_core", "single_core", "auto")
+LOG_LEVELS = ("quiet", "info", "debug")
+#: The toolchain prefix, the C library and the file of kept options where none is named.
+CROSS_COMPILE = "riscv64-unknown-elf-"
+PICOLIBC = "/usr/lib/picolibc/riscv64-unknown-elf"
+OPTIONS_FILE = "gcpt.options"
+
+#: Bytes of a variant's name, which is the name of a folder.
+_LONGEST_NAME = 120
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: all values are text, and "" is the same as not given.
+
+    values: the values as people read them. choices: all there are, if they can be listed. aliases: other spellings of a
+    choice. default: what no value means; where it depends on others, in words within brackets. variant: how a value
+    that is not the default appears in the variant's name, "" if it does not. digest: the name holds a digest of the
+    value, because two values may look alike in a file name.
+    """
+
+    name: str
+    group: str
+    values: str
+    default: str
+    help: str
+    variant: str = ""
+    choices: tuple[str, ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
+    digest: bool = False
+
+
+def _choice(name: str, group: str, choices: tuple[str, ...], help: str, variant: str, **aliases: str) -> Option:
+    shown = [one + "".join(f" (or {other})" for other, real in aliases.items() if real == one) for one in choices]
+    return Option(name, group, ", ".join(shown), choices[0], help, variant, choices, tuple(aliases.items()))
+
+
+_STATE, _PAYLOAD, _MACHINE = "What is restored", "The next boot stage", "The machine"
+_BUILD, _FILES, _TESTS = "The build", "Options in files", "Tests"
+
+TABLE: tuple[Option, ...] = (
+    _choice(
+        "mode",
+        _STATE,
+        MODES,
+        "where the state lies: where a protobuf header says, DRAM base + 3 MiB, DRAM base, or any of these",
+        "{}",
+        bare_metal="single_core",
+    ),
+    Option("stop_cpu", _STATE, "N[,N...]", "", "park these harts; the others still restore", "stop{}"),
+    Option(
+        "display_cpu",
+        _STATE,
+        "N[,N...] or all",
+        "",
+        "print the state of these harts before it is restored",
+        "display{}",
+    ),
+    Option(
+        "harts", _STATE, "1 to 128", "(128; 1 in mode=single_core)", "the most harts a checkpoint may have", "harts{}"
+    ),
+    Option("header_addr", _STATE, "ADDR", "", "look for the protobuf header here first", "header{}"),
+    Option(
+        "gcpt_payload", _PAYLOAD, "FILE", "", "link this next boot stage (OpenSBI, bbl, ...)", "payload.{}", digest=True
+    ),
+    Option(
+        "gcpt_payload_position", _PAYLOAD, "ADDR", "(DRAM base + 1 MiB: 0x80100000)", "where the payload lies", "at{}"
+    ),
+    Option(
+        "gcpt_dtb",
+        _PAYLOAD,
+        "FILE",
+        "",
+        "embed this device tree and pass its address to the payload",
+        "dtb.{}",
+        digest=True,
+    ),
+    _choice("platform", _MACHINE, tuple(platforms.BY_NAME), "the machine's memory map and console", "{}"),
+    Option("clint", _MACHINE, "ADDR", "(the platform's)", "the address of the CLINT", "clint{}"),
+    Option(
+        "uart",
+        _MACHINE,
+        "KIND@ADDR[,SHIFT] or htif",
+        "(the platform's)",
+        "the console: uartlite or 16550, register shift in bits",
+        "{}",
+    ),
+    _choice("log", _MACHINE, LOG_LEVELS, "what the restorer prints: errors only, or also what it does", "{}"),
+    Option(
+        "cross_compile", _BUILD, "PREFIX", CROSS_COMPILE, "the prefix of the toolchain's commands", "cc.{}", digest=True
+    ),
+    Option(
+        "picolibc",
+        _BUILD,
+        "DIR",
+        PICOLIBC,
+        "the C library: a folder with include/ and lib/",
+        "picolibc.{}",
+        digest=True,
+    ),
+    Option(
+        "nanopb_dir", _BUILD, "DIR", "(fetched by ./sconsw)", "your own checkout of nanopb", "nanopb.{}", digest=True
+    ),
+    Option("build_dir", _BUILD, "DIR", "build", "where all outputs go"),
+    Option(
+        "options_file",
+        _FILES,
+        "FILE",
+        f"({OPTIONS_FILE} if it exists)",
+        "read options from here; the command line wins",
+    ),
+    Option("save_options", _FILES, "FILE", "", "write the options of this build there, for options_file="),
+    Option("pytest_args", _TESTS, "ARGS", "", 'more arguments for the tests, such as pytest_args="-k audit -x"'),
+)
+
+BY_NAME: dict[str, Option] = {option.name: option for option in TABLE}
+
+
+def plain_default(option: Option) -> str:
+    """The value that stands for no value; "" where that depends on other options."""
+    return "" if option.default.startswith("(") else option.default
+
+
+def nearest(word: str, words: tuple[str, ...]) -> str:
+    """``; did you mean X?`` for the one of ``words`` that looks most like ``word``, or nothing."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word.lower().replace("-", "_"), words, 1, 0.5)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def variant_name(values: Mapping[str, str]) -> str:
+    """The name of the folder for these options: the mode, then whatever is not the default."""
+    parts = [values.get("mode") or MODES[0]]
+    for option in TABLE[1:]:
+        value = values.get(option.name, "")
+        if option.variant and value not in ("", plain_default(option)):
+            word = value.rstrip("/").rpartition("/")[2].rstrip("-") if option.digest else value
+            word = option.variant.format(re.sub(r"[^A-Za-z0-9_-]+", ".", word))
+            parts.append(f"{word}.{_digest(value)}" if option.digest else word)
+    name = "-".join(parts)
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 7]}.{_digest(name)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def as_text(value: object) -> str:
+    """A value of an options file, which is Python and may hold numbers and lists, as on the command line."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(as_text, value))
+    return "" if value is None else str(value)
+
+
+def saved_text(values: Mapping[str, str]) -> str:
+    """The given options as a file of SCons Variables."""
+    skip = ("", "options_file", "save_options")
+    return "".join(f"{name} = {value!r}\n" for name, value in values.items() if value and name not in skip)
+
+
+def help_text() -> str:
+    """What ``scons -h`` prints."""
+    lines = ["usage: scons [OPTION=VALUE...] [TARGET...]", ""]
+    lines += ["Targets: build (the default), test; scons -c removes what was built.", "--verbose shows the commands."]
+    group = ""
+    for option in TABLE:
+        if option.group != group:
+            group = option.group
+            lines += ["", f"{group}:"]
+        lines.append(f"  {option.name}={option.values}")
+        default = f" [{option.default.strip('()')}]" if option.default else ""
+        lines.append(f"      {option.help}{default}")
+    return "\n".join(lines) + "\n"
+
+
+def markdown_table() -> str:
+    """The README's table."""
+    rows = ["| option | values | default | |", "| --- | --- | --- | --- |"]
+    for option in TABLE:
+        default = option.default if option.default.startswith("(") or not option.default else f"`{option.default}`"
+        rows.append(f"| `{option.name}=` | {option.values} | {default.strip('()')} | {option.help} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(markdown_table(), end="")

@@ -1,0 +1,85 @@
+"""The text of one option as a value, or a UserError: the option's name, what is wrong and how to mend it."""
+
+import os
+from pathlib import Path
+
+from gcpt.errors import UserError
+from gcpt.options import Option, nearest
+
+#: Characters of a path that SCons, the C preprocessor or the assembler would take for something else.
+_NOT_IN_PATHS = '$#"\\\n'
+_ADDRESS_BITS = 56
+
+
+def choice(option: Option, text: str) -> str:
+    """One of the option's choices, or an alias of one."""
+    aliases = dict(option.aliases)
+    value = aliases.get(text, text)
+    if value not in option.choices:
+        words = (*option.choices, *aliases)
+        raise UserError(f"{option.name}={text}: want one of {', '.join(words)}{nearest(text, words)}")
+    return value
+
+
+def address(name: str, text: str, multiple: int = 1) -> int:
+    """A physical address in bytes, such as 0x80100000."""
+    try:
+        value = int(text, 0)
+    except ValueError:
+        raise UserError(f"{name}={text}: want an address, such as 0x80100000") from None
+    if not 0 <= value < 1 << _ADDRESS_BITS:
+        raise UserError(f"{name}={text}: want an address from 0 to below 2^{_ADDRESS_BITS}")
+    if value % multiple:
+        raise UserError(f"{name}={text}: want a multiple of {multiple}; the next one is {value + -value % multiple:#x}")
+    return value
+
+
+def count(name: str, text: str, largest: int) -> int:
+    """A number from 1 to ``largest``."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= largest):
+        raise UserError(f"{name}={text}: want a number from 1 to {largest}")
+    return int(text)
+
+
+def hart_list(name: str, text: str, harts: int, everyone: bool = False) -> tuple[int, ...]:
+    """Hart numbers below ``harts``, sorted, each once; all of them for "all" where ``everyone`` may be asked for."""
+    if not text:
+        return ()
+    if everyone and text == "all":
+        return tuple(range(harts))
+    words = text.split(",")
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise UserError(
+            f"{name}={text}: want hart numbers, such as {name}=0 or {name}=1,3{' or all' if everyone else ''}"
+        )
+    numbers = sorted({int(word) for word in words})
+    if numbers[-1] >= harts:
+        more = "name a lower one" if harts == 1 else f"name one from 0 to {harts - 1}, or raise harts="
+        raise UserError(f"{name}={text}: hart {numbers[-1]} is past harts={harts}: {more}")
+    return tuple(numbers)
+
+
+def prefix(name: str, text: str) -> str:
+    """The start of a path or command name that all parts of the build can pass on, "~" replaced."""
+    wrong = next((character for character in text if character in _NOT_IN_PATHS), "")
+    if wrong:
+        raise UserError(
+            f"{name}={text!r}: the build cannot pass on a path that holds {wrong!r}: rename it or link to it"
+        )
+    return os.path.expanduser(text)
+
+
+def path(name: str, text: str) -> Path:
+    """As ``prefix``, for a whole path."""
+    return Path(prefix(name, text))
+
+
+def file(name: str, text: str) -> Path:
+    """An existing file that is not empty."""
+    found = path(name, text)
+    if not found.is_file():
+        what = "is not a file" if found.exists() else "does not exist"
+        raise UserError(f"{name}={text}: this {what}: name the file to link, from the folder of SConstruct or from /")
+    if not found.stat().st_size:
+        raise UserError(f"{name}={text}: this file is empty: was it built to its end?")
+    return found
