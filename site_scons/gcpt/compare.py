@@ -1,0 +1,248 @@
+"""Is a restored machine in the state of its checkpoint? Read through gdb at each hart's first instruction."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gcpt import mstatus
+from gcpt.csrs import BY_NAME, INVENTORY, When
+from gcpt.gdb import Gdb, GdbError, GdbTimeoutError
+from gcpt.platforms import CLINT_MTIME, CLINT_MTIMECMP
+from gcpt.qemu import Qemu
+from gcpt.state import HartState
+
+#: Ticks of mtime in a second on QEMU's virt and spike machines.
+TIMEBASE = 10_000_000
+
+_COMPARED = (When.EARLY, When.TIMER, When.LAST, When.ALIAS, When.VECTOR)
+#: What a trap into M mode changes, and what is written to bring that trap about.
+_TRAP = ("mstatus", "mepc", "mcause", "mtval", "mtval2", "mtinst", "medeleg", "mip")
+_ECALL = bytes.fromhex("73000000")
+_S_INTERRUPTS, _VS_INTERRUPTS, _HS_INTERRUPTS, _VSSIP = 0x222, 0x444, 0x1444, 0x4
+_STIP, _STCE = 1 << 5, 1 << 63
+#: How many of the harts that did not arrive a message names.
+_SHOWN = 4
+#: Bits of mip that can be put back: SSIP, STIP, SEIP, and MSIP through the CLINT. The VS ones are hvip's.
+_MIP_RESTORED = 0x22A
+
+
+@dataclass(frozen=True)
+class Difference:
+    """wanted, got: as text. reason: why it is no fault of the restorer, or nothing."""
+
+    hart: int
+    name: str
+    wanted: str
+    got: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        why = f" ({self.reason})" if self.reason else ""
+        return f"hart {self.hart}: {self.name}: wanted {self.wanted}, got {self.got}{why}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """items: how many values were compared."""
+
+    items: int
+    differences: list[Difference]
+
+    @property
+    def faults(self) -> list[Difference]:
+        return [difference for difference in self.differences if not difference.reason]
+
+
+def leaves_by_mret(state: HartState) -> bool:
+    """Whether an mret resumes the hart: always below M mode; in M mode where NEMU prepared for it (mepc is the pc)."""
+    return state.mode != mstatus.MACHINE or (
+        state.get("mepc") == state.pc and mstatus.mpp(state.get("mstatus")) == mstatus.MACHINE
+    )
+
+
+def wanted_csrs(state: HartState, groups: tuple[str, ...]) -> dict[str, int]:
+    """What each CSR of ``groups`` reads as at the hart's first instruction, views of others included."""
+    csr = state.get
+    value = csr("mstatus")
+    value = mstatus.with_sd(mstatus.after_mret(value) if leaves_by_mret(state) else value)
+    frm, fflags = csr("frm") | csr("fcsr") >> 5, csr("fflags") | csr("fcsr") & 0x1F
+    vxrm, vxsat = csr("vxrm") | csr("vcsr") >> 1, csr("vxsat") | csr("vcsr") & 1
+    mie, delegated, guest = csr("mie"), csr("mideleg"), csr("hideleg")
+    mip = csr("mip") & _MIP_RESTORED | csr("hvip") & _VS_INTERRUPTS
+    if csr("menvcfg") & _STCE:
+        mip = mip & ~_STIP | (_STIP if csr("stimecmp") <= state.mtime else 0)
+    computed = {
+        "mstatus": value,
+        "sstatus": value & (mstatus.SSTATUS | mstatus.SD),
+        "vsstatus": mstatus.with_sd(csr("vsstatus")),
+        "fcsr": frm << 5 | fflags,
+        "frm": frm,
+        "fflags": fflags,
+        "vcsr": vxrm << 1 | vxsat,
+        "vxrm": vxrm,
+        "vxsat": vxsat,
+        "mip": mip,
+        "sie": mie & delegated & _S_INTERRUPTS,
+        "sip": mip & delegated & _S_INTERRUPTS,
+        "hie": mie & _HS_INTERRUPTS,
+        "hip": mip & _HS_INTERRUPTS,
+        "vsie": (mie & guest & _VS_INTERRUPTS) >> 1,
+        "vsip": (mip & guest & _VSSIP) >> 1,  # QEMU 7.2 shows no more of it
+    }
+    compared = [entry.name for entry in INVENTORY if entry.when in _COMPARED and entry.group in groups]
+    return {name: computed.get(name, csr(name)) for name in compared}
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What one hart is seen to hold; csr: None where it has no such CSR. v: empty without vector registers."""
+
+    pc: int
+    privilege: int
+    virtual: bool
+    x: list[int]
+    f: list[int]
+    v: list[bytes]
+    csr: dict[str, int | None]
+
+
+def observe(gdb: Gdb, hart: int, groups: tuple[str, ...]) -> Observed:
+    """Read everything of a hart that stands at its first instruction, which is lost in doing so.
+
+    QEMU's stub shows neither V nor, while V = 1, the state of HS mode: so below M mode the hart is led out, by an ecall
+    that goes to M mode, and all that a trap leaves alone is read there.
+    """
+    pc, privilege = gdb.read_int(hart, "pc"), gdb.read_int(hart, "priv")
+    x = [gdb.read_int(hart, number) for number in range(32)]
+    f = [gdb.read_int(hart, gdb.numbers["ft0"] + number) for number in range(32)]
+    v = [gdb.read(hart, f"v{number}") for number in range(32)] if "v0" in gdb.numbers else []
+    names = [entry.name for entry in INVENTORY if entry.when in _COMPARED and entry.group in groups]
+    first = {name: gdb.read_csr(hart, BY_NAME[name].number) for name in _TRAP}
+    virtual = False
+    if privilege != mstatus.MACHINE:
+        virtual = _lead_out(gdb, hart, pc)
+    csr = {name: first.get(name) if name in _TRAP else gdb.read_csr(hart, BY_NAME[name].number) for name in names}
+    if virtual:
+        # While V = 1 the supervisor's fields of mstatus were the guest's.
+        mixed = (first["mstatus"] or 0) & ~mstatus.SSTATUS | (_csr(gdb, hart, "mstatus") & mstatus.SSTATUS)
+        csr["mstatus"] = mixed
+    csr["mstatus"] = mstatus.with_sd(csr["mstatus"] or 0)
+    if csr.get("vsstatus") is not None:
+        csr["vsstatus"] = mstatus.with_sd(csr["vsstatus"] or 0)
+    if csr.get("vsip") is not None:
+        csr["vsip"] = (csr["vsip"] or 0) & _VSSIP >> 1
+    # MTIP, MEIP and SGEIP are wires.
+    csr["mip"] = (csr["mip"] or 0) & (_MIP_RESTORED | _VS_INTERRUPTS)
+    return Observed(pc, privilege, virtual, x, f, v, csr)
+
+
+def _csr(gdb: Gdb, hart: int, name: str) -> int:
+    value = gdb.read_csr(hart, BY_NAME[name].number)
+    if value is None:
+        raise GdbError(f"hart {hart}: {name} cannot be read")
+    return value
+
+
+def _lead_out(gdb: Gdb, hart: int, pc: int) -> bool:
+    """Trap from ``pc`` into M mode; whether V was 1."""
+    gdb.write_csr(hart, BY_NAME["medeleg"].number, 0)
+    gdb.write_memory(pc, _ECALL, hart, physical=False)
+    gdb.step(hart)
+    if gdb.read_int(hart, "priv") != mstatus.MACHINE:
+        raise GdbError(f"hart {hart}: its ecall at {pc:#x} did not reach M mode")
+    return bool(_csr(gdb, hart, "mstatus") & mstatus.MPV)
+
+
+def compare_hart(hart: int, state: HartState, seen: Observed, groups: tuple[str, ...]) -> Report:
+    """Everything of one hart but its timers."""
+    virtual = state.mode != mstatus.MACHINE and bool(state.get("mstatus") & mstatus.MPV)
+    numbers: dict[str, tuple[int, int | None]] = {
+        "pc": (state.pc, seen.pc),
+        "privilege": (state.mode, seen.privilege),
+        "virtualisation": (virtual, seen.virtual),
+    }
+    numbers |= {f"x{i}": (state.x[i], seen.x[i]) for i in range(1, 32)}
+    numbers |= {f"f{i}": (state.f[i], seen.f[i]) for i in range(32)}
+    numbers |= {name: (wanted, seen.csr.get(name)) for name, wanted in wanted_csrs(state, groups).items()}
+    items, differences = 0, []
+    for name, (wanted, got) in numbers.items():
+        if got is None and wanted == 0:
+            continue  # not on this hart, and not used
+        items += 1
+        if got is None:
+            differences.append(Difference(hart, name, f"{wanted:#x}", "none", "the hart has no such CSR"))
+        elif wanted != got:
+            differences.append(Difference(hart, name, f"{wanted:#x}", f"{got:#x}"))
+    if seen.v or any(any(register) for register in state.v):
+        items += 32
+        pairs = zip(state.v, seen.v or [b""] * 32, strict=True)
+        wrong = [(i, wanted, got) for i, (wanted, got) in enumerate(pairs) if wanted != got]
+        differences += [Difference(hart, f"v{i}", wanted.hex(), got.hex() or "none") for i, wanted, got in wrong]
+    return Report(items, differences)
+
+
+def compare_timers(gdb: Gdb, harts: Mapping[int, HartState], clint: int, elapsed: float) -> Report:
+    """mtimecmp of each hart, and mtime: the saved value and what ``elapsed`` seconds may add to it."""
+    differences = []
+    for hart, state in harts.items():
+        got = int.from_bytes(gdb.read_memory(clint + CLINT_MTIMECMP + 8 * hart, 8), "little")
+        if got != state.mtimecmp:
+            differences.append(Difference(hart, "mtimecmp", f"{state.mtimecmp:#x}", f"{got:#x}"))
+    saved = next(iter(harts.values())).mtime
+    latest = saved + int(elapsed * TIMEBASE)
+    mtime = int.from_bytes(gdb.read_memory(clint + CLINT_MTIME, 8), "little")
+    if not saved <= mtime <= latest:
+        differences.append(Difference(min(harts), "mtime", f"{saved:#x}..{latest:#x}", f"{mtime:#x}"))
+    return Report(len(harts) + 1, differences)
+
+
+def run_to_first(gdb: Gdb, pcs: Mapping[int, int], timeout: float) -> None:
+    """Run until each hart of ``pcs`` stands at its pc, where it stays. GdbTimeoutError tells where the others are."""
+    for pc in set(pcs.values()):
+        gdb.set_breakpoint(pc)
+    waiting = dict(pcs)
+    others = [hart for hart in range(len(gdb.threads)) if hart not in pcs]
+    deadline = time.monotonic() + timeout
+    while waiting:
+        gdb.resume([*waiting, *others])
+        try:
+            hart = gdb.wait_stop(max(0.0, deadline - time.monotonic()))
+        except GdbTimeoutError as error:
+            gdb.interrupt()
+            where = _whereabouts(gdb, waiting)
+            raise GdbTimeoutError(f"not all harts arrived within {timeout:g} s: {where}") from error
+        if waiting.get(hart) == gdb.read_int(hart, "pc"):
+            del waiting[hart]
+        elif hart in others:
+            others.remove(hart)  # at a pc that is not its own: it would only stop there again
+        else:
+            raise GdbError("a hart is at another hart's pc: " + _whereabouts(gdb, {hart: waiting[hart]}))
+    for pc in set(pcs.values()):
+        gdb.clear_breakpoint(pc)
+
+
+def _whereabouts(gdb: Gdb, harts: Mapping[int, int]) -> str:
+    def of(hart: int) -> str:
+        values = {name: gdb.read_csr(hart, BY_NAME[name].number) or 0 for name in ("mepc", "mcause", "mtval")}
+        traps = " ".join(f"{name}={value:#x}" for name, value in values.items())
+        return f"hart {hart} is at {gdb.read_int(hart, 'pc'):#x}, not {harts[hart]:#x} ({traps})"
+
+    return "; ".join(of(hart) for hart in list(harts)[:_SHOWN]) + ("; ..." if len(harts) > _SHOWN else "")
+
+
+def compare_machine(
+    qemu: Qemu, harts: Mapping[int, HartState], groups: tuple[str, ...], clint: int, timeout: float = 30.0
+) -> Report:
+    """Run a paused machine to the first instruction of each of ``harts``, and compare (CSRs: those of ``groups``).
+
+    QemuError when they do not arrive there within ``timeout`` seconds.
+    """
+    with qemu.gdb() as gdb:
+        start = time.monotonic()
+        try:
+            run_to_first(gdb, {hart: state.pc for hart, state in harts.items()}, timeout)
+            parts = [compare_timers(gdb, harts, clint, time.monotonic() - start)]
+            parts += [compare_hart(hart, state, observe(gdb, hart, groups), groups) for hart, state in harts.items()]
+        except GdbError as error:
+            raise qemu.failure(str(error)) from error
+    return Report(sum(part.items for part in parts), [found for part in parts for found in part.differences])

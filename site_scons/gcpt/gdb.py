@@ -1,0 +1,239 @@
+"""A client of the gdb remote protocol, for QEMU's stub: harts, registers, physical memory, breakpoints.
+
+Source: "GDB Remote Serial Protocol" of the GDB manual; QEMU's gdbstub for Qqemu.PhyMemMode and the CSRs by number.
+"""
+
+import re
+import select
+import socket
+import time
+from pathlib import Path
+from typing import Self
+from xml.etree import ElementTree
+
+_ESCAPE = 0x7D
+#: Bytes of memory in one packet; QEMU's packets hold 4096 characters.
+_PIECE = 0x400
+
+
+class GdbError(Exception):
+    """The stub refused a request, or the connection to it ended."""
+
+
+class GdbTimeoutError(GdbError):
+    """Nothing stopped within the time given."""
+
+
+def _unescaped(data: bytes) -> bytes:
+    """A packet's content without escapes and run lengths."""
+    out = bytearray()
+    at = 0
+    while at < len(data):
+        if data[at] == _ESCAPE:
+            out.append(data[at + 1] ^ 0x20)
+            at += 2
+        elif data[at] == ord("*"):
+            out += bytes([out[-1]]) * (data[at + 1] - 29)
+            at += 2
+        else:
+            out.append(data[at])
+            at += 1
+    return bytes(out)
+
+
+class Gdb:
+    """A connection. Harts are numbered from 0; a thread of the stub is a hart.
+
+    Registers are little-endian bytes or integers. Every method raises GdbError when the stub refuses.
+    """
+
+    def __init__(self, connection: socket.socket, timeout: float = 30.0) -> None:
+        self._socket = connection
+        self._timeout = timeout
+        self._buffer = bytearray()
+        self._selected = -1
+        self._running = False
+        self._exchange("qSupported:xmlRegisters=riscv")
+        self.threads = self._threads()
+        self.numbers = self._register_numbers()
+
+    @classmethod
+    def unix(cls, path: Path, timeout: float = 30.0) -> Self:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(path))
+        return cls(connection, timeout)
+
+    @classmethod
+    def tcp(cls, host: str, port: int, timeout: float = 30.0) -> Self:
+        connection = socket.create_connection((host, port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return cls(connection, timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    # Packets.
+
+    def _send(self, text: str) -> None:
+        data = text.encode("ascii")
+        self._socket.sendall(b"$%b#%02x" % (data, sum(data) & 0xFF))
+
+    def _receive(self, timeout: float) -> str:
+        deadline = time.monotonic() + timeout
+        while (packet := re.search(rb"\$([^#]*)#..", self._buffer, re.DOTALL)) is None:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
+                raise GdbTimeoutError(f"no answer from the gdb stub within {timeout:g} s")
+            data = self._socket.recv(1 << 16)
+            if not data:
+                raise GdbError("the gdb stub closed the connection: the machine ended")
+            self._buffer += data
+        content = _unescaped(packet[1])
+        del self._buffer[: packet.end()]
+        self._socket.sendall(b"+")
+        return content.decode("latin-1")
+
+    def _exchange(self, text: str) -> str:
+        self._send(text)
+        return self._receive(self._timeout)
+
+    def _ask(self, text: str) -> str:
+        """The answer to ``text``; GdbError when it is an error or empty (not supported)."""
+        answer = self._exchange(text)
+        if not answer or re.fullmatch(r"E[0-9a-f]{2}", answer):
+            raise GdbError(f"{text[:40]}: the gdb stub answers {answer or 'nothing'}")
+        return answer
+
+    # What there is.
+
+    def _threads(self) -> list[str]:
+        found: list[str] = []
+        answer = self._ask("qfThreadInfo")
+        while answer.startswith("m"):
+            found += answer[1:].split(",")
+            answer = self._ask("qsThreadInfo")
+        return sorted(found, key=lambda name: int(name, 16))
+
+    def _feature(self, annex: str) -> str:
+        text, more = "", "m"
+        while more == "m":
+            answer = self._ask(f"qXfer:features:read:{annex}:{len(text):x},{_PIECE:x}")
+            more, text = answer[0], text + answer[1:]
+        return text
+
+    def _register_numbers(self) -> dict[str, int]:
+        """Register numbers by name; a register without a number follows the one before it."""
+        numbers: dict[str, int] = {}
+        number = 0
+        # QEMU 7.2 leaves the prefix xi undeclared, which no XML parser accepts.
+        for annex in re.findall(r'<xi:include href="([^"]+)"', self._feature("target.xml")):
+            for register in ElementTree.fromstring(self._feature(annex)).iter("reg"):
+                number = int(register.get("regnum", number))
+                numbers[register.attrib["name"]] = number
+                number += 1
+        return numbers
+
+    def csr_number(self, address: int) -> int:
+        """The register number of the CSR at ``address``: the stub also knows those that it does not list."""
+        return self.numbers["sstatus"] - 0x100 + address
+
+    # State of one hart.
+
+    def _select(self, hart: int) -> None:
+        if self._selected != hart:
+            self._ask(f"Hg{self.threads[hart]}")
+            self._selected = hart
+
+    def read(self, hart: int, register: str | int) -> bytes:
+        """A register by its name or number."""
+        self._select(hart)
+        number = self.numbers[register] if isinstance(register, str) else register
+        return bytes.fromhex(self._ask(f"p{number:x}"))
+
+    def read_int(self, hart: int, register: str | int) -> int:
+        return int.from_bytes(self.read(hart, register), "little")
+
+    def write(self, hart: int, register: str | int, value: int, size: int = 8) -> None:
+        self._select(hart)
+        number = self.numbers[register] if isinstance(register, str) else register
+        self._ask(f"P{number:x}={value.to_bytes(size, 'little').hex()}")
+
+    def read_csr(self, hart: int, address: int) -> int | None:
+        """A CSR, or None where the hart has none at ``address``."""
+        self._select(hart)
+        answer = self._exchange(f"p{self.csr_number(address):x}")
+        if answer.startswith("E") or not answer:
+            return None
+        return int.from_bytes(bytes.fromhex(answer), "little")
+
+    def write_csr(self, hart: int, address: int, value: int) -> bool:
+        """Write a CSR; False where the hart refuses."""
+        self._select(hart)
+        return self._exchange(f"P{self.csr_number(address):x}={value.to_bytes(8, 'little').hex()}") == "OK"
+
+    # Memory.
+
+    def read_memory(self, address: int, size: int, hart: int = 0, physical: bool = True) -> bytes:
+        """Memory as ``hart`` sees it, or physical."""
+        self._mapped(hart, physical)
+        data = b""
+        while len(data) < size:
+            count = min(_PIECE, size - len(data))
+            data += bytes.fromhex(self._ask(f"m{address + len(data):x},{count:x}"))
+        return data
+
+    def write_memory(self, address: int, data: bytes, hart: int = 0, physical: bool = True) -> None:
+        self._mapped(hart, physical)
+        for start in range(0, len(data), _PIECE):
+            piece = data[start : start + _PIECE]
+            self._ask(f"M{address + start:x},{len(piece):x}:{piece.hex()}")
+
+    def _mapped(self, hart: int, physical: bool) -> None:
+        self._select(hart)
+        self._ask(f"Qqemu.PhyMemMode:{physical:d}")
+
+    # Running.
+
+    def set_breakpoint(self, address: int) -> None:
+        """A breakpoint for all harts, at a virtual address; memory stays as it is."""
+        self._ask(f"Z1,{address:x},4")
+
+    def clear_breakpoint(self, address: int) -> None:
+        self._ask(f"z1,{address:x},4")
+
+    def resume(self, harts: list[int] | None = None) -> None:
+        """Let ``harts`` (all, by default) run; the others stand still."""
+        self._send("vCont;c" if harts is None else "vCont" + "".join(f";c:{self.threads[hart]}" for hart in harts))
+        self._running = True
+
+    def wait_stop(self, timeout: float) -> int:
+        """Wait until the machine stops; the hart that stopped it. GdbTimeoutError leaves it running."""
+        answer = self._receive(timeout)
+        self._running = False
+        self._selected = -1
+        thread = re.search(r"thread:([^;]+);", answer)
+        if answer[0] not in "TS" or thread is None:
+            raise GdbError(f"the machine ended: stop reply {answer!r}")
+        return self.threads.index(_plain(thread[1], self.threads))
+
+    def interrupt(self) -> None:
+        """Stop a running machine."""
+        if self._running:
+            self._socket.sendall(b"\x03")
+            self.wait_stop(self._timeout)
+
+    def step(self, hart: int) -> None:
+        """One instruction of ``hart``, without interrupts."""
+        self._send(f"vCont;s:{self.threads[hart]}")
+        self.wait_stop(self._timeout)
+
+
+def _plain(thread: str, known: list[str]) -> str:
+    """The name in ``known`` of a thread that a stop reply may write with leading zeros."""
+    return next(name for name in known if int(name, 16) == int(thread, 16))

@@ -1,0 +1,160 @@
+"""A thin adapter for stock QEMU: an image file as the memory of a machine, its console, its gdb stub, its end."""
+
+import re
+import shlex
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from gcpt.gdb import Gdb
+from gcpt.layouts import MIB
+
+PROGRAM = "qemu-system-riscv64"
+_POLL = 0.02
+#: Characters of output that a failure shows.
+_TAIL = 2000
+
+
+def cpu(vlen: int = 128) -> str:
+    """QEMU's name for a hart with everything that a checkpoint may hold, with vectors of ``vlen`` bits."""
+    return f"rv64,v=true,vlen={vlen},h=true,sstc=true"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """harts: how many. memory: in bytes. cpu: QEMU's -cpu. flash: an image of the first pflash. extra: more options."""
+
+    harts: int = 1
+    memory: int = 128 * MIB
+    cpu: str = cpu()
+    name: str = "virt"
+    flash: Path | None = None
+    extra: tuple[str, ...] = ()
+
+    def arguments(self, image: Path) -> list[str]:
+        return [
+            *("-machine", f"{self.name},memory-backend=ram", "-cpu", self.cpu, "-smp", str(self.harts)),
+            *("-m", f"{self.memory // MIB}M"),
+            *("-object", f"memory-backend-file,id=ram,size={self.memory},mem-path={image},share=on"),
+            *(["-drive", f"if=pflash,format=raw,file={self.flash}"] if self.flash else []),
+            *("-bios", "none", "-nodefaults", "-display", "none", "-monitor", "none"),
+            *self.extra,
+        ]
+
+
+class QemuError(Exception):
+    """The machine did not do what was waited for. The text has what was, the end of the output and the log's path."""
+
+
+class Qemu:
+    """A running machine; use it as a context manager.
+
+    folder keeps the log (``qemu.log``: command line and QEMU's own messages) and ``console.log``. paused: wait for gdb.
+    """
+
+    def __init__(self, image: Path, machine: Machine, folder: Path, paused: bool = True) -> None:
+        self.machine = machine
+        self.log = folder / "qemu.log"
+        self.console_log = folder / "console.log"
+        self._sockets = tempfile.TemporaryDirectory(prefix="gcpt-")  # short: a socket's path has 107 characters at most
+        self._gdb_path = Path(self._sockets.name) / "gdb"
+        self._console_path = Path(self._sockets.name) / "console"
+        self._console: socket.socket | None = None
+        self._seen = 0
+        self._command = [
+            *(PROGRAM, *machine.arguments(image), *(["-S"] if paused else [])),
+            *("-chardev", f"socket,id=gdb,path={self._gdb_path},server=on,wait=off", "-gdb", "chardev:gdb"),
+            *("-chardev", f"socket,id=con,path={self._console_path},server=on,wait=off,logfile={self.console_log}"),
+            *("-serial", "chardev:con"),
+        ]
+
+    def __enter__(self) -> Self:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.console_log.write_bytes(b"")
+        with self.log.open("w") as log:
+            log.write(shlex.join(self._command) + "\n")
+            log.flush()
+            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console:
+            self._console.close()
+        if self._process.poll() is None:
+            self._process.terminate()  # QEMU quits in order at SIGTERM
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._sockets.cleanup()
+
+    def failure(self, what: str) -> QemuError:
+        """What is known when something went wrong: ``what``, the end of the output, where the logs are."""
+        messages = "".join(self.log.read_text(errors="replace").splitlines(keepends=True)[1:])
+        parts = [what, "--- end of the console:", self.output()[-_TAIL:], "--- QEMU's messages:", messages[-_TAIL:]]
+        return QemuError("\n".join([*parts, f"--- logs: {self.log}, {self.console_log}"]))
+
+    def _connect(self, path: Path) -> socket.socket:
+        """A connection to one of QEMU's sockets, which appear a moment after its start."""
+        deadline = time.monotonic() + 10
+        while True:
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(str(path))
+                return connection
+            except OSError:
+                connection.close()
+            if (status := self._process.poll()) is not None:
+                raise self.failure(f"QEMU ended early, with status {status}")
+            if time.monotonic() > deadline:
+                raise self.failure("QEMU did not open its sockets within 10 s")
+            time.sleep(_POLL)
+
+    def gdb(self) -> Gdb:
+        """A gdb client; close it before another one is asked for."""
+        return Gdb(self._connect(self._gdb_path))
+
+    def type(self, text: str) -> None:
+        """Type ``text`` at the console."""
+        self._console = self._console or self._connect(self._console_path)
+        self._console.sendall(text.encode())
+
+    def output(self) -> str:
+        """Everything that the console printed until now."""
+        return self.console_log.read_text(errors="replace")
+
+    def expect(self, pattern: str, timeout: float) -> re.Match[str]:
+        """Wait until the console's output after the last match has ``pattern``; QemuError when it does not come."""
+        deadline = time.monotonic() + timeout
+        while True:
+            status = self._process.poll()
+            if match := re.compile(pattern).search(self.output(), self._seen):
+                self._seen = match.end()
+                return match
+            if status is not None:
+                raise self.failure(f"QEMU ended with status {status} before its console printed {pattern!r}")
+            if time.monotonic() > deadline:
+                raise self.failure(f"the console did not print {pattern!r} within {timeout:g} s")
+            time.sleep(_POLL)
+
+    def wait_exit(self, timeout: float) -> int:
+        """QEMU's exit status, which is the code that the guest gave the finisher; QemuError when it runs on."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise self.failure(f"the machine did not end within {timeout:g} s") from None
+
+
+def place_restorer(image: Path, restorer: Path, offset: int = 0) -> int:
+    """Write as much of ``restorer`` over ``image`` at ``offset`` as its size word says; returns how many bytes."""
+    content = restorer.read_bytes()
+    size = int.from_bytes(content[4:8], "little")
+    with image.open("r+b") as file:
+        file.seek(offset)
+        file.write(content[:size])
+    return size
