@@ -1,0 +1,300 @@
+"""Rules that every linked restorer keeps. Each is a function from an ELF and its configuration to findings.
+
+    python -m gcpt.audit ELF [OPTION=VALUE...]      with the options that the ELF was built with
+
+Addresses are physical, in bytes; "the restorer" is all that is loaded but the payload.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.constants import P_FLAGS, SH_FLAGS
+from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
+from elftools.elf.sections import Section, Symbol, SymbolTableSection
+
+from gcpt import budgets, config, layouts
+from gcpt.config import BuildConfig
+from gcpt.errors import UserError
+
+#: Bytes at the end of the reserved MiB through which the restorer leaves to M mode (firmware/restore.S).
+TRAMPOLINE_PAGE = 0x1000
+#: Relocations that put an address into the image (RISC-V psABI, "Relocations"): R_RISCV_32, 64, HI20, LO12_I, LO12_S,
+#: and those that only a dynamic linker resolves: RELATIVE, COPY, JUMP_SLOT, TLS_*, GOT_HI20, TLS_GOT_HI20, TLS_GD_HI20.
+ABSOLUTE = {1, 2, 26, 27, 28}
+DYNAMIC = {3, 4, 5, 6, 7, 8, 9, 10, 11, 20, 21, 22}
+#: Sections that only shared or dynamically linked programs have.
+DYNAMIC_SECTIONS = (
+    ".got",
+    ".plt",
+    ".dynamic",
+    ".dynsym",
+    ".dynstr",
+    ".interp",
+    ".rela.dyn",
+    ".rela.plt",
+    ".hash",
+    ".gnu.hash",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A broken rule and what exactly breaks it."""
+
+    rule: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"audit rule {self.rule}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes from ``start`` to below ``end``, and what they are called."""
+
+    name: str
+    start: int
+    end: int
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.start:#x} to {self.end:#x})"
+
+    def overlaps(self, other: "Span") -> bool:
+        return self.start < other.end and other.start < self.end
+
+
+class Linked:
+    """A linked restorer, read once."""
+
+    def __init__(self, elf: ELFFile, config: BuildConfig) -> None:
+        self.elf = elf
+        self.config = config
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        return list(self.elf.iter_sections())
+
+    @cached_property
+    def symbols(self) -> list[Symbol]:
+        tables = [section for section in self.sections if isinstance(section, SymbolTableSection)]
+        return [symbol for table in tables for symbol in table.iter_symbols()]
+
+    @cached_property
+    def spans(self) -> list[Span]:
+        """What is in memory, NOBITS included."""
+        used = [s for s in self.sections if s["sh_flags"] & SH_FLAGS.SHF_ALLOC and s["sh_size"]]
+        return [Span(s.name, s["sh_addr"], s["sh_addr"] + s["sh_size"]) for s in used]
+
+    @cached_property
+    def loaded(self) -> list[Section]:
+        """The sections that gcpt.bin consists of, in the order of their addresses."""
+        used = [s for s in self.sections if s["sh_flags"] & SH_FLAGS.SHF_ALLOC and s["sh_size"]]
+        return sorted((s for s in used if s["sh_type"] != "SHT_NOBITS"), key=lambda s: int(s["sh_addr"]))
+
+    @cached_property
+    def base(self) -> int:
+        """Where the restorer is linked to lie: the base of memory."""
+        return self.config.platform.dram
+
+    @cached_property
+    def end(self) -> int:
+        """The end of the restorer's loaded bytes: where gcpt.bin ends if there is no payload."""
+        own = [s["sh_addr"] + s["sh_size"] for s in self.loaded if s["sh_addr"] < self.base + layouts.RESERVED_SIZE]
+        return max(own, default=self.base)
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes as they are after loading; fewer where nothing is loaded."""
+        for section in self.loaded:
+            offset = address - section["sh_addr"]
+            if 0 <= offset < section["sh_size"]:
+                return bytes(section.data()[offset : offset + size])
+        return b""
+
+    def word(self, address: int, size: int) -> int | None:
+        data = self.read(address, size)
+        return int.from_bytes(data, "little") if len(data) == size else None
+
+
+Rule = Callable[[Linked], Iterator[str]]
+
+
+def segments_not_writable_and_executable(linked: Linked) -> Iterator[str]:
+    """No segment is both, so that no linker warns of RWX and no stray store changes code."""
+    for segment in linked.elf.iter_segments("PT_LOAD"):
+        if segment["p_flags"] & P_FLAGS.PF_W and segment["p_flags"] & P_FLAGS.PF_X:
+            yield f"the segment at {segment['p_vaddr']:#x} is writable and executable: split it in firmware/gcpt.ld"
+
+
+def loaded_where_linked(linked: Linked) -> Iterator[str]:
+    """Load and link address are the same, because gcpt.bin is laid out by the one and the code by the other."""
+    for segment in linked.elf.iter_segments("PT_LOAD"):
+        if segment["p_paddr"] != segment["p_vaddr"]:
+            yield f"the segment at {segment['p_vaddr']:#x} is loaded to {segment['p_paddr']:#x}"
+
+
+def entry_is_first(linked: Linked) -> Iterator[str]:
+    """The entry point is the lowest address that is loaded, and that is the base of memory."""
+    lowest = min((span.start for span in linked.spans), default=None)
+    if lowest != linked.base:
+        yield f"the lowest loaded address is {lowest if lowest is None else hex(lowest)}, not {linked.base:#x}"
+    if linked.elf["e_entry"] != linked.base:
+        yield f"the entry point is {linked.elf['e_entry']:#x}, not {linked.base:#x}"
+
+
+def starts_with_jump(linked: Linked) -> Iterator[str]:
+    """The first instruction is a 4-byte jump, because the size word lies at offset 4."""
+    first = linked.word(linked.base, 4)
+    if first is None or first & 0xFFF != 0x6F:  # jal x0: opcode 0x6f, rd 0
+        yield f"the first 4 bytes are {first if first is None else hex(first)}, not a jump of 4 bytes (jal zero)"
+
+
+def size_word(linked: Linked) -> Iterator[str]:
+    """The word at offset 4 is the number of bytes to load: the restorer's, and gcpt.bin's if there is no payload."""
+    size, real = linked.word(linked.base + 4, 4), linked.end - linked.base
+    if size != real:
+        yield f"the size word at offset 4 is {size if size is None else hex(size)}, but the restorer is {real:#x} bytes"
+
+
+def complete_flag(linked: Linked) -> Iterator[str]:
+    """The restorer's last 8 bytes are the flag by which it sees that it was loaded whole."""
+    flag = linked.word(linked.end - 8, 8)
+    if flag != layouts.COMPLETE_FLAG:
+        yield f"the last 8 bytes are {flag if flag is None else hex(flag)}, not {layouts.COMPLETE_FLAG:#x}"
+
+
+def position_independent(linked: Linked) -> Iterator[str]:
+    """No address is stored in what is loaded, because the image runs wherever a loader puts it."""
+    for section in linked.sections:
+        if not isinstance(section, RelocationSection):
+            continue
+        target = linked.elf.get_section(section["sh_info"])
+        symbols = linked.elf.get_section(section["sh_link"])
+        if not target["sh_flags"] & SH_FLAGS.SHF_ALLOC or not isinstance(symbols, SymbolTableSection):
+            continue
+        for relocation in section.iter_relocations():
+            if relocation["r_info_type"] not in ABSOLUTE:
+                continue
+            symbol = symbols.get_symbol(relocation["r_info_sym"])
+            # A number known to the linker, such as the size, is not an address of the image.
+            number = symbol["st_shndx"] in ("SHN_ABS", "SHN_UNDEF")
+            if not number or linked.base <= symbol["st_value"] < linked.end:
+                where = f"{target.name} at {relocation['r_offset']:#x}"
+                yield f"{where} holds the absolute address of {symbol.name or 'a section'}: reach it relative to pc"
+
+
+def statically_linked(linked: Linked) -> Iterator[str]:
+    """Nothing is left to a dynamic linker, and no symbol is missing."""
+    for section in linked.sections:
+        if section.name in DYNAMIC_SECTIONS and section["sh_size"]:
+            yield f"there is a section {section.name}, which a program without a loader cannot use"
+        if isinstance(section, RelocationSection):
+            kinds = {relocation["r_info_type"] for relocation in section.iter_relocations()} & DYNAMIC
+            if kinds:
+                yield f"{section.name} holds relocations of types {sorted(kinds)}, which only a dynamic linker resolves"
+    for symbol in linked.symbols[1:]:
+        if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name:
+            yield f"the symbol {symbol.name} is not defined"
+
+
+def _taken(linked: Linked) -> Iterator[Span]:
+    """What the restorer has to leave alone in the first MiB: the state that may lie there and the trampolines.
+
+    The state from the first field on; NEMU's protobuf checkpoints have it 168 bytes higher.
+    """
+    base, end = linked.base, linked.base + layouts.RESERVED_SIZE
+    state = layouts.DEFAULT.magic_number
+    if linked.config.mode != "dual_core":
+        yield Span("the checkpoint's state", base + state, end)
+    else:
+        yield Span("the M-mode trampolines", end - TRAMPOLINE_PAGE, end)
+
+
+def leaves_state_alone(linked: Linked) -> Iterator[str]:
+    """Nothing of the restorer, loaded or not, overlaps the state that it is there to restore."""
+    for taken in _taken(linked):
+        for span in linked.spans:
+            if span.overlaps(taken):
+                yield f"{span} overlaps {taken}"
+
+
+def within_reserved(linked: Linked) -> Iterator[str]:
+    """All but the payload lies in the MiB that workloads leave free."""
+    reserved = Span("the reserved MiB", linked.base, linked.base + layouts.RESERVED_SIZE)
+    for span in linked.spans:
+        is_payload = linked.config.payload and span.start == linked.config.payload_position
+        if not is_payload and not (reserved.start <= span.start and span.end <= reserved.end):
+            yield f"{span} lies outside {reserved}"
+
+
+def payload_in_place(linked: Linked) -> Iterator[str]:
+    """The payload's bytes lie where they were asked to, and nowhere if there is none."""
+    sections = [s for s in linked.loaded if s["sh_addr"] >= linked.base + layouts.RESERVED_SIZE]
+    path, position = linked.config.payload, linked.config.payload_position
+    if path is None:
+        for section in sections:
+            yield f"{section.name} lies at {section['sh_addr']:#x} like a payload, but none was asked for"
+        return
+    wanted = path.read_bytes()
+    if not any(section["sh_addr"] == position and section.data() == wanted for section in sections):
+        found = ", ".join(f"{s['sh_size']} bytes at {s['sh_addr']:#x}" for s in sections) or "nothing"
+        yield f"{path} ({len(wanted)} bytes) is not byte for byte at {position:#x}; found {found}"
+
+
+def budget(linked: Linked) -> Iterator[str]:
+    """The restorer is no larger than its kind may be, see budgets."""
+    size = linked.end - linked.base - (linked.config.dtb.stat().st_size if linked.config.dtb else 0)
+    limit = budgets.budget(linked.config)
+    if size > limit:
+        yield f"{size} bytes are {size - limit} more than the budget of {limit} (site_scons/gcpt/budgets.py)"
+
+
+RULES: tuple[Rule, ...] = (
+    segments_not_writable_and_executable,
+    loaded_where_linked,
+    entry_is_first,
+    starts_with_jump,
+    size_word,
+    complete_flag,
+    position_independent,
+    statically_linked,
+    leaves_state_alone,
+    within_reserved,
+    payload_in_place,
+    budget,
+)
+
+
+def audit(path: Path, config: BuildConfig) -> list[Finding]:
+    """All that breaks a rule in the ELF at ``path``, linked for ``config``."""
+    with path.open("rb") as file:
+        try:
+            linked = Linked(ELFFile(file), config)
+            return [Finding(rule.__name__, what) for rule in RULES for what in rule(linked)]
+        except ELFError as error:
+            return [Finding("readable", f"{path} is not an ELF file that can be read: {error}")]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0: all rules kept, 1: findings on stdout, 2: wrong usage."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if not arguments or "=" in arguments[0]:
+        print("usage: python -m gcpt.audit ELF [OPTION=VALUE...]", file=sys.stderr)
+        return 2
+    path = Path(arguments[0])
+    try:
+        findings = audit(path, config.resolve(dict(word.partition("=")[::2] for word in arguments[1:])))
+    except (OSError, UserError) as error:
+        print(f"gcpt.audit: {error}", file=sys.stderr)
+        return 2
+    for finding in findings:
+        print(f"{path}: {finding}")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""The nanopb generator, run in this process: starting another Python would take longer than generating."""
+
+import importlib.util
+import tempfile
+import threading
+from pathlib import Path
+
+#: The generator keeps what it reads in globals.
+_lock = threading.Lock()
+
+
+def generate(proto: Path) -> tuple[str, str]:
+    """C source and header for ``proto``, and for an options file of nanopb's next to it."""
+    with _lock:
+        from google.protobuf import descriptor_pb2
+        from grpc_tools import protoc
+        from nanopb.generator import nanopb_generator
+
+        with tempfile.TemporaryDirectory() as folder:
+            descriptors = Path(folder, "descriptors")
+            status = protoc.main(["protoc", f"-I{proto.parent}", "--include_imports", f"-o{descriptors}", str(proto)])
+            if status:
+                raise ValueError(f"protoc found errors in {proto}")
+            files = descriptor_pb2.FileDescriptorSet.FromString(descriptors.read_bytes()).file
+        arguments = [f"-I{proto.parent}", "--quiet", "--error-on-unmatched", proto.name]
+        options, _ = nanopb_generator.process_cmdline(arguments, is_plugin=False)
+        result = nanopb_generator.process_file(proto.name, files[-1], options)
+        return result["sourcedata"], result["headerdata"]
+
+
+def inputs() -> list[Path]:
+    """The files of the generator and its parts that change when another version is installed."""
+    wanted = {
+        "nanopb": "generator/nanopb_generator.py",
+        "grpc_tools": "grpc_version.py",
+        "google.protobuf": "__init__.py",
+    }
+    found = []
+    for package, name in wanted.items():
+        spec = importlib.util.find_spec(package)
+        if spec and spec.submodule_search_locations:
+            found += [Path(folder, name) for folder in spec.submodule_search_locations]
+    return [path for path in found if path.is_file()]

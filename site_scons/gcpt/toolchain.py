@@ -1,0 +1,97 @@
+"""The flags of the compiler, assembler and linker, and whether the tools are there. Data and pure functions."""
+
+import os
+import shutil
+from pathlib import Path
+
+from gcpt import render
+from gcpt.config import BuildConfig
+from gcpt.errors import UserError
+
+#: Commands of the toolchain that a build runs, without their prefix.
+COMMANDS = ("gcc", "objcopy", "objdump")
+
+#: What the compiler itself may use: no F, no V, because these registers hold the checkpoint's state.
+C_MACHINE = ("-march=rv64imac_zicsr_zifencei", "-mabi=lp64")
+#: For assembly; a file that needs more says so with ".option arch".
+ASM_MACHINE = ("-march=rv64gc_zicsr_zifencei", "-mabi=lp64")
+
+C_FLAGS = (
+    *C_MACHINE,
+    *("-std=c11", "-Os", "-ffreestanding", "-mcmodel=medany"),
+    # The image runs wherever it is loaded: no tables of absolute addresses.
+    *("-fno-pie", "-fno-jump-tables"),
+    *("-fno-common", "-fno-stack-protector", "-ffunction-sections", "-fdata-sections"),
+    *("-Wall", "-Wextra", "-Werror", "-Wdate-time"),
+)
+ASM_FLAGS = (*ASM_MACHINE, "-x", "assembler-with-cpp", "-Wa,--fatal-warnings")
+#: A decoder from a buffer, without messages or memory allocation (nanopb, "Compilation options").
+NANOPB_DEFINES = ("-DPB_BUFFER_ONLY", "-DPB_NO_ERRMSG")
+NANOPB_SOURCES = ("pb_common.c", "pb_decode.c")
+
+LINK_FLAGS = (
+    # Chooses libgcc: the names of its folders know no extensions of letters.
+    *("-march=rv64imac", "-mabi=lp64"),
+    *("-nostdlib", "-static", "-no-pie"),
+    "-Wl,--build-id=none,--gc-sections,--fatal-warnings",
+    # Kept for the audit, which looks for absolute addresses in them; they are not part of the image.
+    "-Wl,--emit-relocs",
+    # The image need not be paged in: without this, a segment would start at a multiple of 4 KiB.
+    "-Wl,-z,max-page-size=4,-z,noexecstack",
+)
+#: The integer-only vfprintf of picolibc (1,920 bytes) under the name that printf calls.
+PRINTF_FLAGS = ("-Wl,--defsym=vfprintf=__i_vfprintf",)
+
+_SETUP = "./sconsw --setup-only installs it"
+
+
+def c_library(config: BuildConfig) -> Path:
+    """picolibc's library for C_MACHINE."""
+    return config.picolibc / "lib/rv64imac/lp64/libc.a"
+
+
+def link_flags(config: BuildConfig) -> list[str]:
+    return [*LINK_FLAGS, *(PRINTF_FLAGS if render.needs_printf(config) else ())]
+
+
+def libraries(config: BuildConfig) -> list[Path]:
+    """What is linked besides the firmware's own objects: nothing where there is no C."""
+    return [] if config.direct else [c_library(config)]
+
+
+def include_path(config: BuildConfig, firmware: bool = True) -> list[Path]:
+    """The folders of headers for the firmware's own files, or for nanopb's, which other variants share."""
+    own = [Path("firmware/include"), config.variant_dir / "generated"] if firmware else []
+    return own + ([config.common_dir, config.nanopb] if config.protobuf else [])
+
+
+def embedded(config: BuildConfig, name: str) -> dict[str, Path]:
+    """The files that the source ``name`` takes in by .incbin, by the macro that names them to it."""
+    if name != "payload.S":
+        return {}
+    files = {"GCPT_PAYLOAD_FILE": config.payload, "GCPT_DTB_FILE": config.dtb}
+    return {macro: path for macro, path in files.items() if path}
+
+
+def defines(config: BuildConfig, name: str) -> list[str]:
+    """-D flags of the source ``name``."""
+    if name.endswith(".c"):
+        return list(NANOPB_DEFINES) if config.protobuf else []
+    return [f'-D{macro}="{path}"' for macro, path in embedded(config, name).items()]
+
+
+def check(config: BuildConfig, search_path: str) -> None:
+    """UserError if something that a build needs is not there. Looks for files only, runs nothing."""
+    for command in (config.cross_compile + name for name in COMMANDS):
+        if not shutil.which(command, path=search_path):
+            raise UserError(f"{command} is not found: {_SETUP}, or name another toolchain with cross_compile=PREFIX")
+    if not c_library(config).is_file():
+        raise UserError(f"{c_library(config)} does not exist: {_SETUP}, or name picolibc's folder with picolibc=DIR")
+    if config.protobuf and not all((config.nanopb / name).is_file() for name in NANOPB_SOURCES):
+        remedy = "name a checkout of nanopb" if config.nanopb_dir else "./sconsw --setup-only fetches it"
+        raise UserError(f"{config.nanopb}{os.sep} holds no {' and '.join(NANOPB_SOURCES)}: {remedy} (nanopb_dir=DIR)")
+
+
+def needed(targets: list[str]) -> bool:
+    """Whether building ``targets`` (none: the default) runs the toolchain."""
+    return not targets or bool({*targets} - {"test"})

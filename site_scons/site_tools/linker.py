@@ -1,0 +1,71 @@
+"""AuditedProgram(target, objects): links, audits, and only then puts the ELF and its map in their place.
+
+What was there before stays when the linker or the audit finds a fault; the faulty ELF is kept as gcpt.elf.rejected.
+"""
+
+import os
+from pathlib import Path
+
+from SCons.Errors import BuildError
+from SCons.Script import Action, Builder, Scanner
+
+from gcpt import sources, toolchain
+
+_SCRIPT = "firmware/gcpt.ld"
+_RULES = ("audit", "budgets", "config", "layouts", "options", "parse", "payload", "platforms")
+
+
+def _audit(target, source, env):
+    from gcpt import audit
+
+    linked = Path(f"{target[0].path}.rejected")
+    findings = audit.audit(linked, env["CONFIG"])
+    if findings:
+        return BuildError(node=target, errstr="; ".join(map(str, findings)), status=1)
+    linked.replace(target[0].path)
+    Path(f"{target[1].path}.rejected").replace(target[1].path)
+    return None
+
+
+def _outputs(target, source, env):
+    elf = target[0]
+    map_file = env.File(f"{os.path.splitext(elf.path)[0]}.map")
+    env.Precious([elf, map_file])
+    env.Clean(elf, [f"{node.path}.rejected" for node in (elf, map_file)])
+    env.Depends(elf, [env.File(f"site_scons/gcpt/{name}.py") for name in _RULES])
+    env.Depends(elf, [env.File("site_scons/site_tools/linker.py"), env["LINKER_LIBRARIES"]])
+    return [elf, map_file], source
+
+
+def _scripts(node, env, path):
+    """The linker script and the files that it INCLUDEs, which may be generated ones."""
+    script = env.File(_SCRIPT)
+    included = [
+        env.File(f"{folder}/{name}")
+        for folder in env["LINKER_PATH"]
+        for name in sources.linker_includes(script.get_text_contents())
+    ]
+    return [script, *(one for one in included if one.is_derived() or one.exists())]
+
+
+def generate(env):
+    config = env["CONFIG"]
+    folder = config.variant_dir / "generated"
+    env.Replace(
+        LINKER_PATH=[str(folder)],
+        LINKER_LIBRARIES=[str(path) for path in toolchain.libraries(config)],
+        LINK_FLAGS=[*toolchain.link_flags(config), f"-L{folder}", "-T", _SCRIPT],
+        LINKCOMSTR="[ LD] $TARGET",
+    )
+    outputs = ["-Wl,-Map,${TARGETS[1]}.rejected", "-o", "${TARGET}.rejected"]
+    link = ["$CC", "$LINK_FLAGS", *outputs, "$SOURCES", "$LINKER_LIBRARIES", "-lgcc"]
+    builder = Builder(
+        action=[Action([link], "$LINKCOMSTR"), Action(_audit, "[AUD] $TARGET")],
+        emitter=_outputs,
+        target_scanner=Scanner(_scripts),
+    )
+    env.Append(BUILDERS={"AuditedProgram": builder})
+
+
+def exists(env):
+    return True

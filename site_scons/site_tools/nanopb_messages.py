@@ -1,0 +1,41 @@
+"""Nanopb(target, proto): C source and header of the protobuf messages, by the generator from PyPI.
+
+They depend on the .proto, on nanopb's options file next to it where there is one, on the generator's version and on
+the code that runs it.
+"""
+
+from pathlib import Path
+
+from SCons.Errors import BuildError
+from SCons.Script import Action, Builder
+
+from gcpt import nanopb
+
+
+def _generate(target, source, env):
+    try:
+        texts = nanopb.generate(Path(source[0].path))
+    except Exception as error:
+        return BuildError(node=target, errstr=f"nanopb generator: {error}", status=1)
+    for node, text in zip(target, texts, strict=True):
+        Path(node.path).write_text(text)
+    return None
+
+
+def _outputs(target, source, env):
+    stem = str(target[0]).removesuffix(".c")
+    target = [env.File(f"{stem}.c"), env.File(f"{stem}.h")]
+    options = env.File(str(source[0]).removesuffix(".proto") + ".options")
+    own = [env.File(f"site_scons/{name}.py") for name in ("gcpt/nanopb", "site_tools/nanopb_messages")]
+    env.Depends(target, own + [env.File(str(path)) for path in nanopb.inputs()])
+    if options.exists():
+        env.Depends(target, options)
+    return target, source
+
+
+def generate(env):
+    env.Append(BUILDERS={"Nanopb": Builder(action=Action(_generate, "[ PB] $SOURCE"), emitter=_outputs)})
+
+
+def exists(env):
+    return True

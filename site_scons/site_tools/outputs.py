@@ -1,0 +1,39 @@
+"""Latest(folder, files): copies, so that the last configuration asked for is always found at one place.
+Sizes(name, files): an alias that builds the files and prints their sizes.
+"""
+
+import shutil
+
+from SCons.Script import Action, Builder, GetOption
+
+from gcpt import budgets
+
+
+def _copy(target, source, env):
+    shutil.copyfile(source[0].path, target[0].path)
+
+
+def _print_sizes(target, source, env):
+    for node in source:
+        print(budgets.line(node.path, node.get_size(), env["CONFIG"]))
+
+
+def _latest(env, folder, files):
+    return [env.Copied(f"{folder}/{node.name}", node)[0] for node in env.Flatten(files)]
+
+
+def _sizes(env, name, files):
+    alias = env.Alias(name, files, Action(_print_sizes, None))
+    if not GetOption("question"):  # scons -q asks whether files are up to date: printing is never "up to date"
+        env.AlwaysBuild(alias)
+    return alias
+
+
+def generate(env):
+    env.Append(BUILDERS={"Copied": Builder(action=Action(_copy, "[ CP] $TARGET"))})
+    env.AddMethod(_latest, "Latest")
+    env.AddMethod(_sizes, "Sizes")
+
+
+def exists(env):
+    return True

@@ -1,0 +1,86 @@
+"""FirmwareObject(target, source): one C or assembly file compiled for the restorer.
+
+An object depends on its source, on what that includes or embeds, on the compiler (SCons does this for the first word
+of a command) and on picolibc's version.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+
+from SCons.Scanner import ClassicCPP
+from SCons.Script import Action, Builder
+from SCons.Subst import escape_list
+
+from gcpt import sources, toolchain
+
+_REST = ["$INCLUDES", "$LIBRARY_INCLUDES", "$DEFINES", "-c", "-o", "$TARGET", "$SOURCE"]
+_COMMANDS = {".c": ["$CC", "$C_FLAGS", *_REST], ".S": ["$CC", "$ASM_FLAGS", *_REST]}
+
+
+def words(arguments, escape):
+    """A substituted command as the words that the program gets: SCons quotes some for a shell, which is not used."""
+    return shlex.split(" ".join(escape_list(arguments, escape)))
+
+
+def _spawn(shell, escape, command, arguments, environment):
+    """Run one command; what it prints appears in one piece, whatever else runs."""
+    argv = shlex.split(" ".join(arguments))
+    result = subprocess.run(
+        argv, check=False, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if result.stdout:
+        sys.stderr.write(result.stdout.decode(errors="replace"))
+    return result.returncode
+
+
+def _object(env, target, source):
+    config = env["CONFIG"]
+    name = os.path.basename(str(source))
+    # Quotes within a word have to pass through words() above.
+    defines = [flag.replace('"', '\\"') for flag in toolchain.defines(config, name)]
+    folders = [str(path) for path in toolchain.include_path(config, firmware=str(source).startswith("firmware/"))]
+    [node] = env.CompiledObject(
+        target, source, DEFINES=defines, CPPPATH=folders, INCLUDES=[f"-I{folder}" for folder in folders]
+    )
+    inputs = [config.picolibc / "include/picolibc.h", *toolchain.embedded(config, name).values()]
+    env.Depends(node, [env.File(str(path)) for path in inputs])
+    return node
+
+
+def _compile_command(env, node):
+    """The words of the command that makes an object."""
+    own = node.get_build_env()
+    command = _COMMANDS[node.sources[0].get_suffix()]
+    return words(own.subst_list(command, target=[node], source=node.sources)[0], own["ESCAPE"])
+
+
+def generate(env):
+    config = env["CONFIG"]
+    env.Replace(
+        SPAWN=_spawn,
+        CC=config.cross_compile + "gcc",
+        OBJCOPY=config.cross_compile + "objcopy",
+        OBJDUMP=config.cross_compile + "objdump",
+        C_FLAGS=list(toolchain.C_FLAGS),
+        ASM_FLAGS=list(toolchain.ASM_FLAGS),
+        LIBRARY_INCLUDES=["-isystem", f"{config.picolibc}/include"],
+        CCCOMSTR="[ CC] $SOURCE",
+        ASCOMSTR="[ AS] $SOURCE",
+    )
+    builder = Builder(
+        action={
+            ".c": Action([_COMMANDS[".c"]], "$CCCOMSTR"),
+            ".S": Action([_COMMANDS[".S"]], "$ASCOMSTR"),
+        },
+        source_scanner=ClassicCPP("firmware", [".c", ".S", ".h", ".inc"], "CPPPATH", sources.INCLUDE),
+        single_source=True,
+    )
+    env.Append(BUILDERS={"CompiledObject": builder})
+    env.AddMethod(_object, "FirmwareObject")
+    env.AddMethod(_compile_command, "CompileCommand")
+
+
+def exists(env):
+    return True

@@ -1,0 +1,71 @@
+"""The options of this run as env["CONFIG"], the environment of the commands, and where SCons keeps signatures."""
+
+import os
+import sys
+
+import SCons.SConsign
+from SCons import dblite
+from SCons.Script import ARGLIST, ARGUMENTS, COMMAND_LINE_TARGETS, Exit, GetOption
+from SCons.Variables import Variables
+
+from gcpt import toolchain
+from gcpt.config import resolve
+from gcpt.errors import UserError
+from gcpt.options import OPTIONS_FILE, TABLE, as_text
+
+#: The only variables of the caller that commands see.
+HOST_VARIABLES = (
+    "PATH",  # where the toolchain, QEMU and dtc are
+    "HOME",  # configuration of QEMU and gdb
+    "TMPDIR",  # temporary files of the compiler and the tests
+    "LANG", "LC_ALL", "TERM",  # how messages look
+)  # fmt: skip
+
+
+def _given(env):
+    """The options file's values and the command line's, which win, as text."""
+    for name in ARGUMENTS:
+        if len({value for key, value in ARGLIST if key == name}) > 1:
+            raise UserError(f"{name}= is given twice with different values: leave one out")
+    file = ARGUMENTS.get("options_file") or OPTIONS_FILE
+    if "options_file" in ARGUMENTS and not os.path.isfile(file):
+        raise UserError(f"options_file={file}: there is no such file: save_options={file} makes one")
+    variables = Variables(file, ARGUMENTS)
+    for option in TABLE:
+        variables.Add(option.name, option.help, None)
+    try:
+        variables.Update(env)
+    except Exception as error:
+        raise UserError(f"{file}: {error}: want lines such as mode = 'dual_core'") from None
+    chosen = {option.name: env[option.name] for option in TABLE if option.name in env}
+    return {name: as_text(value) for name, value in {**variables.UnknownVariables(), **chosen}.items()}
+
+
+class _Signatures:
+    """SCons's file of signatures, in the build folder; neither is made by a run that builds nothing."""
+
+    @staticmethod
+    def open(name, flag):
+        folder = os.path.dirname(name)
+        if not os.path.isdir(folder):
+            if GetOption("clean") or GetOption("no_exec") or GetOption("question"):
+                return {}
+            os.makedirs(folder)
+        return dblite.open(name, flag)
+
+
+def generate(env):
+    env["ENV"] = {name: os.environ[name] for name in HOST_VARIABLES if name in os.environ}
+    try:
+        env["GIVEN"] = _given(env)
+        env["CONFIG"] = resolve(env["GIVEN"])
+        if toolchain.needed(COMMAND_LINE_TARGETS) and not (GetOption("clean") or GetOption("no_exec")):
+            toolchain.check(env["CONFIG"], env["ENV"].get("PATH", os.defpath))
+    except UserError as error:
+        print(f"gcpt: {error}", file=sys.stderr)
+        Exit(2)
+    SCons.SConsign.File(os.path.abspath(env["CONFIG"].build_dir / ".sconsign"), _Signatures)
+
+
+def exists(env):
+    return True
