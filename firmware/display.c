@@ -15,7 +15,7 @@ static const struct csr_name csr_names[] = {
 
 static bool is_displayed(uint64_t hart)
 {
-    return ((hart < 64 ? GCPT_DISPLAY_LOW : GCPT_DISPLAY_HIGH) >> (hart & 63)) & 1;
+    return ((hart < 64 ? (uint64_t)GCPT_DISPLAY_LOW : GCPT_DISPLAY_HIGH) >> (hart & 63)) & 1;
 }
 
 static void print_registers(const char *prefix, const uint64_t *registers)

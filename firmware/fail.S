@@ -18,49 +18,76 @@ gcpt_trap_fatal:
 /*
  * gcpt_fail: a0 = signal code. Clobbers everything, does not return. A trap on the way (no console there, PMP) goes
  * straight to the finisher, a trap there to the final sleep.
+ *
+ * The line is a text in which the bytes below ' ' stand for numbers: 1 the code, 2 the hart, 3 mepc, 4 mcause, 5 mtval.
+ * At 6 a line that is not about a trap goes on with the code's words. 0 is the end.
  */
     .global gcpt_fail
 gcpt_fail:
     mv      s0, a0
     lla     t0, gcpt_end
     csrw    mtvec, t0
-    csrw    mie, zero
-    lla     a0, text_error
-    jal     print
-    mv      a0, s0
-    jal     print_decimal
-    lla     a0, text_hart
-    jal     print
-    csrr    a0, mhartid
-    jal     print_decimal
-    li      t0, GCPT_CODE_TRAP
-    bne     s0, t0, 1f
-    lla     a0, text_mepc
-    jal     print
-    csrr    a0, mepc
-    jal     print_hex
-    lla     a0, text_mcause
-    jal     print
-    csrr    a0, mcause
-    jal     print_hex
-    lla     a0, text_mtval
-    jal     print
-    csrr    a0, mtval
-    jal     print_hex
-1:  lla     a0, text_colon
-    jal     print
-    /* The messages lie one after the other in the order of their codes, which begin at 1. */
-    lla     a0, gcpt_messages
-    mv      t0, s0
-2:  addi    t0, t0, -1
-    beqz    t0, 4f
-3:  lbu     t1, (a0)
-    addi    a0, a0, 1
-    bnez    t1, 3b
+    lla     s1, text_line
+next:
+    lbu     a0, (s1)
+    addi    s1, s1, 1
+    li      t1, ' '
+    bgeu    a0, t1, 1f
+    beqz    a0, newline
+    li      a2, 10
+    li      a3, 1000                /* decimal numbers are below 10000 */
+    mv      a4, s0
+    addi    a0, a0, -1
+    beqz    a0, number
+    csrr    a4, mhartid
+    addi    a0, a0, -1
+    beqz    a0, number
+    li      a2, 16
+    li      a3, 1
+    slli    a3, a3, 60
+    csrr    a4, mepc
+    addi    a0, a0, -1
+    beqz    a0, number
+    csrr    a4, mcause
+    addi    a0, a0, -1
+    beqz    a0, number
+    csrr    a4, mtval
+    addi    a0, a0, -1
+    beqz    a0, number
+    addi    a2, s0, -GCPT_CODE_TRAP
+    beqz    a2, next
+    /* The words lie one after the other in the order of their codes, which begin at 1. */
+    lla     s1, text_words
+    mv      a2, s0
+2:  addi    a2, a2, -1
+    beqz    a2, next
+3:  lbu     a0, (s1)
+    addi    s1, s1, 1
+    bnez    a0, 3b
     j       2b
-4:  call    print
-    lla     a0, text_newline
-    jal     print
+1:  jal     t0, put
+    j       next
+
+/* a4 = number, a2 = base, a3 = the base's highest power. */
+number:
+    li      a1, 0                   /* whether a digit was printed */
+1:  divu    a0, a4, a3
+    remu    a4, a4, a3
+    divu    a3, a3, a2
+    or      a1, a1, a0
+    beqz    a3, 2f                  /* the last digit is printed even if it is 0 */
+    beqz    a1, 1b
+2:  sltiu   t1, a0, 10
+    addi    a0, a0, '0'
+    bnez    t1, 3f
+    addi    a0, a0, 'a' - 10 - '0'
+3:  jal     t0, put
+    bnez    a3, 1b
+    j       next
+
+newline:
+    li      a0, '\n'
+    jal     t0, put
     /* fall through */
 
 /*
@@ -102,46 +129,6 @@ gcpt_sleep:
     j       1b
 
 /*
- * print: a0 = text that a zero ends. Clobbers a0, a1, t0-t4.
- */
-print:
-    mv      t4, a0
-1:  lbu     a0, (t4)
-    beqz    a0, 2f
-    addi    t4, t4, 1
-    jal     t0, put
-    j       1b
-2:  ret
-
-/*
- * print_decimal, print_hex: a0 = number (decimal: below 10000). Clobber a0-a3, t0-t4.
- */
-print_decimal:
-    li      a2, 10
-    li      a3, 1000
-    j       print_number
-print_hex:
-    li      a2, 16
-    li      a3, 1
-    slli    a3, a3, 60
-print_number:
-    mv      t4, a0
-    li      a1, 0                   /* whether a digit was printed */
-1:  divu    a0, t4, a3
-    remu    t4, t4, a3
-    divu    a3, a3, a2
-    or      a1, a1, a0
-    beqz    a3, 2f                  /* the last digit is printed even if it is 0 */
-    beqz    a1, 1b
-2:  li      t1, 10
-    bltu    a0, t1, 3f
-    addi    a0, a0, 'a' - 10 - '0'
-3:  addi    a0, a0, '0'
-    jal     t0, put
-    bnez    a3, 1b
-    ret
-
-/*
  * put: a0 = character; returns through t0. Clobbers t1-t3. A console that never gets ready is not waited for.
  */
 put:
@@ -181,12 +168,7 @@ gcpt_put_char:
 #endif
 
     .section .head.text, "a", %progbits
-text_error:     .asciz "gcpt: error "
-text_hart:      .asciz " hart "
-text_mepc:      .asciz " mepc=0x"
-text_mcause:    .asciz " mcause=0x"
-text_mtval:     .asciz " mtval=0x"
-text_colon:     .asciz ": "
-text_newline:   .asciz "\n"
-gcpt_messages:
-    GCPT_MESSAGES
+text_line:
+    .asciz "gcpt: error \001 hart \002\006 mepc=0x\003 mcause=0x\004 mtval=0x\005"
+text_words:
+    GCPT_WORDS

@@ -15,7 +15,7 @@ static const struct gcpt_layout default_layout = {
 
 static bool is_parked(uint64_t hart)
 {
-    return ((hart < 64 ? GCPT_STOP_LOW : GCPT_STOP_HIGH) >> (hart & 63)) & 1;
+    return ((hart < 64 ? (uint64_t)GCPT_STOP_LOW : GCPT_STOP_HIGH) >> (hart & 63)) & 1;
 }
 
 /* A checkpoint in the default layout whose hart 0 has its block at `base`, if there is the magic of one. */

@@ -38,7 +38,7 @@ gcpt_skip_begin:
     bne     s8, t1, vlen_differs
 vlen_same:
     csrw    CSR_VSTART, zero
-    field_address t2, vector_reg
+    field_address t2, FIELD(vector_reg)
     slli    t3, s8, 3               /* bytes of 8 registers */
     vl8re8.v v0, (t2)
     add     t2, t2, t3
@@ -53,7 +53,7 @@ vlen_same:
 vector_done:
 #endif
 
-    field_address s4, float_reg
+    field_address s4, FIELD(float_reg)
     .option push
     .option norvc
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
@@ -68,8 +68,8 @@ vector_done:
 
     /* Time: all harts meet, the last writes mtime, and only then compare values count. */
 #if GCPT_DIRECT
-    field_address s5, pc
-    load_field t0, mtime
+    field_address s5, FIELD(pc)
+    load_field t0, FIELD(mtime)
     write_mtime
 #else
     jal     gcpt_meet
@@ -82,28 +82,28 @@ vector_done:
 #if GCPT_DIRECT
     li      t1, GCPT_CLINT
     sw      t0, GCPT_CLINT_MSIP(t1)
-    load_field t0, mtime_cmp
+    load_field t0, FIELD(mtime_cmp)
     store_double t0, GCPT_CLINT + GCPT_CLINT_MTIMECMP, t1
 #else
     li      t1, GCPT_CLINT + GCPT_CLINT_MSIP
     slli    t2, s2, 2
     add     t1, t1, t2
     sw      t0, (t1)
-    field_address t2, mtime_cmp
+    field_address t2, FIELD(mtime_cmp)
     slli    t3, s2, 3
     add     t2, t2, t3
     ld      t0, (t2)                /* in hart h's own block, at + 8h all the same */
     li      t1, GCPT_CLINT + GCPT_CLINT_MTIMECMP
     add     t1, t1, t3
     sd      t0, (t1)
-    field_address s4, int_reg
+    field_address s4, FIELD(int_reg)
 #endif
 gcpt_skip_end:
 
     /* Nothing from here on traps; what a trap clobbers goes in now. */
     csrs_last
-    load_field t1, mode
-    load_field t2, pc
+    load_field t1, FIELD(mode)
+    load_field t2, FIELD(pc)
     load_csr t0, CSR_MSTATUS
     li      t3, 3
     beq     t1, t3, machine_mode
@@ -183,7 +183,7 @@ vlen_differs:
     bnez    t1, 1f
     li      t1, GCPT_DEFAULT_VLENB
     beq     s8, t1, vlen_same
-1:  field_address t2, csr_reg, 8 * CSR_MSTATUS
+1:  field_address t2, FIELD(csr_reg), 8 * CSR_MSTATUS
     ld      t2, (t2)
     andi    t2, t2, MSTATUS_VS
     beqz    t2, vector_done

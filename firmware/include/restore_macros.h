@@ -15,12 +15,19 @@
 #define CSR_BASE s3
 #endif
 
-/* field_address reg, name, bias: reg = address of field `name` + bias bytes. Planned: clobbers t0. */
-    .macro field_address reg, name, bias=0
+/* FIELD(name): what the macros below know a field by: its offset in the block, or where the plan has that. */
 #if GCPT_DIRECT
-    lla     \reg, gcpt_base + LAYOUT_\name + \bias
+#define FIELD(name) LAYOUT_##name
 #else
-    ld      \reg, PLAN_\name(s1)
+#define FIELD(name) PLAN_##name
+#endif
+
+/* field_address reg, field, bias: reg = address of the field + bias bytes. Planned: clobbers t0. */
+    .macro field_address reg, field, bias=0
+#if GCPT_DIRECT
+    lla     \reg, gcpt_base + \field + \bias
+#else
+    ld      \reg, \field(s1)
     add     \reg, \reg, s0
     .if \bias
     li      t0, \bias
@@ -29,12 +36,12 @@
 #endif
     .endm
 
-/* load_field reg, name: reg = the field's 8 bytes. */
-    .macro load_field reg, name
+/* load_field reg, field: reg = the field's 8 bytes. */
+    .macro load_field reg, field
 #if GCPT_DIRECT
-    ld      \reg, LAYOUT_\name - LAYOUT_pc(s5)
+    ld      \reg, \field - LAYOUT_pc(s5)
 #else
-    ld      \reg, PLAN_\name(s1)
+    ld      \reg, \field(s1)
     add     \reg, \reg, s0
     ld      \reg, (\reg)
 #endif
@@ -42,7 +49,7 @@
 
 /* csr_window number: from here on CSR_BASE reaches the CSRs number - 256 to number + 255. */
     .macro csr_window number
-    field_address CSR_BASE, csr_reg, 8 * (\number)
+    field_address CSR_BASE, FIELD(csr_reg), 8 * (\number)
     .set    window, \number
     .endm
 

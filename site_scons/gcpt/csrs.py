@@ -63,6 +63,15 @@ GROUPS: dict[str, str] = {
     "smstateen": "state-enable registers",
     "smepmp": "machine security configuration",
     "smrnmi": "resumable non-maskable interrupts",
+    "smcntrpmf": "mode filters of mcycle and minstret",
+    "smctr": "control transfer records",
+    "aia": "advanced interrupt architecture: selection, virtual interrupts and priorities",
+    "csrind": "further windows of indirect CSR access",
+    "sdtrig": "the trigger that tselect names, and contexts",
+    "zcmt": "table jumps",
+    "zicfiss": "shadow stack pointer",
+    "ssqosid": "quality-of-service identifiers",
+    "smcdeleg": "supervisor counter inhibition",
     "xscustom": "XiangShan's own control registers",
 }
 
@@ -92,10 +101,22 @@ def _counters() -> list[Csr]:
     return [Csr(number, name, "counters", _E, "priv 3.1.10", after=("mcountinhibit",)) for number, name in numbers]
 
 
+def _indirect(level: str, select: int) -> list[Csr]:
+    """The window of indirect CSR access at a level: an array of 4096 entries holds only the register then selected."""
+    selector = f"{level}iselect"
+    windows = [("", 1, "aia"), ("2", 2, "csrind"), ("3", 3, "csrind"), ("4", 5, "csrind"), ("5", 6, "csrind"), ("6", 7, "csrind")]
+    return [
+        Csr(select, selector, "aia", _E, "AIA 2.1"),
+        *(Csr(select + at, f"{level}ireg{n}", group, _E, "Smcsrind", after=(selector,)) for n, at, group in windows),
+    ]
+
+
 INVENTORY: tuple[Csr, ...] = (
     # Machine level first: delegation and environment registers mask what the lower levels can hold.
     Csr(0x302, "medeleg", "base", _E, "priv 3.1.8"),
     Csr(0x303, "mideleg", "base", _E, "priv 3.1.8"),
+    Csr(0x308, "mvien", "aia", _E, "AIA 5.3", after=("mideleg",)),
+    Csr(0x309, "mvip", "aia", _E, "AIA 5.3", after=("mvien",)),
     Csr(0x30A, "menvcfg", "envcfg", _E, "priv 3.1.18"),
     Csr(0x30C, "mstateen0", "smstateen", _E, "Smstateen"),
     Csr(0x30D, "mstateen1", "smstateen", _E, "Smstateen"),
@@ -103,10 +124,14 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x30F, "mstateen3", "smstateen", _E, "Smstateen"),
     Csr(0x306, "mcounteren", "base", _E, "priv 3.1.11"),
     Csr(0x320, "mcountinhibit", "base", _E, "priv 3.1.12"),
+    Csr(0x321, "mcyclecfg", "smcntrpmf", _E, "Smcntrpmf"),
+    Csr(0x322, "minstretcfg", "smcntrpmf", _E, "Smcntrpmf"),
     Csr(0x323, "mhpmevent3", "hpm3", _E, "priv 3.1.10", after=("mcountinhibit",)),
     *(Csr(0x320 + i, f"mhpmevent{i}", "hpm", _E, "priv 3.1.10", after=("mcountinhibit",)) for i in range(4, 32)),
     Csr(0x340, "mscratch", "base", _E, "priv 3.1.13", note="the trap handler of the restorer does not use it"),
     Csr(0x344, "mip", "base", _E, "priv 3.1.9", after=("menvcfg", "mideleg"), note="MSIP, MTIP are read-only"),
+    Csr(0x34E, "mctrctl", "smctr", _E, "Smctr"),
+    *_indirect("m", 0x350),
     Csr(0x200, "vsstatus", "h", _E, "priv 18.2.10"),
     Csr(0x205, "vstvec", "h", _E, "priv 18.2.12"),
     Csr(0x240, "vsscratch", "h", _E, "priv 18.2.13"),
@@ -114,6 +139,8 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x242, "vscause", "h", _E, "priv 18.2.15"),
     Csr(0x243, "vstval", "h", _E, "priv 18.2.16"),
     Csr(0x280, "vsatp", "h", _E, "priv 18.2.17", note="WARL: mode"),
+    Csr(0x24E, "vsctrctl", "smctr", _E, "Smctr"),
+    *_indirect("vs", 0x250),
     *_pmp(0, 15, "pmp16"),
     *_pmp(16, 63, "pmp64"),
     Csr(0x5C0, "sbpctl", "xscustom", _E, "xs", note="branch predictors"),
@@ -127,6 +154,8 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x605, "htimedelta", "h", _E, "priv 18.2.7"),
     Csr(0x606, "hcounteren", "h", _E, "priv 18.2.6"),
     Csr(0x607, "hgeie", "h", _E, "priv 18.2.4"),
+    Csr(0x608, "hvien", "aia", _E, "AIA 6.3", after=("hideleg",)),
+    Csr(0x609, "hvictl", "aia", _E, "AIA 6.3"),
     Csr(0x60A, "henvcfg", "h", _E, "priv 18.2.5", after=("menvcfg",), note="bits are zero where menvcfg's are"),
     Csr(0x60C, "hstateen0", "smstateen", _E, "Smstateen", after=("mstateen0",)),
     Csr(0x60D, "hstateen1", "smstateen", _E, "Smstateen", after=("mstateen1",)),
@@ -134,6 +163,8 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x60F, "hstateen3", "smstateen", _E, "Smstateen", after=("mstateen3",)),
     Csr(0x643, "htval", "h", _E, "priv 18.2.8"),
     Csr(0x645, "hvip", "h", _E, "priv 18.2.3", after=("mip", "hideleg"), note="wins over mip.VSSIP, hip and vsip"),
+    Csr(0x646, "hviprio1", "aia", _E, "AIA 6.3"),
+    Csr(0x647, "hviprio2", "aia", _E, "AIA 6.3"),
     Csr(0x64A, "htinst", "h", _E, "priv 18.2.9"),
     Csr(0x680, "hgatp", "h", _E, "priv 18.2.11", note="WARL: mode"),
     Csr(0x740, "mnscratch", "smrnmi", _E, "Smrnmi"),
@@ -152,6 +183,8 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x001, "fflags", "f", _E, "unpriv 20.2", note="a part of fcsr"),
     Csr(0x002, "frm", "f", _E, "unpriv 20.2", note="a part of fcsr"),
     Csr(0x003, "fcsr", "f", _E, "unpriv 20.2", after=("fflags", "frm"), merge=True),
+    Csr(0x011, "ssp", "zicfiss", _E, "Zicfiss", after=("menvcfg",)),
+    Csr(0x017, "jvt", "zcmt", _E, "unpriv 28.13"),
     Csr(0x105, "stvec", "base", _E, "priv 12.1.2"),
     Csr(0x106, "scounteren", "base", _E, "priv 12.1.5"),
     Csr(0x10A, "senvcfg", "envcfg", _E, "priv 12.1.10"),
@@ -159,14 +192,28 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x10D, "sstateen1", "smstateen", _E, "Smstateen", after=("mstateen1", "hstateen1")),
     Csr(0x10E, "sstateen2", "smstateen", _E, "Smstateen", after=("mstateen2", "hstateen2")),
     Csr(0x10F, "sstateen3", "smstateen", _E, "Smstateen", after=("mstateen3", "hstateen3")),
+    Csr(0x120, "scountinhibit", "smcdeleg", _E, "Smcdeleg", after=("menvcfg",)),
     Csr(0x140, "sscratch", "base", _E, "priv 12.1.6"),
     Csr(0x141, "sepc", "base", _E, "priv 12.1.7"),
     Csr(0x142, "scause", "base", _E, "priv 12.1.8"),
     Csr(0x143, "stval", "base", _E, "priv 12.1.9"),
+    Csr(0x14E, "sctrctl", "smctr", _E, "Smctr", after=("mctrctl",)),
+    Csr(0x14F, "sctrstatus", "smctr", _E, "Smctr"),
+    Csr(0x15F, "sctrdepth", "smctr", _E, "Smctr"),
+    *_indirect("s", 0x150),
     Csr(0x180, "satp", "base", _E, "priv 12.1.11", note="WARL: mode"),
+    Csr(0x181, "srmcfg", "ssqosid", _E, "Ssqosid"),
     # The harts meet here; the last writes mtime.
     Csr(0x14D, "stimecmp", "sstc", _T, "Sstc", after=("menvcfg",)),
     Csr(0x24D, "vstimecmp", "vstimer", _T, "Sstc", after=("henvcfg", "htimedelta")),
+    # Triggers that match what the restorer does: as late as can be.
+    Csr(0x5A8, "scontext", "sdtrig", _T, "Sdtrig 5.7"),
+    Csr(0x6A8, "hcontext", "sdtrig", _T, "Sdtrig 5.7"),
+    Csr(0x7A0, "tselect", "sdtrig", _T, "Sdtrig 5.7.1"),
+    Csr(0x7A2, "tdata2", "sdtrig", _T, "Sdtrig 5.7.3", after=("tselect",)),
+    Csr(0x7A3, "tdata3", "sdtrig", _T, "Sdtrig 5.7.4", after=("tselect",)),
+    Csr(0x7A1, "tdata1", "sdtrig", _T, "Sdtrig 5.7.2", after=("tdata2", "tdata3"), note="arms the trigger"),
+    Csr(0x7A5, "tcontrol", "sdtrig", _T, "Sdtrig 5.7.7"),
     # mtval2 and mtinst trap where H is absent; nothing after them may.
     Csr(0x34B, "mtval2", "h", _T, "priv 18.4.4"),
     Csr(0x34A, "mtinst", "h", _T, "priv 18.4.3"),
@@ -185,6 +232,14 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x604, "hie", "h", _A, "priv 18.2.3", of="mie"),
     Csr(0x644, "hip", "h", _A, "priv 18.2.3", of="hvip"),
     Csr(0x301, "misa", "base", _N, "priv 3.1.1", note="what the hart is, not what it holds"),
+    Csr(0x015, "seed", "base", _N, "Zkr", note="reading it changes it"),
+    Csr(0x35C, "mtopei", "aia", _N, "AIA 3.10", note="a write claims an interrupt"),
+    Csr(0x15C, "stopei", "aia", _N, "AIA 3.10", note="a write claims an interrupt"),
+    Csr(0x25C, "vstopei", "aia", _N, "AIA 3.10", note="a write claims an interrupt"),
+    Csr(0x7A4, "tinfo", "sdtrig", _N, "Sdtrig 5.7.5", note="read-only"),
+    Csr(0x7B0, "dcsr", "sdtrig", _N, "Sdext 4.9.1", note="there in debug mode only"),
+    Csr(0x7B1, "dpc", "sdtrig", _N, "Sdext 4.9.2", note="there in debug mode only"),
+    Csr(0xDA0, "scountovf", "hpm", _N, "Sscofpmf", note="read-only view of the selectors' OF"),
     Csr(0xE12, "hgeip", "h", _N, "priv 18.2.4", note="read-only: lines of the interrupt controller"),
     Csr(0xF11, "mvendorid", "base", _N, "priv 3.1.2", note="read-only"),
     Csr(0xF12, "marchid", "base", _N, "priv 3.1.3", note="read-only"),

@@ -61,19 +61,12 @@ def _mask(harts: Iterable[int]) -> tuple[int, int]:
     return mask & (1 << 64) - 1, mask >> 64
 
 
-def _messages(config: BuildConfig) -> str:
-    """Assembler text: one string for each code up to the last, with the sentence where the log level asks for it."""
-    by_number = {code.number: code for code in CODES}
+def _words(config: BuildConfig) -> str:
+    """Assembler text: a string for each code from 1 on, with the sentence where the log level asks for it."""
     strings = []
-    for number in range(1, max(by_number) + 1):
-        code = by_number[number]
-        if config.direct and not code.direct:
-            text = ""
-        elif config.log == "quiet":
-            text = code.short
-        else:
-            text = f"{code.short}: {code.sentence}"
-        strings.append(f'.asciz "{text}"')
+    for code in CODES:
+        text = f": {code.short}" if code.direct or not config.direct else ""
+        strings.append(f'.asciz "{text}"' if config.log == "quiet" else f'.asciz "{text}: {code.sentence}"')
     return "; ".join(strings)
 
 
@@ -151,6 +144,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         defines[f"GCPT_CSR_{name.upper()}"] = csrs.BY_NAME[name].number
     for code in CODES:
         defines[f"GCPT_CODE_{code.name}"] = code.number
+    defines |= _offsets()
     for name in layouts.DEFAULT.items():
         defines[f"GCPT_MESSAGE_FIELD_{name}"] = layouts.MESSAGE_FIELDS[name]
     return defines
@@ -169,16 +163,10 @@ def config_header(config: BuildConfig) -> str:
     for name, value in _defines(config).items():
         number = f"{value:#x}" if isinstance(value, int) and value > 9 else str(value)
         lines.append(f"#define {name} {number}")
-    # The assembler's own symbols, because its macros put these names together; for C the same as numbers.
-    lines.append("#ifdef __ASSEMBLER__")
-    lines += [f".set {name}, {offset:#x}" for name, offset in _offsets().items()]
-    lines.append("#else")
-    lines += [f"#define {name} {offset:#x}" for name, offset in _offsets().items()]
-    lines.append("#endif")
     fields = " ".join(f"FIELD({name}, {offset:#x})" for name, offset in layouts.DEFAULT.items().items())
     lines += [
         f"#define GCPT_LAYOUT_FIELDS(FIELD) {fields}",
-        f"#define GCPT_MESSAGES {_messages(config)}",
+        f"#define GCPT_WORDS {_words(config)}",
         "",
         "#endif",
         "",
