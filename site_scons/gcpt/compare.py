@@ -19,10 +19,11 @@ _COMPARED = (When.EARLY, When.TIMER, When.LAST, When.ALIAS, When.VECTOR)
 _TRAP = ("mstatus", "mepc", "mcause", "mtval", "mtval2", "mtinst", "medeleg", "mip")
 _ECALL = bytes.fromhex("73000000")
 _S_INTERRUPTS, _VS_INTERRUPTS, _HS_INTERRUPTS, _VSSIP = 0x222, 0x444, 0x1444, 0x4
-_STIP, _STCE = 1 << 5, 1 << 63
+_STIP, _VSTIP, _STCE = 1 << 5, 1 << 6, 1 << 63
 #: How many of the harts that did not arrive a message names.
 _SHOWN = 4
-#: Bits of mip that can be put back: SSIP, STIP, SEIP, and MSIP through the CLINT. The VS ones are hvip's.
+#: Bits of mip that can be put back: SSIP, STIP, SEIP, and MSIP through the CLINT; the VS ones are hvip's. MTIP, MEIP
+#: and SGEIP are wires. VSTIP is left out: QEMU 7.2 raises it for a vstimecmp that henvcfg does not enable.
 _MIP_RESTORED = 0x22A
 
 
@@ -71,6 +72,7 @@ def wanted_csrs(state: HartState, groups: tuple[str, ...]) -> dict[str, int]:
     mip = csr("mip") & _MIP_RESTORED | csr("hvip") & _VS_INTERRUPTS
     if csr("menvcfg") & _STCE:
         mip = mip & ~_STIP | (_STIP if csr("stimecmp") <= state.mtime else 0)
+    mip &= ~_VSTIP
     computed = {
         "mstatus": value,
         "sstatus": value & (mstatus.SSTATUS | mstatus.SD),
@@ -85,6 +87,7 @@ def wanted_csrs(state: HartState, groups: tuple[str, ...]) -> dict[str, int]:
         "sie": mie & delegated & _S_INTERRUPTS,
         "sip": mip & delegated & _S_INTERRUPTS,
         "hie": mie & _HS_INTERRUPTS,
+        "hvip": csr("hvip") & ~_VSTIP,
         "hip": mip & _HS_INTERRUPTS,
         "vsie": (mie & guest & _VS_INTERRUPTS) >> 1,
         "vsip": (mip & guest & _VSSIP) >> 1,  # QEMU 7.2 shows no more of it
@@ -131,8 +134,9 @@ def observe(gdb: Gdb, hart: int, groups: tuple[str, ...]) -> Observed:
         csr["vsstatus"] = mstatus.with_sd(csr["vsstatus"] or 0)
     if csr.get("vsip") is not None:
         csr["vsip"] = (csr["vsip"] or 0) & _VSSIP >> 1
-    # MTIP, MEIP and SGEIP are wires.
-    csr["mip"] = (csr["mip"] or 0) & (_MIP_RESTORED | _VS_INTERRUPTS)
+    for name in ("mip", "hip", "hvip"):
+        if csr.get(name) is not None:
+            csr[name] = (csr[name] or 0) & (_MIP_RESTORED | _VS_INTERRUPTS) & ~_VSTIP
     return Observed(pc, privilege, virtual, x, f, v, csr)
 
 

@@ -4,7 +4,7 @@ Images decompress to gigabytes, nearly all zero: everything here streams, and wh
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -98,3 +98,12 @@ def unpack(path: Path, out: Path, size: int = 0) -> int:
             length += len(chunk)
         file.truncate(max(length, size))
     return length
+
+
+def write_pieces(out: Path, pieces: Iterable[tuple[int, bytes]], size: int) -> None:
+    """A sparse file of ``size`` bytes that holds ``pieces`` (offset, bytes) and is zero elsewhere."""
+    with out.open("wb") as file:
+        file.truncate(size)
+        for offset, data in pieces:
+            file.seek(offset)
+            file.write(data)

@@ -123,7 +123,8 @@ def make(recipe: Recipe) -> Synthetic:
         state.mtimecmp = clock + _FAR + random.getrandbits(40)
         state.x = [0] + [random.getrandbits(64) for _ in range(31)]
         state.f = [random.getrandbits(64) for _ in range(32)]
-        state.v = [random.randbytes(recipe.vlen // 8) for _ in range(32)]
+        if recipe.vector:
+            state.v = [random.randbytes(recipe.vlen // 8) for _ in range(32)]
         _machine(state, random, recipe)
         _supervisor(state, random)
         _pmp(state, random)

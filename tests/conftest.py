@@ -1,0 +1,62 @@
+"""What all tests share: restorers made by the real build, and the real checkpoints beside the repository."""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from restorer import Restorer  # noqa: E402
+
+from gcpt import config  # noqa: E402
+
+Build = Callable[..., Restorer]
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of a pytest-xdist session share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def build_restorer(session_folder: Path) -> Build:
+    """``build_restorer(mode="single_core", platform="qemu-virt")``: what SCons makes of these options.
+
+    Each set of options is built once in a session, whichever worker asks first.
+    """
+
+    def build(**options: str) -> Restorer:
+        digest = hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()[:12]
+        folder = session_folder / f"build-{digest}"
+        settings = {**options, "build_dir": str(folder)}
+        with (session_folder / f"build-{digest}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "gcpt.bin").exists():
+                scons = [sys.executable, "-m", "SCons", *(f"{name}={value}" for name, value in settings.items())]
+                run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+                assert run.returncode == 0, f"{' '.join(scons)}\n{run.stdout}{run.stderr}"
+        return Restorer(folder, config.resolve(settings))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def shared_file() -> Callable[[str], Path]:
+    """``shared_file("checkpoints/nemu-m.gz")``: a file of ../shared; skips, and says so, where there is none."""
+
+    def find(name: str) -> Path:
+        folder = Path(os.environ.get("GCPT_SHARED") or ROOT.parent / "shared")
+        if not (folder / name).exists():
+            pytest.skip(f"{name} is not in ../shared, the folder of real checkpoints (GCPT_SHARED names another)")
+        return folder / name
+
+    return find

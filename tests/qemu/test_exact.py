@@ -1,0 +1,79 @@
+"""Every register of synthetic checkpoints, restored on QEMU and read back at each hart's first instruction."""
+
+import pytest
+from bench import Bench
+
+from gcpt import qemu, synthetic
+from gcpt.qemu import Machine
+from gcpt.state import DUAL_CORE, SINGLE_CORE
+from gcpt.synthetic import Aliases, Mode, Recipe
+
+MODES = tuple(Mode)
+#: Values compared on one hart of single_core; a comparison that silently shrinks would pass anything.
+ITEMS = 178
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
+def test_single_core(bench: Bench, mode: Mode, seed: int) -> None:
+    report = bench.exact(Recipe((mode,), seed=seed), SINGLE_CORE, bench.build("single_core"))
+    assert report.items >= ITEMS
+
+
+@pytest.mark.parametrize("mode", [Mode.S, Mode.U, Mode.VS, Mode.VU], ids=lambda mode: mode.value)
+def test_without_paging(bench: Bench, mode: Mode) -> None:
+    bench.exact(Recipe((mode,), paging=False), SINGLE_CORE, bench.build("single_core"))
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
+@pytest.mark.parametrize(("fs", "vs"), [(0, 0), (0, 3), (3, 0), (1, 2)])
+def test_units_off_or_clean(bench: Bench, fs: int, vs: int, mode: Mode) -> None:
+    bench.exact(Recipe((mode,), fs=fs, vs=vs), SINGLE_CORE, bench.build("single_core"))
+
+
+@pytest.mark.parametrize("vlen", [256, 512, 1024])
+@pytest.mark.parametrize("mode", ["single_core", "dual_core"])
+def test_vlen(bench: Bench, mode: str, vlen: int) -> None:
+    place, harts = (SINGLE_CORE, 1) if mode == "single_core" else (DUAL_CORE, 2)
+    bench.exact(Recipe(MODES, harts=harts, vlen=vlen), place, bench.build(mode))
+
+
+@pytest.mark.parametrize("aliases", [Aliases.PARTS, Aliases.WHOLE], ids=lambda form: form.value)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_csr_saved_in_one_form_only(bench: Bench, aliases: Aliases, seed: int) -> None:
+    bench.exact(Recipe((Mode.U,), seed=seed, aliases=aliases), SINGLE_CORE, bench.build("single_core"))
+
+
+def test_illegal_vtype_stays_illegal(bench: Bench) -> None:
+    bench.exact(Recipe((Mode.S,), vill=True), SINGLE_CORE, bench.build("single_core"))
+
+
+@pytest.mark.parametrize("harts", [1, 2, 6])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_dual_core(bench: Bench, harts: int, seed: int) -> None:
+    bench.exact(Recipe(MODES[seed:] + MODES[:seed], harts=harts, seed=seed), DUAL_CORE, bench.build("dual_core"))
+
+
+def test_128_harts(bench: Bench) -> None:
+    report = bench.exact(Recipe(MODES, harts=128), DUAL_CORE, bench.build("dual_core"))
+    assert report.items >= 128 * ITEMS
+
+
+@pytest.mark.parametrize("mode", ["single_core", "dual_core"])
+@pytest.mark.parametrize("level", [Mode.M, Mode.S, Mode.U], ids=lambda level: level.value)
+def test_hart_without_v_and_h(bench: Bench, mode: str, level: Mode) -> None:
+    """The checkpoint of a plain hart restores on one: what it lacks was not used."""
+    recipe = Recipe((level,), vector=False, hypervisor=False, vs=0)
+    place = SINGLE_CORE if mode == "single_core" else DUAL_CORE
+    bench.exact(recipe, place, bench.build(mode), cpu="rv64,v=false,h=false")
+
+
+def test_other_vlen_with_vs_off(bench: Bench) -> None:
+    """Vector registers that nobody used are left alone on a hart where they are longer; all else is exact."""
+    made = synthetic.make(Recipe((Mode.S,), vs=0))
+    restorer = bench.build("single_core")
+    memory = bench.synthetic_image(made, SINGLE_CORE)
+    qemu.place_restorer(memory, restorer.image)
+    report = bench.compare(memory, restorer, {0: made.harts[0]}, Machine(cpu=qemu.cpu(256)))
+    vector = {"vl", "vtype", *(f"v{number}" for number in range(32))}
+    assert {difference.name for difference in report.faults} == vector

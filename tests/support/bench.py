@@ -1,0 +1,113 @@
+"""One test's bench: images of checkpoints, a restorer on them, a machine that runs them, and the verdict."""
+
+import re
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from restorer import Restorer
+
+from gcpt import codes, image, qemu, state, synthetic
+from gcpt.compare import Report, compare_machine
+from gcpt.layouts import MIB
+from gcpt.qemu import Machine, Qemu
+from gcpt.state import Checkpoint, HartState, Place
+
+DRAM = synthetic.DRAM
+CODES = {code.name: code.number for code in codes.CODES}
+#: Seconds that any restore has; one takes a fraction of a second.
+TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class End:
+    """How a machine ended: QEMU's exit status and all that the console printed."""
+
+    status: int
+    console: str
+
+    def error(self) -> tuple[int, int, str]:
+        """Code, hart and words of the one line that the restorer prints."""
+        found = re.findall(r"^gcpt: error (\d+) hart (\d+)(.*)$", self.console, re.MULTILINE)
+        assert len(found) == 1, self.console
+        return int(found[0][0]), int(found[0][1]), found[0][2]
+
+
+class Bench:
+    """folder: where this test's files are, logs included. build: makes a restorer of options."""
+
+    def __init__(self, folder: Path, build: Callable[..., Restorer]) -> None:
+        self.folder = folder
+        self._build = build
+
+    def build(self, mode: str, **options: str) -> Restorer:
+        return self._build(mode=mode, **{"platform": "qemu-virt", **options})
+
+    def image(self, pieces: Iterable[tuple[int, bytes]], memory: int = 128 * MIB) -> Path:
+        """A machine's memory that holds ``pieces`` (physical address, bytes)."""
+        path = self.folder / "memory"
+        image.write_pieces(path, [(address - DRAM, data) for address, data in pieces], memory)
+        return path
+
+    def synthetic_image(self, made: synthetic.Synthetic, place: Place) -> Path:
+        """The memory of a synthetic checkpoint, without a restorer."""
+        pieces = [*made.memory, *synthetic.blocks(Checkpoint(place, made.harts))]
+        return self.image(pieces, memory_of(made))
+
+    def unpacked(self, path: Path, memory: int = 128 * MIB, name: str = "memory") -> Path:
+        out = self.folder / name
+        image.unpack(path, out, memory)
+        return out
+
+    def run(self, memory: Path, machine: Machine, paused: bool = False) -> Qemu:
+        return Qemu(memory, machine, self.folder, paused)
+
+    def end(self, memory: Path, machine: Machine | None = None) -> End:
+        """Run until the machine ends itself."""
+        with self.run(memory, machine or Machine()) as running:
+            return End(running.wait_exit(TIMEOUT), running.output())
+
+    def compare(
+        self,
+        memory: Path,
+        restorer: Restorer,
+        harts: Mapping[int, HartState],
+        machine: Machine,
+        timeout: float = TIMEOUT,
+    ) -> Report:
+        """Restore what is in ``memory``, restorer included, and compare with ``harts``."""
+        with self.run(memory, machine, paused=True) as running:
+            return compare_machine(running, harts, restorer.csr_groups, restorer.config.platform.clint, timeout)
+
+    def exact(self, recipe: synthetic.Recipe, place: Place, restorer: Restorer, **machine: object) -> Report:
+        """Restore a synthetic checkpoint on a machine that fits it; fails unless all is exact."""
+        made = synthetic.make(recipe)
+        memory = self.synthetic_image(made, place)
+        qemu.place_restorer(memory, restorer.image)
+        fitting = {"harts": recipe.harts, "cpu": qemu.cpu(recipe.vlen), "memory": memory_of(made), **machine}
+        report = self.compare(memory, restorer, dict(enumerate(made.harts)), Machine(**fitting))  # type: ignore[arg-type]
+        assert_exact(report)
+        return report
+
+
+def memory_of(made: synthetic.Synthetic) -> int:
+    """Bytes of memory that a machine needs: QEMU writes its device tree into the last 2 MiB."""
+    return 128 * MIB if made.end <= DRAM + 126 * MIB else 256 * MIB
+
+
+def assert_exact(report: Report) -> None:
+    assert not report.faults, "\n".join(map(str, report.faults[:20]))
+
+
+def jump(source: int, target: int) -> tuple[int, bytes]:
+    """The piece of memory at ``source`` that jumps to ``target``, anywhere: a0 and a1 stay as they are."""
+    distance = target - source
+    high, low = (distance + 0x800) >> 12, distance & 0xFFF
+    auipc = (high & 0xFFFFF) << 12 | 5 << 7 | 0x17
+    jalr = low << 20 | 5 << 15 | 0x67
+    return source, struct.pack("<II", auipc, jalr)
+
+
+def of_place(kind: str) -> Place:
+    return {"single_core": state.SINGLE_CORE, "dual_core": state.DUAL_CORE}[kind]

@@ -1,0 +1,29 @@
+"""A restorer that the build made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gcpt import render
+from gcpt.config import BuildConfig
+
+
+@dataclass(frozen=True)
+class Restorer:
+    """folder: where gcpt.bin and gcpt.elf are. config: what was built."""
+
+    folder: Path
+    config: BuildConfig
+
+    @property
+    def image(self) -> Path:
+        return self.folder / "gcpt.bin"
+
+    @property
+    def csr_groups(self) -> tuple[str, ...]:
+        """The groups of the inventory that it writes."""
+        return render.csr_groups(self.config)
+
+    @property
+    def size(self) -> int:
+        """The bytes that a loader is to copy."""
+        return int.from_bytes(self.image.read_bytes()[4:8], "little")
