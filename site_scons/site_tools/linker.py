@@ -48,6 +48,13 @@ def _scripts(node, env, path):
     return [script, *(one for one in included if one.is_derived() or one.exists())]
 
 
+def _changed(dependency, target, previous, repository_node=None):
+    """By content, but for the C library: 17 MB, which a package manager replaces whole and with another time."""
+    library = str(dependency) in target.get_build_env()["LINKER_LIBRARIES"]
+    decide = dependency.changed_timestamp_match if library else dependency.changed_content
+    return decide(target, previous, repository_node)
+
+
 def generate(env):
     config = env["CONFIG"]
     folder = config.variant_dir / "generated"
@@ -57,6 +64,7 @@ def generate(env):
         LINK_FLAGS=[*toolchain.link_flags(config), f"-L{folder}", "-T", _SCRIPT],
         LINKCOMSTR="[ LD] $TARGET",
     )
+    env.Decider(_changed)
     outputs = ["-Wl,-Map,${TARGETS[1]}.rejected", "-o", "${TARGET}.rejected"]
     link = ["$CC", "$LINK_FLAGS", *outputs, "$SOURCES", "$LINKER_LIBRARIES", "-lgcc"]
     builder = Builder(

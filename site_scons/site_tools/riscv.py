@@ -11,24 +11,24 @@ import sys
 
 from SCons.Scanner import ClassicCPP
 from SCons.Script import Action, Builder
-from SCons.Subst import escape_list
 
 from gcpt import sources, toolchain
 
+#: A quote within a word, as it has to be for the shell that SCons thinks of.
+_QUOTE = '\\"'
 _REST = ["$INCLUDES", "$LIBRARY_INCLUDES", "$DEFINES", "-c", "-o", "$TARGET", "$SOURCE"]
 _COMMANDS = {".c": ["$CC", "$C_FLAGS", *_REST], ".S": ["$CC", "$ASM_FLAGS", *_REST]}
 
 
-def words(arguments, escape):
-    """A substituted command as the words that the program gets: SCons quotes some for a shell, which is not used."""
-    return shlex.split(" ".join(escape_list(arguments, escape)))
-
-
 def _spawn(shell, escape, command, arguments, environment):
-    """Run one command; what it prints appears in one piece, whatever else runs."""
-    argv = shlex.split(" ".join(arguments))
+    """Run one command without the shell that SCons quotes it for; what it prints appears in one piece."""
     result = subprocess.run(
-        argv, check=False, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        shlex.split(" ".join(arguments)),
+        check=False,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     if result.stdout:
         sys.stderr.write(result.stdout.decode(errors="replace"))
@@ -38,8 +38,7 @@ def _spawn(shell, escape, command, arguments, environment):
 def _object(env, target, source):
     config = env["CONFIG"]
     name = os.path.basename(str(source))
-    # Quotes within a word have to pass through words() above.
-    defines = [flag.replace('"', '\\"') for flag in toolchain.defines(config, name)]
+    defines = [flag.replace('"', _QUOTE) for flag in toolchain.defines(config, name)]
     folders = [str(path) for path in toolchain.include_path(config, firmware=str(source).startswith("firmware/"))]
     [node] = env.CompiledObject(
         target, source, DEFINES=defines, CPPPATH=folders, INCLUDES=[f"-I{folder}" for folder in folders]
@@ -53,7 +52,8 @@ def _compile_command(env, node):
     """The words of the command that makes an object."""
     own = node.get_build_env()
     command = _COMMANDS[node.sources[0].get_suffix()]
-    return words(own.subst_list(command, target=[node], source=node.sources)[0], own["ESCAPE"])
+    words = own.subst_list(command, target=[node], source=node.sources)[0]
+    return [str(word).replace(_QUOTE, '"') for word in words]
 
 
 def generate(env):
