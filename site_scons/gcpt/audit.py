@@ -180,9 +180,8 @@ def position_independent(linked: Linked) -> Iterator[str]:
             if relocation["r_info_type"] not in ABSOLUTE:
                 continue
             symbol = symbols.get_symbol(relocation["r_info_sym"])
-            # A number known to the linker, such as the size, is not an address of the image.
-            number = symbol["st_shndx"] in ("SHN_ABS", "SHN_UNDEF")
-            if not number or linked.base <= symbol["st_value"] < linked.end:
+            # By value: the size is a number that may be defined in a section, and an absolute symbol may be an address.
+            if linked.base <= symbol["st_value"] < linked.base + layouts.RESERVED_SIZE:
                 where = f"{target.name} at {relocation['r_offset']:#x}"
                 yield f"{where} holds the absolute address of {symbol.name or 'a section'}: reach it relative to pc"
 

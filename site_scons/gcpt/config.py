@@ -76,6 +76,7 @@ class BuildConfig:
         """The options that make this configuration, less those that say what is the default anyway."""
         machine = platforms.BY_NAME[self.platform.name]
         everyone = self.harts > 1 and self.display_cpu == tuple(range(self.harts))
+        uart = self.platform.uart
         values = {
             "mode": self.mode,
             "stop_cpu": ",".join(map(str, self.stop_cpu)),
@@ -87,7 +88,7 @@ class BuildConfig:
             "gcpt_dtb": str(self.dtb or ""),
             "platform": self.platform.name,
             "clint": "" if self.platform.clint == machine.clint else f"{self.platform.clint:#x}",
-            "uart": "" if self.platform.uart == machine.uart else str(self.platform.uart),
+            "uart": "" if uart == machine.uart else "htif" if uart.kind == "htif" else str(uart),
             "log": self.log,
             "cross_compile": self.cross_compile,
             "picolibc": str(self.picolibc),

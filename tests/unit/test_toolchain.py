@@ -1,0 +1,108 @@
+from pathlib import Path
+
+import pytest
+
+from gcpt import budgets, nanopb, sources, toolchain
+from gcpt.config import resolve
+from gcpt.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+def tools(folder: Path, names: str) -> str:
+    for name in names.split():
+        (folder / f"p-{name}").write_text("#!/bin/sh\n")
+        (folder / f"p-{name}").chmod(0o755)
+    return str(folder)
+
+
+def library(folder: Path) -> Path:
+    archive = folder / "lib/rv64imac/lp64/libc.a"
+    archive.parent.mkdir(parents=True)
+    archive.touch()
+    return folder
+
+
+def test_check_names_what_is_missing_and_how_to_get_it(tmp_path):
+    values = {"cross_compile": "p-", "picolibc": str(tmp_path / "c"), "nanopb_dir": str(tmp_path / "nanopb")}
+    config = resolve(values)
+    with pytest.raises(UserError, match=r"p-gcc is not found: \./sconsw --setup-only"):
+        toolchain.check(config, str(tmp_path))
+    with pytest.raises(UserError, match="p-objdump is not found"):
+        toolchain.check(config, tools(tmp_path, "gcc objcopy"))
+    path = tools(tmp_path, "gcc objcopy objdump")
+    with pytest.raises(UserError, match=r"libc.a does not exist: ./sconsw --setup-only .* picolibc=DIR"):
+        toolchain.check(config, path)
+    library(tmp_path / "c")
+    with pytest.raises(UserError, match=r"holds no pb_common.c and pb_decode.c: .*nanopb_dir=DIR"):
+        toolchain.check(config, path)
+    toolchain.check(resolve({**values, "mode": "dual_core"}), path)
+    (tmp_path / "nanopb").mkdir()
+    for name in toolchain.NANOPB_SOURCES:
+        (tmp_path / "nanopb" / name).touch()
+    toolchain.check(config, path)
+
+
+@pytest.mark.parametrize(
+    ("targets", "needed"), [([], True), (["test"], False), (["build"], True), (["test", "build"], True)]
+)
+def test_the_toolchain_is_needed_for_all_but_the_tests(targets, needed):
+    assert toolchain.needed(targets) is needed
+
+
+def test_only_the_payload_file_depends_on_the_payload(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("fw.bin").write_bytes(b"1234")
+    config = resolve({"gcpt_payload": "fw.bin"})
+    assert toolchain.embedded(config, "payload.S") == {"GCPT_PAYLOAD_FILE": Path("fw.bin")}
+    assert toolchain.defines(config, "payload.S") == ['-DGCPT_PAYLOAD_FILE="fw.bin"']
+    assert toolchain.defines(config, "head.S") == []
+    assert "-DPB_BUFFER_ONLY" in toolchain.defines(config, "header.c")
+
+
+def test_shared_objects_see_no_folder_of_a_variant():
+    config = resolve({"platform": "spike"})
+    assert config.variant_dir / "generated" in toolchain.include_path(config)
+    assert not any(str(config.variant_dir) in str(path) for path in toolchain.include_path(config, firmware=False))
+
+
+def test_linker_includes():
+    text = '/* INCLUDE not.ld */\nINCLUDE gcpt_defs.ld\n  INCLUDE "other.ld";\nSECTIONS { }\n'
+    assert sources.linker_includes(text) == ["gcpt_defs.ld", "other.ld"]
+
+
+def test_budgets_are_those_of_the_loaders():
+    assert budgets.budget(resolve({"mode": "single_core"})) == 0x700
+    assert budgets.budget(resolve({})) == budgets.budget(resolve({"mode": "dual_core"})) == 12288
+    assert budgets.budget(resolve({"log": "info"})) > 12288
+    assert budgets.line("x/gcpt.bin", 1664, resolve({"mode": "single_core"})) == "x/gcpt.bin  1,664 bytes of 1,792"
+    assert budgets.line("x/gcpt.map", 1664, resolve({"mode": "single_core"})) == "x/gcpt.map  1,664 bytes"
+
+
+def test_nanopb_generator_makes_the_names_that_generators_compile_against():
+    source, header = nanopb.generate(ROOT / "proto/checkpoint.proto")
+    for name in ("checkpoint_header", "single_core_rvgc_rvv_rvh_memlayout"):
+        assert f"PB_BIND({name}, " in source
+        assert f"}} {name};" in header
+    assert "uint64_t vector_reg_done;" in header
+
+
+def test_nanopb_generator_refuses_what_protoc_refuses(tmp_path, capfd):
+    (tmp_path / "bad.proto").write_text("message {\n")
+    with pytest.raises(ValueError, match="protoc found errors"):
+        nanopb.generate(tmp_path / "bad.proto")
+    assert "bad.proto:1" in capfd.readouterr().err
+
+
+def test_nanopb_generator_obeys_the_options_file_and_refuses_one_that_matches_nothing(tmp_path):
+    (tmp_path / "m.proto").write_text('syntax = "proto3";\nmessage m { string s = 1; }\n')
+    (tmp_path / "m.options").write_text("m.s max_size:7\n")
+    assert "char s[7];" in nanopb.generate(tmp_path / "m.proto")[1]
+    (tmp_path / "m.options").write_text("m.t max_size:7\n")
+    with pytest.raises(Exception, match="did not match"):
+        nanopb.generate(tmp_path / "m.proto")
+
+
+def test_the_generators_versions_are_inputs():
+    names = [path.name for path in nanopb.inputs()]
+    assert names == ["nanopb_generator.py", "grpc_version.py", "__init__.py"]
