@@ -48,14 +48,15 @@ def _decompress(file: BinaryIO, name: str) -> Iterator[bytes]:
                 if not piece.startswith(_MAGICS[name][: len(piece)]):
                     return  # padding after the last frame
                 stream = _decompressor(name)
-            yield stream.decompress(piece)
+            if content := stream.decompress(piece):
+                yield content
             piece = stream.unused_data
     if not stream.eof:
         raise UserError(f"{file.name}: the file ends in the middle of its {name} stream: copy it again")
 
 
 def chunks(path: Path) -> Iterator[bytes]:
-    """The uncompressed content of ``path``, in pieces of any length; UserError when it cannot be read."""
+    """The uncompressed content of ``path``, in pieces of 1 byte or more; UserError when it cannot be read."""
     try:
         with path.open("rb") as file:
             name = container(file.read(4))

@@ -260,7 +260,7 @@ def _translation(state: HartState, random: Random, recipe: Recipe, hart: int) ->
     # A guest's VMID is 14 bits, and its root a multiple of 16 KiB.
     hgatp = _SV39 | random.getrandbits(14) << 44 | random.getrandbits(42) << 2
     tables: list[tuple[int, bytes]] = []
-    root = DRAM + MULTI_CORE_OFFSET + recipe.harts * BLOCK_SIZE + hart * _TABLES_SIZE
+    root = DRAM + MULTI_CORE_OFFSET + (recipe.harts + 1) * BLOCK_SIZE + hart * _TABLES_SIZE
     asid = random.getrandbits(16) << 44
     if mode.level != mstatus.MACHINE and not recipe.paging:
         satp[mode.virtual] = 0

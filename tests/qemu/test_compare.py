@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from bench import Bench, assert_exact
 
-from gcpt import qemu, synthetic
+from gcpt import synthetic
 from gcpt.compare import Report
 from gcpt.qemu import Machine, QemuError
 from gcpt.state import DUAL_CORE, SINGLE_CORE, HartState
@@ -16,8 +16,7 @@ def _seen_after(bench: Bench, mode: Mode, change: Callable[[HartState], object])
     """The report on a machine that is restored right, compared with a state in which one value is another."""
     made = synthetic.make(Recipe((mode,)))
     restorer = bench.build("single_core")
-    memory = bench.synthetic_image(made, SINGLE_CORE)
-    qemu.place_restorer(memory, restorer.image)
+    memory = bench.restored(made, SINGLE_CORE, restorer)
     change(made.harts[0])
     return bench.compare(memory, restorer, {0: made.harts[0]}, Machine())
 
@@ -82,8 +81,7 @@ def test_a_register_that_is_not_restored_is_found(bench: Bench) -> None:
     restorer = bench.build("single_core")
     wanted = synthetic.make(Recipe((Mode.U,))).harts[0]
     made.harts[0].set("sscratch", 0)
-    memory = bench.synthetic_image(made, SINGLE_CORE)
-    qemu.place_restorer(memory, restorer.image)
+    memory = bench.restored(made, SINGLE_CORE, restorer)
     report = bench.compare(memory, restorer, {0: wanted}, Machine())
     assert [(fault.name, fault.got) for fault in report.faults] == [("sscratch", "0x0")]
 
@@ -91,8 +89,7 @@ def test_a_register_that_is_not_restored_is_found(bench: Bench) -> None:
 def test_a_hart_that_does_not_arrive_is_named(bench: Bench) -> None:
     made = synthetic.make(Recipe((Mode.S,), harts=2))
     restorer = bench.build("dual_core", stop_cpu="1")
-    memory = bench.synthetic_image(made, DUAL_CORE)
-    qemu.place_restorer(memory, restorer.image)
+    memory = bench.restored(made, DUAL_CORE, restorer)
     with pytest.raises(QemuError, match=r"not all harts arrived within 1 s: hart 1 is at 0x8000"):
         bench.compare(memory, restorer, dict(enumerate(made.harts)), Machine(harts=2), timeout=1)
 
@@ -102,8 +99,7 @@ def test_what_the_hart_cannot_hold_has_a_reason(bench: Bench) -> None:
     made = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
     made.harts[0].set("vsscratch", 0x1234)
     restorer = bench.build("single_core")
-    memory = bench.synthetic_image(made, SINGLE_CORE)
-    qemu.place_restorer(memory, restorer.image)
+    memory = bench.restored(made, SINGLE_CORE, restorer)
     report = bench.compare(memory, restorer, {0: made.harts[0]}, Machine(cpu="rv64,v=false,h=false"))
     assert_exact(report)
     assert [(d.name, d.reason) for d in report.differences] == [("vsscratch", "the hart has no such CSR")]

@@ -72,8 +72,7 @@ def test_other_vlen_with_vs_off(bench: Bench) -> None:
     """Vector registers that nobody used are left alone on a hart where they are longer; all else is exact."""
     made = synthetic.make(Recipe((Mode.S,), vs=0))
     restorer = bench.build("single_core")
-    memory = bench.synthetic_image(made, SINGLE_CORE)
-    qemu.place_restorer(memory, restorer.image)
+    memory = bench.restored(made, SINGLE_CORE, restorer)
     report = bench.compare(memory, restorer, {0: made.harts[0]}, Machine(cpu=qemu.cpu(256)))
     vector = {"vl", "vtype", *(f"v{number}" for number in range(32))}
     assert {difference.name for difference in report.faults} == vector

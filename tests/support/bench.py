@@ -8,7 +8,7 @@ from pathlib import Path
 
 from restorer import Restorer
 
-from gcpt import codes, image, qemu, state, synthetic
+from gcpt import codes, image, qemu, synthetic
 from gcpt.compare import Report, compare_machine
 from gcpt.layouts import MIB
 from gcpt.qemu import Machine, Qemu
@@ -52,13 +52,20 @@ class Bench:
 
     def synthetic_image(self, made: synthetic.Synthetic, place: Place) -> Path:
         """The memory of a synthetic checkpoint, without a restorer."""
-        pieces = [*made.memory, *synthetic.blocks(Checkpoint(place, made.harts))]
+        # The blocks first: NEMU's protobuf block, longer than its state, reaches into the workload's memory.
+        pieces = [*synthetic.blocks(Checkpoint(place, made.harts)), *made.memory]
         return self.image(pieces, memory_of(made))
 
     def unpacked(self, path: Path, memory: int = 128 * MIB, name: str = "memory") -> Path:
         out = self.folder / name
         image.unpack(path, out, memory)
         return out
+
+    def restored(self, made: synthetic.Synthetic, place: Place, restorer: Restorer) -> Path:
+        """The memory of a synthetic checkpoint with a restorer over its start."""
+        memory = self.synthetic_image(made, place)
+        qemu.place_restorer(memory, restorer.image)
+        return memory
 
     def run(self, memory: Path, machine: Machine, paused: bool = False) -> Qemu:
         return Qemu(memory, machine, self.folder, paused)
@@ -83,8 +90,7 @@ class Bench:
     def exact(self, recipe: synthetic.Recipe, place: Place, restorer: Restorer, **machine: object) -> Report:
         """Restore a synthetic checkpoint on a machine that fits it; fails unless all is exact."""
         made = synthetic.make(recipe)
-        memory = self.synthetic_image(made, place)
-        qemu.place_restorer(memory, restorer.image)
+        memory = self.restored(made, place, restorer)
         fitting = {"harts": recipe.harts, "cpu": qemu.cpu(recipe.vlen), "memory": memory_of(made), **machine}
         report = self.compare(memory, restorer, dict(enumerate(made.harts)), Machine(**fitting))  # type: ignore[arg-type]
         assert_exact(report)
@@ -107,7 +113,3 @@ def jump(source: int, target: int) -> tuple[int, bytes]:
     auipc = (high & 0xFFFFF) << 12 | 5 << 7 | 0x17
     jalr = low << 20 | 5 << 15 | 0x67
     return source, struct.pack("<II", auipc, jalr)
-
-
-def of_place(kind: str) -> Place:
-    return {"single_core": state.SINGLE_CORE, "dual_core": state.DUAL_CORE}[kind]
