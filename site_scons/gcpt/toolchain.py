@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from gcpt import render
@@ -80,10 +81,17 @@ def defines(config: BuildConfig, name: str) -> list[str]:
     return [f'-D{macro}="{path}"' for macro, path in embedded(config, name).items()]
 
 
+def programs(config: BuildConfig, names: Iterable[str], search_path: str) -> list[Path]:
+    """The files of these commands of the toolchain, as far as they are there."""
+    found = (shutil.which(config.cross_compile + name, path=search_path) for name in names)
+    return [Path(path) for path in found if path]
+
+
 def check(config: BuildConfig, search_path: str) -> None:
     """UserError if something that a build needs is not there. Looks for files only, runs nothing."""
-    for command in (config.cross_compile + name for name in COMMANDS):
-        if not shutil.which(command, path=search_path):
+    for name in COMMANDS:
+        if not programs(config, [name], search_path):
+            command = config.cross_compile + name
             raise UserError(f"{command} is not found: {_SETUP}, or name another toolchain with cross_compile=PREFIX")
     if not c_library(config).is_file():
         raise UserError(f"{c_library(config)} does not exist: {_SETUP}, or name picolibc's folder with picolibc=DIR")

@@ -6,18 +6,26 @@ from pathlib import Path
 from SCons.Script import Action, Builder
 
 
+def _depend_on(program):
+    def emitter(target, source, env):
+        env.Depends(target, env.Programs(program))
+        return target, source
+
+    return emitter
+
+
 def _list_code(target, source, env):
     with Path(target[0].path).open("wb") as file:
-        return subprocess.run(
-            [env["OBJDUMP"], "-d", "-j", ".text", source[0].path], stdout=file, env=env["ENV"]
-        ).returncode
+        command = [env["OBJDUMP"], "-d", "-j", ".text", source[0].path]
+        return subprocess.run(command, check=False, stdout=file, env=env["ENV"]).returncode
 
 
 def generate(env):
     env["IMAGECOMSTR"] = "[BIN] $TARGET"
     image = Action([["$OBJCOPY", "-O", "binary", "$SOURCE", "$TARGET"]], "$IMAGECOMSTR")
     listing = Action(_list_code, "[DIS] $TARGET", varlist=["OBJDUMP"])
-    env.Append(BUILDERS={"Image": Builder(action=image), "Disassembly": Builder(action=listing)})
+    builders = {"Image": (image, "objcopy"), "Disassembly": (listing, "objdump")}
+    env.Append(BUILDERS={name: Builder(action=act, emitter=_depend_on(of)) for name, (act, of) in builders.items()})
 
 
 def exists(env):

@@ -33,7 +33,7 @@ def _outputs(target, source, env):
     env.Precious([elf, map_file])
     env.Clean(elf, [f"{node.path}.rejected" for node in (elf, map_file)])
     env.Depends(elf, [env.File(f"site_scons/gcpt/{name}.py") for name in _RULES])
-    env.Depends(elf, [env.File("site_scons/site_tools/linker.py"), env["LINKER_LIBRARIES"]])
+    env.Depends(elf, [env.File("site_scons/site_tools/linker.py"), env["LINKER_LIBRARIES"], env.Programs("gcc", "ld")])
     return [elf, map_file], source
 
 
@@ -48,23 +48,15 @@ def _scripts(node, env, path):
     return [script, *(one for one in included if one.is_derived() or one.exists())]
 
 
-def _changed(dependency, target, previous, repository_node=None):
-    """By content, but for the C library: 17 MB, which a package manager replaces whole and with another time."""
-    library = str(dependency) in target.get_build_env()["LINKER_LIBRARIES"]
-    decide = dependency.changed_timestamp_match if library else dependency.changed_content
-    return decide(target, previous, repository_node)
-
-
 def generate(env):
     config = env["CONFIG"]
     folder = config.variant_dir / "generated"
     env.Replace(
         LINKER_PATH=[str(folder)],
-        LINKER_LIBRARIES=[str(path) for path in toolchain.libraries(config)],
+        LINKER_LIBRARIES=[env.File(str(path)) for path in toolchain.libraries(config)],
         LINK_FLAGS=[*toolchain.link_flags(config), f"-L{folder}", "-T", _SCRIPT],
         LINKCOMSTR="[ LD] $TARGET",
     )
-    env.Decider(_changed)
     outputs = ["-Wl,-Map,${TARGETS[1]}.rejected", "-o", "${TARGET}.rejected"]
     link = ["$CC", "$LINK_FLAGS", *outputs, "$SOURCES", "$LINKER_LIBRARIES", "-lgcc"]
     builder = Builder(

@@ -1,7 +1,7 @@
 """FirmwareObject(target, source): one C or assembly file compiled for the restorer.
 
-An object depends on its source, on what that includes or embeds, on the compiler (SCons does this for the first word
-of a command) and on picolibc's version.
+An object depends on its source, on what that includes or embeds, on the compiler and on picolibc's version.
+Programs(name...): files of the toolchain's commands, to depend on.
 """
 
 import os
@@ -44,8 +44,20 @@ def _object(env, target, source):
         target, source, DEFINES=defines, CPPPATH=folders, INCLUDES=[f"-I{folder}" for folder in folders]
     )
     inputs = [config.picolibc / "include/picolibc.h", *toolchain.embedded(config, name).values()]
-    env.Depends(node, [env.File(str(path)) for path in inputs])
+    env.Depends(node, [env.File(str(path)) for path in inputs] + env.Programs("gcc", "as"))
     return node
+
+
+def _programs(env, *names):
+    path = env["ENV"].get("PATH", os.defpath)
+    return [env.File(str(file)) for file in toolchain.programs(env["CONFIG"], names, path)]
+
+
+def _changed(dependency, target, previous, repository_node=None):
+    """By content, but for the toolchain and its library: 20 MB, which are replaced whole and bear another time then."""
+    by_time = dependency in target.get_build_env()["TOOLCHAIN_FILES"]
+    decide = dependency.changed_timestamp_match if by_time else dependency.changed_content
+    return decide(target, previous, repository_node)
 
 
 def _compile_command(env, node):
@@ -60,8 +72,9 @@ def generate(env):
     config = env["CONFIG"]
     env.Replace(
         SPAWN=_spawn,
-        CC=config.cross_compile + "gcc",
-        OBJCOPY=config.cross_compile + "objcopy",
+        # Lists, because SCons cuts a word at its spaces.
+        CC=[config.cross_compile + "gcc"],
+        OBJCOPY=[config.cross_compile + "objcopy"],
         OBJDUMP=config.cross_compile + "objdump",
         C_FLAGS=list(toolchain.C_FLAGS),
         ASM_FLAGS=list(toolchain.ASM_FLAGS),
@@ -78,8 +91,13 @@ def generate(env):
         single_source=True,
     )
     env.Append(BUILDERS={"CompiledObject": builder})
+    env.AddMethod(_programs, "Programs")
     env.AddMethod(_object, "FirmwareObject")
     env.AddMethod(_compile_command, "CompileCommand")
+    libraries = [env.File(str(path)) for path in toolchain.libraries(config)]
+    env["TOOLCHAIN_FILES"] = [*libraries, *env.Programs("gcc", "as", "ld", "objcopy", "objdump")]
+    env["IMPLICIT_COMMAND_DEPENDENCIES"] = False  # Programs() finds those with a space in their path, too
+    env.Decider(_changed)
 
 
 def exists(env):

@@ -1,0 +1,160 @@
+"""What a build makes, and that it makes nothing else."""
+
+import json
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gcpt import options
+
+OUTPUTS = ("gcpt.elf", "gcpt.bin", "gcpt.map", "gcpt.dis", "compile_commands.json", "config.json")
+LATEST = ("gcpt.elf", "gcpt.bin", "compile_commands.json")
+
+
+def size_word(image: bytes) -> int:
+    return int(struct.unpack_from("<I", image, 4)[0])
+
+
+def test_default_build_from_nothing(project):
+    before = project.contents()
+    run = project.build()
+    assert {"PB proto/checkpoint.proto", "LD build/normal/gcpt.elf", "AUD build/normal/gcpt.elf"} <= run.steps
+    image = (project / "build/gcpt.bin").read_bytes()
+    assert image == (project / "build/normal/gcpt.bin").read_bytes()
+    assert len(image) == size_word(image)
+    assert (project / "build/gcpt.elf").read_bytes() == (project / "build/normal/gcpt.elf").read_bytes()
+    after = project.contents()
+    assert {name: after[name] for name in before} == before
+    new = [name for name in after if name not in before]
+    assert all(name.startswith("build/") for name in new)
+    assert not [name for name in new if name.endswith((".new", ".rejected"))]
+
+
+def test_the_report_ends_the_output_with_a_line_for_each_file(project):
+    lines = project.build("mode=single_core").lines[-len(OUTPUTS) - len(LATEST) :]
+    names = [*(f"build/single_core/{name}" for name in OUTPUTS), *(f"build/{name}" for name in LATEST)]
+    assert sorted(line.split("  ")[0] for line in lines) == sorted(names)
+    size = (project / "build/gcpt.bin").stat().st_size
+    assert f"build/gcpt.bin  {size:,} bytes of 1,792" in lines
+
+
+def test_nothing_to_do(built):
+    before = built.contents()
+    assert built.build().steps == set()
+    assert built.scons("-q").status == 0
+    assert built.contents() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "mode=dual_core stop_cpu=1",
+        "mode=dual_core display_cpu=0 harts=2 platform=qemu-virt",
+        "mode=bare_metal",
+        "mode=bare_metal platform=spike",
+        "mode=single_core log=debug display_cpu=all",
+        "mode=auto log=info platform=kmh-fpga header_addr=0x50000000 -j2",
+        "platform=southlake clint=0x2000000 uart=16550@0x10000000 -j1",
+        "platform=xiangshan-syscnt stop_cpu=0,127 display_cpu=3",
+    ],
+)
+def test_combinations_of_options(project, arguments):
+    run = project.build(*arguments.split())
+    assert run.err == ""
+    image = (project / "build/gcpt.bin").read_bytes()
+    assert len(image) == size_word(image)
+
+
+@pytest.mark.parametrize("mode", ["normal", "dual_core", "single_core", "auto"])
+def test_payload_and_device_tree(project, payload, dtb, mode):
+    project.build(f"mode={mode}", f"gcpt_payload={payload}", f"gcpt_dtb={dtb}", "gcpt_payload_position=0x80200000")
+    image = (project / "build/gcpt.bin").read_bytes()
+    assert image[0x20_0000:] == payload.read_bytes()
+    assert dtb.read_bytes() in image[: size_word(image)]
+    assert not any(image[size_word(image) : 0x20_0000])
+
+
+def test_images_do_not_depend_on_the_folder(project, built, payload):
+    out = project.folder.with_name("out put")
+    for arguments in ([], ["log=info", f"gcpt_payload={payload}"]):
+        project.build(f"build_dir={out}", *arguments)
+        built.build(*arguments)
+        assert (out / "gcpt.bin").read_bytes() == (built / "build/gcpt.bin").read_bytes()
+        assert str(out.parent).encode() not in (out / "gcpt.elf").read_bytes()
+    assert not (project / "build/normal").exists()
+
+
+def test_compile_database_holds_the_commands_that_were_run(project, payload):
+    project.build("display_cpu=0", f"gcpt_payload={payload}")
+    entries = json.loads((project / "build/compile_commands.json").read_text())
+    assert {Path(entry["file"]).name for entry in entries} >= {"plan.c", "display.c", "payload.S", "pb_decode.c"}
+    for entry in entries:
+        before = (project / entry["output"]).read_bytes()
+        (project / entry["output"]).unlink()
+        subprocess.run(entry["arguments"], cwd=entry["directory"], check=True)
+        assert (project / entry["output"]).read_bytes() == before
+
+
+def test_compile_database_needs_no_compilation(project):
+    run = project.build("build/normal/compile_commands.json")
+    assert run.compiled() == set()
+    names = {entry["file"] for entry in json.loads((project / "build/normal/compile_commands.json").read_text())}
+    assert {"firmware/head.S", "firmware/plan.c", "build/common/nanopb/checkpoint.pb.c"} <= names
+
+
+def test_config_json_says_how_to_build_the_same_again(project):
+    project.build("mode=bare_metal", "uart=htif")
+    saved = json.loads((project / "build/single_core-htif/config.json").read_text())
+    assert saved == {"variant": "single_core-htif", "options": {"mode": "single_core", "uart": "htif"}}
+
+
+def test_verbose_shows_the_commands(project):
+    run = project.build("--verbose", "mode=single_core")
+    assert any(line.startswith("riscv64-unknown-elf-gcc ") and "firmware/head.S" in line for line in run.lines)
+    assert any("-T firmware/gcpt.ld" in line for line in run.lines)
+    assert any(line.startswith("riscv64-unknown-elf-objcopy ") for line in run.lines)
+
+
+def test_clean_removes_what_was_built(built):
+    built.build("mode=single_core")
+    built.build("-c")
+    left = [name for name in built.contents() if name.startswith("build/") and "third_party" not in name]
+    assert all(name.startswith(("build/single_core/", "build/.sconsign")) for name in left)
+    built.build("mode=single_core", "-c")
+    left = [name for name in built.contents() if name.startswith("build/") and "third_party" not in name]
+    assert left == ["build/.sconsign.dblite"]
+
+
+@pytest.mark.parametrize("arguments", [["-n"], ["-c"], ["-q"], ["-h"], ["-h", "mode=nonsense"]])
+def test_what_builds_nothing_writes_nothing(project, arguments):
+    before = project.contents()
+    run = project.scons("build_dir=out", *arguments)
+    assert run.status == (1 if arguments == ["-q"] else 0)
+    assert project.contents() == before
+    assert not (project / "out").exists()
+
+
+def test_dry_run_shows_the_steps_of_the_real_one_even_without_a_toolchain(project):
+    dry = project.scons("-n", PATH="/nowhere")
+    assert dry.status == 0
+    assert dry.steps == project.build().steps
+
+
+def test_help_lists_each_option(project):
+    run = project.scons("-h")
+    for option in options.TABLE:
+        assert f"  {option.name}={option.values}\n      {option.help}" in run.out
+
+
+def test_the_tests_run_under_scons_and_their_failure_is_its_own(project):
+    (project / "tests").mkdir()
+    (project / "tests/test_it.py").write_text("def test_one():\n    print('seen')\ndef test_two():\n    assert False\n")
+    run = project.scons("test", 'pytest_args=-k "test_one or test_none" -s -n 0')
+    assert (run.status, "seen" in run.out, "1 passed" in run.out) == (0, True, True)
+    run = project.scons("test", PATH="/nowhere")
+    assert run.status == 2
+    assert "1 failed, 1 passed" in run.out
+    assert run.err == "scons: *** [test] tests failed (pytest ended with 1)\n"
+    assert not (project / "build/normal").exists()

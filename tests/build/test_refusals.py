@@ -1,0 +1,148 @@
+"""What goes wrong gets one line and exit status 2, and leaves the outputs of before."""
+
+import shutil
+
+import pytest
+
+
+def refused(project, *arguments, **environment):
+    """The one line of a run that has to be refused and to change no file."""
+    before = project.contents()
+    run = project.scons(*arguments, **environment)
+    assert run.status == 2
+    assert project.contents() == before
+    assert run.steps == set()
+    [line] = run.err.splitlines()
+    assert line.startswith("gcpt: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("stopcpu=1", "did you mean stop_cpu?"),
+        ("gcpt-payload=x", "did you mean gcpt_payload?"),
+        ("mode=multi", "mode=multi: want one of normal, dual_core, single_core, auto, bare_metal"),
+        ("platform=qemu", "did you mean qemu-virt?"),
+        ("stop_cpu=1 stop_cpu=2", "stop_cpu= is given twice"),
+        ("stop_cpu=0 mode=bare_metal", "parks all harts"),
+        ("display_cpu=5 harts=4", "hart 5 is past harts=4"),
+        ("harts=2 mode=single_core", "mode=single_core restores one hart"),
+        ("gcpt_payload=missing.bin", "gcpt_payload=missing.bin: this does not exist"),
+        ("gcpt_payload=empty.bin", "this file is empty"),
+        ("gcpt_payload=SConstruct gcpt_payload_position=0x80000000", "overlaps the restorer's first MiB"),
+        ("gcpt_payload=SConstruct gcpt_payload_position=0x1000", "outside memory"),
+        ("gcpt_dtb=SConstruct", "give gcpt_payload=FILE too"),
+        ("gcpt_payload=SConstruct gcpt_dtb=SConstruct", "not a device tree blob"),
+        ("header_addr=0x80300000 mode=dual_core", "which mode=dual_core does not read"),
+        ("build_dir=firmware", "name a folder of their own"),
+        ("options_file=missing", "options_file=missing: there is no such file"),
+        ("cross_compile=nothing-", "nothing-gcc is not found: ./sconsw --setup-only"),
+        ("picolibc=/nowhere", "libc.a does not exist"),
+        ("nanopb_dir=proto", "proto/ holds no pb_common.c"),
+    ],
+)
+def test_one_line_and_nothing_built(built, arguments, words):
+    (built / "empty.bin").touch()
+    assert words in refused(built, *arguments.split())
+
+
+def test_a_missing_toolchain_is_named_before_anything_is_built(project):
+    line = refused(project, PATH="/nowhere")
+    assert "riscv64-unknown-elf-gcc is not found: ./sconsw --setup-only installs it" in line
+
+
+def test_missing_nanopb_sources_are_named_where_they_are_needed(project):
+    shutil.rmtree(project / "build/third_party")
+    assert "./sconsw --setup-only fetches it" in refused(project)
+    project.build("mode=dual_core")
+
+
+def test_old_python_or_scons_is_refused_with_a_remedy(project):
+    project.replace("site_scons/site_init.py", "_SCONS = (4, 5)", "_SCONS = (99, 0)")
+    assert "SCons 99.0 or newer is needed" in refused(project)
+    project.replace("site_scons/site_init.py", "_PYTHON = (3, 11)", "_PYTHON = (4, 0)")
+    assert "Python 4.0 or newer is needed" in refused(project)
+
+
+def test_options_from_files(project):
+    run = project.build("mode=dual_core", "stop_cpu=0,3", "log=info", "save_options=my.options")
+    assert "GEN my.options" in run.steps
+    assert (project / "my.options").read_text() == "mode = 'dual_core'\nstop_cpu = '0,3'\nlog = 'info'\n"
+    assert project.scons("-q", "options_file=my.options").status == 0
+    image = (project / "build/gcpt.bin").read_bytes()
+    assert project.build("options_file=my.options", "log=quiet").compiled()
+    assert (project / "build/gcpt.bin").read_bytes() != image
+    assert (project / "build/dual_core-stop0.3/gcpt.bin").exists()
+    project.build("options_file=my.options", "-c")
+    assert (project / "my.options").exists()
+
+
+def test_the_default_options_file_is_python_and_the_command_line_wins(project):
+    (project / "gcpt.options").write_text("mode = 'bare' + '_metal'\nplatform = 'spike'\nstop_cpu = None\n")
+    project.build()
+    assert (project / "build/single_core-spike/gcpt.bin").exists()
+    project.build("platform=qemu-virt")
+    assert (project / "build/single_core-qemu-virt/gcpt.bin").exists()
+    (project / "gcpt.options").write_text("mode = 'dual_core'\nstop_cpu = 0\ndisplay_cpu = [0, 1]\n")
+    project.build()
+    assert (project / "build/dual_core-stop0-display0.1/gcpt.bin").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stopcpu = 1\n", "did you mean stop_cpu?"),
+        ("mode = dual_core\n", "gcpt.options: name 'dual_core' is not defined: want lines such as mode = 'dual_core'"),
+        ("mode dual_core\n", "gcpt.options: invalid syntax"),
+        ("harts = 0\n", "harts=0: want a number from 1 to 128"),
+    ],
+)
+def test_what_is_wrong_in_an_options_file(project, text, words):
+    (project / "gcpt.options").write_text(text)
+    assert words in refused(project)
+
+
+def outputs(project):
+    kept = ("gcpt.elf", "gcpt.bin", "gcpt.map", "gcpt.dis", "config.json", "compile_commands.json")
+    return {name: digest for name, digest in project.contents().items() if name.endswith(kept)}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("firmware/head.S", ".word   gcpt_size", ".word   gcpt_size - 8", "audit rule size_word: "),
+        ("firmware/complete.S", "GCPT_COMPLETE_FLAG", "0", "audit rule complete_flag: "),
+        ("site_scons/gcpt/budgets.py", "PROTOBUF = 12288", "PROTOBUF = 1000", "audit rule budget: "),
+        ("firmware/gcpt.ld", "ENTRY(_start)", "ENTRY(gcpt_fail)", "audit rule entry_is_first: "),
+        ("firmware/gcpt.ld", "FLAGS(6)", "FLAGS(7)", "has a LOAD segment with RWX permissions"),
+        ("firmware/gcpt.ld", "ENTRY(_start)", "ENTRY(", "gcpt.ld:"),
+        ("firmware/plan.c", "#include", "#include <nothing.h>\n#include", "nothing.h: No such file"),
+        ("proto/checkpoint.proto", "uint64 version", "uint65 version", '"uint65" is not defined'),
+    ],
+)
+def test_a_fault_in_the_sources_leaves_the_last_good_outputs(built, name, old, new, message):
+    """... and is not taken for up to date, and is gone when it is taken back."""
+    before = outputs(built)
+    built.replace(name, old, new)
+    for _ in range(2):
+        run = built.scons()
+        assert run.status == 2
+        assert message in run.err
+        assert outputs(built) == before
+    assert built.scons("-q").status == 1
+    built.replace(name, new, old)
+    built.build()
+    assert outputs(built) == before
+    assert built.scons("-q").status == 0
+
+
+def test_a_rejected_first_link_leaves_no_elf(project):
+    project.replace("firmware/head.S", ".word   gcpt_size", ".word   gcpt_size - 8")
+    run = project.scons()
+    assert run.status == 2
+    [line] = run.err.splitlines()
+    assert line.startswith("scons: *** [build/normal/gcpt.elf] audit rule size_word: ")
+    assert not {name for name in outputs(project) if name.endswith(("gcpt.elf", "gcpt.bin"))}
+    project.build("-c")
+    assert not (project / "build/normal").exists()
