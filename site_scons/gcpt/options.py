@@ -5,7 +5,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gcpt import platforms
@@ -139,6 +139,16 @@ def nearest(word: str, words: tuple[str, ...]) -> str:
 
     found = get_close_matches(word.lower().replace("-", "_"), words, 1, 0.5)
     return f"; did you mean {found[0]}?" if found else ""
+
+
+def undashed(arguments: Sequence[str]) -> str:
+    """What to write instead of the first option that follows dashes, as ``configure`` takes them; or ""."""
+    for argument in arguments:
+        name, equals, value = argument.lstrip("-").partition("=")
+        name = name.replace("-", "_")
+        if argument.startswith("--") and name in BY_NAME:
+            return f"{argument}: options of the build are written without dashes: {name}={value if equals else '...'}"
+    return ""
 
 
 def variant_name(values: Mapping[str, str]) -> str:

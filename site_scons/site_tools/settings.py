@@ -11,7 +11,7 @@ from SCons.Variables import Variables
 from gcpt import toolchain
 from gcpt.config import resolve
 from gcpt.errors import UserError
-from gcpt.options import OPTIONS_FILE, TABLE, as_text
+from gcpt.options import OPTIONS_FILE, TABLE, as_text, undashed
 
 #: The only variables of the caller that commands see.
 HOST_VARIABLES = (
@@ -24,6 +24,8 @@ HOST_VARIABLES = (
 
 def _given(env):
     """The options file's values and the command line's, which win, as text."""
+    if message := undashed(sys.argv[1:]):
+        raise UserError(message)
     for name in ARGUMENTS:
         if len({value for key, value in ARGLIST if key == name}) > 1:
             raise UserError(f"{name}= is given twice with different values: leave one out")

@@ -21,6 +21,8 @@ def refused(project, *arguments, **environment):
     ("arguments", "words"),
     [
         ("stopcpu=1", "did you mean stop_cpu?"),
+        ("--mode=dual_core", "written without dashes: mode=dual_core"),
+        ("--stop-cpu 1", "written without dashes: stop_cpu=..."),
         ("gcpt-payload=x", "did you mean gcpt_payload?"),
         ("mode=multi", "mode=multi: want one of normal, dual_core, single_core, auto, bare_metal"),
         ("platform=qemu", "did you mean qemu-virt?"),

@@ -40,6 +40,11 @@ def test_variant_name(values, name):
     assert options.variant_name(values) == name
 
 
+def test_options_after_dashes_are_told_apart_from_those_of_scons():
+    assert options.undashed(["-j2", "--verbose", "mode=auto", "-c"]) == ""
+    assert options.undashed(["-j2", "--gcpt-payload=a=b"]).endswith(": gcpt_payload=a=b")
+
+
 def test_variant_names_of_paths_differ_though_they_look_alike():
     names = {options.variant_name({"gcpt_payload": path}) for path in ("a/fw.bin", "b/fw.bin", "fw bin", "fw,bin")}
     assert len(names) == 4

@@ -44,9 +44,16 @@ def test_check_names_what_is_missing_and_how_to_get_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("targets", "needed"), [([], True), (["test"], False), (["build"], True), (["test", "build"], True)]
+    ("targets", "needed"),
+    [
+        ([], True),
+        (["test"], False),
+        (["build"], True),
+        (["test", "build"], True),
+        (["build/normal/compile_commands.json"], False),
+    ],
 )
-def test_the_toolchain_is_needed_for_all_but_the_tests(targets, needed):
+def test_the_toolchain_is_needed_for_all_but_tests_and_databases(targets, needed):
     assert toolchain.needed(targets) is needed
 
 
