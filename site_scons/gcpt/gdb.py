@@ -60,7 +60,11 @@ class Gdb:
     @classmethod
     def unix(cls, path: Path, timeout: float = 30.0) -> Self:
         connection = socket.socket(socket.AF_UNIX)
-        connection.connect(str(path))
+        try:
+            connection.connect(str(path))
+        except OSError:
+            connection.close()
+            raise
         return cls(connection, timeout)
 
     @classmethod

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import socket
 import subprocess
 import tempfile
 import time
@@ -62,28 +61,21 @@ class Qemu:
         self.console_log = folder / "console.log"
         self._sockets = tempfile.TemporaryDirectory(prefix="gcpt-")  # short: a socket's path has 107 characters at most
         self._gdb_path = Path(self._sockets.name) / "gdb"
-        self._console_path = Path(self._sockets.name) / "console"
-        self._console: socket.socket | None = None
-        self._seen = 0
         self._command = [
             *(PROGRAM, *machine.arguments(image), *(["-S"] if paused else [])),
             *("-chardev", f"socket,id=gdb,path={self._gdb_path},server=on,wait=off", "-gdb", "chardev:gdb"),
-            *("-chardev", f"socket,id=con,path={self._console_path},server=on,wait=off,logfile={self.console_log}"),
-            *("-serial", "chardev:con"),
+            *("-chardev", "stdio,id=con,signal=off", "-serial", "chardev:con"),
         ]
 
     def __enter__(self) -> Self:
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.console_log.write_bytes(b"")
-        with self.log.open("w") as log:
-            log.write(shlex.join(self._command) + "\n")
-            log.flush()
-            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.log.write_text(shlex.join(self._command) + "\n")
+        # A file takes the console's output whether anybody reads or not: a full socket would stop the guest.
+        with self.log.open("a") as log, self.console_log.open("w") as console:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=console, stderr=log)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._console:
-            self._console.close()
         if self._process.poll() is None:
             self._process.terminate()  # QEMU quits in order at SIGTERM
             try:
@@ -91,6 +83,8 @@ class Qemu:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
         self._sockets.cleanup()
 
     def failure(self, what: str) -> QemuError:
@@ -99,42 +93,35 @@ class Qemu:
         parts = [what, "--- end of the console:", self.output()[-_TAIL:], "--- QEMU's messages:", messages[-_TAIL:]]
         return QemuError("\n".join([*parts, f"--- logs: {self.log}, {self.console_log}"]))
 
-    def _connect(self, path: Path) -> socket.socket:
-        """A connection to one of QEMU's sockets, which appear a moment after its start."""
+    def gdb(self) -> Gdb:
+        """A gdb client; close it before another one is asked for. QEMU's socket appears a moment after its start."""
         deadline = time.monotonic() + 10
         while True:
-            connection = socket.socket(socket.AF_UNIX)
             try:
-                connection.connect(str(path))
-                return connection
+                return Gdb.unix(self._gdb_path)
             except OSError:
-                connection.close()
-            if (status := self._process.poll()) is not None:
-                raise self.failure(f"QEMU ended early, with status {status}")
-            if time.monotonic() > deadline:
-                raise self.failure("QEMU did not open its sockets within 10 s")
+                if (status := self._process.poll()) is not None:
+                    raise self.failure(f"QEMU ended early, with status {status}") from None
+                if time.monotonic() > deadline:
+                    raise self.failure("QEMU did not open its gdb socket within 10 s") from None
             time.sleep(_POLL)
-
-    def gdb(self) -> Gdb:
-        """A gdb client; close it before another one is asked for."""
-        return Gdb(self._connect(self._gdb_path))
 
     def type(self, text: str) -> None:
         """Type ``text`` at the console."""
-        self._console = self._console or self._connect(self._console_path)
-        self._console.sendall(text.encode())
+        assert self._process.stdin is not None
+        self._process.stdin.write(text.encode())
+        self._process.stdin.flush()
 
     def output(self) -> str:
         """Everything that the console printed until now."""
         return self.console_log.read_text(errors="replace")
 
     def expect(self, pattern: str, timeout: float) -> re.Match[str]:
-        """Wait until the console's output after the last match has ``pattern``; QemuError when it does not come."""
+        """Wait until the console's output, all since the start, has ``pattern``; QemuError when it does not come."""
         deadline = time.monotonic() + timeout
         while True:
             status = self._process.poll()
-            if match := re.compile(pattern).search(self.output(), self._seen):
-                self._seen = match.end()
+            if match := re.search(pattern, self.output()):
                 return match
             if status is not None:
                 raise self.failure(f"QEMU ended with status {status} before its console printed {pattern!r}")

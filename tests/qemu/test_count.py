@@ -1,0 +1,33 @@
+"""How many instructions a restore takes, counted by QEMU."""
+
+import pytest
+from bench import Bench
+
+from gcpt import synthetic
+from gcpt.count import count
+from gcpt.qemu import Machine
+from gcpt.state import DUAL_CORE, SINGLE_CORE
+from gcpt.synthetic import Mode, Recipe
+
+#: The most that a quiet single_core restore may take; through the M-mode trampoline it is more.
+MOST, MOST_M_MODE = 290, 340
+
+
+@pytest.mark.parametrize("mode", tuple(Mode), ids=lambda mode: mode.value)
+def test_single_core(bench: Bench, mode: Mode) -> None:
+    made = synthetic.make(Recipe((mode,)))
+    memory = bench.restored(made, SINGLE_CORE, bench.build("single_core"))
+    counted = count(memory, Machine(), {0: made.harts[0].pc}, bench.folder)
+    assert set(counted) == {0}
+    assert 200 < counted[0] <= (MOST_M_MODE if mode is Mode.M else MOST)
+
+
+def test_harts_are_counted_apart(bench: Bench) -> None:
+    """Only one hart plans; none spins while it waits for the others."""
+    made = synthetic.make(Recipe(harts=8))
+    memory = bench.restored(made, DUAL_CORE, bench.build("dual_core"))
+    counted = count(memory, Machine(harts=8), {hart: state.pc for hart, state in enumerate(made.harts)}, bench.folder)
+    *others, planner = sorted(counted.values())
+    assert len(counted) == 8
+    assert 200 < others[0] <= others[-1] < 600
+    assert planner < 2000
