@@ -1,0 +1,70 @@
+"""Timers and interrupts go on where the checkpoint left them."""
+
+import time
+
+import pytest
+from bench import DRAM, Bench
+
+from gcpt import synthetic
+from gcpt.compare import TIMEBASE, run_to_first
+from gcpt.csrs import BY_NAME
+from gcpt.qemu import Machine
+from gcpt.state import DUAL_CORE, SINGLE_CORE, HartState
+from gcpt.synthetic import Mode, Recipe
+
+_MIP = BY_NAME["mip"].number
+_SOON, _PATIENCE = 1, 15
+_SSIP = 1 << 1
+
+
+def _due(state: HartState, timer: str, ticks: int) -> None:
+    """Let ``timer`` be due ``ticks`` after mtime, and disable all interrupts."""
+    state.set("mie", 0)
+    if timer == "mtimecmp":
+        state.mtimecmp = state.mtime + ticks
+    else:
+        state.set(timer, state.mtime + ticks + (state.get("htimedelta") if timer == "vstimecmp" else 0))
+
+
+@pytest.mark.parametrize(("mode", "place"), [("single_core", SINGLE_CORE), ("dual_core", DUAL_CORE)])
+@pytest.mark.parametrize(("timer", "bit"), [("mtimecmp", 7), ("stimecmp", 5), ("vstimecmp", 6)])
+def test_a_timer_that_is_soon_due_fires_then(bench: Bench, mode: str, place: object, timer: str, bit: int) -> None:
+    made = synthetic.make(Recipe((Mode.S,), harts=1 if mode == "single_core" else 2))
+    for state in made.harts:
+        _due(state, timer, _SOON * TIMEBASE)
+    harts = range(len(made.harts))
+    memory = bench.restored(made, place, bench.build(mode))  # type: ignore[arg-type]
+    with bench.run(memory, Machine(harts=len(harts)), paused=True) as qemu, qemu.gdb() as gdb:
+        run_to_first(gdb, {hart: state.pc for hart, state in enumerate(made.harts)}, 30)
+        assert [(gdb.read_csr(hart, _MIP) or 0) >> bit & 1 for hart in harts] == [0] * len(harts)
+        deadline = time.monotonic() + _PATIENCE
+        while [(gdb.read_csr(hart, _MIP) or 0) >> bit & 1 for hart in harts] != [1] * len(harts):
+            assert time.monotonic() < deadline
+            gdb.resume()
+            time.sleep(0.2)
+            gdb.interrupt()
+
+
+@pytest.mark.parametrize("timer", ["mtimecmp", "stimecmp"])
+def test_a_timer_that_was_due_is_pending(bench: Bench, timer: str) -> None:
+    made = synthetic.make(Recipe((Mode.S,)))
+    _due(made.harts[0], timer, -1)
+    memory = bench.restored(made, SINGLE_CORE, bench.build("single_core"))
+    with bench.run(memory, Machine(), paused=True) as qemu, qemu.gdb() as gdb:
+        run_to_first(gdb, {0: made.harts[0].pc}, 30)
+        assert (gdb.read_csr(0, _MIP) or 0) >> (7 if timer == "mtimecmp" else 5) & 1
+
+
+def test_a_pending_interrupt_is_taken(bench: Bench) -> None:
+    """Before the first instruction: sepc has its address."""
+    made = synthetic.make(Recipe((Mode.U,), paging=False))
+    state = made.harts[0]
+    handler = DRAM + 0x10_1000
+    made.memory.append((handler, made.memory[0][1]))
+    for name, value in (("mip", _SSIP), ("mie", _SSIP), ("mideleg", 0x1444 | _SSIP), ("stvec", handler), ("hvip", 0)):
+        state.set(name, value)
+    memory = bench.restored(made, SINGLE_CORE, bench.build("single_core"))
+    with bench.run(memory, Machine(), paused=True) as qemu, qemu.gdb() as gdb:
+        run_to_first(gdb, {0: handler}, 30)
+        seen = {name: gdb.read_csr(0, BY_NAME[name].number) for name in ("sepc", "scause", "sscratch")}
+    assert seen == {"sepc": state.pc, "scause": 1 << 63 | 1, "sscratch": state.get("sscratch")}
