@@ -16,6 +16,8 @@ from gcpt.state import Checkpoint, HartState, Place
 
 DRAM = synthetic.DRAM
 CODES = {code.name: code.number for code in codes.CODES}
+#: The image files that a bench makes.
+IMAGES = ("memory", "flash", "trace.log")
 #: Seconds that any restore has; one takes a fraction of a second.
 TIMEOUT = 30.0
 
