@@ -298,7 +298,7 @@ def _privilege(state: HartState, random: Random, recipe: Recipe, hart: int) -> N
     value |= random.getrandbits(64) & (mstatus.TVM | mstatus.TW | mstatus.TSR | mstatus.MPIE)
     value |= 0xA << 32 | recipe.fs << 13 | (recipe.vs << 9 if recipe.vector else 0)
     if mode is Mode.M:
-        value |= mstatus.MIE | random.choice((0, 1, 3)) << 11
+        value |= random.getrandbits(1) * mstatus.MIE | random.choice((0, 1, 3)) << 11
         value |= (random.getrandbits(64) & (mstatus.MPV | mstatus.GVA)) if recipe.hypervisor else 0
         value |= mstatus.MPRV if recipe.mprv else 0
     else:
@@ -321,6 +321,8 @@ def _aliases(state: HartState, recipe: Recipe) -> None:
         Aliases.WHOLE: ("fflags", "frm", "vxsat", "vxrm"),
     }[recipe.aliases]
     _set(state, **dict.fromkeys(dropped, 0))
+    if recipe.aliases is Aliases.PARTS:
+        _set(state, mip=mip & ~_VS_INTERRUPTS)  # they are hvip's
 
 
 def blocks(checkpoint: Checkpoint, dram: int = DRAM) -> list[tuple[int, bytes]]:

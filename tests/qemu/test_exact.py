@@ -1,14 +1,18 @@
 """Every register of synthetic checkpoints, restored on QEMU and read back at each hart's first instruction."""
 
 import pytest
-from bench import Bench
+from bench import DRAM, Bench, assert_exact
 
 from gcpt import qemu, synthetic
+from gcpt.compare import compare_machine
+from gcpt.csrs import INVENTORY, When
+from gcpt.platforms import BY_NAME
 from gcpt.qemu import Machine
 from gcpt.state import DUAL_CORE, SINGLE_CORE
 from gcpt.synthetic import Aliases, Mode, Recipe
 
 MODES = tuple(Mode)
+PLATFORM = BY_NAME["qemu-virt"]
 #: Values compared on one hart of single_core; a comparison that silently shrinks would pass anything.
 ITEMS = 178
 
@@ -39,9 +43,52 @@ def test_vlen(bench: Bench, mode: str, vlen: int) -> None:
 
 
 @pytest.mark.parametrize("aliases", [Aliases.PARTS, Aliases.WHOLE], ids=lambda form: form.value)
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_csr_saved_in_one_form_only(bench: Bench, aliases: Aliases, seed: int) -> None:
     bench.exact(Recipe((Mode.U,), seed=seed, aliases=aliases), SINGLE_CORE, bench.build("single_core"))
+
+
+@pytest.mark.parametrize("offset", [0x10_0000, 0x10_07FE, 0x12_3456, 0x18_0800, 0x1F_FF00])
+@pytest.mark.parametrize("mode", ["single_core", "dual_core"])
+def test_m_mode_jump(bench: Bench, mode: str, offset: int) -> None:
+    """M mode is left through a jal that is put together at run time: all distances that it can go."""
+    made = synthetic.make(Recipe((Mode.M,)))
+    made.memory[0] = (DRAM + offset, made.memory[0][1])
+    made.harts[0].pc = DRAM + offset
+    restorer = bench.build(mode)
+    memory = bench.restored(made, SINGLE_CORE if mode == "single_core" else DUAL_CORE, restorer)
+    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+
+
+#: What another run may leave in a hart, less what would stop the restorer at once: locked PMP entries, interrupts.
+_LEFT = [
+    entry
+    for entry in INVENTORY
+    if entry.when in (When.EARLY, When.TIMER)
+    and entry.group in PLATFORM.csr_groups
+    and not entry.name.startswith("pmpcfg")
+]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("build", ["single_core", "dual_core"])
+def test_hart_that_ran_before(bench: Bench, build: str, mode: Mode, seed: int) -> None:
+    """Every register of the hart holds something else when the restorer starts."""
+    made = synthetic.make(Recipe((mode,), seed=seed))
+    other = synthetic.make(Recipe((Mode.S,), seed=seed + 50)).harts[0]
+    restorer = bench.build(build)
+    memory = bench.restored(made, SINGLE_CORE if build == "single_core" else DUAL_CORE, restorer)
+    with bench.run(memory, Machine(), paused=True) as running:
+        with running.gdb() as gdb:
+            for number in range(32):
+                gdb.write(0, number, other.x[number])
+                gdb.write(0, gdb.numbers["ft0"] + number, other.f[number])
+                gdb.write(0, f"v{number}", int.from_bytes(other.v[number], "little"), 16)
+            for entry in _LEFT:
+                gdb.write_csr(0, entry.number, other.get(entry.name))
+        report = compare_machine(running, {0: made.harts[0]}, restorer.csr_groups, PLATFORM.clint)
+    assert_exact(report)
 
 
 def test_illegal_vtype_stays_illegal(bench: Bench) -> None:
