@@ -22,6 +22,7 @@ ITEMS = 178
 def test_single_core(bench: Bench, mode: Mode, seed: int) -> None:
     report = bench.exact(Recipe((mode,), seed=seed), SINGLE_CORE, bench.build("single_core"))
     assert report.items >= ITEMS
+    assert report.differences == []
 
 
 @pytest.mark.parametrize("mode", [Mode.S, Mode.U, Mode.VS, Mode.VU], ids=lambda mode: mode.value)
@@ -104,6 +105,7 @@ def test_dual_core(bench: Bench, harts: int, seed: int) -> None:
 def test_128_harts(bench: Bench) -> None:
     report = bench.exact(Recipe(MODES, harts=128), DUAL_CORE, bench.build("dual_core"))
     assert report.items >= 128 * ITEMS
+    assert report.differences == []
 
 
 @pytest.mark.parametrize("mode", ["single_core", "dual_core"])

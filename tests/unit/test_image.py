@@ -1,6 +1,7 @@
 """Checkpoint files: containers by their first bytes, sparse output, damage that is reported."""
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,11 @@ from gcpt import image
 from gcpt.errors import UserError
 
 CONTENT = b"head" + bytes(300_000) + b"middle" + bytes(5_000_000) + b"tail" + bytes(1000)
-PACKERS = {"raw": bytes, "gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "raw": bytes,
+    "gzip": gzip.compress,
+    "zstd": zstandard.ZstdCompressor().compress,
+}
 
 
 @pytest.fixture(params=PACKERS)
