@@ -23,13 +23,14 @@ park:
     .global gcpt_boot
 gcpt_boot:
     reset_hart
-    lla     t0, gcpt_base + LAYOUT_magic_number
-    ld      t0, (t0)
-    li      t1, GCPT_CHECKPOINT_MAGIC
-    bne     t0, t1, no_checkpoint
+    ld      a2, gcpt_base + LAYOUT_magic_number
+    li      a3, GCPT_CHECKPOINT_MAGIC
+    bne     a2, a3, no_checkpoint
 #if GCPT_STOP
     j       park
 #else
-    csrr    t0, mhartid
-    bnez    t0, park
+    csrr    a2, mhartid
+    bnez    a2, park
 #endif
+    .global gcpt_boot_end
+gcpt_boot_end:

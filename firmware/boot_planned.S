@@ -13,30 +13,62 @@ cut_short:
     li      a0, GCPT_CODE_CUT_SHORT
     j       gcpt_fail
 
+#if !GCPT_RAM
+needs_ram:
+    li      a0, GCPT_CODE_NEEDS_RAM
+    j       gcpt_fail
+#endif
+
     .global gcpt_boot
 gcpt_boot:
     reset_hart
+#if !GCPT_RAM
+    lla     a2, gcpt_base           /* below DRAM there is only flash, and .data would not take what is written to it */
+    li      a3, GCPT_DRAM
+    bltu    a2, a3, needs_ram
+#endif
     csrw    mie, zero
     mv      s9, a1                  /* the machine's device tree */
     csrr    s2, mhartid
     li      t0, GCPT_HARTS
     bgeu    s2, t0, park
+#if !GCPT_RAM
     jal     silence_msip            /* before anybody may send one */
+#endif
     /* sp = the end of this hart's stack */
     lla     sp, gcpt_stacks + GCPT_STACK_SIZE
     slli    t0, s2, GCPT_STACK_SHIFT
     add     sp, sp, t0
 
+#if GCPT_RAM
+    /* Nothing in memory is ready: hart 0 makes it so, the others sleep until it wakes every hart that there may be. */
+    bnez    s2, 1f
+    lla     t0, gcpt_data
+    lla     t1, gcpt_data_load
+    lla     t2, gcpt_data_end
+4:  ld      t3, (t1)
+    sd      t3, (t0)
+    addi    t0, t0, 8
+    addi    t1, t1, 8
+    bltu    t0, t2, 4b
+#else
     lla     t0, first_arrived
     li      t1, 1
     amoswap.w.aqrl t0, t1, (t0)
     bnez    t0, 1f
+#endif
     mv      a0, s2
     lla     a1, gcpt_base
-    lla     a2, gcpt_end_of_memory
+    lla     a2, gcpt_image_end
     jal     gcpt_make_plan
     j       2f
-1:  jal     sleep_until_planned
+1:
+#if GCPT_RAM
+    jal     wait_for_msip
+    fence
+#else
+    jal     sleep_until_planned
+#endif
 2:  lla     s1, gcpt_the_plan
 #if GCPT_STOP
     li      t0, GCPT_STOP_LOW       /* a bit for each hart that is parked */
@@ -61,6 +93,7 @@ gcpt_boot:
 park:
     j       gcpt_park
 
+#if !GCPT_RAM
 /*
  * sleep_until_planned: s2 = hart number. Sets this hart's bit among those who sleep; the planner swaps the bits for all
  * ones and wakes who had set one, so that no wake-up is lost and none is sent to a hart that does not sleep.
@@ -81,6 +114,7 @@ sleep_until_planned:
     mv      ra, s3
 1:  fence
     ret
+#endif
 
 /*
  * wait_for_msip: sleeps until somebody sets this hart's msip, and clears it. s2 = hart number. Clobbers t0-t2.
@@ -106,7 +140,7 @@ silence_msip:
 
 /*
  * gcpt_meet: returns on every hart when all that restore have called it; the last writes mtime (of hart 0's block)
- * before it wakes the others. s1 = plan, s2 = hart number. Clobbers t0-t4, s4.
+ * before it wakes the others. s1 = plan, s2 = hart number. Clobbers a0-a2, t0-t4, s4.
  */
     .global gcpt_meet
 gcpt_meet:
@@ -120,7 +154,7 @@ gcpt_meet:
     ld      t0, PLAN_base(s1)
     ld      t1, PLAN_mtime(s1)
     add     t0, t0, t1
-    ld      t0, (t0)
+    ld      a0, (t0)
     write_mtime
     fence
     /* Wake the harts of the checkpoint but this one and those that are parked. */

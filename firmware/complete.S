@@ -1,4 +1,4 @@
-/* The last 8 bytes of the image: the restorer's first act is to check that they are there. */
+/* The last 8 bytes of the image (gcpt_complete_flag): the restorer's first act is to check that they are there. */
 #include "gcpt_config.h"
 
 #if GCPT_DATA
@@ -7,16 +7,18 @@
     .section .complete.text, "a", %progbits
 #endif
     .balign 8
-    .global gcpt_complete_flag
-gcpt_complete_flag:
     .dword GCPT_COMPLETE_FLAG
 
 #if GCPT_UART_HTIF || GCPT_END_HTIF
 /* Spike and QEMU find these two by name in the ELF file. */
     .section .data.htif, "aw", %progbits
-    .balign 64
+    .balign GCPT_HTIF_ALIGNMENT
     .global tohost, fromhost
+    .type   tohost, @object         /* QEMU looks at their sizes too */
+    .size   tohost, 8
+    .type   fromhost, @object
+    .size   fromhost, 8
 tohost:     .dword 0
-    .balign 64
+    .balign GCPT_HTIF_ALIGNMENT
 fromhost:   .dword 0
 #endif

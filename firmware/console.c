@@ -1,6 +1,7 @@
 #include "console.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* One character to the console (fail.S). */
@@ -21,4 +22,18 @@ void gcpt_printf(const char *format, ...)
     va_start(arguments, format);
     vfprintf(&stream, format, arguments);
     va_end(arguments);
+}
+
+/* In .data, where the loader clears it. */
+static uint32_t is_taken __attribute__((section(".data.console")));
+
+void gcpt_console_lock(void)
+{
+    while (__atomic_exchange_n(&is_taken, 1, __ATOMIC_ACQUIRE))
+        ;
+}
+
+void gcpt_console_unlock(void)
+{
+    __atomic_store_n(&is_taken, 0, __ATOMIC_RELEASE);
 }

@@ -3,15 +3,7 @@
 #include <stdbool.h>
 
 #include "console.h"
-
-struct csr_name {
-    uint16_t number;
-    char name[14];
-};
-
-static const struct csr_name csr_names[] = {
-#include "gcpt_csr_names.inc"
-};
+#include "csr_names.h"
 
 static bool is_displayed(uint64_t hart)
 {
@@ -37,9 +29,9 @@ static void print_vectors(const uint8_t *registers, unsigned vlenb)
 
 static void print_csrs(const uint64_t *csrs)
 {
-    for (unsigned i = 0; i < sizeof csr_names / sizeof csr_names[0]; i++)
-        if (csrs[csr_names[i].number])
-            gcpt_printf("%-14s (0x%03x) %016lx\n", csr_names[i].name, csr_names[i].number, csrs[csr_names[i].number]);
+    for (unsigned number = 0; number < GCPT_CSR_COUNT; number++)
+        if (csrs[number] && gcpt_csr_name(number)[0])
+            gcpt_printf("%-14s (0x%03x) %016lx\n", gcpt_csr_name(number), number, csrs[number]);
 }
 
 static void print_hart(const struct gcpt_plan *plan, uint64_t hart)

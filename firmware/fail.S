@@ -16,27 +16,30 @@ gcpt_trap_fatal:
     /* fall through */
 
 /*
+ * gcpt_note: a0 = code. Prints the line and returns. Clobbers a0-a6, t0-t3; mtvec is gcpt_end's.
  * gcpt_fail: a0 = signal code. Clobbers everything, does not return. A trap on the way (no console there, PMP) goes
  * straight to the finisher, a trap there to the final sleep.
  *
  * The line is a text in which the bytes below ' ' stand for numbers: 1 the code, 2 the hart, 3 mepc, 4 mcause, 5 mtval.
- * At 6 a line that is not about a trap goes on with the code's words. 0 is the end.
+ * At 6 a line that is not about a trap goes on with the code's words, or ends where bytes count. 0 is the end.
  */
-    .global gcpt_fail
+    .global gcpt_fail, gcpt_note
 gcpt_fail:
-    mv      s0, a0
+    li      ra, 0
+gcpt_note:
+    mv      a6, a0
     lla     t0, gcpt_end
     csrw    mtvec, t0
-    lla     s1, text_line
+    lla     a5, text_line
 next:
-    lbu     a0, (s1)
-    addi    s1, s1, 1
+    lbu     a0, (a5)
+    addi    a5, a5, 1
     li      t1, ' '
     bgeu    a0, t1, 1f
     beqz    a0, newline
     li      a2, 10
     li      a3, 1000                /* decimal numbers are below 10000 */
-    mv      a4, s0
+    mv      a4, a6
     addi    a0, a0, -1
     beqz    a0, number
     csrr    a4, mhartid
@@ -54,17 +57,21 @@ next:
     csrr    a4, mtval
     addi    a0, a0, -1
     beqz    a0, number
-    addi    a2, s0, -GCPT_CODE_TRAP
+    addi    a2, a6, -GCPT_CODE_TRAP
     beqz    a2, next
+#if GCPT_DIRECT
+    j       newline
+#else
     /* The words lie one after the other in the order of their codes, which begin at 1. */
-    lla     s1, text_words
-    mv      a2, s0
+    lla     a5, text_words
+    mv      a2, a6
 2:  addi    a2, a2, -1
     beqz    a2, next
-3:  lbu     a0, (s1)
-    addi    s1, s1, 1
+3:  lbu     a0, (a5)
+    addi    a5, a5, 1
     bnez    a0, 3b
     j       2b
+#endif
 1:  jal     t0, put
     j       next
 
@@ -88,10 +95,11 @@ number:
 newline:
     li      a0, '\n'
     jal     t0, put
-    /* fall through */
+    beqz    ra, gcpt_end
+    ret
 
 /*
- * gcpt_end: s0 = signal code, 0 good. Ends the run the platform's way. Does not return.
+ * gcpt_end: a6 = signal code, 0 good. Ends the run the platform's way. Does not return.
  */
     .balign 4
     .global gcpt_end
@@ -99,19 +107,19 @@ gcpt_end:
     lla     t0, gcpt_sleep
     csrw    mtvec, t0
 #if GCPT_END_NEMU_TRAP
-    mv      a0, s0
+    mv      a0, a6
     .insn r 0x6B, 0, 0, x0, x0, x0
 #elif GCPT_END_SIFIVE_TEST
     li      t0, GCPT_FINISHER
     li      t1, 0x5555
-    beqz    s0, 1f
-    slli    t1, s0, 16
+    beqz    a6, 1f
+    slli    t1, a6, 16
     li      t2, 0x3333
     or      t1, t1, t2
 1:  sw      t1, (t0)
 #elif GCPT_END_HTIF
     lla     t0, tohost
-    slli    t1, s0, 1
+    slli    t1, a6, 1
     ori     t1, t1, 1
     sd      t1, (t0)
 #endif
@@ -170,5 +178,7 @@ gcpt_put_char:
     .section .head.text, "a", %progbits
 text_line:
     .asciz "gcpt: error \001 hart \002\006 mepc=0x\003 mcause=0x\004 mtval=0x\005"
+#if !GCPT_DIRECT
 text_words:
     GCPT_WORDS
+#endif

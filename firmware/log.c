@@ -1,23 +1,14 @@
 #include "log.h"
 
+#include <stdbool.h>
+
 #include "console.h"
+#include "csr_names.h"
 
+#define OPCODE_MASK 0x7f
 #define OPCODE_SYSTEM 0x73
-#define CSR_FUNCTIONS 0x3000 /* funct3 of csrrw, csrrs and csrrc is not 0 */
-
-/* Only one hart prints at a time; in .data, where the loader clears it. */
-static uint32_t console_is_taken __attribute__((section(".data.console")));
-
-static void lock(void)
-{
-    while (__atomic_exchange_n(&console_is_taken, 1, __ATOMIC_ACQUIRE))
-        ;
-}
-
-static void unlock(void)
-{
-    __atomic_store_n(&console_is_taken, 0, __ATOMIC_RELEASE);
-}
+#define FUNCT3_CSR 0x3000 /* csrrw, csrrs, csrrc have one of these bits, ecall and its like none */
+#define RS1_MASK 0xf8000
 
 void gcpt_log_start(uint64_t hart, uint64_t image, uint64_t image_end)
 {
@@ -52,10 +43,14 @@ void gcpt_log_skipped(uint32_t instruction)
 {
     uint64_t hart;
     __asm__ volatile("csrr %0, mhartid" : "=r"(hart));
-    lock();
-    if ((instruction & 0x7f) == OPCODE_SYSTEM && (instruction & CSR_FUNCTIONS))
-        gcpt_printf("gcpt: hart %lu has no CSR 0x%x, skipped\n", hart, instruction >> 20);
+    bool is_csr = (instruction & OPCODE_MASK) == OPCODE_SYSTEM && (instruction & FUNCT3_CSR);
+    if (is_csr && (instruction & RS1_MASK) == 0)
+        return; /* a read-back of one that was reported when it was written */
+    gcpt_console_lock();
+    if (is_csr)
+        gcpt_printf("gcpt: hart %lu has no CSR 0x%x %s, skipped\n", hart, instruction >> 20,
+                    gcpt_csr_name(instruction >> 20));
     else
-        gcpt_printf("gcpt: hart %lu cannot 0x%08x, skipped\n", hart, instruction);
-    unlock();
+        gcpt_printf("gcpt: hart %lu cannot execute 0x%08x, skipped\n", hart, instruction);
+    gcpt_console_unlock();
 }

@@ -73,14 +73,19 @@ static bool find(struct gcpt_plan *plan, uint64_t image, uint64_t image_end)
     return false;
 }
 
+/* Wakes who sleeps. From flash nobody could say that he does, so it is every hart that there may be. */
 static void wake_sleepers(void)
 {
-    for (unsigned word = 0; word < 2; word++) {
+    volatile uint32_t *msip = (volatile uint32_t *)(GCPT_CLINT + GCPT_CLINT_MSIP);
+    for (unsigned word = 0; word < 2; word++, msip += 64) {
+#if GCPT_RAM
+        uint64_t asleep = word ? GCPT_OTHER_HARTS_HIGH : GCPT_OTHER_HARTS_LOW;
+#else
         uint64_t asleep = __atomic_exchange_n(&gcpt_sleepers[word], ~0ULL, __ATOMIC_ACQ_REL);
-        volatile uint32_t *msip = (volatile uint32_t *)(GCPT_CLINT + GCPT_CLINT_MSIP) + 64 * word;
-        for (; asleep; asleep >>= 1, msip++)
+#endif
+        for (unsigned hart = 0; asleep; asleep >>= 1, hart++)
             if (asleep & 1)
-                *msip = 1;
+                msip[hart] = 1;
     }
 }
 

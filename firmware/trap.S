@@ -2,10 +2,10 @@
  * The trap handler of the restorer.
  *
  * An illegal instruction between gcpt_skip_begin and gcpt_skip_end is a register that this hart lacks: it is stepped
- * over. All instructions there that can be illegal are 4 bytes long. Anything else ends the run.
+ * over. Anything else ends the run.
  *
- * Clobbers s10, s11, mepc, mcause, mtval, mstatus.MPP/MPIE (and mtval2, mtinst, MPV, GVA on a hart with H): the
- * restore keeps s10 and s11 free and writes those CSRs after the last write that can trap.
+ * Counts in s9. Clobbers a4, a5, mepc, mcause, mtval, mstatus.MPP/MPIE (and mtval2, mtinst, MPV, GVA on a hart with H):
+ * the restore keeps a4 and a5 free there and writes those CSRs after the last write that can trap.
  */
 #include "gcpt_config.h"
 #include "macros.h"
@@ -14,20 +14,30 @@
     .balign 4
     .global gcpt_trap
 gcpt_trap:
-    csrr    s10, mcause
-    addi    s10, s10, -CAUSE_ILLEGAL
-    bnez    s10, 1f
-    csrr    s10, mepc
-    lla     s11, gcpt_skip_begin
-    bltu    s10, s11, 1f
-    lla     s11, gcpt_skip_end
-    bgeu    s10, s11, 1f
+    csrr    a4, mcause
+    addi    a4, a4, -CAUSE_ILLEGAL
+    bnez    a4, 2f
+    csrr    a4, mepc
+    lla     a5, gcpt_skip_begin
+    bltu    a4, a5, 2f
+    lla     a5, gcpt_skip_end
+    bgeu    a4, a5, 2f
 #if GCPT_LOG
     /* Between the marks only s registers are live and sp is this hart's stack, so C may be called. */
-    lw      a0, (s10)
+    lhu     a0, (a4)
+    lhu     a5, 2(a4)
+    slli    a5, a5, 16
+    or      a0, a0, a5
     call    gcpt_log_skipped
+    csrr    a4, mepc
 #endif
-    addi    s10, s10, 4
-    csrw    mepc, s10
+    addi    s9, s9, 1
+    lhu     a5, (a4)
+    addi    a4, a4, 2
+    andi    a5, a5, 3
+    addi    a5, a5, -3              /* 0: 4 bytes long, else 2 */
+    bnez    a5, 1f
+    addi    a4, a4, 2
+1:  csrw    mepc, a4
     mret
-1:  j       gcpt_trap_fatal
+2:  j       gcpt_trap_fatal

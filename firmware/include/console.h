@@ -4,4 +4,8 @@
 
 void gcpt_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Held by a hart that prints while others may want to. */
+void gcpt_console_lock(void);
+void gcpt_console_unlock(void);
+
 #endif

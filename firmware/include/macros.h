@@ -6,6 +6,8 @@
 
 #define CAUSE_ILLEGAL   2
 #define MSTATUS_MIE     0x8
+#define MSTATUS_MPIE    0x80
+#define MSTATUS_MPP     0x1800
 #define MSTATUS_VS      0x600
 #define MSTATUS_FS      0x6000
 #define MSTATUS_MPRV    0x20000
@@ -32,6 +34,6 @@
 #endif
 #endif
 
-#define GCPT_FROMHOST_OFFSET 64     /* tohost and fromhost: a cache line each */
+#define GCPT_FROMHOST_OFFSET GCPT_HTIF_ALIGNMENT
 
 #endif

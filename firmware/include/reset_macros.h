@@ -2,21 +2,20 @@
 #ifndef GCPT_RESET_MACROS_H
 #define GCPT_RESET_MACROS_H
 
-/* reset_hart: make traps possible, catch them, and check that the whole image is there. Clobbers t0, t1. */
+/* reset_hart: make traps possible, catch them, and check that the whole image is there. Clobbers a2, a3. */
     .macro reset_hart
 #if GCPT_RESET_RNMI
     csrsi   CSR_MNSTATUS, 8         /* NMIE: until then any trap is lost */
 #endif
 #if GCPT_RESET_DBLTRP
-    li      t0, 1 << 42             /* MDT: until then any trap is a double one */
-    csrc    mstatus, t0
+    li      a2, 1 << 42             /* MDT: until then any trap is a double one */
+    csrc    mstatus, a2
 #endif
-    lla     t0, gcpt_trap
-    csrw    mtvec, t0
-    lla     t0, gcpt_complete_flag
-    ld      t0, (t0)
-    li      t1, GCPT_COMPLETE_FLAG
-    bne     t0, t1, cut_short
+    lla     a2, gcpt_trap
+    csrw    mtvec, a2
+    ld      a2, gcpt_complete_flag
+    li      a3, GCPT_COMPLETE_FLAG
+    bne     a2, a3, cut_short
     .endm
 
 /* store_double reg, address, scratch: to a fixed address, in two instructions where it is below 2 GiB. */
@@ -30,19 +29,19 @@
     .endif
     .endm
 
-/* write_mtime: t0 = time. Clobbers t1, t2. */
+/* write_mtime: a0 = time. Clobbers a1, a2. */
     .macro write_mtime
 #if GCPT_SYSCNT
-    li      t1, GCPT_SYSCNT
-    li      t2, GCPT_SYSCNT_MTIME
-    add     t1, t1, t2
-    sd      t0, (t1)
-    li      t2, 1
-    sw      t2, GCPT_SYSCNT_UPDATE - GCPT_SYSCNT_MTIME(t1)
-1:  lw      t2, GCPT_SYSCNT_UPDATE - GCPT_SYSCNT_MTIME(t1)
-    bnez    t2, 1b                  /* clears itself when mtime has the value */
+    li      a1, GCPT_SYSCNT
+    li      a2, GCPT_SYSCNT_MTIME
+    add     a1, a1, a2
+    sd      a0, (a1)
+    li      a2, 1
+    sw      a2, GCPT_SYSCNT_UPDATE - GCPT_SYSCNT_MTIME(a1)
+1:  lw      a2, GCPT_SYSCNT_UPDATE - GCPT_SYSCNT_MTIME(a1)
+    bnez    a2, 1b                  /* clears itself when mtime has the value */
 #else
-    store_double t0, GCPT_CLINT + GCPT_CLINT_MTIME, t1
+    store_double a0, GCPT_CLINT + GCPT_CLINT_MTIME, a1
 #endif
     .endm
 

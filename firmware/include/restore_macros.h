@@ -3,7 +3,7 @@
  *
  * Direct: the block lies at the image's own base, so every field has a fixed distance from the code.
  * Planned: s0 = address of this hart's block, s1 = struct gcpt_plan, which holds the fields' offsets.
- * Both: CSR_BASE = address of CSR number `window` in the block, s5 = address of the pc field (direct).
+ * Both: CSR_BASE = address of CSR number `window` in the block, s1 = address of the pc field + NEAR_PC (direct).
  */
 #ifndef GCPT_RESTORE_MACROS_H
 #define GCPT_RESTORE_MACROS_H
@@ -36,10 +36,13 @@
 #endif
     .endm
 
+/* s1 is NEAR_PC after the pc field: the fields next to that and, with an addi, the integer registers are in its reach. */
+#define NEAR_PC 2048
+
 /* load_field reg, field: reg = the field's 8 bytes. */
     .macro load_field reg, field
 #if GCPT_DIRECT
-    ld      \reg, \field - LAYOUT_pc(s5)
+    ld      \reg, \field - LAYOUT_pc - NEAR_PC(s1)
 #else
     ld      \reg, \field(s1)
     add     \reg, \reg, s0
@@ -57,15 +60,54 @@
     ld      \reg, 8 * ((\number) - window)(CSR_BASE)
     .endm
 
-/* put_csr, merge_csr: write the CSR from the checkpoint, or set the bits that the checkpoint has. Clobber t0. */
+/* put_csr, merge_csr: write the CSR from the checkpoint, or set the bits that the checkpoint has. Clobber a0. */
     .macro put_csr number
-    load_csr t0, \number
-    csrw    \number, t0
+    load_csr a0, \number
+    csrw    \number, a0
     .endm
 
     .macro merge_csr number
-    load_csr t0, \number
-    csrs    \number, t0
+    load_csr a0, \number
+    csrs    \number, a0
+    .endm
+
+/* put_pmpcfg: writes two of them, once it is known that their locks leave the restorer alone. Clobbers a0-a3. */
+    .macro put_pmpcfg first, second
+    load_csr a0, \first
+    load_csr a2, \second
+    or      a1, a0, a2
+    and     a1, a1, s7
+    beqz    a1, 1f
+    jal     look_at_locks
+    load_csr a0, \first
+    load_csr a2, \second
+1:  csrw    \first, a0
+    csrw    \second, a2
+    .endm
+
+/*
+ * check_csr: reports the CSR if it does not read as the checkpoint has it. check_merged: if it lacks bits that the
+ * checkpoint has. Keep s registers only.
+ */
+    .macro check_csr number
+    load_csr a1, \number
+    mv      a2, a1                  /* stays if the hart lacks the CSR */
+    csrr    a2, \number
+    beq     a1, a2, 1f
+    li      a0, \number
+    call    gcpt_report_difference
+1:
+    .endm
+
+    .macro check_merged number
+    load_csr a1, \number
+    mv      a2, a1
+    csrr    a2, \number
+    and     a3, a1, a2
+    beq     a1, a3, 1f
+    li      a0, \number
+    call    gcpt_report_difference
+1:
     .endm
 
 #endif

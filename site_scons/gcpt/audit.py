@@ -94,23 +94,32 @@ class Linked:
     def loaded(self) -> list[Section]:
         """The sections that gcpt.bin consists of, in the order of their addresses."""
         used = [s for s in self.sections if s["sh_flags"] & SH_FLAGS.SHF_ALLOC and s["sh_size"]]
-        return sorted((s for s in used if s["sh_type"] != "SHT_NOBITS"), key=lambda s: int(s["sh_addr"]))
+        return sorted((s for s in used if s["sh_type"] != "SHT_NOBITS"), key=self.load_address)
+
+    def load_address(self, section: Section) -> int:
+        """Where a loader puts the section: elsewhere than it is linked to if the restorer itself moves it there."""
+        start = int(section["sh_addr"])
+        for segment in self.elf.iter_segments("PT_LOAD"):
+            if segment["p_vaddr"] <= start < segment["p_vaddr"] + segment["p_filesz"]:
+                return start - int(segment["p_vaddr"]) + int(segment["p_paddr"])
+        return start
 
     @cached_property
     def base(self) -> int:
-        """Where the restorer is linked to lie: the base of memory."""
-        return self.config.platform.dram
+        """Where the restorer is linked to lie: the base of memory or of flash."""
+        return self.config.load_address
 
     @cached_property
     def end(self) -> int:
         """The end of the restorer's loaded bytes: where gcpt.bin ends if there is no payload."""
-        own = [s["sh_addr"] + s["sh_size"] for s in self.loaded if s["sh_addr"] < self.base + layouts.RESERVED_SIZE]
+        starts = {self.load_address(s): int(s["sh_size"]) for s in self.loaded}
+        own = (start + size for start, size in starts.items() if start < self.base + layouts.RESERVED_SIZE)
         return max(own, default=self.base)
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes as they are after loading; fewer where nothing is loaded."""
         for section in self.loaded:
-            offset = address - section["sh_addr"]
+            offset = address - self.load_address(section)
             if 0 <= offset < section["sh_size"]:
                 return bytes(section.data()[offset : offset + size])
         return b""
@@ -131,9 +140,12 @@ def segments_not_writable_and_executable(linked: Linked) -> Iterator[str]:
 
 
 def loaded_where_linked(linked: Linked) -> Iterator[str]:
-    """Load and link address are the same, because gcpt.bin is laid out by the one and the code by the other."""
+    """Load and link address are the same, because gcpt.bin is laid out by the one and the code by the other.
+
+    But for what a restorer in flash moves to its memory.
+    """
     for segment in linked.elf.iter_segments("PT_LOAD"):
-        if segment["p_paddr"] != segment["p_vaddr"]:
+        if segment["p_paddr"] != segment["p_vaddr"] and segment["p_vaddr"] != linked.config.ram:
             yield f"the segment at {segment['p_vaddr']:#x} is loaded to {segment['p_paddr']:#x}"
 
 
@@ -167,6 +179,14 @@ def complete_flag(linked: Linked) -> Iterator[str]:
         yield f"the last 8 bytes are {flag if flag is None else hex(flag)}, not {layouts.COMPLETE_FLAG:#x}"
 
 
+def _homes(linked: Linked) -> list[Span]:
+    """Where the restorer may be: the MiB that workloads leave free, and the memory of ram=."""
+    homes = [Span("the reserved MiB", linked.base, linked.base + layouts.RESERVED_SIZE)]
+    if linked.config.ram is not None:
+        homes.append(Span("the MiB at ram=", linked.config.ram, linked.config.ram + layouts.RESERVED_SIZE))
+    return homes
+
+
 def position_independent(linked: Linked) -> Iterator[str]:
     """No address is stored in what is loaded, because the image runs wherever a loader puts it."""
     for section in linked.sections:
@@ -181,7 +201,7 @@ def position_independent(linked: Linked) -> Iterator[str]:
                 continue
             symbol = symbols.get_symbol(relocation["r_info_sym"])
             # By value: the size is a number that may be defined in a section, and an absolute symbol may be an address.
-            if linked.base <= symbol["st_value"] < linked.base + layouts.RESERVED_SIZE:
+            if any(home.start <= symbol["st_value"] < home.end for home in _homes(linked)):
                 where = f"{target.name} at {relocation['r_offset']:#x}"
                 yield f"{where} holds the absolute address of {symbol.name or 'a section'}: reach it relative to pc"
 
@@ -211,6 +231,9 @@ def _taken(linked: Linked) -> Iterator[Span]:
         yield Span("the checkpoint's state", base + state, end)
     else:
         yield Span("the M-mode trampolines", end - TRAMPOLINE_PAGE, end)
+    if linked.config.ram is not None and linked.config.mode != "single_core":
+        blocks = linked.config.platform.dram + layouts.MULTI_CORE_OFFSET
+        yield Span("the checkpoint's state", blocks, blocks + linked.config.harts * layouts.BLOCK_SIZE)
 
 
 def leaves_state_alone(linked: Linked) -> Iterator[str]:
@@ -222,17 +245,17 @@ def leaves_state_alone(linked: Linked) -> Iterator[str]:
 
 
 def within_reserved(linked: Linked) -> Iterator[str]:
-    """All but the payload lies in the MiB that workloads leave free."""
-    reserved = Span("the reserved MiB", linked.base, linked.base + layouts.RESERVED_SIZE)
+    """All but the payload lies in the MiB that workloads leave free, or in what ram= gave."""
+    homes = _homes(linked)
     for span in linked.spans:
         is_payload = linked.config.payload and span.start == linked.config.payload_position
-        if not is_payload and not (reserved.start <= span.start and span.end <= reserved.end):
-            yield f"{span} lies outside {reserved}"
+        if not is_payload and not any(home.start <= span.start and span.end <= home.end for home in homes):
+            yield f"{span} lies outside {' and '.join(map(str, homes))}"
 
 
 def payload_in_place(linked: Linked) -> Iterator[str]:
     """The payload's bytes lie where they were asked to, and nowhere if there is none."""
-    sections = [s for s in linked.loaded if s["sh_addr"] >= linked.base + layouts.RESERVED_SIZE]
+    sections = [s for s in linked.loaded if linked.load_address(s) >= linked.base + layouts.RESERVED_SIZE]
     path, position = linked.config.payload, linked.config.payload_position
     if path is None:
         for section in sections:

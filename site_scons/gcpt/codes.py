@@ -8,29 +8,81 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Code:
-    """number: what the finisher is given. name: as in C. short: the quiet line's words. sentence: what log=info adds.
-
-    direct: whether the restorer without C (one hart, quiet) can end with it.
-    """
+    """number: what the finisher is given. name: as in C. short: the line's words. sentence: what log=info adds."""
 
     number: int
     name: str
     short: str
     sentence: str
-    direct: bool = False
 
 
 CODES: tuple[Code, ...] = (
     Code(1, "FLAG", "bad done flag", "a flag inside the checkpoint is not what its generator writes"),
-    Code(2, "CUT_SHORT", "image cut short", "the loader copied only part of the restorer: load the bytes that its size word (offset 4) says", direct=True),
+    Code(
+        2,
+        "CUT_SHORT",
+        "image cut short",
+        "the loader copied only part of the restorer: load the bytes that its size word (offset 4) says",
+    ),
     Code(3, "VERSION", "header version", "the protobuf header has a version that this restorer does not know"),
-    Code(4, "TRAP", "trap", "a trap inside the restorer: mepc, mcause and mtval tell where and why", direct=True),
-    Code(5, "DECODE", "header undecodable", "there is a header, but its bytes are not a protobuf message of this format"),
+    Code(4, "TRAP", "trap", "a trap inside the restorer: mepc, mcause and mtval tell where and why"),
+    Code(
+        5, "DECODE", "header undecodable", "there is a header, but its bytes are not a protobuf message of this format"
+    ),
     Code(6, "UNREACHABLE", "unreachable", "the restorer reached a point that it should not"),
-    Code(7, "M_MODE_JUMP", "M-mode jump out of range", "the pc of an M-mode checkpoint is more than 1 MiB away from the restorer's trampoline", direct=True),
-    Code(8, "NO_CHECKPOINT", "no checkpoint", "no header, no magic and no payload: is the image that of a checkpoint, and mode= its layout?", direct=True),
-    Code(9, "BAD_HEADER", "bad header", "the protobuf header holds a value that points outside memory or into the restorer, or a count that is out of range"),
-    Code(10, "VLEN", "VLEN differs", "the checkpoint uses vector registers of a length that this hart does not have", direct=True),
-    Code(11, "HARTS", "too many harts", "the checkpoint has more harts than this restorer was built for: build it with a larger harts="),
-    Code(12, "M_MODE_MPRV", "M mode with MPRV", "an M-mode checkpoint with mstatus.MPRV set: the registers cannot be loaded through its translation", direct=True),
+    Code(
+        7,
+        "M_MODE_JUMP",
+        "M-mode jump out of range",
+        "the pc of an M-mode checkpoint is more than 1 MiB away from the restorer's trampoline",
+    ),
+    Code(
+        8,
+        "NO_CHECKPOINT",
+        "no checkpoint",
+        "no header, no magic and no payload: is the image that of a checkpoint, and mode= its layout?",
+    ),
+    Code(
+        9,
+        "BAD_HEADER",
+        "bad header",
+        "a value in the protobuf header points outside memory or into the restorer, or a count is out of range",
+    ),
+    Code(10, "VLEN", "VLEN differs", "the checkpoint uses vector registers of a length that this hart does not have"),
+    Code(
+        11,
+        "HARTS",
+        "too many harts",
+        "the checkpoint has more harts than this restorer was built for: build it with a larger harts=",
+    ),
+    Code(
+        12,
+        "M_MODE_MPRV",
+        "M mode with MPRV",
+        "an M-mode checkpoint with mstatus.MPRV set: the registers cannot be loaded through its translation",
+    ),
+    Code(
+        13,
+        "BAD_STATE",
+        "bad mode",
+        "mode, mstatus.MPP and MPRV of the checkpoint do not fit together: its generator did not prepare it",
+    ),
+    Code(
+        14,
+        "M_MODE_LOSS",
+        "pc out of reach, mret loses mepc MPP MPIE",
+        "not an end: an M-mode checkpoint whose pc no jump reaches went on by mret; exact=1 refuses it instead",
+    ),
+    Code(
+        15,
+        "PMP",
+        "PMP locks the restorer out",
+        "a locked PMP entry of the checkpoint forbids the restorer its own memory",
+    ),
+    Code(
+        16,
+        "NEEDS_RAM",
+        "started from flash",
+        "this restorer needs memory of its own and was started from flash: build it with flash=1 and ram=ADDR",
+    ),
 )

@@ -14,7 +14,7 @@ from gcpt.state import HartState
 #: Ticks of mtime in a second on QEMU's virt and spike machines.
 TIMEBASE = 10_000_000
 
-_COMPARED = (When.EARLY, When.TIMER, When.LAST, When.ALIAS, When.VECTOR)
+_COMPARED = (When.EARLY, When.TIMER, When.LOCK, When.LAST, When.ALIAS, When.VECTOR)
 #: What a trap into M mode changes, and what is written to bring that trap about.
 _TRAP = ("mstatus", "mepc", "mcause", "mtval", "mtval2", "mtinst", "medeleg", "mip")
 _ECALL = bytes.fromhex("73000000")

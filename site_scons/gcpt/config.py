@@ -34,6 +34,11 @@ class BuildConfig:
     dtb: Path | None = None
     header_addr: int | None = None
     log: str = "quiet"
+    csrs: str = ""
+    exact: bool = False
+    selfcheck: bool = False
+    flash: bool = False
+    ram: int | None = None
     cross_compile: str = options.CROSS_COMPILE
     picolibc: Path = Path(options.PICOLIBC)
     nanopb_dir: Path | None = None
@@ -42,7 +47,19 @@ class BuildConfig:
     @property
     def direct(self) -> bool:
         """Whether one hart's state at a fixed place is all there is to do: no C, no stack, no write to memory."""
-        return self.mode == "single_core" and self.log == "quiet" and not self.display_cpu
+        talks = self.log != "quiet" or self.display_cpu or self.selfcheck
+        return self.mode == "single_core" and not talks
+
+    @property
+    def csr_groups(self) -> tuple[str, ...]:
+        """The groups of CSRs that it writes: the platform's, more where bytes do not count, and what ``csrs=`` says."""
+        machine = self.platform.csr_groups + (() if self.direct else ("hpm",))
+        return parse.groups("csrs", self.csrs, machine)
+
+    @property
+    def load_address(self) -> int:
+        """Where the image is linked; it runs anywhere, unless it is in flash and has memory elsewhere."""
+        return self.platform.flash if self.flash else self.platform.dram
 
     @property
     def protobuf(self) -> bool:
@@ -89,6 +106,11 @@ class BuildConfig:
             "platform": self.platform.name,
             "clint": "" if self.platform.clint == machine.clint else f"{self.platform.clint:#x}",
             "uart": "" if uart == machine.uart else "htif" if uart.kind == "htif" else str(uart),
+            "csrs": self.csrs,
+            "exact": str(int(self.exact)),
+            "selfcheck": str(int(self.selfcheck)),
+            "flash": str(int(self.flash)),
+            "ram": "" if self.ram is None else f"{self.ram:#x}",
             "log": self.log,
             "cross_compile": self.cross_compile,
             "picolibc": str(self.picolibc),
@@ -136,6 +158,11 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         ),
         dtb=parse.file("gcpt_dtb", text["gcpt_dtb"]) if text["gcpt_dtb"] else None,
         header_addr=parse.address("header_addr", text["header_addr"]) if text["header_addr"] else None,
+        csrs=text["csrs"],
+        exact=_is_on("exact", text),
+        selfcheck=_is_on("selfcheck", text),
+        flash=_is_on("flash", text),
+        ram=parse.address("ram", text["ram"], multiple=16) if text["ram"] else None,
         log=log,
         cross_compile=parse.prefix("cross_compile", text["cross_compile"]),
         picolibc=parse.path("picolibc", text["picolibc"]),
@@ -146,6 +173,8 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         raise UserError(
             f"header_addr= is for protobuf headers, which mode={mode} does not read: leave it out, or mode=normal"
         )
+    _ = config.csr_groups  # a wrong group is said now
+    _check_flash(config)
     for name in ("gcpt_payload_position", "gcpt_dtb"):
         if text[name] and not config.payload:
             raise UserError(
@@ -156,6 +185,30 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
     if config.dtb:
         payload.check_dtb(config.dtb)
     return config
+
+
+def _is_on(name: str, text: Mapping[str, str]) -> bool:
+    return parse.choice(options.BY_NAME[name], text[name]) == "1"
+
+
+def _check_flash(config: BuildConfig) -> None:
+    if config.flash and not config.platform.flash:
+        raise UserError(
+            f"flash=1: platform={config.platform.name} has no flash: leave it out, or choose another platform="
+        )
+    if config.flash and config.payload:
+        raise UserError(
+            "flash=1: a payload cannot lie in the same image, it belongs to memory: leave gcpt_payload= out"
+        )
+    if config.ram is not None and (not config.flash or config.direct):
+        raise UserError(
+            "ram= is for a restorer in flash that prints or serves several harts: leave it out, or add flash=1"
+        )
+    if config.flash and not config.direct and config.ram is None:
+        raise UserError(
+            "flash=1: printing and several harts need memory, and flash is read-only: give ram=ADDR, "
+            "memory that neither the checkpoint's state nor its workload is in, or choose mode=single_core log=quiet"
+        )
 
 
 def _machine(name: str, clint: str, uart: str) -> Platform:

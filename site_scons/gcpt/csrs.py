@@ -15,12 +15,14 @@ class When(Enum):
     """The part of a restore that writes a CSR.
 
     EARLY: before the harts meet. TIMER: after mtime is written (a compare value is evaluated against mtime at once).
-    LAST: after the last write that can trap, because a trap clobbers these. ALIAS: holds bits of another CSR, which is
-    written instead. VECTOR: written by the vector section (vsetvl). NEVER: not state to put back; the note says why.
+    LOCK: after the last access to a device, because PMP can bind M mode too. LAST: after the last write that can trap,
+    because a trap clobbers these. ALIAS: holds bits of another CSR, which is written instead. VECTOR: written by the
+    vector section (vsetvl). NEVER: not state to put back; the note says why.
     """
 
     EARLY = "early"
     TIMER = "timer"
+    LOCK = "lock"
     LAST = "last"
     ALIAS = "alias"
     VECTOR = "vector"
@@ -75,25 +77,28 @@ GROUPS: dict[str, str] = {
     "xscustom": "XiangShan's own control registers",
 }
 
-_E, _T, _L, _A, _V, _N = When.EARLY, When.TIMER, When.LAST, When.ALIAS, When.VECTOR, When.NEVER
+_E, _T, _P, _L = When.EARLY, When.TIMER, When.LOCK, When.LAST
+_A, _V, _N = When.ALIAS, When.VECTOR, When.NEVER
 
 
-def _pmp(first: int, last: int, group: str) -> list[Csr]:
-    """pmpaddr before the pmpcfg that makes it count: a locked entry ignores writes to its address."""
-    addresses = [Csr(0x3B0 + i, f"pmpaddr{i}", group, _E, "priv 3.7.1") for i in range(first, last + 1)]
-    configs = [
+def _pmp_addresses(first: int, last: int, group: str) -> list[Csr]:
+    return [Csr(0x3B0 + i, f"pmpaddr{i}", group, _E, "priv 3.7.1") for i in range(first, last + 1)]
+
+
+def _pmp_configs(first: int, last: int, group: str) -> list[Csr]:
+    """After the addresses that they make count: a locked entry ignores writes to its address."""
+    return [
         Csr(
             0x3A0 + i // 4,
             f"pmpcfg{i // 4}",
             group,
-            _E,
+            _P,
             "priv 3.7.1",
             after=tuple(f"pmpaddr{k}" for k in range(i, i + 8)),
             note="WARL; L locks until reset",
         )
         for i in range(first, last + 1, 8)
     ]
-    return addresses + configs
 
 
 def _counters() -> list[Csr]:
@@ -104,7 +109,14 @@ def _counters() -> list[Csr]:
 def _indirect(level: str, select: int) -> list[Csr]:
     """The window of indirect CSR access at a level: an array of 4096 entries holds only the register then selected."""
     selector = f"{level}iselect"
-    windows = [("", 1, "aia"), ("2", 2, "csrind"), ("3", 3, "csrind"), ("4", 5, "csrind"), ("5", 6, "csrind"), ("6", 7, "csrind")]
+    windows = [
+        ("", 1, "aia"),
+        ("2", 2, "csrind"),
+        ("3", 3, "csrind"),
+        ("4", 5, "csrind"),
+        ("5", 6, "csrind"),
+        ("6", 7, "csrind"),
+    ]
     return [
         Csr(select, selector, "aia", _E, "AIA 2.1"),
         *(Csr(select + at, f"{level}ireg{n}", group, _E, "Smcsrind", after=(selector,)) for n, at, group in windows),
@@ -129,7 +141,6 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x323, "mhpmevent3", "hpm3", _E, "priv 3.1.10", after=("mcountinhibit",)),
     *(Csr(0x320 + i, f"mhpmevent{i}", "hpm", _E, "priv 3.1.10", after=("mcountinhibit",)) for i in range(4, 32)),
     Csr(0x340, "mscratch", "base", _E, "priv 3.1.13", note="the trap handler of the restorer does not use it"),
-    Csr(0x344, "mip", "base", _E, "priv 3.1.9", after=("menvcfg", "mideleg"), note="MSIP, MTIP are read-only"),
     Csr(0x34E, "mctrctl", "smctr", _E, "Smctr"),
     *_indirect("m", 0x350),
     Csr(0x200, "vsstatus", "h", _E, "priv 18.2.10"),
@@ -141,8 +152,8 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x280, "vsatp", "h", _E, "priv 18.2.17", note="WARL: mode"),
     Csr(0x24E, "vsctrctl", "smctr", _E, "Smctr"),
     *_indirect("vs", 0x250),
-    *_pmp(0, 15, "pmp16"),
-    *_pmp(16, 63, "pmp64"),
+    *_pmp_addresses(0, 15, "pmp16"),
+    *_pmp_addresses(16, 63, "pmp64"),
     Csr(0x5C0, "sbpctl", "xscustom", _E, "xs", note="branch predictors"),
     Csr(0x5C1, "spfctl", "xscustom", _E, "xs", note="prefetchers"),
     Csr(0x5C2, "slvpredctl", "xscustom", _E, "xs", note="load-violation predictor"),
@@ -162,7 +173,6 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x60E, "hstateen2", "smstateen", _E, "Smstateen", after=("mstateen2",)),
     Csr(0x60F, "hstateen3", "smstateen", _E, "Smstateen", after=("mstateen3",)),
     Csr(0x643, "htval", "h", _E, "priv 18.2.8"),
-    Csr(0x645, "hvip", "h", _E, "priv 18.2.3", after=("mip", "hideleg"), note="wins over mip.VSSIP, hip and vsip"),
     Csr(0x646, "hviprio1", "aia", _E, "AIA 6.3"),
     Csr(0x647, "hviprio2", "aia", _E, "AIA 6.3"),
     Csr(0x64A, "htinst", "h", _E, "priv 18.2.9"),
@@ -171,7 +181,6 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x741, "mnepc", "smrnmi", _E, "Smrnmi"),
     Csr(0x742, "mncause", "smrnmi", _E, "Smrnmi"),
     Csr(0x744, "mnstatus", "smrnmi", _E, "Smrnmi", note="NMIE cannot be cleared by software"),
-    Csr(0x747, "mseccfg", "smepmp", _E, "Smepmp", after=("pmpcfg0",), note="MML and MMWP lock M mode out"),
     *_counters(),
     Csr(0xC20, "vl", "v", _V, "unpriv 30.3.5"),
     Csr(0xC21, "vtype", "v", _V, "unpriv 30.3.4"),
@@ -206,6 +215,17 @@ INVENTORY: tuple[Csr, ...] = (
     # The harts meet here; the last writes mtime.
     Csr(0x14D, "stimecmp", "sstc", _T, "Sstc", after=("menvcfg",)),
     Csr(0x24D, "vstimecmp", "vstimer", _T, "Sstc", after=("henvcfg", "htimedelta")),
+    # A compare value that was due raised STIP or VSTIP (QEMU 7.2 even where STCE is 0): pending bits go in after it.
+    Csr(
+        0x344,
+        "mip",
+        "base",
+        _T,
+        "priv 3.1.9",
+        after=("stimecmp", "vstimecmp", "mideleg"),
+        note="MSIP, MTIP are read-only",
+    ),
+    Csr(0x645, "hvip", "h", _T, "priv 18.2.3", after=("mip", "hideleg"), note="wins over mip.VSSIP, hip and vsip"),
     # Triggers that match what the restorer does: as late as can be.
     Csr(0x5A8, "scontext", "sdtrig", _T, "Sdtrig 5.7"),
     Csr(0x6A8, "hcontext", "sdtrig", _T, "Sdtrig 5.7"),
@@ -214,9 +234,13 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x7A3, "tdata3", "sdtrig", _T, "Sdtrig 5.7.4", after=("tselect",)),
     Csr(0x7A1, "tdata1", "sdtrig", _T, "Sdtrig 5.7.2", after=("tdata2", "tdata3"), note="arms the trigger"),
     Csr(0x7A5, "tcontrol", "sdtrig", _T, "Sdtrig 5.7.7"),
+    # No more accesses to devices from here on.
+    *_pmp_configs(0, 15, "pmp16"),
+    *_pmp_configs(16, 63, "pmp64"),
+    Csr(0x747, "mseccfg", "smepmp", _P, "Smepmp", after=("pmpcfg0", "pmpcfg2"), note="MML and MMWP bind M mode"),
     # mtval2 and mtinst trap where H is absent; nothing after them may.
-    Csr(0x34B, "mtval2", "h", _T, "priv 18.4.4"),
-    Csr(0x34A, "mtinst", "h", _T, "priv 18.4.3"),
+    Csr(0x34B, "mtval2", "h", _P, "priv 18.4.4"),
+    Csr(0x34A, "mtinst", "h", _P, "priv 18.4.3"),
     Csr(0x304, "mie", "base", _L, "priv 3.1.9", note="the restorer sleeps with only MSIE set"),
     Csr(0x305, "mtvec", "base", _L, "priv 3.1.7", note="until here it is the restorer's"),
     Csr(0x342, "mcause", "base", _L, "priv 3.1.15"),

@@ -1,7 +1,7 @@
 """A checkpoint to try a restorer with: one hart of stock QEMU's virt in S mode, in the middle of printing a line.
 
-``python -m gcpt.demo FILE`` writes it as a raw image of 128 MiB (sparse). Everything that the workload goes on with is in
-registers: the rest of its text, the console and the finisher.
+``python -m gcpt.demo FILE`` writes it as a raw image of 128 MiB (sparse). Everything that the workload goes on with is
+in registers: the rest of its text, the console and the finisher.
 """
 
 import struct

@@ -11,6 +11,6 @@ def files(config: BuildConfig) -> dict[str, str]:
         "gcpt_csrs.inc": render.csr_assembly(config),
         "gcpt_defs.ld": render.link_definitions(config),
     }
-    if config.display_cpu:
-        texts["gcpt_csr_names.inc"] = render.csr_names(config)
+    if render.needs_printf(config):
+        texts["gcpt_csr_names.inc"] = render.csr_names()
     return texts

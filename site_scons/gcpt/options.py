@@ -71,6 +71,17 @@ TABLE: tuple[Option, ...] = (
     Option(
         "harts", _STATE, "1 to 128", "(128; 1 in mode=single_core)", "the most harts a checkpoint may have", "harts{}"
     ),
+    Option(
+        "csrs",
+        _STATE,
+        "[+|-]GROUP[,...]",
+        "(the platform's)",
+        "the groups of CSRs to write (docs/csrs.md): exactly these and base, or with + and - more or less",
+        "csrs{}",
+        digest=True,
+    ),
+    _choice("exact", _STATE, ("0", "1"), "refuse an M-mode checkpoint that only an inexact mret would resume", "exact"),
+    _choice("selfcheck", _STATE, ("0", "1"), "read the CSRs back and report those that differ", "selfcheck"),
     Option("header_addr", _STATE, "ADDR", "", "look for the protobuf header here first", "header{}"),
     Option(
         "gcpt_payload", _PAYLOAD, "FILE", "", "link this next boot stage (OpenSBI, bbl, ...)", "payload.{}", digest=True
@@ -97,6 +108,8 @@ TABLE: tuple[Option, ...] = (
         "the console: uartlite or 16550, register shift in bits",
         "{}",
     ),
+    _choice("flash", _MACHINE, ("0", "1"), "the image runs from read-only flash", "flash"),
+    Option("ram", _MACHINE, "ADDR", "", "memory for a restorer in flash that prints or serves several harts", "ram{}"),
     _choice("log", _MACHINE, LOG_LEVELS, "what the restorer prints: errors only, or also what it does", "{}"),
     Option(
         "cross_compile", _BUILD, "PREFIX", CROSS_COMPILE, "the prefix of the toolchain's commands", "cc.{}", digest=True

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from gcpt.csrs import GROUPS
 from gcpt.errors import UserError
 from gcpt.options import Option, nearest
 
@@ -19,6 +20,25 @@ def choice(option: Option, text: str) -> str:
         words = (*option.choices, *aliases)
         raise UserError(f"{option.name}={text}: want one of {', '.join(words)}{nearest(text, words)}")
     return value
+
+
+def groups(name: str, text: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    """Groups of CSRs: ``text`` names them all (base always is one) or says what is more and less than ``default``."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    relative = [word[0] in "+-" for word in words]
+    if any(relative) and not all(relative):
+        raise UserError(f"{name}={text}: either each group has a + or - before it, or none has")
+    for group in (word.lstrip("+-") for word in words):
+        if group not in GROUPS:
+            raise UserError(
+                f"{name}={text}: there is no group {group}{nearest(group, tuple(GROUPS))}; docs/csrs.md lists them"
+            )
+    less = {word[1:] for word in words if word[0] == "-"}
+    if "base" in less:
+        raise UserError(f"{name}={text}: no hart is restored without base: leave -base out")
+    more = [word.lstrip("+") for word in words if word[0] != "-"]
+    start = default if all(relative) else ("base",)
+    return tuple(dict.fromkeys(group for group in (*start, *more) if group not in less))
 
 
 def address(name: str, text: str, multiple: int = 1) -> int:

@@ -1,6 +1,6 @@
 """BuildConfig, layouts and inventories as the text that the firmware is compiled with. Pure functions, text out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from gcpt import csrs, layouts, platforms
 from gcpt.codes import CODES
@@ -13,6 +13,8 @@ HEADER_WINDOW_SIZE = 256
 STACK_SHIFT = 11
 #: Bytes of one hart's trampoline for leaving to M mode, as a power of two; see firmware/restore.S.
 TRAMPOLINE_SHIFT = 4
+#: tohost and fromhost: a cache line each.
+HTIF_ALIGNMENT = 64
 #: What a protobuf header may hold as an offset or block size, in bytes.
 LARGEST_OFFSET = 1 << 30
 #: CSRs that a 12-bit load offset reaches around a base register, below it, and with a compressed load from it upwards.
@@ -33,8 +35,11 @@ def sources(config: BuildConfig) -> list[str]:
         names.append("header.c")
     if needs_printf(config):
         names.append("console.c")
+        names.append("csr_names.c")
     if config.display_cpu:
         names.append("display.c")
+    if config.selfcheck:
+        names.append("selfcheck.c")
     if config.log != "quiet":
         names.append("log.c")
     if config.payload:
@@ -47,12 +52,11 @@ def needs_nanopb(config: BuildConfig) -> bool:
 
 
 def needs_printf(config: BuildConfig) -> bool:
-    return config.log != "quiet" or bool(config.display_cpu)
+    return config.log != "quiet" or bool(config.display_cpu) or config.selfcheck
 
 
-def csr_groups(config: BuildConfig) -> tuple[str, ...]:
-    """The groups of CSRs that this restorer writes: the platform's, and where bytes are not counted one by one, more."""
-    return config.platform.csr_groups + (() if config.direct else ("hpm",))
+def _has_htif(config: BuildConfig) -> bool:
+    return "htif" in (config.platform.uart.kind, config.platform.end)
 
 
 def _mask(harts: Iterable[int]) -> tuple[int, int]:
@@ -65,7 +69,7 @@ def _words(config: BuildConfig) -> str:
     """Assembler text: a string for each code from 1 on, with the sentence where the log level asks for it."""
     strings = []
     for code in CODES:
-        text = f": {code.short}" if code.direct or not config.direct else ""
+        text = f": {code.short}"
         strings.append(f'.asciz "{text}"' if config.log == "quiet" else f'.asciz "{text}: {code.sentence}"')
     return "; ".join(strings)
 
@@ -74,14 +78,14 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
     platform = config.platform
     stop_low, stop_high = _mask(config.stop_cpu)
     display_low, display_high = _mask(config.display_cpu)
-    htif = platform.uart.kind == "htif" or platform.end == "htif"
+    others_low, others_high = _mask(range(1, config.harts))
     defines: dict[str, int | str] = {
         "GCPT_MODE_NAME": f'"{config.mode}"',
         "GCPT_DIRECT": int(config.direct),
         "GCPT_PROTOBUF": int(config.protobuf),
         "GCPT_FIND_MULTI_CORE": int(config.mode in ("dual_core", "auto")),
         "GCPT_FIND_SINGLE_CORE": int(config.mode in ("single_core", "auto")),
-        "GCPT_DATA": int(not config.direct or htif),
+        "GCPT_DATA": int(not config.direct or _has_htif(config)),
         "GCPT_HARTS": config.harts,
         "GCPT_MAX_HARTS": layouts.MAX_HARTS,
         "GCPT_STOP": int(bool(config.stop_cpu)),
@@ -90,8 +94,16 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_DISPLAY": int(bool(config.display_cpu)),
         "GCPT_DISPLAY_LOW": display_low,
         "GCPT_DISPLAY_HIGH": display_high,
+        "GCPT_EXACT": int(config.exact),
+        "GCPT_FROM_FLASH": int(config.flash),
+        "GCPT_RAM": int(config.ram is not None),
+        "GCPT_OTHER_HARTS_LOW": others_low,
+        "GCPT_OTHER_HARTS_HIGH": others_high,
+        "GCPT_SELFCHECK": int(config.selfcheck),
+        "GCPT_PMP_ENTRIES": 64 if "pmp64" in config.csr_groups else 16,
         "GCPT_LOG": int(config.log != "quiet"),
         "GCPT_LOG_DEBUG": int(config.log == "debug"),
+        "GCPT_HTIF_ALIGNMENT": HTIF_ALIGNMENT,
         "GCPT_STACK_SIZE": 1 << STACK_SHIFT,
         "GCPT_STACK_SHIFT": STACK_SHIFT,
         "GCPT_DRAM": platform.dram,
@@ -137,8 +149,20 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
     if config.header_addr is not None:
         defines["GCPT_HEADER_ADDR"] = config.header_addr
     for group in csrs.GROUPS:
-        defines[f"GCPT_CSRS_{group.upper()}"] = int(group in csr_groups(config))
-    for name in ("mstatus", "mtvec", "mepc", "mip", "mnstatus", "vstart", "vl", "vtype", "vlenb"):
+        defines[f"GCPT_CSRS_{group.upper()}"] = int(group in config.csr_groups)
+    for name in (
+        "mstatus",
+        "mtvec",
+        "mepc",
+        "mip",
+        "mnstatus",
+        "vstart",
+        "vl",
+        "vtype",
+        "vlenb",
+        "pmpcfg0",
+        "pmpaddr0",
+    ):
         defines[f"CSR_{name.upper()}"] = csrs.BY_NAME[name].number
     for name in ("mstatus", "vlenb"):
         defines[f"GCPT_CSR_{name.upper()}"] = csrs.BY_NAME[name].number
@@ -159,7 +183,12 @@ def _offsets() -> dict[str, int]:
 
 def config_header(config: BuildConfig) -> str:
     """gcpt_config.h: what C and assembly know of the configuration, as numbers."""
-    lines = ["/* Generated from the options and the inventories. */", "#ifndef GCPT_CONFIG_H", "#define GCPT_CONFIG_H", ""]
+    lines = [
+        "/* Generated from the options and the inventories. */",
+        "#ifndef GCPT_CONFIG_H",
+        "#define GCPT_CONFIG_H",
+        "",
+    ]
     for name, value in _defines(config).items():
         number = f"{value:#x}" if isinstance(value, int) and value > 9 else str(value)
         lines.append(f"#define {name} {number}")
@@ -198,58 +227,81 @@ def _base(numbers: list[int]) -> int:
     return max(candidates, key=lambda base: sum(base <= number < base + WINDOW_COMPRESSED for number in numbers))
 
 
-def _macro(name: str, windows: list[tuple[int, list[Csr]]]) -> list[str]:
+def _writes(run: list[Csr]) -> Iterator[str]:
+    """The lines of restore_macros.h's macros that write ``run``: PMP configurations in pairs."""
+    rest = iter(run)
+    for csr in rest:
+        if csr.name.startswith("pmpcfg"):
+            second = next(rest)
+            yield f"    put_pmpcfg {csr.number:#x}, {second.number:#x}  /* {csr.name}, {second.name} */"
+        else:
+            yield f"    {'merge_csr' if csr.merge else 'put_csr'} {csr.number:#x}  /* {csr.name} */"
+
+
+def _macro(name: str, windows: list[tuple[int, list[Csr]]], at: int | None = None) -> list[str]:
+    """An assembler macro that writes the CSRs; ``at``: where the base register stands when it is called."""
     lines = [f"    .macro {name}"]
     for base, run in windows:
-        lines.append(f"    csr_window {base:#x}")
-        lines += [f"    {'merge_csr' if csr.merge else 'put_csr'} {csr.number:#x}  /* {csr.name} */" for csr in run]
+        if base != at:
+            lines.append(f"    csr_window {base:#x}")
+        lines += _writes(run)
     return [*lines, "    .endm", ""]
 
 
 def csr_assembly(config: BuildConfig) -> str:
-    """gcpt_csrs.inc: the macros with which restore.S writes the CSRs of the platform's groups, in the inventory's order."""
-    groups = csr_groups(config)
-    early = csrs.chosen(groups, When.EARLY)
-    vector = next(i for i, csr in enumerate(csrs.INVENTORY) if csr.when is When.VECTOR)
-    is_before = {csr.name: i < vector for i, csr in enumerate(csrs.INVENTORY)}
+    """gcpt_csrs.inc: macros with which restore.S writes the CSRs of the chosen groups, in the inventory's order."""
+    early, timer, lock, last = (
+        csrs.chosen(config.csr_groups, when) for when in (When.EARLY, When.TIMER, When.LOCK, When.LAST)
+    )
+    vector = csrs.INVENTORY.index(csrs.BY_NAME["vl"])
+    before = [csr for csr in early if csrs.INVENTORY.index(csr) < vector]
     # restore.S itself writes these three last of all, each for the way it leaves.
     by_hand = [csrs.BY_NAME[name] for name in ("mtvec", "mepc", "mstatus")]
-    last = [csr for csr in csrs.chosen(groups, When.LAST) if csr not in by_hand]
-    timer = csrs.chosen(groups, When.TIMER)
+    last = [csr for csr in last if csr not in by_hand]
     reach = [*last, *by_hand, csrs.BY_NAME["mip"]]
+    final = _windows(lock, reach) or [(_base([csr.number for csr in reach]), [])]
+    end = final[-1][0]
     lines = ["/* Generated from the CSR inventory (site_scons/gcpt/csrs.py). */", ""]
-    lines += _macro("csrs_before_vector", _windows([csr for csr in early if is_before[csr.name]]))
-    lines += _macro("csrs_after_vector", _windows([csr for csr in early if not is_before[csr.name]]))
-    lines += _macro("csrs_timer", _windows(timer, reach) or [(csrs.BY_NAME["mstatus"].number, [])])
-    lines += ["    .macro csrs_last", *(f"    put_csr {csr.number:#x}  /* {csr.name} */" for csr in last), "    .endm", ""]
+    lines += _macro("csrs_before_vector", _windows(before))
+    lines += _macro("csrs_after_vector", _windows(early[len(before) :]))
+    lines += _macro("csrs_timer", [*_windows(timer), (end, [])])
+    lines += _macro("csrs_lock", final, end)
+    lines += _macro("csrs_last", [(end, last)], end)
+    if config.selfcheck:
+        lines += _check_macros([*early, *timer, *lock], [*last, csrs.BY_NAME["mtvec"]], end)
     return "\n".join(lines)
 
 
-def csr_names(config: BuildConfig) -> str:
-    """gcpt_csr_names.inc: number and name of the CSRs that the display shows, by number."""
+def _check_macros(written: list[Csr], last: list[Csr], window: int) -> list[str]:
+    """The macros that read back what was written; ``window``: where the base register is to stand afterwards."""
+    parts = {name for csr in written if csr.merge for name in csr.after}
+    steady = [csr for csr in written if csr.group != "counters" and csr.name not in parts]
+    lines = ["    .macro csrs_check"]
+    for base, run in _windows(steady):
+        lines.append(f"    csr_window {base:#x}")
+        lines += [
+            f"    {'check_merged' if csr.merge else 'check_csr'} {csr.number:#x}  /* {csr.name} */" for csr in run
+        ]
+    lines += [f"    csr_window {window:#x}", "    .endm", "", "    .macro csrs_check_last"]
+    lines += [f"    check_csr {csr.number:#x}  /* {csr.name} */" for csr in last]
+    return [*lines, "    .endm", ""]
+
+
+def csr_names() -> str:
+    """gcpt_csr_names.inc: number and name of every CSR of the inventory, by number."""
     shown = sorted(csrs.INVENTORY, key=lambda csr: csr.number)
     return "".join(f'{{ {csr.number:#x}, "{csr.name}" }},\n' for csr in shown)
 
 
 def link_definitions(config: BuildConfig) -> str:
     """gcpt_defs.ld: the addresses that the linker script is written in."""
-    base = config.platform.dram
-    state = base + layouts.DEFAULT.magic_number
-    return "".join(
-        f"{name} = {value:#x};\n"
-        for name, value in (
-            ("gcpt_load_address", base),
-            ("gcpt_state_begin", state),
-            ("gcpt_payload_position", config.payload_position),
-        )
-    )
-
-
-def files(config: BuildConfig) -> dict[str, str]:
-    """Every generated text by the name of its file."""
-    return {
-        "gcpt_config.h": config_header(config),
-        "gcpt_csrs.inc": csr_assembly(config),
-        "gcpt_csr_names.inc": csr_names(config),
-        "gcpt_defs.ld": link_definitions(config),
+    base = config.load_address
+    symbols = {
+        "gcpt_load_address": base,
+        "gcpt_state_begin": base + layouts.DEFAULT.magic_number,
+        "gcpt_payload_position": config.payload_position,
+        "gcpt_data_alignment": HTIF_ALIGNMENT if _has_htif(config) else 8,
     }
+    if config.ram is not None:
+        symbols["gcpt_ram"] = config.ram
+    return "".join(f"{name} = {value:#x};\n" for name, value in symbols.items())

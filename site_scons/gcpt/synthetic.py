@@ -51,7 +51,8 @@ class Recipe:
 
     modes: hart h is in ``modes[h % len(modes)]``. vlen: in bits. fs, vs: the two fields of mstatus, 0 Off to 3 Dirty.
     paging: Sv39 (and Sv39x4) below M mode, else bare. vector, hypervisor: whether the hart has V and H. vill: vtype is
-    illegal, as on a hart that never ran a vsetvl. mprv: MPRV is set, in M mode.
+    illegal, as on a hart that never ran a vsetvl. mprv: MPRV is set, in M mode. locks: some PMP
+    entries are locked.
     """
 
     modes: tuple[Mode, ...] = (Mode.S,)
@@ -66,6 +67,7 @@ class Recipe:
     vill: bool = False
     mprv: bool = False
     aliases: Aliases = Aliases.BOTH
+    locks: bool = True
 
     def mode(self, hart: int) -> Mode:
         return self.modes[hart % len(self.modes)]
@@ -127,7 +129,7 @@ def make(recipe: Recipe) -> Synthetic:
             state.v = [random.randbytes(recipe.vlen // 8) for _ in range(32)]
         _machine(state, random, recipe)
         _supervisor(state, random)
-        _pmp(state, random)
+        _pmp(state, random, recipe)
         if recipe.hypervisor:
             _hypervisor(state, random, recipe)
         _vector(state, random, recipe)
@@ -188,13 +190,13 @@ def _supervisor(state: HartState, random: Random) -> None:
     )
 
 
-def _pmp(state: HartState, random: Random) -> None:
+def _pmp(state: HartState, random: Random, recipe: Recipe) -> None:
     """Fourteen entries over 0x40000000.., where nothing is: of all kinds, some locked. One that opens the rest."""
     configs = []
     for entry in range(14):
         kind = random.choice((_OFF, _TOR, _NA4, _NAPOT)) if entry else _NAPOT
         access = random.choice((0, 1, 3, 4, 5, 7))
-        locked = random.getrandbits(1) if kind else 0
+        locked = random.getrandbits(1) if kind and recipe.locks else 0
         address = (0x4000_0000 >> 2) + random.getrandbits(24)
         _set(state, **{f"pmpaddr{entry}": address | (0xFF if kind == _NAPOT else 1)})
         configs.append(locked << 7 | kind << 3 | access)

@@ -1,6 +1,7 @@
 """The tables of the documentation, made from the inventories.
 
-``python -m gcpt.tables`` writes each between its markers (``<!-- name -->`` and ``<!-- /name -->``) in README.md and docs/.
+``python -m gcpt.tables`` writes each between its markers (``<!-- name -->`` and ``<!-- /name -->``) in README.md and
+docs/.
 """
 
 import re
@@ -38,7 +39,14 @@ def platforms_table() -> str:
 
 def csrs_table() -> str:
     rows = (
-        (f"{c.number:#05x}", c.name, c.group, c.when.value, "; ".join(filter(None, (c.of and f"see {c.of}", c.note))), c.source)
+        (
+            f"{c.number:#05x}",
+            c.name,
+            c.group,
+            c.when.value,
+            "; ".join(filter(None, (c.of and f"see {c.of}", c.note))),
+            c.source,
+        )
         for c in csrs.INVENTORY
     )
     groups = "".join(f"- `{name}`: {what}\n" for name, what in csrs.GROUPS.items())

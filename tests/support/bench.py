@@ -8,7 +8,7 @@ from pathlib import Path
 
 from restorer import Restorer
 
-from gcpt import codes, image, qemu, synthetic
+from gcpt import codes, image, qemu, state, synthetic
 from gcpt.compare import Report, compare_machine
 from gcpt.layouts import MIB
 from gcpt.qemu import Machine, Qemu
@@ -115,3 +115,8 @@ def jump(source: int, target: int) -> tuple[int, bytes]:
     auipc = (high & 0xFFFFF) << 12 | 5 << 7 | 0x17
     jalr = low << 20 | 5 << 15 | 0x67
     return source, struct.pack("<II", auipc, jalr)
+
+
+def of_place(mode: str) -> Place:
+    """Where the checkpoints of ``mode=`` keep their blocks."""
+    return {"single_core": state.SINGLE_CORE, "dual_core": state.DUAL_CORE}[mode]

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcpt import render
 from gcpt.config import BuildConfig
 
 
@@ -21,7 +20,7 @@ class Restorer:
     @property
     def csr_groups(self) -> tuple[str, ...]:
         """The groups of the inventory that it writes."""
-        return render.csr_groups(self.config)
+        return self.config.csr_groups
 
     @property
     def size(self) -> int:

@@ -1,0 +1,135 @@
+"""The options that change what is restored, from where, and what is said of it."""
+
+import re
+
+import pytest
+from bench import CODES, DRAM, Bench, assert_exact, of_place
+
+from gcpt import image, qemu, state, synthetic
+from gcpt.compare import run_to_first
+from gcpt.csrs import BY_NAME
+from gcpt.layouts import MIB
+from gcpt.qemu import Machine
+from gcpt.state import Checkpoint
+from gcpt.synthetic import Mode, Recipe
+
+MODES = ("single_core", "dual_core")
+PLAIN = "rv64,v=false,h=false"
+#: QEMU's first pflash: its size, and memory for a restorer there.
+FLASH_SIZE, RAM = 32 * MIB, DRAM + 0x4_0000
+
+
+def _console(bench: Bench, made: synthetic.Synthetic, mode: str, cpu: str, **options: str) -> str:
+    """What is printed until hart 0 is at its first instruction."""
+    memory = bench.restored(made, of_place(mode), bench.build(mode, **options))
+    with bench.run(memory, Machine(cpu=cpu), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: made.harts[0].pc}, 20)
+        return running.output()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_log_names_the_csrs_that_the_hart_lacks(bench: Bench, mode: str) -> None:
+    made = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
+    named = re.findall(
+        r"hart 0 has no CSR 0x([0-9a-f]+) (\w+), skipped", _console(bench, made, mode, PLAIN, log="info")
+    )
+    assert {"hgatp", "vsatp", "hvip", "vcsr", "mtinst"} <= {name for _, name in named}
+    assert all(BY_NAME[name].number == int(number, 16) for number, name in named)
+    assert len(named) == len(set(named))
+
+
+@pytest.mark.parametrize("log", ["quiet", "debug"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("level", list(Mode), ids=lambda level: level.value)
+def test_selfcheck_finds_nothing_in_what_is_exact(bench: Bench, mode: str, log: str, level: Mode) -> None:
+    made = synthetic.make(Recipe((level,)))
+    console = _console(bench, made, mode, qemu.cpu(), selfcheck="1", log=log)
+    assert "wanted" not in console
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_selfcheck_reports_what_differs(bench: Bench, mode: str) -> None:
+    """WARL fields that the hart legalises, in a CSR of each part of the restore."""
+    made = synthetic.make(Recipe((Mode.M,)))
+    nowhere = made.harts[0].get("mie") | 1 << 40
+    wrong = {"satp": 5 << 60, "hedeleg": (1 << 64) - 1, "mie": nowhere, "medeleg": (1 << 64) - 1}
+    for name, value in wrong.items():
+        made.harts[0].set(name, value)
+    console = _console(bench, made, mode, qemu.cpu(), selfcheck="1")
+    found = re.findall(r"hart 0: CSR 0x([0-9a-f]+) (\w+): wanted 0x([0-9a-f]+), got 0x([0-9a-f]+)", console)
+    assert {name: int(wanted, 16) for _, name, wanted, _ in found} == wrong
+    assert all(BY_NAME[name].number == int(number, 16) and got != wanted for number, name, wanted, got in found)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_selfcheck_changes_nothing(bench: Bench, mode: str) -> None:
+    bench.exact(Recipe((Mode.VS,)), of_place(mode), bench.build(mode, selfcheck="1"))
+    bench.exact(Recipe((Mode.M,)), of_place(mode), bench.build(mode, selfcheck="1"))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_more_groups_of_csrs(bench: Bench, mode: str) -> None:
+    """All selectors, and groups that this hart lacks: these cost a trap each and nothing else."""
+    restorer = bench.build(mode, csrs="+hpm,+pmp64,+smstateen,+aia,+csrind,+smctr,+xscustom,+smrnmi")
+    assert "hpm" in restorer.csr_groups
+    made = synthetic.make(Recipe((Mode.U,)))
+    for number in range(4, 19):
+        made.harts[0].set(f"mhpmevent{number}", number)
+    memory = bench.restored(made, of_place(mode), restorer)
+    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+
+
+def test_fewer_groups_of_csrs(bench: Bench) -> None:
+    """Without h, nothing of it is written; all else is exact."""
+    made = synthetic.make(Recipe((Mode.S,)))
+    restorer = bench.build("single_core", csrs="-h,-vstimer")
+    memory = bench.restored(made, state.SINGLE_CORE, restorer)
+    with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: made.harts[0].pc}, 10)
+        got = {name: gdb.read_csr(0, BY_NAME[name].number) for name in ("vsscratch", "htval", "sscratch", "stvec")}
+    assert got == {"vsscratch": 0, "htval": 0} | {name: made.harts[0].get(name) for name in ("sscratch", "stvec")}
+
+
+def _in_flash(bench: Bench, made: synthetic.Synthetic, mode: str, **options: str) -> None:
+    """The restorer in read-only flash; a single-core block is there too, the workload is in memory."""
+    restorer = bench.build(mode, flash="1", **options)
+    place = of_place(mode)
+    blocks = [(address - DRAM, data) for address, data in synthetic.blocks(Checkpoint(place, made.harts))]
+    flash = bench.folder / "flash"
+    image.write_pieces(flash, blocks if mode == "single_core" else [], FLASH_SIZE)
+    qemu.place_restorer(flash, restorer.image)
+    memory = bench.image([*made.memory, *([] if mode == "single_core" else [(DRAM + at, data) for at, data in blocks])])
+    harts = dict(enumerate(made.harts))
+    assert_exact(bench.compare(memory, restorer, harts, Machine(len(harts), flash=flash)))
+
+
+@pytest.mark.parametrize("level", list(Mode), ids=lambda level: level.value)
+def test_one_hart_in_flash(bench: Bench, level: Mode) -> None:
+    _in_flash(bench, synthetic.make(Recipe((level,))), "single_core")
+
+
+@pytest.mark.parametrize("vlen", [128, 512])
+@pytest.mark.parametrize("harts", [1, 2, 4])
+def test_several_harts_from_flash(bench: Bench, harts: int, vlen: int) -> None:
+    made = synthetic.make(Recipe(tuple(Mode), harts=harts, vlen=vlen))
+    restorer = bench.build("dual_core", flash="1", ram=f"{RAM:#x}")
+    flash = bench.folder / "flash"
+    image.write_pieces(flash, [], FLASH_SIZE)
+    qemu.place_restorer(flash, restorer.image)
+    memory = bench.synthetic_image(made, state.DUAL_CORE)
+    machine = Machine(harts, cpu=qemu.cpu(vlen), flash=flash)
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), machine))
+
+
+@pytest.mark.parametrize("mode", ["auto", "dual_core"])
+def test_restorer_that_needs_memory_says_so_in_flash(bench: Bench, mode: str) -> None:
+    flash = bench.folder / "flash"
+    image.write_pieces(flash, [], FLASH_SIZE)
+    qemu.place_restorer(flash, bench.build(mode).image)
+    end = bench.end(bench.image([]), Machine(2, flash=flash))
+    assert end.status == CODES["NEEDS_RAM"]
+    assert f"gcpt: error {end.status} hart" in end.console
+
+
+def test_flash_and_printing(bench: Bench) -> None:
+    _in_flash(bench, synthetic.make(Recipe((Mode.S,))), "single_core", ram=f"{RAM:#x}", log="info")

@@ -1,0 +1,135 @@
+"""Register blocks that no generator writes: each ends in one line and its code, or in a restore that says its loss."""
+
+import pytest
+from bench import CODES, DRAM, Bench, assert_exact, of_place
+
+from gcpt import mstatus, synthetic
+from gcpt.compare import run_to_first
+from gcpt.layouts import DEFAULT
+from gcpt.qemu import Machine
+from gcpt.synthetic import Mode, Recipe
+
+MODES = ("single_core", "dual_core")
+_L, _R, _W, _X = 0x80, 1, 2, 4
+_TOR, _NA4, _NAPOT = 1 << 3, 2 << 3, 3 << 3
+_ALL = (1 << 54) - 1
+
+
+def _end(bench: Bench, mode: str, made: synthetic.Synthetic) -> tuple[int, int]:
+    end = bench.end(bench.restored(made, of_place(mode), bench.build(mode)))
+    return end.status, end.error()[0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("level", "field", "mpp", "mprv"),
+    [
+        pytest.param(Mode.S, 2, 2, 0, id="mode 2"),
+        pytest.param(Mode.S, 5, 1, 0, id="mode 5"),
+        pytest.param(Mode.S, 0, 1, 0, id="MPP is not the mode"),
+        pytest.param(Mode.U, 0, 3, 0, id="MPP is M"),
+        pytest.param(Mode.S, 1, 1, 1, id="MPRV below M mode"),
+    ],
+)
+def test_mode_and_mstatus_disagree(bench: Bench, mode: str, level: Mode, field: int, mpp: int, mprv: int) -> None:
+    made = synthetic.make(Recipe((level,)))
+    state = made.harts[0]
+    state.mode = field
+    state.set("mstatus", state.get("mstatus") & ~(3 << 11) | mpp << 11 | mprv << 17)
+    assert _end(bench, mode, made) == (CODES["BAD_STATE"],) * 2
+
+
+def _with_entry(config: int, address: int, before: int = 0) -> synthetic.Synthetic:
+    """A checkpoint whose PMP entries 0 and 1 are given, and whose last one opens the rest."""
+    made = synthetic.make(Recipe((Mode.S,)))
+    state = made.harts[0]
+    for entry in range(16):
+        state.set(f"pmpaddr{entry}", _ALL if entry == 15 else 0)
+    state.set("pmpaddr0", before)
+    state.set("pmpaddr1", address)
+    state.set("pmpcfg0", config << 8)
+    state.set("pmpcfg2", (_NAPOT | _R | _W | _X) << 56)
+    return made
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("config", "address", "before"),
+    [
+        pytest.param(_L | _NAPOT | _W, _ALL, 0, id="everything"),
+        pytest.param(_L | _NAPOT | _R, DRAM >> 2 | 0x1FF, 0, id="restorer not executable"),
+        pytest.param(_L | _NAPOT | _X, DRAM >> 2 | 0x3FFFF, 0, id="restorer not readable"),
+        pytest.param(_L | _TOR, DRAM + 0x200 >> 2, DRAM >> 2, id="TOR"),
+        pytest.param(_L | _NA4, DRAM + 0x100 >> 2, 0, id="4 bytes"),
+        pytest.param(_L | _NAPOT | _W, (1 << 64) - 1, 0, id="address of all ones"),
+    ],
+)
+def test_pmp_locks_the_restorer_out(bench: Bench, mode: str, config: int, address: int, before: int) -> None:
+    assert _end(bench, mode, _with_entry(config, address, before)) == (CODES["PMP"],) * 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("config", "address", "before"),
+    [
+        pytest.param(_L | _NAPOT | _R | _X, DRAM >> 2 | 0x1FF, 0, id="it may read and execute"),
+        pytest.param(_L, DRAM >> 2 | 0x1FF, 0, id="entry off"),
+        pytest.param(_L | _TOR, DRAM >> 2, 0, id="all below it"),
+        pytest.param(_L | _TOR, DRAM + 0x70_0000 >> 2, DRAM + 0x60_0000 >> 2, id="above it"),
+    ],
+)
+def test_pmp_locks_elsewhere(bench: Bench, mode: str, config: int, address: int, before: int) -> None:
+    made, restorer = _with_entry(config, address, before), bench.build(mode)
+    memory = bench.restored(made, of_place(mode), restorer)
+    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+
+
+def test_locked_block_of_another_place(bench: Bench) -> None:
+    """The block is not where the restorer is: it counts on its own."""
+    block = DRAM + 0x30_0000
+    made = _with_entry(_L | _NAPOT | _X, block >> 2 | 0x3FFFF)
+    assert _end(bench, "dual_core", made) == (CODES["PMP"],) * 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("enabled", [False, True])
+def test_m_mode_pc_out_of_reach_goes_on_by_mret(bench: Bench, mode: str, enabled: bool) -> None:
+    """The line names what is lost; MIE, which could be kept, is."""
+    made = synthetic.make(Recipe((Mode.M,)))
+    state = made.harts[0]
+    state.pc = DRAM + 0x50_0000
+    value = state.get("mstatus") & ~mstatus.MIE
+    state.set("mstatus", value | (mstatus.MIE if enabled else 0))
+    memory = bench.restored(made, of_place(mode), bench.build(mode))
+    with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: state.pc}, 10)
+        got = gdb.read_csr(0, 0x300) or 0
+        assert gdb.read_int(0, "priv") == mstatus.MACHINE
+        assert bool(got & mstatus.MIE) == enabled
+        assert gdb.read_csr(0, 0x341) == state.pc
+        assert [gdb.read_int(0, i) for i in range(1, 32)] == state.x[1:]
+        assert f"gcpt: error {CODES['M_MODE_LOSS']} hart 0" in running.output()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_m_mode_pc_out_of_reach_refused(bench: Bench, mode: str) -> None:
+    made = synthetic.make(Recipe((Mode.M,)))
+    made.harts[0].pc = DRAM + 0x50_0000
+    end = bench.end(bench.restored(made, of_place(mode), bench.build(mode, exact="1")))
+    assert (end.status, end.error()[0]) == (CODES["M_MODE_JUMP"],) * 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("v", "h"), [("false", "false"), ("true", "true")])
+def test_skipped_registers_are_counted(bench: Bench, mode: str, v: str, h: str) -> None:
+    """In the first word of misc_reserve, and only when there are some."""
+    recipe = Recipe((Mode.S,)) if v == "true" else Recipe((Mode.S,), vector=False, hypervisor=False, vs=0)
+    made = synthetic.make(recipe)
+    place = of_place(mode)
+    memory = bench.restored(made, place, bench.build(mode))
+    machine = Machine(cpu=f"rv64,v={v},h={h},sstc=true" + (",vlen=128" if v == "true" else ""))
+    with bench.run(memory, machine, paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: made.harts[0].pc}, 10)
+        word = gdb.read_memory(DRAM + place.block(0) + DEFAULT.misc_reserve, 8)
+    skipped = int.from_bytes(word, "little")
+    assert (20 <= skipped <= 80) if v == "false" else skipped == 0
