@@ -9,15 +9,15 @@
 #include "reset_macros.h"
 
     .section .text.boot, "ax", %progbits
+/* What all harts see alike, hart 0 says. */
 cut_short:
     li      a0, GCPT_CODE_CUT_SHORT
-    j       gcpt_fail
-
-#if !GCPT_RAM
+    j       1f
 needs_ram:
     li      a0, GCPT_CODE_NEEDS_RAM
+1:  csrr    a2, mhartid
+    bnez    a2, park
     j       gcpt_fail
-#endif
 
     .global gcpt_boot
 gcpt_boot:

@@ -59,7 +59,7 @@ def test_image_cut_short(bench: Bench, mode: str, missing: int | str) -> None:
     memory = bench.synthetic_image(synthetic.make(Recipe()), DUAL_CORE)
     with memory.open("r+b") as file:
         file.write(content[:kept])
-    _ends_with(bench, memory, "CUT_SHORT")
+    _ends_with(bench, memory, "CUT_SHORT", Machine(harts=4))
 
 
 @pytest.mark.parametrize("mode", MODES[:2])
