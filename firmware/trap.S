@@ -18,6 +18,10 @@ gcpt_trap:
     addi    a4, a4, -CAUSE_ILLEGAL
     bnez    a4, 2f
     csrr    a4, mepc
+#if GCPT_RESET_RNMI
+    lla     a5, gcpt_set_nmie
+    beq     a4, a5, 3f
+#endif
     lla     a5, gcpt_skip_begin
     bltu    a4, a5, 2f
     lla     a5, gcpt_skip_end
@@ -32,7 +36,7 @@ gcpt_trap:
     csrr    a4, mepc
 #endif
     addi    s9, s9, 1
-    lhu     a5, (a4)
+3:  lhu     a5, (a4)
     addi    a4, a4, 2
     andi    a5, a5, 3
     addi    a5, a5, -3              /* 0: 4 bytes long, else 2 */

@@ -4,15 +4,17 @@
 
 /* reset_hart: make traps possible, catch them, and check that the whole image is there. Clobbers a2, a3. */
     .macro reset_hart
+    lla     a2, gcpt_trap
+    csrw    mtvec, a2
 #if GCPT_RESET_RNMI
-    csrsi   CSR_MNSTATUS, 8         /* NMIE: until then any trap is lost */
+    .global gcpt_set_nmie
+gcpt_set_nmie:
+    csrsi   CSR_MNSTATUS, 8         /* NMIE: until then any trap is lost. Stepped over on a hart without Smrnmi */
 #endif
 #if GCPT_RESET_DBLTRP
     li      a2, 1 << 42             /* MDT: until then any trap is a double one */
     csrc    mstatus, a2
 #endif
-    lla     a2, gcpt_trap
-    csrw    mtvec, a2
     ld      a2, gcpt_complete_flag
     li      a3, GCPT_COMPLETE_FLAG
     bne     a2, a3, cut_short
