@@ -3,7 +3,7 @@
  * Uses no memory and no stack, so that it works from flash and after any trap. May run on several harts at once.
  */
 #include "gcpt_config.h"
-#include "macros.h"
+#include "uart.h"
 
     .section .head, "ax", %progbits
 

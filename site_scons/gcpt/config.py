@@ -81,7 +81,7 @@ class BuildConfig:
         """Where outputs go that other configurations have the same: those of this toolchain and nanopb."""
         names = ("cross_compile", "picolibc", "nanopb_dir")
         tools = options.variant_name({name: self.given[name] for name in names if name in self.given})
-        return self.build_dir / "common" / tools.replace(options.MODES[0], "nanopb", 1)
+        return self.build_dir / "common" / tools.replace(options.MODES[0], "objects", 1)
 
     @property
     def nanopb(self) -> Path:

@@ -1,16 +1,73 @@
-"""The files that a configuration generates for the firmware: name -> text."""
+"""The files that a configuration generates for the firmware, and which source gets what of them.
 
-from gcpt import render
+A source gets only those definitions that it names, in a folder whose name tells them apart: so an option recompiles
+what names something of it, and configurations share all other objects.
+"""
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+
+from gcpt import render, sources
 from gcpt.config import BuildConfig
 
+FIRMWARE = Path(__file__).parents[2] / "firmware"
+#: Put together from two words by macros: no source names them whole. None depends on an option.
+_PASTED = ("LAYOUT_", "PLAN_", "GCPT_MESSAGE_FIELD_")
 
-def files(config: BuildConfig) -> dict[str, str]:
-    """All texts that the firmware includes, by file name."""
-    texts = {
-        "gcpt_config.h": render.config_header(config),
-        "gcpt_csrs.inc": render.csr_assembly(config),
-        "gcpt_defs.ld": render.link_definitions(config),
+
+def linker_files(config: BuildConfig) -> dict[str, str]:
+    """What the linker script takes in, by file name."""
+    return {"gcpt_defs.ld": render.link_definitions(config)}
+
+
+def source_files(config: BuildConfig, name: str) -> dict[str, str]:
+    """What the source ``name`` of firmware/ includes of generated files, by file name."""
+    texts = _texts(config)
+    words = _words(name)
+    return {
+        file: _named(text, words) if file == "gcpt_config.h" else text for file, text in texts.items() if file in words
     }
+
+
+def source_folder(config: BuildConfig, name: str, defines: list[str]) -> Path:
+    """Where the object of ``name`` and its generated files go: the same for all configurations that agree on them."""
+    said = repr((sorted(source_files(config, name).items()), defines))
+    return config.common_dir / f"{name}.{hashlib.sha256(said.encode()).hexdigest()[:12]}"
+
+
+def uses_nanopb(name: str) -> bool:
+    """Whether the source ``name`` of firmware/ is compiled against nanopb and the generated messages."""
+    return "pb_decode.h" in _words(name)
+
+
+@cache
+def _texts(config: BuildConfig) -> dict[str, str]:
+    texts = {"gcpt_config.h": render.config_header(config), "gcpt_csrs.inc": render.csr_assembly(config)}
     if render.needs_printf(config):
         texts["gcpt_csr_names.inc"] = render.csr_names()
     return texts
+
+
+@cache
+def _words(name: str) -> frozenset[str]:
+    """All words of a source and of the firmware's headers that it includes; names of files are words too."""
+    found: set[str] = set()
+    waiting, seen = [FIRMWARE / name], set()
+    while waiting:
+        path = waiting.pop()
+        if path in seen or not path.is_file():
+            continue
+        seen.add(path)
+        text = path.read_text()
+        found |= {*re.findall(r"\w+", text), *re.findall(r"[\w.]+", text)}
+        waiting += [FIRMWARE / "include" / file for _, file in re.findall(sources.INCLUDE, text, re.MULTILINE)]
+    return frozenset(found)
+
+
+def _named(header: str, words: frozenset[str]) -> str:
+    """The header less the definitions that none of ``words`` is the name of."""
+    lines = header.splitlines(keepends=True)
+    defined = ((re.match(r"#define (\w+) ", line), line) for line in lines)
+    return "".join(line for match, line in defined if not match or match[1] in words or match[1].startswith(_PASTED))

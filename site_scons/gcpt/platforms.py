@@ -36,10 +36,10 @@ class Uart:
 class Platform:
     """A machine a restorer runs on.
 
-    end: one of ENDS. dram: the base of memory. dram_size: the bytes of address space that memory may take. syscnt: the
-    address of XiangShan's SYSCNT, or 0 where mtime is in the CLINT. flash: where a flash image lies, 0 if none. rnmi and
-    dbltrp: the hart resets with mnstatus.NMIE clear (Smrnmi) or mstatus.MDT set (Smdbltrp). csr_groups: the groups of
-    the inventory that a restore writes by default.
+    end: one of ENDS. dram: the base of memory. dram_size: the bytes of address space that memory may take. syscnt:
+    the address of XiangShan's SYSCNT, or 0 where mtime is in the CLINT. flash: where a flash image lies, 0 if none.
+    rnmi and dbltrp: the hart resets with mnstatus.NMIE clear (Smrnmi) or mstatus.MDT set (Smdbltrp). csr_groups:
+    the groups of the inventory that a restore writes by default.
     """
 
     name: str

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from gcpt import render
+from gcpt import generated, render
 from gcpt.config import BuildConfig
 from gcpt.errors import UserError
 
@@ -23,12 +23,13 @@ C_FLAGS = (
     # The image runs wherever it is loaded: no tables of absolute addresses.
     *("-fno-pie", "-fno-jump-tables"),
     *("-fno-common", "-fno-stack-protector", "-ffunction-sections", "-fdata-sections"),
-    *("-Wall", "-Wextra", "-Werror", "-Wdate-time"),
+    *("-Wall", "-Wextra", "-Wundef", "-Werror", "-Wdate-time"),
 )
-ASM_FLAGS = (*ASM_MACHINE, "-x", "assembler-with-cpp", "-Wa,--fatal-warnings")
+ASM_FLAGS = (*ASM_MACHINE, "-x", "assembler-with-cpp", "-Wundef", "-Werror", "-Wa,--fatal-warnings")
 #: A decoder from a buffer, without messages or memory allocation (nanopb, "Compilation options").
 NANOPB_DEFINES = ("-DPB_BUFFER_ONLY", "-DPB_NO_ERRMSG")
 NANOPB_SOURCES = ("pb_common.c", "pb_decode.c")
+NANOPB_FILES = (*NANOPB_SOURCES, "checkpoint.pb.c")
 
 LINK_FLAGS = (
     # Chooses libgcc: the names of its folders know no extensions of letters.
@@ -60,10 +61,10 @@ def libraries(config: BuildConfig) -> list[Path]:
     return [] if config.direct else [c_library(config)]
 
 
-def include_path(config: BuildConfig, firmware: bool = True) -> list[Path]:
-    """The folders of headers for the firmware's own files, or for nanopb's, which other variants share."""
-    own = [Path("firmware/include"), config.variant_dir / "generated"] if firmware else []
-    return own + ([config.common_dir, config.nanopb] if config.protobuf else [])
+def include_path(config: BuildConfig, name: str, folder: Path | None = None) -> list[Path]:
+    """The folders of headers for the firmware's source ``name``, whose own are in ``folder``, or for nanopb's."""
+    own = [Path("firmware/include"), folder] if folder else []
+    return own + ([config.common_dir, config.nanopb] if not folder or generated.uses_nanopb(name) else [])
 
 
 def embedded(config: BuildConfig, name: str) -> dict[str, Path]:
@@ -76,8 +77,8 @@ def embedded(config: BuildConfig, name: str) -> dict[str, Path]:
 
 def defines(config: BuildConfig, name: str) -> list[str]:
     """-D flags of the source ``name``."""
-    if name.endswith(".c"):
-        return list(NANOPB_DEFINES) if config.protobuf else []
+    if name in NANOPB_FILES or generated.uses_nanopb(name):
+        return list(NANOPB_DEFINES)
     return [f'-D{macro}="{path}"' for macro, path in embedded(config, name).items()]
 
 

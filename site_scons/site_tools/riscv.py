@@ -1,4 +1,4 @@
-"""FirmwareObject(target, source): one C or assembly file compiled for the restorer.
+"""FirmwareObject(source), NanopbObject(source): one C or assembly file compiled for the restorer.
 
 An object depends on its source, on what that includes or embeds, on the compiler and on picolibc's version.
 Programs(name...): files of the toolchain's commands, to depend on.
@@ -12,7 +12,7 @@ import sys
 from SCons.Scanner import ClassicCPP
 from SCons.Script import Action, Builder
 
-from gcpt import sources, toolchain
+from gcpt import generated, sources, toolchain
 
 #: A quote within a word, as it has to be for the shell that SCons thinks of.
 _QUOTE = '\\"'
@@ -35,17 +35,30 @@ def _spawn(shell, escape, command, arguments, environment):
     return result.returncode
 
 
-def _object(env, target, source):
+def _compiled(env, target, source, folder=None):
     config = env["CONFIG"]
     name = os.path.basename(str(source))
     defines = [flag.replace('"', _QUOTE) for flag in toolchain.defines(config, name)]
-    folders = [str(path) for path in toolchain.include_path(config, firmware=str(source).startswith("firmware/"))]
+    folders = [str(path) for path in toolchain.include_path(config, name, folder)]
     [node] = env.CompiledObject(
         target, source, DEFINES=defines, CPPPATH=folders, INCLUDES=[f"-I{folder}" for folder in folders]
     )
     inputs = [config.picolibc / "include/picolibc.h", *toolchain.embedded(config, name).values()]
     env.Depends(node, [env.File(str(path)) for path in inputs] + env.Programs("gcc", "as"))
     return node
+
+
+def _firmware_object(env, source):
+    config = env["CONFIG"]
+    name = os.path.basename(source)
+    folder = generated.source_folder(config, name, toolchain.defines(config, name))
+    for file, text in generated.source_files(config, name).items():
+        env.Rendered(f"{folder}/{file}", text)
+    return _compiled(env, f"{folder}/{name}.o", source, folder)
+
+
+def _nanopb_object(env, source):
+    return _compiled(env, f"{env['CONFIG'].common_dir}/{os.path.basename(str(source))}.o", source)
 
 
 def _programs(env, *names):
@@ -92,7 +105,8 @@ def generate(env):
     )
     env.Append(BUILDERS={"CompiledObject": builder})
     env.AddMethod(_programs, "Programs")
-    env.AddMethod(_object, "FirmwareObject")
+    env.AddMethod(_firmware_object, "FirmwareObject")
+    env.AddMethod(_nanopb_object, "NanopbObject")
     env.AddMethod(_compile_command, "CompileCommand")
     libraries = [env.File(str(path)) for path in toolchain.libraries(config)]
     env["TOOLCHAIN_FILES"] = [*libraries, *env.Programs("gcc", "as", "ld", "objcopy", "objdump")]

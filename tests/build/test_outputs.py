@@ -101,7 +101,7 @@ def test_compile_database_needs_no_compilation(project):
     run = project.scons("build/normal/compile_commands.json", PATH="/nowhere")
     assert (run.status, run.compiled()) == (0, set())
     names = {entry["file"] for entry in json.loads((project / "build/normal/compile_commands.json").read_text())}
-    assert {"firmware/head.S", "firmware/plan.c", "build/common/nanopb/checkpoint.pb.c"} <= names
+    assert {"firmware/head.S", "firmware/plan.c", "build/common/objects/checkpoint.pb.c"} <= names
 
 
 def test_config_json_says_how_to_build_the_same_again(project):

@@ -114,7 +114,7 @@ def outputs(project):
     ("name", "old", "new", "message"),
     [
         ("firmware/head.S", ".word   gcpt_size", ".word   gcpt_size - 8", "audit rule size_word: "),
-        ("firmware/complete.S", "GCPT_COMPLETE_FLAG", "0", "audit rule complete_flag: "),
+        ("firmware/complete.S", ".dword GCPT_", ".dword ~GCPT_", "audit rule complete_flag: "),
         ("site_scons/gcpt/budgets.py", "PROTOBUF = 12288", "PROTOBUF = 1000", "audit rule budget: "),
         ("firmware/gcpt.ld", "ENTRY(_start)", "ENTRY(gcpt_fail)", "audit rule entry_is_first: "),
         ("firmware/gcpt.ld", "FLAGS(6)", "FLAGS(7)", "gcpt.elf] Error 1"),

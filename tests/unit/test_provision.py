@@ -6,6 +6,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from gcpt import provision
 from gcpt.provision import Package, Pin, SetupError
 
@@ -71,7 +72,7 @@ def test_a_tarball_without_a_needed_file_leaves_the_old_sources(tmp_path: Path) 
     source, target = tarball(tmp_path / "t.tar.gz", "pb.h"), tmp_path / "nanopb"
     wanted = pin(sha256=provision.sha256(source), files=["pb.h"])
     provision.unpack_nanopb(wanted, source, target)
-    with pytest.raises(SetupError, match="pb_new.c"):
+    with pytest.raises(SetupError, match=r"pb_new\.c"):
         provision.unpack_nanopb(pin(sha256=wanted.sha256, files=["pb_new.c"]), source, target)
     assert (target / "pb.h").read_text() == "pb.h"
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gcpt import budgets, nanopb, sources, toolchain
+from gcpt import budgets, generated, nanopb, render, sources, toolchain
 from gcpt.config import resolve
 from gcpt.errors import UserError
 
@@ -69,8 +69,21 @@ def test_only_the_payload_file_depends_on_the_payload(tmp_path, monkeypatch):
 
 def test_shared_objects_see_no_folder_of_a_variant():
     config = resolve({"platform": "spike"})
-    assert config.variant_dir / "generated" in toolchain.include_path(config)
-    assert not any(str(config.variant_dir) in str(path) for path in toolchain.include_path(config, firmware=False))
+    folder = generated.source_folder(config, "plan.c", [])
+    assert folder in toolchain.include_path(config, "plan.c", folder)
+    assert not any(str(config.variant_dir) in str(path) for path in toolchain.include_path(config, "plan.c", folder))
+    assert not any("firmware" in str(path) for path in toolchain.include_path(config, "pb_decode.c"))
+
+
+def test_a_source_gets_what_it_names():
+    """An option that it does not name leaves its folder the same; macros that are put together are always there."""
+    plain, stopped = resolve({"mode": "dual_core"}), resolve({"mode": "dual_core", "stop_cpu": "1"})
+    assert generated.source_folder(plain, "restore.S", []) == generated.source_folder(stopped, "restore.S", [])
+    assert generated.source_folder(plain, "plan.c", []) != generated.source_folder(stopped, "plan.c", [])
+    header = generated.source_files(plain, "restore.S")["gcpt_config.h"]
+    assert "#define GCPT_CLINT " in header and "#define PLAN_float_reg " in header
+    assert "GCPT_UART" not in generated.source_files(plain, "plan.c")["gcpt_config.h"]
+    assert generated.source_files(plain, "restore.S")["gcpt_csrs.inc"] == render.csr_assembly(plain)
 
 
 def test_linker_includes():
