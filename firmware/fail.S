@@ -21,7 +21,7 @@ gcpt_trap_fatal:
  * straight to the finisher, a trap there to the final sleep.
  *
  * The line is a text in which the bytes below ' ' stand for numbers: 1 the code, 2 the hart, 3 mepc, 4 mcause, 5 mtval.
- * At 6 a line that is not about a trap goes on with the code's words, or ends where bytes count. 0 is the end.
+ * At 6 a line that is not about a trap goes on with the code's words, or ends where bytes count; at 7 any does. 0 ends it.
  */
     .global gcpt_fail, gcpt_note
 gcpt_fail:
@@ -57,12 +57,17 @@ next:
     csrr    a4, mtval
     addi    a0, a0, -1
     beqz    a0, number
+#if GCPT_LOG
+    addi    a0, a0, -1
+    bnez    a0, words
+#endif
     addi    a2, a6, -GCPT_CODE_TRAP
     beqz    a2, next
 #if GCPT_DIRECT
     j       newline
 #else
     /* The words lie one after the other in the order of their codes, which begin at 1. */
+words:
     lla     a5, text_words
     mv      a2, a6
 2:  addi    a2, a2, -1
@@ -177,7 +182,11 @@ gcpt_put_char:
 
     .section .head.text, "a", %progbits
 text_line:
+#if GCPT_LOG
+    .asciz "gcpt: error \001 hart \002\006 mepc=0x\003 mcause=0x\004 mtval=0x\005\007"
+#else
     .asciz "gcpt: error \001 hart \002\006 mepc=0x\003 mcause=0x\004 mtval=0x\005"
+#endif
 #if !GCPT_DIRECT
 text_words:
     GCPT_WORDS

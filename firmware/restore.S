@@ -131,10 +131,7 @@ vector_done:
     field_address s4, FIELD(int_reg)
 #endif
     csrs_lock
-    sfence.vma
-#if GCPT_CSRS_H
-    hfence.gvma
-#endif
+    sfence.vma                      /* PMP; of guests nothing is cached, none has run since reset */
 #if GCPT_SELFCHECK
     mv      s5, s9
     csrs_check

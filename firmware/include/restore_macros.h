@@ -71,6 +71,20 @@
     csrs    \number, a0
     .endm
 
+/*
+ * put_vstimecmp: where henvcfg.STCE is 0 nobody looks at the value, but a 0 that is written makes QEMU 7.2 raise VSTIP, and
+ * mip cannot be told otherwise while menvcfg.STCE is 1. Clobbers a0, a1.
+ */
+    .macro put_vstimecmp number
+    load_csr a0, \number
+    bnez    a0, 1f
+    li      a1, 0                   /* stays on a hart without H */
+    csrr    a1, CSR_HENVCFG
+    bgez    a1, 2f                  /* STCE is the sign */
+1:  csrw    \number, a0
+2:
+    .endm
+
 /* put_pmpcfg: writes two of them, once it is known that their locks leave the restorer alone. Clobbers a0-a3. */
     .macro put_pmpcfg first, second
     load_csr a0, \first

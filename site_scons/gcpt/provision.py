@@ -191,8 +191,7 @@ def source_list(uris: str, pin: Pin) -> str:
     """
     mirrors = re.findall(r"^'([^']+/)dists/[^/'-]+/InRelease' ", uris, re.MULTILINE)
     return "".join(
-        f"deb-src [signed-by={pin.keyring}] {mirror} {pin.suite} main\n"
-        for mirror in dict.fromkeys(mirrors)
+        f"deb-src [signed-by={pin.keyring}] {mirror} {pin.suite} main\n" for mirror in dict.fromkeys(mirrors)
     )
 
 
@@ -235,9 +234,7 @@ def unpack_nanopb(pin: Pin, tarball: Path, target: Path) -> None:
     """Put the pinned tarball's needed files into target, all of them or none."""
     found = sha256(tarball)
     if found != pin.sha256:
-        raise SetupError(
-            f"{tarball.name} has the sha256 {found}, not the pinned {pin.sha256}: it is not used"
-        )
+        raise SetupError(f"{tarball.name} has the sha256 {found}, not the pinned {pin.sha256}: it is not used")
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -156,6 +156,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "mepc",
         "mip",
         "mnstatus",
+        "henvcfg",
         "vstart",
         "vl",
         "vtype",
@@ -234,6 +235,8 @@ def _writes(run: list[Csr]) -> Iterator[str]:
         if csr.name.startswith("pmpcfg"):
             second = next(rest)
             yield f"    put_pmpcfg {csr.number:#x}, {second.number:#x}  /* {csr.name}, {second.name} */"
+        elif csr.name == "vstimecmp":
+            yield f"    put_vstimecmp {csr.number:#x}"
         else:
             yield f"    {'merge_csr' if csr.merge else 'put_csr'} {csr.number:#x}  /* {csr.name} */"
 

@@ -74,6 +74,12 @@ def test_trap_in_the_restorer(bench: Bench, mode: str) -> None:
     assert DRAM <= trap["mepc"] < DRAM + restorer.size
 
 
+def test_log_info_says_what_a_trap_is(bench: Bench) -> None:
+    restorer = bench.build("single_core", clint=f"{NOWHERE:#x}", log="info")
+    words = _ends_with(bench, bench.restored(synthetic.make(Recipe()), SINGLE_CORE, restorer), "TRAP")
+    assert re.search(r"mcause=0x7 mtval=0x[0-9a-f]+: trap: ", words)
+
+
 @pytest.mark.parametrize("mode", MODES[:2])
 @pytest.mark.parametrize("vlen", [256, 1024])
 def test_other_vlen(bench: Bench, mode: str, vlen: int) -> None:
