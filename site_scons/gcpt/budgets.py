@@ -6,7 +6,7 @@ from gcpt.config import BuildConfig
 SINGLE_CORE = 0x700
 #: tohost and fromhost, a cache line each, and the flag in a section of its own.
 HTIF = 0x80
-#: What difftest and gsim take by default: with more CSRs asked for, or vector state read from flash.
+#: What difftest and gsim take by default: with more CSRs asked for, vector state read from flash, or a payload.
 SINGLE_CORE_MORE = 0xE00
 PROTOBUF = 12288
 #: The first MiB, which workloads leave free, is shared with the state: a restorer that prints ends far below it.
@@ -17,7 +17,8 @@ def budget(config: BuildConfig) -> int:
     """Bytes of the restorer itself, from its first to the completeness flag; a device tree is not counted."""
     if config.direct:
         htif = "htif" in (config.platform.uart.kind, config.platform.end)
-        return (SINGLE_CORE_MORE if config.csrs or config.flash else SINGLE_CORE) + (HTIF if htif else 0)
+        more = config.csrs or config.flash or config.payload
+        return (SINGLE_CORE_MORE if more else SINGLE_CORE) + (HTIF if htif else 0)
     if config.log == "quiet" and not config.display_cpu:
         return PROTOBUF
     return PRINTING
