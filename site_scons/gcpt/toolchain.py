@@ -12,20 +12,20 @@ from gcpt.errors import UserError
 #: Commands of the toolchain that a build runs, without their prefix.
 COMMANDS = ("gcc", "objcopy", "objdump")
 
-#: What the compiler itself may use: no F, no V, because these registers hold the checkpoint's state.
-C_MACHINE = ("-march=rv64imac_zicsr_zifencei", "-mabi=lp64")
-#: For assembly; a file that needs more says so with ".option arch".
-ASM_MACHINE = ("-march=rv64gc_zicsr_zifencei", "-mabi=lp64")
+#: The ABI that the libgcc of every distribution's compiler has. The compiler has no use for F and D in this code, which
+#: tests/elf looks after: these registers hold the checkpoint's state.
+MACHINE = ("-march=rv64imafdc_zicsr_zifencei", "-mabi=lp64d")
 
 C_FLAGS = (
-    *C_MACHINE,
+    *MACHINE,
     *("-std=c11", "-Os", "-ffreestanding", "-mcmodel=medany"),
     # The image runs wherever it is loaded: no tables of absolute addresses.
     *("-fno-pie", "-fno-jump-tables"),
     *("-fno-common", "-fno-stack-protector", "-ffunction-sections", "-fdata-sections"),
     *("-Wall", "-Wextra", "-Wundef", "-Werror", "-Wdate-time"),
 )
-ASM_FLAGS = (*ASM_MACHINE, "-x", "assembler-with-cpp", "-Wundef", "-Werror", "-Wa,--fatal-warnings")
+#: A file that needs more of the assembler says so with ".option arch".
+ASM_FLAGS = (*MACHINE, "-x", "assembler-with-cpp", "-Wundef", "-Werror", "-Wa,--fatal-warnings")
 #: A decoder from a buffer, without messages or memory allocation (nanopb, "Compilation options").
 NANOPB_DEFINES = ("-DPB_BUFFER_ONLY", "-DPB_NO_ERRMSG")
 NANOPB_SOURCES = ("pb_common.c", "pb_decode.c")
@@ -33,7 +33,7 @@ NANOPB_FILES = (*NANOPB_SOURCES, "checkpoint.pb.c")
 
 LINK_FLAGS = (
     # Chooses libgcc: the names of its folders know no extensions of letters.
-    *("-march=rv64imac", "-mabi=lp64"),
+    *("-march=rv64imafdc", "-mabi=lp64d"),
     *("-nostdlib", "-static", "-no-pie"),
     "-Wl,--build-id=none,--gc-sections,--fatal-warnings",
     # Kept for the audit, which looks for absolute addresses in them; they are not part of the image.
@@ -48,8 +48,8 @@ _SETUP = "./sconsw --setup-only installs it"
 
 
 def c_library(config: BuildConfig) -> Path:
-    """picolibc's library for C_MACHINE."""
-    return config.picolibc / "lib/rv64imac/lp64/libc.a"
+    """picolibc's library for MACHINE."""
+    return config.picolibc / "lib/rv64imafdc/lp64d/libc.a"
 
 
 def link_flags(config: BuildConfig) -> list[str]:

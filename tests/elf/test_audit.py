@@ -57,7 +57,7 @@ class Linker:
         """SOURCE and SCRIPT with pieces replaced, as an ELF."""
         self.write("source.S", SOURCE, source or {})
         self.write("script.ld", SCRIPT, script or {})
-        command = ["riscv64-unknown-elf-gcc", "-march=rv64imac", "-mabi=lp64", "-nostdlib", "-static", "-no-pie"]
+        command = ["riscv64-unknown-elf-gcc", "-march=rv64imafdc", "-mabi=lp64d", "-nostdlib", "-static", "-no-pie"]
         command += ["-Wl,--build-id=none,--emit-relocs,--no-warn-rwx-segments", "-Wl,-z,max-page-size=4"]
         command += [*flags, "-T", "script.ld", "-o", "linked.elf", "source.S"]
         subprocess.run(command, cwd=self.folder, check=True)

@@ -17,7 +17,7 @@ def tools(folder: Path, names: str) -> str:
 
 
 def library(folder: Path) -> Path:
-    archive = folder / "lib/rv64imac/lp64/libc.a"
+    archive = folder / "lib/rv64imafdc/lp64d/libc.a"
     archive.parent.mkdir(parents=True)
     archive.touch()
     return folder
