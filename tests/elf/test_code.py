@@ -29,7 +29,7 @@ def _by_function(listing: str) -> list[tuple[str, str]]:
     ids=lambda options: options["mode"],
 )
 def test_c_touches_no_floating_point_or_vector_register(build_restorer, options):
-    """They hold the checkpoint's state when the trap handler calls it. The compiler may use them, but has no reason to."""
+    """They hold the checkpoint's state when the trap handler calls it. The compiler may use them, but need not."""
     restorer = build_restorer(platform="qemu-virt", **options)
     listing = (restorer.folder / restorer.config.variant / "gcpt.dis").read_text()
     users = {function for function, mnemonic in _by_function(listing) if _UNIT.match(mnemonic)}
