@@ -1,110 +1,10 @@
+/* Where a protobuf header is looked for. */
 #include "header.h"
 
-#include "checkpoint.pb.h"
+#include "decode.h"
 #include "log.h"
-#include "pb_decode.h"
-
-/* The longest that the two messages can be, with room to spare for fields that a later version adds. */
-#define LONGEST_HEADER 512
 
 extern const uint8_t gcpt_header_window[];
-extern const uint32_t checkpoint_header_field_info[];
-extern const uint32_t single_core_rvgc_rvv_rvh_memlayout_field_info[];
-
-/*
- * The generated descriptor of a message holds absolute addresses, which a position-independent image cannot; this one
- * is the same without them.
- */
-#define DESCRIPTOR(message, largest) \
-    { \
-        .field_info = message##_field_info, \
-        .submsg_info = &no_submessage, \
-        .default_value = NULL, \
-        .field_callback = pb_default_field_callback, \
-        .field_count = 0 message##_FIELDLIST(COUNT_FIELD, 0), \
-        .required_field_count = 0, \
-        .largest_tag = largest, \
-    }
-#define COUNT_FIELD(context, allocation, label, type, name, tag) +1
-
-static bool decode(pb_istream_t *stream, const pb_msgdesc_t *message, void *result)
-{
-    return pb_decode_ex(stream, message, result, PB_DECODE_NULLTERMINATED);
-}
-
-/* The lowest offset of a field that a restore reads, and the first byte after the last one. */
-static void extent(const struct gcpt_layout *layout, uint64_t harts, uint64_t *low, uint64_t *high)
-{
-    const uint64_t begins[][2] = {
-        { layout->pc, 8 },
-        { layout->mode, 8 },
-        { layout->mtime, 8 },
-        { layout->mtime_cmp, 8 * harts },
-        { layout->int_reg, 32 * 8 },
-        { layout->float_reg, 32 * 8 },
-        { layout->csr_reg, GCPT_CSR_COUNT * 8 },
-        { layout->vector_reg, 32 * GCPT_DEFAULT_VLENB },
-    };
-    *low = ~0ULL;
-    *high = 0;
-    for (unsigned i = 0; i < sizeof begins / sizeof begins[0]; i++) {
-        uint64_t begin = begins[i][0], end = begin + begins[i][1];
-        if (begin & 7 || begin > GCPT_LARGEST_OFFSET)
-            gcpt_fail(GCPT_CODE_BAD_HEADER);
-        if (begin < *low)
-            *low = begin;
-        if (end > *high)
-            *high = end;
-    }
-}
-
-/* All values are from outside: none is used before it is known to lead into memory and not into the restorer. */
-static void check(const struct gcpt_plan *plan, uint64_t image, uint64_t image_end)
-{
-    if (plan->harts < 1 || plan->harts > GCPT_MAX_HARTS)
-        gcpt_fail(GCPT_CODE_BAD_HEADER);
-    uint64_t low, high;
-    extent(&plan->layout, plan->harts, &low, &high);
-    bool size_is_right = plan->harts == 1 || (plan->block_size >= high - low && plan->block_size % 8 == 0);
-    if (!size_is_right || plan->block_size > GCPT_LARGEST_OFFSET || plan->base % 8 != 0)
-        gcpt_fail(GCPT_CODE_BAD_HEADER);
-    uint64_t begin = plan->base + low;
-    uint64_t bytes = (plan->harts - 1) * plan->block_size + (high - low);
-    bool in_memory = begin >= GCPT_DRAM && begin - GCPT_DRAM <= GCPT_DRAM_SIZE - bytes;
-#if GCPT_FLASH
-    in_memory |= begin >= GCPT_FLASH && begin - GCPT_FLASH <= GCPT_RESERVED_SIZE + GCPT_BLOCK_SIZE - bytes;
-#endif
-    if (!in_memory || (begin < image_end && image < begin + bytes))
-        gcpt_fail(GCPT_CODE_BAD_HEADER);
-}
-
-/* Whether there is a header at `address`; if so, `plan` is what it says. */
-static bool read_header(struct gcpt_plan *plan, uint64_t address)
-{
-    const pb_msgdesc_t *const no_submessage = NULL;
-    const pb_msgdesc_t header_message = DESCRIPTOR(checkpoint_header, checkpoint_header_version_tag);
-    const pb_msgdesc_t layout_message =
-        DESCRIPTOR(single_core_rvgc_rvv_rvh_memlayout, single_core_rvgc_rvv_rvh_memlayout_vector_reg_done_tag);
-    checkpoint_header header = { 0 };
-    single_core_rvgc_rvv_rvh_memlayout fields;
-    pb_istream_t stream = pb_istream_from_buffer((const pb_byte_t *)address, LONGEST_HEADER);
-    bool whole = decode(&stream, &header_message, &header);
-    if (header.magic_number != GCPT_HEADER_MAGIC)
-        return false;
-    if (!whole || !decode(&stream, &layout_message, &fields))
-        gcpt_fail(GCPT_CODE_DECODE);
-    if (header.version != GCPT_HEADER_VERSION_1 && header.version != GCPT_HEADER_VERSION_2)
-        gcpt_fail(GCPT_CODE_VERSION);
-    plan->base = address + header.cpt_offset;
-    plan->block_size = header.single_core_size;
-    plan->harts = header.cpu_num;
-    plan->layout = (struct gcpt_layout){
-#define GCPT_FIELD(name, offset) .name = fields.GCPT_MESSAGE_FIELD_##name,
-        GCPT_LAYOUT_FIELDS(GCPT_FIELD)
-#undef GCPT_FIELD
-    };
-    return true;
-}
 
 bool gcpt_find_header(struct gcpt_plan *plan, uint64_t image, uint64_t image_end)
 {
@@ -118,12 +18,11 @@ bool gcpt_find_header(struct gcpt_plan *plan, uint64_t image, uint64_t image_end
         image == GCPT_DRAM ? 0 : GCPT_DRAM,
     };
     for (unsigned i = 0; i < sizeof places / sizeof places[0]; i++) {
-        if (places[i] == 0 || !read_header(plan, places[i]))
-            continue;
         /* A header in the window was written for the start of the image: its offset counts from there. */
-        if (places[i] == window)
-            plan->base += image - window;
-        check(plan, image, image_end);
+        uint64_t origin = places[i] == window ? image : places[i];
+        if (places[i] == 0 || !gcpt_decode_header(plan, (const uint8_t *)places[i], origin))
+            continue;
+        gcpt_check_plan(plan, image, image_end);
         gcpt_log_header(places[i]);
         return true;
     }

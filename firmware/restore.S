@@ -250,14 +250,15 @@ out_of_reach:
 1:  j       leave_by_mret
 #endif
 
-/* s9 registers were skipped: the first word of the free part of the block says so, unless that is flash. */
+/* s9 registers were skipped: the first word of the free part of the block says so, unless that is flash or not there. */
 note_skipped:
-#if GCPT_DIRECT
-    lla     a1, gcpt_base
-    li      a2, GCPT_DRAM
-    bltu    a1, a2, skipped_noted
+#if !GCPT_DIRECT
+    ld      a1, FIELD(misc_reserve)(s1)
+    beqz    a1, skipped_noted
 #endif
     field_address a1, FIELD(misc_reserve)
+    li      a2, GCPT_DRAM
+    bltu    a1, a2, skipped_noted
     sd      s9, (a1)
     j       skipped_noted
 

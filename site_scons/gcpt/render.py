@@ -32,7 +32,7 @@ def sources(config: BuildConfig) -> list[str]:
     if not config.direct:
         names.append("plan.c")
     if config.protobuf:
-        names.append("header.c")
+        names += ["header.c", "decode.c"]
     if needs_printf(config):
         names.append("console.c")
         names.append("csr_names.c")

@@ -1,0 +1,21 @@
+#include "host.h"
+
+#include <setjmp.h>
+
+static jmp_buf end_of_run;
+
+_Noreturn void gcpt_fail(int code)
+{
+    longjmp(end_of_run, code);
+}
+
+int host_decode(struct gcpt_plan *plan, const uint8_t *bytes, const struct place *place)
+{
+    int code = setjmp(end_of_run);
+    if (code)
+        return code;
+    if (!gcpt_decode_header(plan, bytes, place->origin))
+        return NO_HEADER;
+    gcpt_check_plan(plan, place->image, place->image_end);
+    return ACCEPTED;
+}

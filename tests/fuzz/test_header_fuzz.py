@@ -1,0 +1,55 @@
+"""The decoder of headers under libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer, on the host.
+
+GCPT_FUZZ_SECONDS=N fuzzes for that long, from another start each time. An input that fails is kept where the message
+says; copy it to corpus/header/ with the fix.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CORPUS = HERE / "corpus" / "header"
+DECODER = HERE.parents[1] / "firmware" / "decode.c"
+SANITIZERS = ("-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
+RUNS = 150_000
+#: Faults that the decoder has not: what is replaced, and by what.
+FAULTS = {
+    "misaligned base": ("plan->base % 8 != 0", "false"),
+    "misaligned field": ("begin & 7 || ", ""),
+    "too many harts": ("|| plan->harts > GCPT_MAX_HARTS", ""),
+    "field far away": ("begin > GCPT_LARGEST_OFFSET", "false"),
+    "blocks overlap": ("plan->block_size >= high - low", "plan->block_size >= 8"),
+    "last block beyond memory": ("(plan->harts - 1) * plan->block_size + ", ""),
+    "into the restorer": ("image < begin + bytes", "image == begin + bytes"),
+    "reads too far": ("(bytes, GCPT_LONGEST_HEADER)", "(bytes, GCPT_LONGEST_HEADER + 1)"),
+}
+
+
+def _fuzz(program: Path, found: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Starts from the corpus; inputs that reach something new go to the folder ``found``."""
+    command = [str(program), *arguments, "-max_len=512", f"-artifact_prefix={found}/", str(found), str(CORPUS)]
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=3600, check=False)
+
+
+def test_any_bytes(host_program, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    program = host_program("header_fuzz", "header_fuzz.c", *SANITIZERS)
+    seconds = os.environ.get("GCPT_FUZZ_SECONDS")
+    bound = [f"-max_total_time={seconds}"] if seconds else ["-seed=1", f"-runs={RUNS}"]
+    run = _fuzz(program, tmp_path, *bound)
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_found(host_program, tmp_path: Path, fault: str) -> None:  # type: ignore[no-untyped-def]
+    """By the corpus alone."""
+    old, new = FAULTS[fault]
+    text = DECODER.read_text()
+    assert text.count(old) == 1
+    name = fault.replace(" ", "_")
+    program = host_program(name, "header_fuzz.c", *SANITIZERS, decoder=text.replace(old, new))
+    run = _fuzz(program, tmp_path, "-runs=0")
+    assert run.returncode != 0
+    assert "invariant broken" in run.stderr or "AddressSanitizer" in run.stderr or "runtime error" in run.stderr
