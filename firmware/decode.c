@@ -92,7 +92,8 @@ bool gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64_t o
     bool whole = decode(&stream, &header_message, &header);
     if (header.magic_number != GCPT_HEADER_MAGIC)
         return false;
-    if (!whole || !decode(&stream, &layout_message, &fields))
+    /* A message also ends where the bytes do, but then it is not known to be whole. */
+    if (!whole || !decode(&stream, &layout_message, &fields) || stream.bytes_left == 0)
         gcpt_fail(GCPT_CODE_DECODE);
     if (header.version != GCPT_HEADER_VERSION_1 && header.version != GCPT_HEADER_VERSION_2)
         gcpt_fail(GCPT_CODE_VERSION);

@@ -6,23 +6,26 @@ The message classes come from proto/checkpoint.proto through protoc, at the firs
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from gcpt.errors import UserError
 from gcpt.layouts import DEFAULT, HEADER_MAGIC, HEADER_VERSIONS, Layout
 
 PROTO = Path(__file__).parents[2] / "proto" / "checkpoint.proto"
-#: More than any header of this format takes, in bytes.
+#: More than any header of this format takes, in bytes; the restorer reads no more.
 MAX_SIZE = 512
 
 _HEADER_FIELDS = ("magic_number", "cpt_offset", "cpu_num", "single_core_size", "version")
 #: Bytes that follow a tag, by wire type, where that is a fixed number (protobuf's encoding guide).
 _FIXED = {1: 8, 5: 4}
+#: In every encoding of the magic number.
+_MAGIC_BYTES = b"\xef\xfd\xb6\xf5"
 
 
 @dataclass(frozen=True)
@@ -73,42 +76,98 @@ def encode(header: Header) -> bytes:
     return bytes(first.SerializeToString() + b"\0" + second.SerializeToString() + b"\0")
 
 
-def _skip_varint(data: bytes, at: int) -> int:
-    while data[at] & 0x80:
-        at += 1
-    return at + 1
+class _UndecodableError(Exception):
+    pass
 
 
-def _message_end(data: bytes, at: int) -> int:
-    """The offset of the zero byte that ends the message at ``at``; IndexError or ValueError when there is none."""
-    while data[at]:
-        wire = data[at] & 7
-        at = _skip_varint(data, at)
+class _Stream:
+    """The bytes of two messages, read as nanopb reads them."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data[:MAX_SIZE]
+        self.at = 0
+
+    def take(self, size: int) -> bytes:
+        self.at += size
+        if self.at > len(self._data):
+            raise _UndecodableError("it has no end")
+        return self._data[self.at - size : self.at]
+
+    def varint(self) -> int:
+        value = 0
+        for shift in range(0, 70, 7):
+            byte = self.take(1)[0]
+            value |= (byte & 0x7F) << shift
+            if not byte & 0x80 and value < 1 << 64:
+                return value
+        raise _UndecodableError(f"a number of more than 64 bits before byte {self.at}")
+
+    def varint32(self) -> int:
+        """Up to 32 bits, in as many bytes as 64 bits take: what is above is zero, or may be the sign of 32 bits."""
+        value = 0
+        for shift in range(0, 70, 7):
+            byte = self.take(1)[0]
+            value |= (byte & 0x7F) << shift & 0xFFFF_FFFF
+            sign = value >> 31
+            if shift == 28:
+                fits = not byte & 0x70 or byte & 0x78 == 0x78
+            else:
+                fits = shift < 28 or not byte & 0x7F or bool(sign and byte == (0xFF if shift < 63 else 0x01))
+            if not fits:
+                break
+            if not byte & 0x80:
+                return value
+        raise _UndecodableError(f"a number of more than 32 bits before byte {self.at}")
+
+    def skip(self, wire: int) -> None:
+        """The rest of a field of which only the wire type matters."""
         if wire == 0:
-            at = _skip_varint(data, at)
+            while self.take(1)[0] & 0x80:
+                pass
+        elif wire == 2:
+            self.take(self.varint32())
         elif wire in _FIXED:
-            at += _FIXED[wire]
+            self.take(_FIXED[wire])
         else:
-            raise ValueError(f"wire type {wire} at byte {at}")
-    return at
+            raise _UndecodableError(f"wire type {wire} before byte {self.at}")
+
+
+def _read(stream: _Stream, message: str, values: dict[str, int]) -> None:
+    """Put the fields of ``message`` into ``values``, as far as they can be read."""
+    known = messages()[message].DESCRIPTOR.fields_by_number
+    while tag := (key := stream.varint32()) >> 3:
+        if tag not in known:
+            stream.skip(key & 7)
+        elif key & 7:
+            raise _UndecodableError(f"{known[tag].name} is no number")
+        else:
+            values[known[tag].name] = stream.varint()
 
 
 def decode(data: bytes) -> tuple[Header, int]:
-    """The header at the start of ``data`` and its size in bytes; UserError when there is none."""
-    parsed: list[Message] = []
-    at = 0
+    """The header at the start of ``data`` and its size in bytes; UserError when there is none.
+
+    Decodes what the restorer decodes, and refuses what it refuses as not decodable.
+    """
+    stream = _Stream(data)
+    first: dict[str, int] = {}
+    second: dict[str, int] = {}
     try:
-        for name in ("checkpoint_header", "single_core_rvgc_rvv_rvh_memlayout"):
-            end = _message_end(data, at)
-            parsed.append(messages()[name].FromString(data[at:end]))
-            at = end + 1
-    except (IndexError, ValueError, DecodeError) as error:
-        raise UserError(f"no protobuf header: {str(error) or 'undecodable'}") from error
-    values = [{field.name: value for field, value in message.ListFields()} for message in parsed]
-    layout = Layout(**{name: values[1].get(field, 0) for name, field in _fields().items()})
-    return Header(**{field: values[0].get(field, 0) for field in _HEADER_FIELDS}, layout=layout), at
+        _read(stream, "checkpoint_header", first)
+        _read(stream, "single_core_rvgc_rvv_rvh_memlayout", second)
+        if stream.at == MAX_SIZE:
+            raise _UndecodableError("it is too long")
+    except _UndecodableError as error:
+        raise UserError(f"no protobuf header: {error}") from error
+    layout = Layout(**{name: second.get(field, 0) for name, field in _fields().items()})
+    return Header(**{field: first.get(field, 0) for field in _HEADER_FIELDS}, layout=layout), stream.at
 
 
 def present(data: bytes) -> bool:
-    """Whether a header starts at the start of ``data``: its first field is the magic number."""
-    return data.startswith(b"\x08\xef\xfd\xb6\xf5\x0d")
+    """Whether a header is at the start of ``data``, decodable or not: a message that begins with the magic number."""
+    if _MAGIC_BYTES not in data[:MAX_SIZE]:
+        return False
+    first: dict[str, int] = {}
+    with suppress(_UndecodableError):
+        _read(_Stream(data), "checkpoint_header", first)
+    return first.get("magic_number") == HEADER_MAGIC

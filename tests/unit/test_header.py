@@ -29,7 +29,9 @@ def test_decode_undoes_encode(value: Header, rest: bytes) -> None:
 def test_protoc_reads_what_is_encoded(layout: Layout) -> None:
     """protoc, a decoder of its own, prints both messages with the values of the layout."""
     encoded = header.encode(Header(168, 2, 1 << 20, layout=layout))
-    first, second = encoded[: header._message_end(encoded, 0)], encoded[header._message_end(encoded, 0) + 1 : -1]
+    stream = header._Stream(encoded)
+    header._read(stream, "checkpoint_header", {})
+    first, second = encoded[: stream.at - 1], encoded[stream.at : -1]
     texts = []
     for name, data in (("checkpoint_header", first), ("single_core_rvgc_rvv_rvh_memlayout", second)):
         protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{header.PROTO.parent}", f"--decode={name}"]

@@ -64,7 +64,7 @@ def test_only_the_payload_file_depends_on_the_payload(tmp_path, monkeypatch):
     assert toolchain.embedded(config, "payload.S") == {"GCPT_PAYLOAD_FILE": Path("fw.bin")}
     assert toolchain.defines(config, "payload.S") == ['-DGCPT_PAYLOAD_FILE="fw.bin"']
     assert toolchain.defines(config, "head.S") == []
-    assert "-DPB_BUFFER_ONLY" in toolchain.defines(config, "header.c")
+    assert "-DPB_BUFFER_ONLY" in toolchain.defines(config, "decode.c")
 
 
 def test_shared_objects_see_no_folder_of_a_variant():
