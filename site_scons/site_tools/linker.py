@@ -57,7 +57,7 @@ def generate(env):
         LINK_FLAGS=[*toolchain.link_flags(config), f"-L{folder}", "-T", _SCRIPT],
         LINKCOMSTR="[ LD] $TARGET",
     )
-    outputs = ["-Wl,-Map,${TARGETS[1]}.rejected", "-o", "${TARGET}.rejected"]
+    outputs = ["-Xlinker", "-Map=${TARGETS[1]}.rejected", "-o", "${TARGET}.rejected"]
     link = ["$CC", "$LINK_FLAGS", *outputs, "$SOURCES", "$LINKER_LIBRARIES", "-lgcc"]
     builder = Builder(
         action=[Action([link], "$LINKCOMSTR"), Action(_audit, "[AUD] $TARGET")],

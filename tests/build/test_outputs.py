@@ -158,3 +158,9 @@ def test_the_tests_run_under_scons_and_their_failure_is_its_own(project):
     assert "1 failed, 1 passed" in run.out
     assert run.err == "scons: *** [test] tests failed (pytest ended with 1)\n"
     assert not (project / "build/normal").exists()
+
+
+def test_a_folder_with_a_comma(project):
+    """-Wl, would take it for the end of an argument."""
+    project.build("mode=single_core", "build_dir=out, of the way")
+    assert (project / "out, of the way/single_core/gcpt.map").exists()
