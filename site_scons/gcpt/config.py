@@ -174,6 +174,7 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
             f"header_addr= is for protobuf headers, which mode={mode} does not read: leave it out, or mode=normal"
         )
     _ = config.csr_groups  # a wrong group is said now
+    _is_on("bench_quick", text)
     _check_flash(config)
     for name in ("gcpt_payload_position", "gcpt_dtb"):
         if text[name] and not config.payload:

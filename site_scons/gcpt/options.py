@@ -16,6 +16,8 @@ LOG_LEVELS = ("quiet", "info", "debug")
 CROSS_COMPILE = "riscv64-unknown-elf-"
 PICOLIBC = "/usr/lib/picolibc/riscv64-unknown-elf"
 OPTIONS_FILE = "gcpt.options"
+#: Where a bench's figures go where no file is named.
+BENCH_JSON = "build/bench.json"
 
 #: Bytes of a variant's name, which is the name of a folder.
 _LONGEST_NAME = 120
@@ -48,7 +50,7 @@ def _choice(name: str, group: str, choices: tuple[str, ...], help: str, variant:
 
 
 _STATE, _PAYLOAD, _MACHINE = "What is restored", "The next boot stage", "The machine"
-_BUILD, _FILES, _TESTS = "The build", "Options in files", "Tests"
+_BUILD, _FILES, _TESTS, _BENCH = "The build", "Options in files", "Tests", "The bench"
 
 TABLE: tuple[Option, ...] = (
     _choice(
@@ -136,6 +138,9 @@ TABLE: tuple[Option, ...] = (
     ),
     Option("save_options", _FILES, "FILE", "", "write the options of this build there, for options_file="),
     Option("pytest_args", _TESTS, "ARGS", "", 'more arguments for the tests, such as pytest_args="-k audit -x"'),
+    Option("bench_json", _BENCH, "FILE", BENCH_JSON, "write the bench's figures there"),
+    Option("bench_compare", _BENCH, "FILE", "", "compare with the figures of an earlier bench"),
+    _choice("bench_quick", _BENCH, ("0", "1"), "leave out what a clock measures", ""),
 )
 
 BY_NAME: dict[str, Option] = {option.name: option for option in TABLE}
@@ -197,7 +202,8 @@ def saved_text(values: Mapping[str, str]) -> str:
 def help_text() -> str:
     """What ``scons -h`` prints."""
     lines = ["usage: scons [OPTION=VALUE...] [TARGET...]", ""]
-    lines += ["Targets: build (the default), test; scons -c removes what was built.", "--verbose shows the commands."]
+    lines += ["Targets: build (the default), test, bench; scons -c removes what was built."]
+    lines += ["--verbose shows the commands."]
     group = ""
     for option in TABLE:
         if option.group != group:

@@ -1,0 +1,68 @@
+"""How long builds take, as whole processes: seconds, and how often the time of an empty SConstruct beside each."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+
+from gcpt.figures import Figures
+
+_ROUNDS, _VERSIONS = 5, 31
+_MODES = ("normal", "dual_core")
+#: What a user's shell does not have: the builds measured may keep the byte code of their Python files.
+_FOREIGN = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+
+
+def environment() -> dict[str, str]:
+    """That of the commands measured."""
+    return {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+
+
+def _seconds(command: list[str], folder: Path) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start
+
+
+def measure(scons: list[str], root: Path, folder: Path) -> Figures:
+    """Medians, in ``folder``; each build has a bare run of SCons just before it, to be divided by."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    ratios: dict[str, list[float]] = defaultdict(list)
+    bare, out = folder / "bare", folder / "out"
+    bare.mkdir()
+    (bare / "SConstruct").touch()
+
+    def timed(name: str, mode: str, *options: str) -> float:
+        alone = _seconds(scons[:1], bare)
+        taken = _seconds([*scons, f"mode={mode}", f"build_dir={out}", *options], root)
+        seconds["scons alone"].append(alone)
+        seconds[f"{mode}: {name}"].append(taken)
+        ratios[f"{mode}: {name} / scons alone"].append(taken / alone)
+        return taken
+
+    for mode in _MODES:
+        for _ in range(_ROUNDS):
+            shutil.rmtree(out, ignore_errors=True)
+            clean = timed("clean build", mode)
+            timed("nothing to do", mode)
+            changed = timed("one option changed", mode, "stop_cpu=1")
+            ratios[f"{mode}: one option changed / clean build"].append(changed / clean)
+            timed("back to an earlier variant", mode)
+    return {"seconds": _medians(seconds), "ratio": _medians(ratios)}
+
+
+def measure_wrapper(scons: str, root: Path) -> Figures:
+    """What ./sconsw adds to SCons, in milliseconds; which of the two goes first alternates."""
+    added = []
+    for turn in range(_VERSIONS):
+        order = (scons, "./sconsw") if turn % 2 else ("./sconsw", scons)
+        taken = {command: _seconds([command, "--version"], root) for command in order}
+        added.append(taken["./sconsw"] - taken[scons])
+    return {"milliseconds": {"added by ./sconsw": 1000 * median(added)}}
+
+
+def _medians(values: dict[str, list[float]]) -> dict[str, float]:
+    return {name: median(several) for name, several in values.items()}
