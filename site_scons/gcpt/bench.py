@@ -58,7 +58,7 @@ def measure(scons: list[str], budgets: Figures, folder: Path, quick: bool) -> Fi
         progress("time builds")
         times = buildtimes.measure(scons, ROOT, folder)
         result |= {**times, "seconds": {**seconds, **times["seconds"]}}
-        result |= buildtimes.measure_wrapper(scons[0], ROOT)
+        result |= buildtimes.measure_wrapper(ROOT, folder)
     return result
 
 
