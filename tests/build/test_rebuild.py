@@ -46,7 +46,7 @@ def test_touching_files_rebuilds_nothing(built):
     [
         ("site_scons/gcpt/csrs.py", 'Csr(0x180, "satp", "base", _E', 'Csr(0x180, "satp", "base", _N', {"restore.S"}),
         ("proto/checkpoint.proto", "// The header", "// This is the header", set()),
-        ("proto/checkpoint.proto", "uint64 version = 6;", "uint64 version = 7;", {"header.c", "checkpoint.pb.c"}),
+        ("proto/checkpoint.proto", "uint64 version = 6;", "uint64 version = 7;", {"decode.c", "checkpoint.pb.c"}),
         ("build/third_party/nanopb/pb_decode.c", "return true;", "return false;", {"pb_decode.c"}),
         ("firmware/gcpt.ld", "ENTRY(_start)", "gcpt_test = 1;\nENTRY(_start)", set()),
         ("site_scons/gcpt/budgets.py", "12288", "12289", set()),
@@ -122,7 +122,7 @@ def test_another_option_shares_what_is_the_same_and_going_back_rebuilds_nothing(
     first = (built / "build/gcpt.bin").read_bytes()
     run = built.build("platform=qemu-virt")
     # What names the console, the end of a run, the CLINT, memory or the groups of CSRs.
-    assert run.compiled() == {"fail.S", "restore.S", "boot_planned.S", "plan.c", "header.c"}
+    assert run.compiled() == {"fail.S", "restore.S", "boot_planned.S", "plan.c", "decode.c"}
     assert "PB" not in run.kinds()
     assert (built / "build/gcpt.bin").read_bytes() != first
     run = built.build()
