@@ -192,3 +192,7 @@ first_arrived:  .word 0
     .section .bss, "aw", %nobits
     .balign 16
 gcpt_stacks:    .zero GCPT_HARTS * GCPT_STACK_SIZE
+#if GCPT_RAM
+    .global gcpt_trampolines
+gcpt_trampolines: .zero GCPT_HARTS * GCPT_TRAMPOLINE_SIZE
+#endif

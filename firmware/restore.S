@@ -187,7 +187,7 @@ leave:
 /*
  * M mode. Where the generator prepared an mret (mepc = pc and MPP = M, as NEMU does), it is that. Else mret would lose
  * mepc, MPP, MPIE and MIE, and the way out is a jump that needs no register: a trampoline in the last bytes of the
- * reserved MiB, one for each hart, h * GCPT_TRAMPOLINE_SIZE below its end:
+ * reserved MiB, one for each hart, h * GCPT_TRAMPOLINE_SIZE below its end (from flash: in the memory of ram=):
  *    0  c.ldsp t6, 504(sp)    2  c.ldsp sp, 272(sp)    4  set MIE, or a nop    8  jal zero, pc
  * a0 = mstatus, a1 = mode, a2 = pc.
  */
@@ -204,10 +204,19 @@ not_prepared:
     srli    a5, a0, 17
     andi    a5, a5, 1
     bnez    a5, bad_mprv            /* would send the loads above through the workload's translation */
+#if GCPT_FROM_FLASH && !GCPT_RAM
+    j       out_of_reach            /* the reserved MiB is in flash, and all of memory the workload's */
+#else
+#if GCPT_RAM
+    lla     t6, gcpt_trampolines
+    slli    a4, s2, GCPT_TRAMPOLINE_SHIFT
+    add     t6, t6, a4
+#else
     li      t6, GCPT_TRAMPOLINE_END - GCPT_TRAMPOLINE_SIZE
 #if !GCPT_DIRECT
     slli    a4, s2, GCPT_TRAMPOLINE_SHIFT
     sub     t6, t6, a4
+#endif
 #endif
     addi    a4, t6, 8
     sub     a2, a2, a4              /* the distance that jal goes */
@@ -230,6 +239,7 @@ not_prepared:
 1:  sw      a3, -4(a4)
     fence.i
     j       leave
+#endif
 
 out_of_reach:
 #if GCPT_EXACT

@@ -1,9 +1,11 @@
 """The options that change what is restored, from where, and what is said of it."""
 
 import re
+from pathlib import Path
 
 import pytest
 from bench import CODES, DRAM, Bench, assert_exact, of_place
+from restorer import Restorer
 
 from gcpt import image, qemu, state, synthetic
 from gcpt.compare import run_to_first
@@ -90,22 +92,46 @@ def test_fewer_groups_of_csrs(bench: Bench) -> None:
     assert got == {"vsscratch": 0, "htval": 0} | {name: made.harts[0].get(name) for name in ("sscratch", "stvec")}
 
 
+def _flash(bench: Bench, blocks: list[tuple[int, bytes]], restorer: Restorer) -> Path:
+    """An image of QEMU's flash: a restorer, and blocks that are given as if they were in DRAM."""
+    path = bench.folder / "flash"
+    image.write_pieces(path, [(address - DRAM, data) for address, data in blocks], FLASH_SIZE)
+    qemu.place_restorer(path, restorer.image)
+    return path
+
+
 def _in_flash(bench: Bench, made: synthetic.Synthetic, mode: str, **options: str) -> None:
     """The restorer in read-only flash; a single-core block is there too, the workload is in memory."""
     restorer = bench.build(mode, flash="1", **options)
-    place = of_place(mode)
-    blocks = [(address - DRAM, data) for address, data in synthetic.blocks(Checkpoint(place, made.harts))]
-    flash = bench.folder / "flash"
-    image.write_pieces(flash, blocks if mode == "single_core" else [], FLASH_SIZE)
-    qemu.place_restorer(flash, restorer.image)
-    memory = bench.image([*made.memory, *([] if mode == "single_core" else [(DRAM + at, data) for at, data in blocks])])
+    blocks = synthetic.blocks(Checkpoint(of_place(mode), made.harts))
+    flash = _flash(bench, blocks if mode == "single_core" else [], restorer)
+    memory = bench.image([*made.memory, *([] if mode == "single_core" else blocks)])
     harts = dict(enumerate(made.harts))
     assert_exact(bench.compare(memory, restorer, harts, Machine(len(harts), flash=flash)))
 
 
-@pytest.mark.parametrize("level", list(Mode), ids=lambda level: level.value)
+@pytest.mark.parametrize("level", [level for level in Mode if level is not Mode.M], ids=lambda level: level.value)
 def test_one_hart_in_flash(bench: Bench, level: Mode) -> None:
-    _in_flash(bench, synthetic.make(Recipe((level,))), "single_core")
+    """Nothing is written to memory: from flash, the first MiB of DRAM is the workload's too."""
+    made = synthetic.make(Recipe((level,)))
+    _in_flash(bench, made, "single_core")
+    assert _reserved(bench) == bytes(MIB)
+
+
+def test_m_mode_from_flash_is_said_to_lose(bench: Bench) -> None:
+    """A trampoline needs memory: without it, the pc is out of reach."""
+    made = synthetic.make(Recipe((Mode.M,)))
+    restorer = bench.build("single_core", flash="1", exact="1")
+    flash = _flash(bench, synthetic.blocks(Checkpoint(state.SINGLE_CORE, made.harts)), restorer)
+    end = bench.end(bench.image(made.memory), Machine(flash=flash))
+    assert end.status == end.error()[0] == CODES["M_MODE_JUMP"]
+    assert _reserved(bench) == bytes(MIB)
+
+
+def _reserved(bench: Bench) -> bytes:
+    """The first MiB of the last machine's memory."""
+    with (bench.folder / "memory").open("rb") as file:
+        return file.read(MIB)
 
 
 @pytest.mark.parametrize("vlen", [128, 512])
@@ -113,19 +139,14 @@ def test_one_hart_in_flash(bench: Bench, level: Mode) -> None:
 def test_several_harts_from_flash(bench: Bench, harts: int, vlen: int) -> None:
     made = synthetic.make(Recipe(tuple(Mode), harts=harts, vlen=vlen))
     restorer = bench.build("dual_core", flash="1", ram=f"{RAM:#x}")
-    flash = bench.folder / "flash"
-    image.write_pieces(flash, [], FLASH_SIZE)
-    qemu.place_restorer(flash, restorer.image)
+    machine = Machine(harts, cpu=qemu.cpu(vlen), flash=_flash(bench, [], restorer))
     memory = bench.synthetic_image(made, state.DUAL_CORE)
-    machine = Machine(harts, cpu=qemu.cpu(vlen), flash=flash)
     assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), machine))
 
 
 @pytest.mark.parametrize("mode", ["auto", "dual_core"])
 def test_restorer_that_needs_memory_says_so_in_flash(bench: Bench, mode: str) -> None:
-    flash = bench.folder / "flash"
-    image.write_pieces(flash, [], FLASH_SIZE)
-    qemu.place_restorer(flash, bench.build(mode).image)
+    flash = _flash(bench, [], bench.build(mode))
     end = bench.end(bench.image([]), Machine(2, flash=flash))
     assert end.status == CODES["NEEDS_RAM"]
     assert f"gcpt: error {end.status} hart" in end.console
