@@ -33,6 +33,13 @@
 9:
     .endm
 
+/* set_vl_and_vtype: with vill in vtype, sets vill and vl = 0. Clears vstart. Clobbers a0, a1. */
+    .macro set_vl_and_vtype
+    load_csr a0, CSR_VL
+    load_csr a1, CSR_VTYPE
+    vsetvl  zero, a0, a1
+    .endm
+
 /* load_vector_registers: v0..v31 from a2, s8 bytes each. Clobbers a0, a2, a3. */
     .macro load_vector_registers
 #if GCPT_FROM_FLASH
@@ -70,19 +77,21 @@ gcpt_skip_begin:
     csrs_before_vector
 
 #if GCPT_CSRS_V
-    /* Vector registers, before vstart and vcsr: vsetvl clears vstart, and whole-register loads start at vstart. */
+    /* Vector registers, before vstart and vcsr: vsetvl clears vstart. */
     csr_window CSR_VLENB
     load_csr a1, CSR_VLENB
     li      s8, -1                  /* stays on a hart without V */
     csrr    s8, CSR_VLENB
     bne     s8, a1, vlen_differs
 vlen_same:
-    csrw    CSR_VSTART, zero
+#if !GCPT_FROM_FLASH
+    set_vl_and_vtype                /* clears vstart, at which whole-register loads would start */
+#endif
     field_address a2, FIELD(vector_reg)
     load_vector_registers
-    load_csr a0, CSR_VL
-    load_csr a1, CSR_VTYPE
-    vsetvl  zero, a0, a1            /* with vill in vtype: sets vill and vl = 0 */
+#if GCPT_FROM_FLASH
+    set_vl_and_vtype                /* after the vsetvli of the loads */
+#endif
 vector_done:
 #endif
 
