@@ -17,7 +17,7 @@ needs_ram:
     li      a0, GCPT_CODE_NEEDS_RAM
 1:  csrr    a2, mhartid
     bnez    a2, park
-    j       gcpt_fail
+    j       gcpt_fail_alone
 
     .global gcpt_boot
 gcpt_boot:

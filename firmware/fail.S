@@ -1,6 +1,6 @@
 /*
  * How a run ends that cannot restore: one line on the console, then the platform's finisher with the signal code.
- * Uses no memory and no stack, so that it works from flash and after any trap. May run on several harts at once.
+ * Uses no stack, and of memory only a lock where there are several harts, so that it works from flash and after any trap.
  */
 #include "gcpt_config.h"
 #include "uart.h"
@@ -16,20 +16,36 @@ gcpt_trap_fatal:
     /* fall through */
 
 /*
- * gcpt_note: a0 = code. Prints the line and returns. Clobbers a0-a6, t0-t3; mtvec is gcpt_end's.
+ * gcpt_note: a0 = code. Prints the line and returns. Clobbers a0-a6, t0-t4; while it prints, mtvec is gcpt_end's.
  * gcpt_fail: a0 = signal code. Clobbers everything, does not return. A trap on the way (no console there, PMP) goes
- * straight to the finisher, a trap there to the final sleep.
+ * straight to the finisher, a trap there to the final sleep. Harts take turns; the first that fails ends the run.
+ * gcpt_fail_alone: gcpt_fail where one hart speaks, and .data may not be there.
  *
  * The line is a text in which the bytes below ' ' stand for numbers: 1 the code, 2 the hart, 3 mepc, 4 mcause, 5 mtval.
  * At 6 a line that is not about a trap goes on with the code's words, or ends where bytes count; at 7 any does. 0 ends it.
  */
-    .global gcpt_fail, gcpt_note
+    .global gcpt_fail, gcpt_fail_alone, gcpt_note
+#if !GCPT_DIRECT
+gcpt_fail_alone:
+    li      ra, 0
+    mv      a6, a0
+    lla     t0, gcpt_end
+    csrw    mtvec, t0
+    j       print
+#endif
 gcpt_fail:
     li      ra, 0
 gcpt_note:
     mv      a6, a0
     lla     t0, gcpt_end
-    csrw    mtvec, t0
+    csrrw   t4, mtvec, t0
+#if !GCPT_DIRECT
+    lla     t0, line_taken
+    li      t1, 1
+1:  amoswap.w.aq t1, t1, (t0)
+    bnez    t1, 1b
+print:
+#endif
     lla     a5, text_line
 next:
     lbu     a0, (a5)
@@ -101,6 +117,11 @@ newline:
     li      a0, '\n'
     jal     t0, put
     beqz    ra, gcpt_end
+#if !GCPT_DIRECT
+    lla     t0, line_taken
+    amoswap.w.rl zero, zero, (t0)
+#endif
+    csrw    mtvec, t4               /* a hart may ignore the workload's, if that cannot be */
     ret
 
 /*
@@ -190,4 +211,10 @@ text_line:
 #if !GCPT_DIRECT
 text_words:
     GCPT_WORDS
+#endif
+
+#if !GCPT_DIRECT
+    .section .data, "aw", %progbits
+    .balign 8
+line_taken:     .dword 0
 #endif

@@ -3,8 +3,8 @@
  *
  * Entered with mtvec = gcpt_trap and, where the layout is planned, s0 = this hart's block, s1 = struct gcpt_plan,
  * s2 = hart number. Does not return. Registers while it runs: s3 (direct: sp) = CSR window, s4 = planned: floating-point,
- * then integer registers, s1 = near the pc field (direct), s7 = PMP lock bits to look for, s8 = vlenb, s9 = skipped registers, a0-a3 and t registers = scratch, a4 and a5 =
- * the trap handler's until gcpt_skip_end.
+ * then integer registers, s1 = near the pc field (direct), s7 = PMP lock bits to look for, s8 = vlenb, s9 = skipped
+ * registers, then 0 or the trampoline, a0-a3 and t registers = scratch, a4 and a5 = the trap handler's until gcpt_skip_end.
  */
 #include "gcpt_config.h"
 #include "macros.h"
@@ -163,13 +163,12 @@ skipped_noted:
 #define INT_BIAS 256                /* of sp to the integer registers: all in reach of loads of 2 bytes */
 leave_by_mret:
     csrw    mepc, a2
-    li      t6, 0
-leave:
+    andi    a0, a0, ~MSTATUS_MIE    /* mret sets it from MPIE; until then, nothing may interrupt */
+leave:                              /* s9 = 0, or the trampoline */
     load_csr a3, CSR_MTVEC
     csrw    mtvec, a3
     csrw    mstatus, a0
 #if GCPT_SELFCHECK
-    mv      s5, t6
     mv      s6, a0
     csrs_check_last
     csrr    a2, mstatus
@@ -177,27 +176,27 @@ leave:
     li      a0, CSR_MSTATUS
     mv      a1, s6
     call    gcpt_report_difference
-1:  mv      t6, s5
+1:
 #endif
 #if GCPT_DIRECT
     addi    sp, s1, LAYOUT_int_reg - INT_BIAS - LAYOUT_pc - NEAR_PC
 #else
     addi    sp, s4, -INT_BIAS
 #endif
-    .irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30
+    .irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,26,27,28,29,30,31
     ld      x\n, INT_BIAS + 8 * \n(sp)
     .endr
-    bnez    t6, 1f
-    ld      t6, INT_BIAS + 8 * 31(sp)
+    bnez    s9, 1f
+    ld      s9, INT_BIAS + 8 * 25(sp)
     ld      sp, INT_BIAS + 8 * 2(sp)
     mret
-1:  jr      t6
+1:  jr      s9
 
 /*
  * M mode. Where the generator prepared an mret (mepc = pc and MPP = M, as NEMU does), it is that. Else mret would lose
  * mepc, MPP, MPIE and MIE, and the way out is a jump that needs no register: a trampoline in the last bytes of the
  * reserved MiB, one for each hart, h * GCPT_TRAMPOLINE_SIZE below its end (from flash: in the memory of ram=):
- *    0  c.ldsp t6, 504(sp)    2  c.ldsp sp, 272(sp)    4  set MIE, or a nop    8  jal zero, pc
+ *    0  c.ldsp s9, 456(sp)    2  c.ldsp sp, 272(sp)    4  set MIE, or a nop    8  jal zero, pc
  * a0 = mstatus, a1 = mode, a2 = pc.
  */
 prepared_for_m:                     /* by its MPP; the mode is 2, which does not exist, or 3 */
@@ -217,17 +216,17 @@ not_prepared:
     j       out_of_reach            /* the reserved MiB is in flash, and all of memory the workload's */
 #else
 #if GCPT_RAM
-    lla     t6, gcpt_trampolines
+    lla     s9, gcpt_trampolines
     slli    a4, s2, GCPT_TRAMPOLINE_SHIFT
-    add     t6, t6, a4
+    add     s9, s9, a4
 #else
-    li      t6, GCPT_TRAMPOLINE_END - GCPT_TRAMPOLINE_SIZE
+    li      s9, GCPT_TRAMPOLINE_END - GCPT_TRAMPOLINE_SIZE
 #if !GCPT_DIRECT
     slli    a4, s2, GCPT_TRAMPOLINE_SHIFT
-    sub     t6, t6, a4
+    sub     s9, s9, a4
 #endif
 #endif
-    addi    a4, t6, 8
+    addi    a4, s9, 8
     sub     a2, a2, a4              /* the distance that jal goes */
     srai    a3, a2, 20
     srai    a5, a2, 63
@@ -238,7 +237,7 @@ not_prepared:
     place_bits 11, 11, 20
     place_bits 19, 12, 12
     sw      a5, (a4)
-    li      a3, 0x61527ffe          /* c.ldsp sp, 272(sp); c.ldsp t6, 504(sp) */
+    li      a3, 0x61526cbe          /* c.ldsp sp, 272(sp); c.ldsp s9, 456(sp) */
     sw      a3, -8(a4)
     li      a3, 0x00000013          /* nop */
     andi    a5, a0, MSTATUS_MIE
@@ -258,10 +257,10 @@ out_of_reach:
     /* An mret after all, and it is said what that loses. */
     li      a0, GCPT_CODE_M_MODE_LOSS
     jal     gcpt_note
+    li      s9, 0
     load_field a2, FIELD(pc)
     load_csr a0, CSR_MSTATUS
     andi    a1, a0, MSTATUS_MIE
-    xor     a0, a0, a1
     li      a3, MSTATUS_MPP | MSTATUS_MPIE
     or      a0, a0, a3
     bnez    a1, 1f
@@ -271,6 +270,8 @@ out_of_reach:
 
 /* s9 registers were skipped: the first word of the free part of the block says so, unless that is flash or not there. */
 note_skipped:
+    mv      a3, s9
+    li      s9, 0
 #if !GCPT_DIRECT
     ld      a1, FIELD(misc_reserve)(s1)
     beqz    a1, skipped_noted
@@ -278,7 +279,7 @@ note_skipped:
     field_address a1, FIELD(misc_reserve)
     li      a2, GCPT_DRAM
     bltu    a1, a2, skipped_noted
-    sd      s9, (a1)
+    sd      a3, (a1)
     j       skipped_noted
 
 #if GCPT_CSRS_V
@@ -345,6 +346,7 @@ look_at_locks:
     touches t0
 #if !GCPT_DIRECT
     touches s0
+    touches s4                      /* the integer registers, from where a header says, are read after mtvec is written */
 #endif
 3:  mv      a3, a4
     addi    a0, a0, 1

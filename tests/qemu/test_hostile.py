@@ -1,12 +1,15 @@
 """Register blocks that no generator writes: each ends in one line and its code, or in a restore that says its loss."""
 
+from dataclasses import replace
+
 import pytest
 from bench import CODES, DRAM, Bench, assert_exact, of_place
 
 from gcpt import mstatus, synthetic
 from gcpt.compare import run_to_first
-from gcpt.layouts import DEFAULT
+from gcpt.layouts import DEFAULT, MULTI_CORE, MULTI_CORE_OFFSET, Layout
 from gcpt.qemu import Machine
+from gcpt.state import Kind, Place, block_size
 from gcpt.synthetic import Mode, Recipe
 
 MODES = ("single_core", "dual_core")
@@ -32,7 +35,7 @@ def _end(bench: Bench, mode: str, made: synthetic.Synthetic) -> tuple[int, int]:
     ],
 )
 def test_mode_and_mstatus_disagree(bench: Bench, mode: str, level: Mode, field: int, mpp: int, mprv: int) -> None:
-    made = synthetic.make(Recipe((level,)))
+    made = synthetic.make(Recipe((Mode.M_NEMU,)))
     state = made.harts[0]
     state.mode = field
     state.set("mstatus", state.get("mstatus") & ~(3 << 11) | mpp << 11 | mprv << 17)
@@ -89,6 +92,46 @@ def test_locked_block_of_another_place(bench: Bench) -> None:
     block = DRAM + 0x30_0000
     made = _with_entry(_L | _NAPOT | _X, block >> 2 | 0x3FFFF)
     assert _end(bench, "dual_core", made) == (CODES["PMP"],) * 2
+
+
+def _behind_header(layout: Layout) -> Place:
+    return Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(layout), layout, MULTI_CORE_OFFSET)
+
+
+def test_locked_integer_registers_of_a_header(bench: Bench) -> None:
+    """They are far from the rest of the block, and loaded when mtvec is the workload's already."""
+    place = _behind_header(replace(MULTI_CORE, int_reg=0x20_0000, vector_reg_done=0x20_1000))
+    made = synthetic.make(Recipe((Mode.S,), paging=False, locks=False))
+    registers = DRAM + place.block(0) + 0x20_0000
+    made.harts[0].set("pmpaddr0", registers >> 2)
+    made.harts[0].set("pmpcfg0", _L | _NA4 | _X)
+    end = bench.end(bench.restored(made, place, bench.build("normal")))
+    assert (end.status, end.error()[0]) == (CODES["PMP"],) * 2
+
+
+def test_header_without_misc_reserve(bench: Bench) -> None:
+    """Registers are skipped, and nothing is written where offset 0 would be."""
+    place = _behind_header(replace(MULTI_CORE, misc_reserve=0))
+    made = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
+    memory = bench.restored(made, place, bench.build("normal"))
+    with bench.run(memory, Machine(cpu="rv64,v=false,h=false,sstc=true"), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: made.harts[0].pc}, 10)
+        assert gdb.read_memory(DRAM + place.block(0), 8) == (0xBEEF).to_bytes(8, "little")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_interrupts_enabled_before_the_mret(bench: Bench, mode: str) -> None:
+    """MIE is set and an interrupt pending: it is not taken before the mret, and after it MIE is what MPIE was."""
+    made = synthetic.make(Recipe((Mode.M_NEMU,)))
+    state = made.harts[0]
+    state.set("mstatus", state.get("mstatus") & ~mstatus.MPIE | mstatus.MIE)
+    state.set("mideleg", 0)
+    state.set("mie", 0xAAA)
+    state.set("mip", 2)
+    memory = bench.restored(made, of_place(mode), bench.build(mode))
+    with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: state.pc}, 10)
+        assert [gdb.read_int(0, i) for i in range(1, 32)] == state.x[1:]
 
 
 @pytest.mark.parametrize("mode", MODES)
