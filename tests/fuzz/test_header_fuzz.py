@@ -31,9 +31,10 @@ FAULTS = {
 def _fuzz(program: Path, found: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Starts from the corpus; inputs that reach something new go to the folder ``found``."""
     command = [str(program), *arguments, "-max_len=512", f"-artifact_prefix={found}/", str(found), str(CORPUS)]
-    return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=3600, check=False)
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
 
 
+@pytest.mark.timeout(0)
 def test_any_bytes(host_program, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     program = host_program("header_fuzz", ["header_fuzz.c"], *SANITIZERS)
     seconds = os.environ.get("GCPT_FUZZ_SECONDS")

@@ -1,0 +1,205 @@
+"""How a machine with a checkpoint in it ends: with a line and a code, or with harts that left the restorer."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import CODES, Bench
+from elftools.elf.elffile import ELFFile
+from restorer import Restorer
+
+from gcpt import header
+from gcpt.csrs import BY_NAME
+from gcpt.errors import UserError
+from gcpt.gdb import Gdb, GdbError, GdbTimeoutError
+from gcpt.layouts import CHECKPOINT_MAGIC, DEFAULT, MIB, MULTI_CORE_OFFSET, NEMU_PROTOBUF_OFFSET
+from gcpt.qemu import Machine, Qemu
+from gcpt.state import DUAL_CORE, SINGLE_CORE, Kind, Place
+from gcpt.synthetic import DRAM
+
+_WORD = 1 << 64
+#: Where NEMU's blocks are whose header is gone.
+NEMU = Place(Kind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
+#: QEMU writes its device tree into the last part of memory.
+_DEVICE_TREE = 2 * MIB
+_TRAMPOLINE = 16
+#: Causes of interrupts, each with a vector of its own.
+_CAUSES = 16
+#: Where QEMU's harts come from.
+_RESET = range(0x1000, 0x1100)
+#: QEMU 7.2 gives up when a guest of the restored workload uses a mode of vsatp or hgatp that does not exist.
+_QEMU_GAVE_UP = "Bail out! ERROR:../../target/riscv/cpu_helper.c"
+#: Seconds; a restore takes a hundredth of one.
+_PATIENCE = 3.0
+
+
+class BrokenError(AssertionError):
+    """What a restorer must not do."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """code: of the one line, or 0 when the harts were restored (14 where the line says what that loses)."""
+
+    code: int
+    restored: bool
+
+
+class _Memory:
+    def __init__(self, path: Path) -> None:
+        self.data = path.read_bytes()
+
+    def word(self, address: int) -> int:
+        at = (address - DRAM) % _WORD
+        return int.from_bytes(self.data[at : at + 8], "little") if at < len(self.data) else 0
+
+
+def _places(memory: _Memory) -> Iterator[tuple[Place, int]]:
+    """Where a restorer of some mode may find blocks, and of how many harts."""
+    start = memory.data[MULTI_CORE_OFFSET : MULTI_CORE_OFFSET + header.MAX_SIZE]
+    if header.present(start):
+        try:
+            value, _ = header.decode(start)
+        except UserError:
+            return
+        base = MULTI_CORE_OFFSET + value.cpt_offset
+        yield Place(Kind.PROTOBUF, base, value.single_core_size, value.layout, MULTI_CORE_OFFSET), value.cpu_num
+    count = memory.word(DRAM + MULTI_CORE_OFFSET + DEFAULT.csr_reserve)
+    if count == 2:
+        while memory.word(DRAM + DUAL_CORE.block(count) + DEFAULT.magic_number) == CHECKPOINT_MAGIC:
+            count += 1
+    yield DUAL_CORE, count or 1
+    yield SINGLE_CORE, 1
+    yield NEMU, 1
+
+
+def _expected(memory: _Memory, mode: str) -> tuple[Place, int] | None:
+    """The checkpoint that a restorer of ``mode`` finds."""
+    kinds = {
+        "single_core": (SINGLE_CORE,),
+        "dual_core": (DUAL_CORE,),
+        "normal": (Kind.PROTOBUF,),
+        "auto": (Kind.PROTOBUF, DUAL_CORE, SINGLE_CORE),
+    }[mode]
+    for place, count in _places(memory):
+        found = place.header_at >= 0 or memory.word(DRAM + place.block(0) + DEFAULT.magic_number) == CHECKPOINT_MAGIC
+        if found and (place in kinds or place.kind in kinds):
+            return place, count
+    return None
+
+
+def _locks_out_writes(memory: _Memory, place: Place, harts: int) -> bool:
+    """Whether a locked PMP entry may forbid M mode to write: to the console, and to what ends a run."""
+    pmp = [place.layout.csr(BY_NAME[name].number) for name in ("pmpcfg0", "pmpcfg2")]
+    words = [memory.word(DRAM + place.block(hart) + offset) for hart in range(harts) for offset in pmp]
+    return any(config & 0x82 == 0x80 for word in words for config in word.to_bytes(8, "little"))
+
+
+def _exits(memory: _Memory, place: Place, hart: int) -> set[int]:
+    """The addresses at which a hart can be after the restorer: its pc, or where an interrupt leads at once."""
+    block, layout = DRAM + place.block(hart), place.layout
+    pc = memory.word(block + layout.pc)
+    # 0 is what a vector holds at reset: a hart may ignore one that cannot be.
+    found = {0, pc, pc & ~1, memory.word(block + layout.csr(BY_NAME["mepc"].number)) & ~1}
+    for name in ("mtvec", "stvec", "vstvec"):
+        base = memory.word(block + layout.csr(BY_NAME[name].number))
+        found |= {(base & ~3) + 4 * cause for cause in range(_CAUSES if base & 1 else 1)}
+    return {address % _WORD for address in found}
+
+
+def run(bench: Bench, restorer: Restorer, path: Path, mode: str, harts: int) -> Ending:
+    """Run until the machine ends itself or its harts have left the restorer; BrokenError where neither is done well."""
+    before = _Memory(path)
+    place, count = _expected(before, mode) or (SINGLE_CORE, 0)
+    count = min(harts, count)
+    own, sleep = (_symbol(restorer, name) for name in ("gcpt_end_of_memory", "gcpt_sleep"))
+    silent = _locks_out_writes(before, place, count)
+    with bench.run(path, Machine(harts=harts, memory=len(before.data)), paused=True) as running:
+        with running.gdb() as gdb:
+            exits = {address for hart in range(count) for address in _exits(before, place, hart)}
+            for address in exits - {*range(DRAM, own), *_RESET}:
+                gdb.set_breakpoint(address)
+            left = _leave(gdb, running, count, range(sleep, sleep + 12) if silent else range(0))
+            if left:
+                for hart in left:
+                    _check_registers(gdb, _Memory(path), place, hart)
+        status = 0 if left is not None else running.wait_exit(_PATIENCE)
+        if _QEMU_GAVE_UP in running.output():
+            return Ending(0, True)
+        codes = _lines(running.output())
+    _compare(before.data, path.read_bytes(), own - DRAM, place, harts)
+    if left is not None:
+        if codes[1:] or codes not in ([], [CODES["M_MODE_LOSS"]]):
+            raise BrokenError(f"restored in spite of codes {codes}")
+        return Ending(sum(codes), True)
+    # A workload whose mtvec the hart did not take ends in the restorer's handler, after a note.
+    if codes[-1:] != [status] and not (silent and not codes and status in CODES.values()):
+        raise BrokenError(f"status {status} after lines of codes {codes}")
+    if [code for code in codes[:-1] if code != CODES["M_MODE_LOSS"]]:
+        raise BrokenError(f"more than one error: codes {codes}")
+    return Ending(status, False)
+
+
+def _symbol(restorer: Restorer, name: str) -> int:
+    with (restorer.folder / "gcpt.elf").open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".symtab")
+        value: int = symbols.get_symbol_by_name(name)[0]["st_value"]
+    return value
+
+
+def _leave(gdb: Gdb, running: Qemu, count: int, asleep: range) -> list[int] | None:
+    """The harts that left the restorer, ``count`` less those that sleep in ``asleep``; None when the machine ended."""
+    waiting = list(range(len(gdb.threads)))
+    left: list[int] = []
+    while len(left) < count or not count:
+        gdb.resume(waiting)
+        try:
+            hart = gdb.wait_stop(_PATIENCE)
+        except GdbTimeoutError:
+            gdb.interrupt()
+            pcs = {hart: gdb.read_int(hart, "pc") for hart in waiting}
+            if any(pc in asleep for pc in pcs.values()):
+                return left
+            where = ", ".join(f"hart {hart} at {pc:#x}" for hart, pc in pcs.items())
+            raise BrokenError(f"neither restored nor ended: {where}\n{running.output()}") from None
+        except GdbError:
+            return None
+        if hart in waiting:  # else it stood there already, and is reported once more
+            waiting.remove(hart)
+            left.append(hart)
+    return left
+
+
+def _check_registers(gdb: Gdb, memory: _Memory, place: Place, hart: int) -> None:
+    """The hart left with its state, not on the way."""
+    start = DRAM + place.block(hart) + place.layout.int_reg
+    wrong = [i for i in range(1, 32) if gdb.read_int(hart, i) != memory.word(start + 8 * i)]
+    if wrong:
+        raise BrokenError(f"hart {hart} left for {gdb.read_int(hart, 'pc'):#x} without its x{wrong}")
+
+
+def _compare(before: bytes, after: bytes, own: int, place: Place, harts: int) -> None:
+    """Nothing but the restorer's own memory, its trampolines and misc_reserve is written."""
+    end = len(before) - _DEVICE_TREE
+    allowed = [(0, own), (MIB - _TRAMPOLINE * harts, MIB)]
+    allowed += [(at, at + 8) for at in (place.block(hart) + place.layout.misc_reserve for hart in range(harts))]
+    if before[own:end] == after[own:end]:
+        return
+    for page in range(own & ~0xFFF, end, 0x1000):
+        if before[page : page + 0x1000] == after[page : page + 0x1000]:
+            continue
+        for at in range(page, page + 0x1000):
+            if before[at] != after[at] and not any(low <= at % _WORD < high for low, high in allowed):
+                raise BrokenError(f"the workload's memory was written at {DRAM + at:#x}")
+
+
+def _lines(console: str) -> list[int]:
+    """The codes of the lines on the console."""
+    codes = []
+    for line in console.splitlines():
+        found = re.fullmatch(r"gcpt: error (\d+) hart \d+( mepc=0x\w+ mcause=0x\w+ mtval=0x\w+|: [\w ,-]+)?", line)
+        if not found:
+            raise BrokenError(f"not a clear line: {console!r}")
+        codes.append(int(found[1]))
+    return codes
