@@ -2,3 +2,5 @@
 
 Plain Python that never imports SCons: the build's thin adapters are in ``site_scons/site_tools``.
 """
+
+__version__ = "0.1.0"

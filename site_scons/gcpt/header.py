@@ -1,8 +1,9 @@
 """The protobuf header of a checkpoint: two messages, each ended by a zero byte.
 
-The message classes come from proto/checkpoint.proto through protoc, at the first use (about 0.3 s).
+The message classes come from proto/checkpoint.proto through protoc: once, at the first use or when a wheel is made.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,12 @@ from google.protobuf.message import Message
 from gcpt.errors import UserError
 from gcpt.layouts import DEFAULT, HEADER_MAGIC, HEADER_VERSIONS, Layout
 
-PROTO = Path(__file__).parents[2] / "proto" / "checkpoint.proto"
+_ROOT = Path(__file__).resolve().parents[2]
+PROTO = _ROOT / "proto" / "checkpoint.proto"
+#: What protoc makes of it: beside an installed package, or under a checkout's build/.
+DESCRIPTORS = "checkpoint.descriptors"
+_INSTALLED = Path(__file__).with_name(DESCRIPTORS)
+_BUILT = _ROOT / "build" / "common" / DESCRIPTORS
 #: More than any header of this format takes, in bytes; the restorer reads no more.
 MAX_SIZE = 512
 
@@ -40,16 +46,41 @@ class Header:
     layout: Layout = DEFAULT
 
 
+def _compiled(proto: Path) -> bytes:
+    """What protoc makes of ``proto``: an encoded FileDescriptorSet."""
+    with tempfile.TemporaryDirectory(prefix="gcpt-") as folder:
+        out = Path(folder) / "descriptors"
+        protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{proto.parent}", f"--descriptor_set_out={out}"]
+        run = subprocess.run([*protoc, proto.name], capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise UserError(f"{proto}: protoc: {run.stderr.strip()}")
+        return out.read_bytes()
+
+
+def write_descriptors(out: Path) -> None:
+    """Put what protoc makes of checkpoint.proto into ``out``, all of it or nothing."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f"{out.name}.{os.getpid()}")
+    partial.write_bytes(_compiled(PROTO))
+    partial.replace(out)
+
+
+def _descriptors() -> bytes:
+    """Those that an installed package brings; in a checkout those under build/, made anew when they are the older."""
+    if _INSTALLED.exists():
+        return _INSTALLED.read_bytes()
+    if not (_BUILT.exists() and _BUILT.stat().st_mtime > PROTO.stat().st_mtime):
+        try:
+            write_descriptors(_BUILT)
+        except OSError:
+            return _compiled(PROTO)  # a checkout that must not be written to
+    return _BUILT.read_bytes()
+
+
 @cache
 def messages() -> dict[str, type[Message]]:
     """The message classes of checkpoint.proto by name."""
-    with tempfile.TemporaryDirectory(prefix="gcpt-") as folder:
-        out = Path(folder) / "checkpoint.descriptors"
-        protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO.parent}", f"--descriptor_set_out={out}"]
-        run = subprocess.run([*protoc, PROTO.name], capture_output=True, text=True, check=False)
-        if run.returncode:
-            raise UserError(f"{PROTO}: protoc: {run.stderr.strip()}")
-        files = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes())
+    files = descriptor_pb2.FileDescriptorSet.FromString(_descriptors())
     classes: dict[str, type[Message]] = message_factory.GetMessages(list(files.file), descriptor_pool.DescriptorPool())
     return classes
 

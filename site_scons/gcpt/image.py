@@ -33,6 +33,15 @@ def container(head: bytes) -> str:
     return next((name for name, magic in _MAGICS.items() if head.startswith(magic)), "raw")
 
 
+def container_of(path: Path) -> str:
+    """The container of the file ``path``; UserError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return container(file.read(4))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+
+
 def _decompressor(name: str) -> _Decompressor:
     if name == "zstd":
         return zstandard.ZstdDecompressor().decompressobj()

@@ -156,8 +156,18 @@ def provide_environment(root: Path, lock: int) -> None:
     # The generator may write into its own package when first used; later uses run side by side.
     smoke = capture([*python, "-c", "import SCons, nanopb.generator.nanopb_generator"], lock)
     require("the new Python environment does not work: see the output above", smoke)
+    install_command(root, venv)
     (venv / STAMP).write_text(f"{venv}\n{digest}")
     say("Python environment: ready")
+
+
+def install_command(root: Path, venv: Path) -> None:
+    """Put the command ``gcpt`` into the environment: it runs from the checkout, where an edit counts at once."""
+    [packages] = (venv / "lib").glob("python3*/site-packages")
+    (packages / "gcpt.pth").write_text(f"{root / 'site_scons'}\n")
+    command = venv / "bin" / "gcpt"
+    command.write_text(f"#!{venv / 'bin' / 'python'}\nimport sys\n\nfrom gcpt.cli import main\n\nsys.exit(main())\n")
+    command.chmod(0o755)
 
 
 # --- the nanopb sources ----------------------------------------------------------------------------

@@ -1,0 +1,7 @@
+"""``python -m gcpt`` is the command ``gcpt``."""
+
+import sys
+
+from gcpt.cli import main
+
+sys.exit(main())

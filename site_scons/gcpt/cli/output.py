@@ -1,0 +1,64 @@
+"""What the subcommands share: tables and colour on a terminal, plain text in a pipe, JSON, progress."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+#: ``--json`` of all subcommands that report.
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+#: Told of so many more bytes done.
+Advance = Callable[[int], None]
+
+
+def say_json(data: object) -> None:
+    """``data`` as JSON on standard output."""
+    print(json.dumps(data, indent=2))
+
+
+def heading(text: str) -> None:
+    """A line above a part of a report."""
+    click.secho(text, bold=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequence[str] = ()) -> None:
+    """``rows`` under the names ``columns``; on a terminal drawn, in a pipe aligned with blanks and never cut.
+
+    styles: rich's style of each row, where it has one.
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+        for row in [list(columns), *cells]:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    for number, row in enumerate(cells):
+        drawn.add_row(*map(Text, row), style=styles[number] if styles else "")
+    Console(highlight=False).print(drawn)
+
+
+@contextmanager
+def progress(label: str, total: int | None) -> Iterator[Advance]:
+    """A bar on the terminal's standard error while bytes go through; ``total`` of them, None where nobody knows."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda count: bar.advance(task, count)

@@ -1,0 +1,17 @@
+"""A wheel carries what protoc makes of checkpoint.proto: an installed package needs no protoc."""
+
+import sys
+from pathlib import Path
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class CustomBuildHook(BuildHookInterface):
+    def initialize(self, version, build_data):
+        root = Path(self.root)
+        sys.path.insert(0, str(root / "site_scons"))
+        from gcpt import header
+
+        made = root / "build" / "wheel" / header.DESCRIPTORS
+        header.write_descriptors(made)
+        build_data["force_include"][str(made)] = f"gcpt/{header.DESCRIPTORS}"
