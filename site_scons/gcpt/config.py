@@ -43,6 +43,7 @@ class BuildConfig:
     picolibc: Path = Path(options.PICOLIBC)
     nanopb_dir: Path | None = None
     build_dir: Path = Path("build")
+    cache_dir: Path | None = None
 
     @property
     def direct(self) -> bool:
@@ -167,7 +168,8 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         cross_compile=parse.prefix("cross_compile", text["cross_compile"]),
         picolibc=parse.path("picolibc", text["picolibc"]),
         nanopb_dir=parse.path("nanopb_dir", text["nanopb_dir"]) if text["nanopb_dir"] else None,
-        build_dir=_build_dir(text["build_dir"]),
+        build_dir=_outputs("build_dir", text["build_dir"]),
+        cache_dir=_outputs("cache_dir", text["cache_dir"]) if text["cache_dir"] else None,
     )
     if config.header_addr is not None and not config.protobuf:
         raise UserError(
@@ -228,14 +230,15 @@ def _harts(mode: str, text: str) -> int:
     return harts
 
 
-def _build_dir(text: str) -> Path:
-    folder = parse.path("build_dir", text)
+def _outputs(name: str, text: str) -> Path:
+    """The folder that the option ``name`` names for outputs."""
+    folder = parse.path(name, text)
     root, full = Path.cwd(), folder.resolve()
     inside = full.relative_to(root).parts[:1] if full.is_relative_to(root) else ()
     if root.is_relative_to(full) or (inside and inside[0] in _SOURCES):
         raise UserError(
-            f"build_dir={text}: outputs would mix with the sources there: name a folder of their own, such as build"
+            f"{name}={text}: outputs would mix with the sources there: name a folder of their own, such as build"
         )
     if full.exists() and not full.is_dir():
-        raise UserError(f"build_dir={text}: this is a file: name a folder, such as build")
+        raise UserError(f"{name}={text}: this is a file: name a folder, such as build")
     return folder

@@ -129,6 +129,7 @@ TABLE: tuple[Option, ...] = (
         "nanopb_dir", _BUILD, "DIR", "(fetched by ./sconsw)", "your own checkout of nanopb", "nanopb.{}", digest=True
     ),
     Option("build_dir", _BUILD, "DIR", "build", "where all outputs go"),
+    Option("cache_dir", _BUILD, "DIR", "", "fetch what was built before, here or by others, from this folder"),
     Option(
         "options_file",
         _FILES,

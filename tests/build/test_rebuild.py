@@ -180,3 +180,23 @@ def test_a_lost_output_is_made_again(built):
     run = built.build()
     assert {"LD", "CP"} <= run.kinds()
     assert run.compiled() == set()
+
+
+def test_another_checkout_fetches_from_the_cache(built, project, tmp_path):
+    """What one checkout built, a second one fetches from their shared folder, the same to the byte."""
+    cache = f"cache_dir={tmp_path / 'cache'}"
+    other = {"plan.c", "boot_planned.S"}
+    first, second = built.build(cache, "stop_cpu=1"), project.build(cache, "stop_cpu=1")
+    assert first.compiled() >= other and not second.compiled() & other
+    assert "Retrieved `build/normal-stop1/gcpt.elf' from cache" in second.lines
+    for name in ("gcpt.bin", "gcpt.elf", "normal-stop1/gcpt.map"):
+        assert (built / f"build/{name}").read_bytes() == (project / f"build/{name}").read_bytes()
+    project.replace("firmware/plan.c", "#include", "/* another */\n#include")
+    assert project.build(cache, "stop_cpu=1").compiled() == {"plan.c"}
+
+
+def test_without_a_cache_nothing_is_kept_elsewhere(built, tmp_path):
+    built.build("stop_cpu=2")
+    assert not (tmp_path / "cache").exists()
+    assert built.scons("-n", f"cache_dir={tmp_path / 'cache'}", "stop_cpu=3").status == 0
+    assert not (tmp_path / "cache").exists()

@@ -38,6 +38,8 @@ def refused(project, *arguments, **environment):
         ("gcpt_payload=SConstruct gcpt_dtb=SConstruct", "not a device tree blob"),
         ("header_addr=0x80300000 mode=dual_core", "which mode=dual_core does not read"),
         ("build_dir=firmware", "name a folder of their own"),
+        ("cache_dir=tests", "cache_dir=tests: outputs would mix"),
+        ("cache_dir=SConstruct", "cache_dir=SConstruct: this is a file"),
         ("options_file=missing", "options_file=missing: there is no such file"),
         ("cross_compile=nothing-", "nothing-gcc is not found: ./sconsw --setup-only"),
         ("picolibc=/nowhere", "libc.a does not exist"),
