@@ -9,16 +9,15 @@
     .section .text.boot, "ax", %progbits
 /* What all harts see alike, hart 0 says. */
 cut_short:
-    csrr    a2, mhartid
     li      a0, GCPT_CODE_CUT_SHORT
     j       1f
 no_checkpoint:
 #if GCPT_PAYLOAD
     j       gcpt_boot_payload
 #endif
-    csrr    a2, mhartid
     li      a0, GCPT_CODE_NO_CHECKPOINT
-1:  bnez    a2, park
+1:  csrr    a2, mhartid
+    bnez    a2, park
     j       gcpt_fail
 park:
     j       gcpt_park

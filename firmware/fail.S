@@ -93,8 +93,8 @@ words:
     bnez    a0, 3b
     j       2b
 #endif
-1:  jal     t0, put
-    j       next
+1:  li      a3, 0                   /* like a last digit */
+    j       3f
 
 /* a4 = number, a2 = base, a3 = the base's highest power. */
 number:

@@ -291,8 +291,13 @@ vlen_differs:
     bnez    a1, 1f
     li      a1, GCPT_DEFAULT_VLENB
     beq     s8, a1, vlen_same
-1:  field_address a2, FIELD(csr_reg), 8 * CSR_MSTATUS
+1:
+#if GCPT_DIRECT
+    ld      a2, gcpt_base + LAYOUT_csr_reg + 8 * CSR_MSTATUS
+#else
+    field_address a2, FIELD(csr_reg), 8 * CSR_MSTATUS
     ld      a2, (a2)
+#endif
     andi    a2, a2, MSTATUS_VS
     beqz    a2, vector_done
     li      a0, GCPT_CODE_VLEN
@@ -320,11 +325,10 @@ look_at_locks:
 1:  ld      a4, (a1)
     slli    a4, a4, 10
     srli    a4, a4, 10
-    lbu     a5, (a0)
-    andi    t0, a5, 0x85            /* L, X, R */
-    addi    t0, t0, -0x85
-    beqz    t0, 3f
-    srli    t0, a5, 7
+    lb      a5, (a0)                /* L is the sign */
+    bgez    a5, 3f
+    andi    t0, a5, 5               /* X, R */
+    addi    t0, t0, -5
     beqz    t0, 3f
     srli    a5, a5, 3
     andi    a5, a5, 3
@@ -352,8 +356,8 @@ look_at_locks:
     addi    a0, a0, 1
     addi    a1, a1, 8
     addi    a2, a2, 1
-    andi    t0, a2, 7
-    bnez    t0, 4f
+    andi    a5, a2, 7
+    bnez    a5, 4f
     addi    a0, a0, 8               /* an odd pmpcfg does not exist */
 4:  li      t0, GCPT_PMP_ENTRIES
     bltu    a2, t0, 1b

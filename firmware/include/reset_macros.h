@@ -12,7 +12,8 @@ gcpt_set_nmie:
     csrsi   CSR_MNSTATUS, 8         /* NMIE: until then any trap is lost. Stepped over on a hart without Smrnmi */
 #endif
 #if GCPT_RESET_DBLTRP
-    li      a2, 1 << 42             /* MDT: until then any trap is a double one */
+    li      a2, 1                   /* these two are 2 bytes long, unlike those of li */
+    slli    a2, a2, 42              /* MDT: until then any trap is a double one */
     csrc    mstatus, a2
 #endif
     ld      a2, gcpt_complete_flag

@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import Section, Symbol, SymbolTableSection
 
-from gcpt import budgets, config, layouts
+from gcpt import __version__, budgets, config, layouts, provenance, stamp
 from gcpt.config import BuildConfig
 from gcpt.errors import UserError
 
@@ -179,6 +179,22 @@ def complete_flag(linked: Linked) -> Iterator[str]:
         yield f"the last 8 bytes are {flag if flag is None else hex(flag)}, not {layouts.COMPLETE_FLAG:#x}"
 
 
+def stamped(linked: Linked) -> Iterator[str]:
+    """The stamp is there, and says this version and these options; what git said is not asked again."""
+    whole = bytearray(max(linked.end - linked.base, 0))
+    for section in linked.loaded:
+        offset = linked.load_address(section) - linked.base
+        if 0 <= offset < len(whole):
+            whole[offset : offset + section["sh_size"]] = section.data()
+    found = stamp.find(bytes(whole))
+    if found is None:
+        yield "there is no stamp before the completeness flag (site_scons/gcpt/stamp.py)"
+        return
+    wanted = provenance.stamped_options(linked.config)
+    if (found.version, found.options) != (__version__, wanted):
+        yield f"the stamp says {found.version} {found.options}, not {__version__} {wanted}"
+
+
 def _homes(linked: Linked) -> list[Span]:
     """Where the restorer may be: the MiB that workloads leave free, and the memory of ram=."""
     homes = [Span("the reserved MiB", linked.base, linked.base + layouts.RESERVED_SIZE)]
@@ -282,6 +298,7 @@ RULES: tuple[Rule, ...] = (
     starts_with_jump,
     size_word,
     complete_flag,
+    stamped,
     position_independent,
     statically_linked,
     leaves_state_alone,

@@ -55,6 +55,11 @@ def needs_printf(config: BuildConfig) -> bool:
     return config.log != "quiet" or bool(config.display_cpu) or config.selfcheck
 
 
+def has_data(config: BuildConfig) -> bool:
+    """Whether anything lies in .data, and so the completeness flag behind it."""
+    return not config.direct or _has_htif(config)
+
+
 def _has_htif(config: BuildConfig) -> bool:
     return "htif" in (config.platform.uart.kind, config.platform.end)
 
@@ -85,7 +90,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_PROTOBUF": int(config.protobuf),
         "GCPT_FIND_MULTI_CORE": int(config.mode in ("dual_core", "auto")),
         "GCPT_FIND_SINGLE_CORE": int(config.mode in ("single_core", "auto")),
-        "GCPT_DATA": int(not config.direct or _has_htif(config)),
+        "GCPT_DATA": int(has_data(config)),
         "GCPT_HARTS": config.harts,
         "GCPT_MAX_HARTS": layouts.MAX_HARTS,
         "GCPT_STOP": int(bool(config.stop_cpu)),

@@ -18,7 +18,8 @@ from gcpt.layouts import COMPLETE_FLAG
 #: What deflate may refer to. Part of the format: images that are out there are read with it, so it never changes, not
 #: even where options do; a new text would be a new format, told by its check, which covers the dictionary.
 DICTIONARY = (
-    b" header_addr=0x80300000 flash=1 ram=0x8 clint=0x uart=htif uart=uartlite@0x uart=16550@0x"
+    b" header_addr=0x80300000 flash=1 ram=0x8"
+    b" uart=htif clint=0x38000000 clint=0x2000000 uart=uartlite@0x40600000 clint=0x2000000 uart=16550@0x10000000"
     b" gcpt_payload=fw_payload.bin. gcpt_payload_position=0x80200000 gcpt_dtb= csrs=+hpm csrs=+sdtrig csrs=+smepmp"
     b" csrs=+counters exact=1 selfcheck=1 stop_cpu=0 stop_cpu=1 display_cpu=all harts=1 harts=2 harts=4 log=debug"
     b" log=info platform=spike platform=southlake platform=kmh-fpga platform=xiangshan-syscnt platform=qemu-virt"

@@ -12,7 +12,7 @@ from SCons.Script import Action, Builder, Scanner
 from gcpt import sources, toolchain
 
 _SCRIPT = "firmware/gcpt.ld"
-_RULES = ("audit", "budgets", "config", "layouts", "options", "parse", "payload", "platforms")
+_RULES = ("audit", "budgets", "config", "layouts", "options", "parse", "payload", "platforms", "provenance", "stamp")
 
 
 def _audit(target, source, env):

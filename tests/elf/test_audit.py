@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gcpt import audit
+from gcpt import audit, provenance, stamp
 from gcpt.config import resolve
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +27,7 @@ code:
     .balign 8
 value:
     .dword  1
+    #STAMP
     .dword  0xcaff
     .section .bss, "aw", %nobits
     .zero   64
@@ -49,13 +50,20 @@ SECTIONS
 """
 
 
+def stamp_line(**options):
+    """The stamp of a restorer with these options, for the assembler."""
+    data = stamp.encode(provenance.stamp_of(resolve(options), "12ab34cd", False))
+    return f".byte {', '.join(map(str, data))}"
+
+
 class Linker:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.options = {"mode": "single_core"}
 
     def __call__(self, source: dict[str, str] | None = None, script: dict[str, str] | None = None, *flags: str) -> Path:
         """SOURCE and SCRIPT with pieces replaced, as an ELF."""
-        self.write("source.S", SOURCE, source or {})
+        self.write("source.S", SOURCE.replace("#STAMP", stamp_line(**self.options)), source or {})
         self.write("script.ld", SCRIPT, script or {})
         command = ["riscv64-unknown-elf-gcc", "-march=rv64imafdc", "-mabi=lp64d", "-nostdlib", "-static", "-no-pie"]
         command += ["-Wl,--build-id=none,--emit-relocs,--no-warn-rwx-segments", "-Wl,-z,max-page-size=4"]
@@ -81,16 +89,18 @@ def broken(elf, **options):
 
 @pytest.mark.parametrize("mode", ["single_core", "dual_core", "normal", "auto"])
 def test_a_sound_restorer_passes(link, mode):
+    link.options = {"mode": mode}
     assert audit.audit(link(), resolve({"mode": mode})) == []
 
 
 def test_a_sound_restorer_with_payload_passes(link, tmp_path):
     (tmp_path / "fw.bin").write_bytes(b"payload!" * 3)
+    link.options |= {"gcpt_payload": str(tmp_path / "fw.bin")}
     elf = link({"#PAYLOAD": f'.incbin "{tmp_path}/fw.bin"'})
-    assert audit.audit(elf, resolve({"mode": "single_core", "gcpt_payload": str(tmp_path / "fw.bin")})) == []
+    assert audit.audit(elf, resolve(link.options)) == []
 
 
-STATE = {".zero   64": ".zero   0xecdb0 - 0x20"}
+STATE = {".zero   64": ".zero   0xecdb0 - 0x30"}
 
 JUMP = "j       code\n"
 #: What is wrong: the rule that has to find it, pieces of SOURCE and of SCRIPT replaced.
@@ -113,6 +123,8 @@ FAULTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
         {"gcpt_size = . - 0x80000000;": "", "  .payload": "  gcpt_size = . - 0x80000000;\n  .payload"},
     ),
     "no flag": ("complete_flag", {"0xcaff": "0xcafe"}, {}),
+    "no stamp": ("stamped", {".dword  0xcaff": ".dword  0\n    .dword  0xcaff"}, {}),
+    "another's stamp": ("stamped", {stamp_line(mode="single_core"): stamp_line(mode="dual_core")}, {}),
     "flag is not the last": ("complete_flag", {"0xcaff": "0xcaff, 0"}, {}),
     "64-bit address": ("position_independent", {".dword  1": ".dword  value"}, {}),
     "address in a section's middle": ("position_independent", {".dword  1": ".dword  _start + 6"}, {}),
@@ -124,7 +136,7 @@ FAULTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "GOT": ("statically_linked", {"lla     a0, value": ".option pic\n    la      a0, missing\n    .weak missing"}, {}),
     "undefined symbol": ("statically_linked", {".dword  1": ".weak missing\n    .dword  missing"}, {}),
     "NOBITS reach into the state": ("leaves_state_alone", STATE, {}),
-    "loaded bytes reach into the state": ("leaves_state_alone", {".dword  1": ".zero 0xecda8"}, {}),
+    "loaded bytes reach into the state": ("leaves_state_alone", {".dword  1": ".zero 0xecd98"}, {}),
     "NOBITS reach out of the MiB": ("within_reserved", {".zero   64": ".zero   0x100000"}, {}),
     "a section below": (
         "within_reserved",
@@ -147,16 +159,17 @@ def test_every_rule_has_a_planted_fault():
 
 
 def test_the_last_byte_before_the_state_may_be_used(link):
-    elf = link({".zero   64": ".zero   0xecdb0 - 0x28"})
+    elf = link({".zero   64": ".zero   0xecdb0 - 0x38"})
     assert broken(elf, mode="single_core") == set()
 
 
 def test_dual_core_restorers_may_use_the_first_mib_but_the_trampolines(link):
+    link.options = {"mode": "dual_core"}
     elf = link(STATE)
     assert broken(elf, mode="dual_core") == set()
-    elf = link({".zero   64": ".zero   0xff000 - 0x28"})
+    elf = link({".zero   64": ".zero   0xff000 - 0x38"})
     assert broken(elf, mode="dual_core") == set()
-    elf = link({".zero   64": ".zero   0xff008 - 0x28"})
+    elf = link({".zero   64": ".zero   0xff008 - 0x38"})
     assert broken(elf, mode="dual_core") == {"leaves_state_alone"}
 
 
