@@ -177,9 +177,38 @@ gcpt_meet:
     addi    t2, t2, 1
     bltu    t2, t1, 1b
     jr      s4
+/*
+ * Those who wait have GCPT_PATIENCE ticks of their own mtimecmp, which the checkpoint's replaces later. Time may jump
+ * beyond it when the last hart writes mtime: then all have met, and its msip is on the way.
+ */
 wait_at_meeting:
+#if !GCPT_SYSCNT
+    li      t3, GCPT_CLINT + GCPT_CLINT_MTIME
+    ld      t4, (t3)
+    li      t1, GCPT_PATIENCE
+    add     t4, t4, t1
+    li      t0, GCPT_CLINT + GCPT_CLINT_MTIMECMP
+    slli    t1, s2, 3
+    add     t0, t0, t1
+    sd      t4, (t0)
+    li      t0, MIP_MSIP | MIP_MTIP
+    csrw    mie, t0
+1:  wfi
+    csrr    t0, mip
+    andi    t0, t0, MIP_MSIP
+    bnez    t0, 2f
+    ld      t0, (t3)
+    bltu    t0, t4, 1b              /* an MTIP from before mtimecmp was written */
+    ld      t0, met
+    ld      t1, PLAN_restored(s1)
+    li      a0, GCPT_CODE_HARTS_MISSING
+    bltu    t0, t1, missing
+2:
+#endif
     jal     wait_for_msip
     jr      s4
+missing:
+    j       gcpt_fail
 
     .section .data, "aw", %progbits
     .balign 8

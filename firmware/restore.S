@@ -4,7 +4,7 @@
  * Entered with mtvec = gcpt_trap and, where the layout is planned, s0 = this hart's block, s1 = struct gcpt_plan,
  * s2 = hart number. Does not return. Registers while it runs: s3 (direct: sp) = CSR window, s4 = planned: floating-point,
  * then integer registers, s1 = near the pc field (direct), s7 = PMP lock bits to look for, s8 = vlenb, s9 = skipped
- * registers, then 0 or the trampoline, a0-a3 and t registers = scratch, a4 and a5 = the trap handler's until gcpt_skip_end.
+ * registers, from the meeting on s6, s8, s10, s11 = how it leaves, a0-a3 and t registers = scratch, a4 and a5 = the trap handler's until gcpt_skip_end.
  */
 #include "gcpt_config.h"
 #include "macros.h"
@@ -15,21 +15,13 @@
     .section .text.restore, "ax", %progbits
     .option arch, +d, +v, +h, +zifencei
 
-/* place_bits high, low, at: bits high:low of a2 into a5 from bit `at` up. Clobbers a3. */
-    .macro place_bits high, low, at
-    slli    a3, a2, 63 - \high
-    srli    a3, a3, 63 - \high + \low
-    slli    a3, a3, \at
-    or      a5, a5, a3
-    .endm
-
-/* touches base: to locked_out if the MiB at `base` and the units of 4 bytes from t1 up to t2 meet. Clobbers t3, t4. */
+/* touches base: to locked_out if the MiB at `base` meets the units of 4 bytes from a1 to a2. Clobbers a0, t4. */
     .macro touches base
-    srli    t3, \base, 2
+    srli    a0, \base, 2
     li      t4, GCPT_RESERVED_SIZE >> 2
-    add     t4, t4, t3
-    bgeu    t1, t4, 9f
-    bltu    t3, t2, locked_out
+    add     t4, t4, a0
+    bgeu    a1, t4, 9f
+    bgeu    a2, a0, locked_out
 9:
     .endm
 
@@ -68,6 +60,9 @@
     .global gcpt_restore, gcpt_skip_begin, gcpt_skip_end
 gcpt_restore:
     li      s9, 0                   /* registers that this hart lacks: the trap handler counts them */
+#if !GCPT_CSRS_V
+    li      s8, 0
+#endif
     li      a0, MSTATUS_FS | MSTATUS_VS
     csrs    mstatus, a0
 #if GCPT_CSRS_PMP16
@@ -80,7 +75,7 @@ gcpt_skip_begin:
     /* Vector registers, before vstart and vcsr: vsetvl clears vstart. */
     csr_window CSR_VLENB
     load_csr a1, CSR_VLENB
-    li      s8, -1                  /* stays on a hart without V */
+    li      s8, 1                   /* stays on a hart without V */
     csrr    s8, CSR_VLENB
     bne     s8, a1, vlen_differs
 vlen_same:
@@ -97,6 +92,7 @@ vector_done:
 
 #if GCPT_DIRECT
     field_address sp, FIELD(float_reg)      /* loads from sp are 2 bytes long */
+    .set    window, (LAYOUT_float_reg - LAYOUT_csr_reg) / 8
 #define FLOAT_BASE sp
 #else
     field_address s4, FIELD(float_reg)
@@ -139,6 +135,38 @@ vector_done:
     sd      a0, (a1)
     field_address s4, FIELD(int_reg)
 #endif
+    /*
+     * How the hart will leave, found out while console and finisher are within reach: s8 = the trampoline's
+     * complement or not negative, s10 = mepc, s11 = mstatus, s6 = mtvec.
+     */
+    load_csr s6, CSR_MTVEC
+#if GCPT_DIRECT
+    srli    a3, s5, 20
+#else
+    auipc   a3, 0
+    srli    a3, a3, 20
+#endif
+    srli    a4, s6, 20
+    beq     a4, a3, restarts        /* in the restorer's MiB: each trap would begin the restore again */
+    load_field a1, FIELD(mode)
+    load_field s10, FIELD(pc)
+    load_csr a0, CSR_MSTATUS
+    srli    a4, a0, 11
+    andi    a4, a4, 3 | MSTATUS_MPRV >> 11
+    bne     a4, a1, not_prepared    /* MPP is the mode and MPRV clear, unless the hart was left in M mode */
+    addi    a4, a1, -2
+    bgez    a4, prepared_for_m
+leave_by_mret:
+    andi    s11, a0, ~MSTATUS_MIE   /* mret sets it from MPIE; until then, nothing may interrupt */
+prepared:
+#if GCPT_CSRS_SMEPMP
+    /* With MML or MMWP set, M mode executes only where a rule of the workload's lets it. */
+    field_address a0, FIELD(csr_reg), 8 * CSR_MSECCFG
+    ld      a0, (a0)
+    andi    a0, a0, 3
+    bnez    a0, locked_out
+#endif
+    /* No check and no message after this, but selfcheck's: PMP may bind M mode too. */
     csrs_lock
     sfence.vma                      /* PMP; of guests nothing is cached, none has run since reset */
 #if GCPT_SELFCHECK
@@ -152,29 +180,16 @@ gcpt_skip_end:
     csrs_last
     bnez    s9, note_skipped
 skipped_noted:
-    load_field a1, FIELD(mode)
-    load_field a2, FIELD(pc)
-    load_csr a0, CSR_MSTATUS
-    srli    a4, a0, 11
-    andi    a4, a4, 3 | MSTATUS_MPRV >> 11
-    bne     a4, a1, not_prepared    /* MPP is the mode and MPRV clear, unless the hart was left in M mode */
-    srli    a4, a1, 1
-    bnez    a4, prepared_for_m
 #define INT_BIAS 256                /* of sp to the integer registers: all in reach of loads of 2 bytes */
-leave_by_mret:
-    csrw    mepc, a2
-    andi    a0, a0, ~MSTATUS_MIE    /* mret sets it from MPIE; until then, nothing may interrupt */
-leave:                              /* s9 = 0, or the trampoline */
-    load_csr a3, CSR_MTVEC
-    csrw    mtvec, a3
-    csrw    mstatus, a0
+    csrw    mepc, s10
+    csrw    mtvec, s6
+    csrw    mstatus, s11
 #if GCPT_SELFCHECK
-    mv      s6, a0
     csrs_check_last
     csrr    a2, mstatus
-    beq     a2, s6, 1f
+    beq     a2, s11, 1f
     li      a0, CSR_MSTATUS
-    mv      a1, s6
+    mv      a1, s11
     call    gcpt_report_difference
 1:
 #endif
@@ -183,70 +198,86 @@ leave:                              /* s9 = 0, or the trampoline */
 #else
     addi    sp, s4, -INT_BIAS
 #endif
-    .irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,26,27,28,29,30,31
+    .irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,25,26,27,28,29,30,31
     ld      x\n, INT_BIAS + 8 * \n(sp)
     .endr
-    bnez    s9, 1f
-    ld      s9, INT_BIAS + 8 * 25(sp)
+    bltz    s8, 1f
+    ld      s8, INT_BIAS + 8 * 24(sp)
     ld      sp, INT_BIAS + 8 * 2(sp)
     mret
-1:  jr      s9
+1:  not     s8, s8
+    jr      s8
 
 /*
  * M mode. Where the generator prepared an mret (mepc = pc and MPP = M, as NEMU does), it is that. Else mret would lose
  * mepc, MPP, MPIE and MIE, and the way out is a jump that needs no register: a trampoline in the last bytes of the
  * reserved MiB, one for each hart, h * GCPT_TRAMPOLINE_SIZE below its end (from flash: in the memory of ram=):
- *    0  c.ldsp s9, 456(sp)    2  c.ldsp sp, 272(sp)    4  set MIE, or a nop    8  jal zero, pc
- * a0 = mstatus, a1 = mode, a2 = pc.
+ *    0  c.ldsp s8, 448(sp)    2  c.ldsp sp, 272(sp)    4  csrsi mstatus, MIE or nothing    8  jal zero, pc
+ * a0 = mstatus, a1 = mode, a3 = the restorer's MiB, s10 = pc.
  */
 prepared_for_m:                     /* by its MPP; the mode is 2, which does not exist, or 3 */
+    beqz    a4, bad_state
     load_csr a4, CSR_MEPC
-    andi    a3, a1, 1
-    beqz    a3, bad_state
-    beq     a4, a2, leave_by_mret
+    bne     a4, s10, jump
+    srli    a4, s10, 20
+    bne     a4, a3, leave_by_mret
+restarts:
+    li      a0, GCPT_CODE_RESTARTS
+    j       fail
 not_prepared:
-    load_csr a4, CSR_MEPC
-    li      a3, 3
-    bne     a1, a3, bad_state
-    csrw    mepc, a4
+    li      a4, 3
+    bne     a1, a4, bad_state
+jump:
+    srli    a4, s10, 20
+    beq     a4, a3, restarts
     srli    a5, a0, 17
     andi    a5, a5, 1
-    bnez    a5, bad_mprv            /* would send the loads above through the workload's translation */
+    bnez    a5, bad_mprv            /* would send the last loads through the workload's translation */
 #if GCPT_FROM_FLASH && !GCPT_RAM
     j       out_of_reach            /* the reserved MiB is in flash, and all of memory the workload's */
 #else
+    andi    s11, a0, ~MSTATUS_MIE
 #if GCPT_RAM
-    lla     s9, gcpt_trampolines
+    lla     s8, gcpt_trampolines
     slli    a4, s2, GCPT_TRAMPOLINE_SHIFT
-    add     s9, s9, a4
+    add     s8, s8, a4
 #else
-    li      s9, GCPT_TRAMPOLINE_END - GCPT_TRAMPOLINE_SIZE
+    li      s8, GCPT_TRAMPOLINE_END - GCPT_TRAMPOLINE_SIZE
 #if !GCPT_DIRECT
     slli    a4, s2, GCPT_TRAMPOLINE_SHIFT
-    sub     s9, s9, a4
+    sub     s8, s8, a4
 #endif
 #endif
-    addi    a4, s9, 8
-    sub     a2, a2, a4              /* the distance that jal goes */
+    addi    a4, s8, 8
+    not     s8, s8
+    sub     a2, s10, a4             /* the distance that jal goes */
     srai    a3, a2, 20
     srai    a5, a2, 63
     bne     a3, a5, out_of_reach
-    li      a5, 0x6f                /* jal zero, with its immediate in pieces: 20, 10:1, 11, 19:12 from bit 31 down */
-    place_bits 20, 20, 31
-    place_bits 10, 1, 21
-    place_bits 11, 11, 20
-    place_bits 19, 12, 12
+    load_csr s10, CSR_MEPC
+    /* jal zero, with its immediate in pieces: 20, 10:1, 11, 19:12 from bit 31 down; only 32 bits are stored. */
+    slli    a5, a5, 31
+    addi    a5, a5, 0x6f
+    lui     a3, 0xff
+    and     a3, a3, a2
+    or      a5, a5, a3
+    andi    a3, a2, 0x7fe
+    slli    a3, a3, 20
+    or      a5, a5, a3
+    srli    a3, a2, 11
+    andi    a3, a3, 1
+    slli    a3, a3, 20
+    or      a5, a5, a3
     sw      a5, (a4)
-    li      a3, 0x61526cbe          /* c.ldsp sp, 272(sp); c.ldsp s9, 456(sp) */
+    li      a3, 0x61526c1e          /* c.ldsp sp, 272(sp); c.ldsp s8, 448(sp) */
     sw      a3, -8(a4)
-    li      a3, 0x00000013          /* nop */
+    li      a3, 0x30006073          /* csrsi mstatus, 0 */
     andi    a5, a0, MSTATUS_MIE
-    beqz    a5, 1f
-    li      a3, 0x30046073          /* csrsi mstatus, MIE */
-    xor     a0, a0, a5
-1:  sw      a3, -4(a4)
+    slli    a5, a5, 15
+    or      a3, a3, a5
+    sw      a3, -4(a4)
     fence.i
-    j       leave
+    j       prepared
 #endif
 
 out_of_reach:
@@ -254,11 +285,10 @@ out_of_reach:
     li      a0, GCPT_CODE_M_MODE_JUMP
     j       fail
 #else
-    /* An mret after all, and it is said what that loses. */
+    /* An mret after all, and it is said what that loses: mstatus.MPP, MPIE as mret wants them, mepc = pc. */
     li      a0, GCPT_CODE_M_MODE_LOSS
     jal     gcpt_note
-    li      s9, 0
-    load_field a2, FIELD(pc)
+    li      s8, 0
     load_csr a0, CSR_MSTATUS
     andi    a1, a0, MSTATUS_MIE
     li      a3, MSTATUS_MPP | MSTATUS_MPIE
@@ -268,10 +298,14 @@ out_of_reach:
 1:  j       leave_by_mret
 #endif
 
-/* s9 registers were skipped: the first word of the free part of the block says so, unless that is flash or not there. */
+/*
+ * s9 registers were skipped: the first word of the free part of the block says so, unless that is flash or not there, or
+ * locked PMP entries were looked at, which may forbid it.
+ */
 note_skipped:
-    mv      a3, s9
-    li      s9, 0
+#if GCPT_CSRS_PMP16
+    beqz    s7, skipped_noted
+#endif
 #if !GCPT_DIRECT
     ld      a1, FIELD(misc_reserve)(s1)
     beqz    a1, skipped_noted
@@ -279,7 +313,7 @@ note_skipped:
     field_address a1, FIELD(misc_reserve)
     li      a2, GCPT_DRAM
     bltu    a1, a2, skipped_noted
-    sd      a3, (a1)
+    sd      s9, (a1)
     j       skipped_noted
 
 #if GCPT_CSRS_V
@@ -318,51 +352,57 @@ fail:
  * that would allow the access do not count. Clobbers a0-a5, t0-t4.
  */
 look_at_locks:
-    field_address a0, FIELD(csr_reg), 8 * CSR_PMPCFG0
-    addi    a1, a0, 8 * (CSR_PMPADDR0 - CSR_PMPCFG0)
-    li      a2, 0                   /* entry */
-    li      a3, 0                   /* address of the entry before; addresses are in units of 4 bytes */
-1:  ld      a4, (a1)
-    slli    a4, a4, 10
-    srli    a4, a4, 10
-    lb      a5, (a0)                /* L is the sign */
-    bgez    a5, 3f
-    andi    t0, a5, 5               /* X, R */
-    addi    t0, t0, -5
-    beqz    t0, 3f
-    srli    a5, a5, 3
-    andi    a5, a5, 3
-    beqz    a5, 3f                  /* OFF */
-    mv      t1, a3                  /* TOR: from t1 up to t2 */
-    mv      t2, a4
-    addi    a5, a5, -1
-    beqz    a5, 2f
-    mv      t1, a4                  /* NA4 */
-    addi    t2, a4, 1
-    addi    a5, a5, -1
-    beqz    a5, 2f
-    xor     t2, t2, a4              /* NAPOT: the trailing ones and the zero above them are the size */
-    or      t1, a4, t2
-    xor     t1, t1, t2
-    add     t2, t2, t1
-    addi    t2, t2, 1
-2:  lla     t0, gcpt_base
-    touches t0
+    field_address t1, FIELD(csr_reg), 8 * CSR_PMPCFG0
+    addi    t3, t1, 8 * (CSR_PMPADDR0 - CSR_PMPCFG0)
+    addi    t2, t3, 8 * 7           /* eight entries in a word, the last one's sign bit is its lock */
+    li      t0, GCPT_PMP_ENTRIES / 8
+1:  ld      a5, (t1)
+    mv      a4, t2
+2:  bltz    a5, 5f
+3:  slli    a5, a5, 8
+    addi    a4, a4, -8
+    bnez    a5, 2b
+    addi    t1, t1, 16              /* an odd pmpcfg does not exist */
+    addi    t2, t2, 64
+    addi    t0, t0, -1
+    bnez    t0, 1b
+    li      s7, 0
+    ret
+5:  srli    a0, a5, 56
+    andi    a1, a0, 5               /* X, R */
+    addi    a1, a1, -5
+    beqz    a1, 3b
+    slli    a0, a0, 59
+    srli    a0, a0, 62
+    beqz    a0, 3b                  /* OFF */
+    ld      a1, (a4)                /* addresses are 54 bits, in units of 4 bytes */
+    slli    a1, a1, 10
+    srli    a1, a1, 10
+    mv      a2, a1                  /* NA4: from a1 to a2, both included */
+    addi    a0, a0, -2
+    beqz    a0, 7f
+    bgtz    a0, 6f
+    addi    a2, a2, -1              /* TOR, from the entry before; up to 0 is all there is, as QEMU 7.2 has it */
+    li      a1, 0
+    beq     a4, t3, 7f
+    ld      a1, -8(a4)
+    slli    a1, a1, 10
+    srli    a1, a1, 10
+    j       7f
+6:  addi    a3, a1, 1               /* NAPOT: the trailing ones and the zero above them are the size */
+    or      a2, a2, a3
+    and     a1, a1, a3
+7:
 #if !GCPT_DIRECT
     touches s0
     touches s4                      /* the integer registers, from where a header says, are read after mtvec is written */
 #endif
-3:  mv      a3, a4
-    addi    a0, a0, 1
-    addi    a1, a1, 8
-    addi    a2, a2, 1
-    andi    a5, a2, 7
-    bnez    a5, 4f
-    addi    a0, a0, 8               /* an odd pmpcfg does not exist */
-4:  li      t0, GCPT_PMP_ENTRIES
-    bltu    a2, t0, 1b
-    li      s7, 0
-    ret
+    srli    a1, a1, 18              /* in MiB: the restorer's is a whole one */
+    srli    a2, a2, 18
+    auipc   a0, 0
+    srli    a0, a0, 20
+    bltu    a0, a1, 3b
+    bltu    a2, a0, 3b
 locked_out:
     li      a0, GCPT_CODE_PMP
     j       fail

@@ -12,5 +12,6 @@
 #define MSTATUS_FS      0x6000
 #define MSTATUS_MPRV    0x20000
 #define MIP_MSIP        0x8
+#define MIP_MTIP        0x80
 
 #endif

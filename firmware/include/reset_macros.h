@@ -2,10 +2,10 @@
 #ifndef GCPT_RESET_MACROS_H
 #define GCPT_RESET_MACROS_H
 
-/* reset_hart: make traps possible, catch them, and check that the whole image is there. Clobbers a2, a3. */
+/* reset_hart: make traps possible, catch them, and check that the whole image is there. s5 = gcpt_trap. Clobbers a2, a3. */
     .macro reset_hart
-    lla     a2, gcpt_trap
-    csrw    mtvec, a2
+    lla     s5, gcpt_trap
+    csrw    mtvec, s5
 #if GCPT_RESET_RNMI
     .global gcpt_set_nmie
 gcpt_set_nmie:

@@ -60,9 +60,17 @@
     ld      \reg, 8 * ((\number) - window)(CSR_BASE)
     .endm
 
-/* put_csr, merge_csr: write the CSR from the checkpoint, or set the bits that the checkpoint has. Clobber a0. */
+/*
+ * put_csr, merge_csr: write the CSR from the checkpoint, or set the bits that the checkpoint has. put_csr_alone: from its fixed
+ * address (direct), wherever the window is. Clobber a0.
+ */
     .macro put_csr number
     load_csr a0, \number
+    csrw    \number, a0
+    .endm
+
+    .macro put_csr_alone number
+    ld      a0, gcpt_base + LAYOUT_csr_reg + 8 * (\number)
     csrw    \number, a0
     .endm
 

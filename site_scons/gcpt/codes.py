@@ -85,4 +85,16 @@ CODES: tuple[Code, ...] = (
         "started from flash",
         "this restorer needs memory of its own and was started from flash: build it with flash=1 and ram=ADDR",
     ),
+    Code(
+        17,
+        "RESTARTS",
+        "pc or mtvec in the restorer",
+        "the checkpoint goes on, or takes its traps, in the MiB that belongs to the restorer, which would start again",
+    ),
+    Code(
+        18,
+        "HARTS_MISSING",
+        "harts missing",
+        "not all harts of the checkpoint arrived: give the machine as many, or name those that it lacks in stop_cpu=",
+    ),
 )

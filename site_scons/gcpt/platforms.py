@@ -15,6 +15,8 @@ ENDS = ("nemu_trap", "sifive_test", "htif")
 CLINT_MSIP = 0x0
 CLINT_MTIMECMP = 0x4000
 CLINT_MTIME = 0xBFF8
+#: How long a hart waits for the others, in ticks of mtime: 54 s at 10 MHz, more than 128 harts of QEMU need.
+PATIENCE = 1 << 29
 #: XiangShan's SYSCNT: mtime is written here, then 1 to the update register, which clears itself.
 SYSCNT_MTIME = 0xBFF8
 SYSCNT_UPDATE = 0xC010

@@ -21,6 +21,8 @@ LARGEST_OFFSET = 1 << 30
 WINDOW_CSRS = 512
 WINDOW_BELOW = 256
 WINDOW_COMPRESSED = 64
+#: The floating-point registers, as the number of the CSR that would be there: sp when they are loaded (direct).
+_FLOAT_WINDOW = (layouts.DEFAULT.float_reg - layouts.DEFAULT.csr_reg) // 8
 
 _PLAN_FIELDS = ("base", "block_size", "harts", "restored")
 
@@ -119,6 +121,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_CLINT_MSIP": platforms.CLINT_MSIP,
         "GCPT_CLINT_MTIMECMP": platforms.CLINT_MTIMECMP,
         "GCPT_CLINT_MTIME": platforms.CLINT_MTIME,
+        "GCPT_PATIENCE": platforms.PATIENCE,
         "GCPT_SYSCNT": platform.syscnt,
         "GCPT_SYSCNT_MTIME": platforms.SYSCNT_MTIME,
         "GCPT_SYSCNT_UPDATE": platforms.SYSCNT_UPDATE,
@@ -168,6 +171,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "vlenb",
         "pmpcfg0",
         "pmpaddr0",
+        "mseccfg",
     ):
         defines[f"CSR_{name.upper()}"] = csrs.BY_NAME[name].number
     for name in ("mstatus", "vlenb"):
@@ -209,6 +213,12 @@ def config_header(config: BuildConfig) -> str:
     return "\n".join(lines)
 
 
+def _span(run: Iterable[Csr]) -> int:
+    """How far the numbers of a run are apart."""
+    numbers = [csr.number for csr in run]
+    return max(numbers) - min(numbers)
+
+
 def _windows(chosen: list[Csr], reach: Iterable[Csr] = ()) -> list[tuple[int, list[Csr]]]:
     """The CSRs in their order, cut into runs that one base register reaches: (CSR number at the base, run).
 
@@ -216,8 +226,7 @@ def _windows(chosen: list[Csr], reach: Iterable[Csr] = ()) -> list[tuple[int, li
     """
     runs: list[list[Csr]] = []
     for csr in chosen:
-        numbers = [c.number for c in (*runs[-1], csr)] if runs else []
-        if numbers and max(numbers) - min(numbers) < WINDOW_CSRS:
+        if runs and _span([*runs[-1], csr]) < WINDOW_CSRS:
             runs[-1].append(csr)
         else:
             runs.append([csr])
@@ -246,12 +255,19 @@ def _writes(run: list[Csr]) -> Iterator[str]:
             yield f"    {'merge_csr' if csr.merge else 'put_csr'} {csr.number:#x}  /* {csr.name} */"
 
 
-def _macro(name: str, windows: list[tuple[int, list[Csr]]], at: int | None = None) -> list[str]:
-    """An assembler macro that writes the CSRs; ``at``: where the base register stands when it is called."""
+def _macro(name: str, windows: list[tuple[int, list[Csr]]], at: int | None = None, direct: bool = False) -> list[str]:
+    """An assembler macro that writes the CSRs; ``at``: where the base register stands when it is called.
+
+    direct: a single CSR has a fixed address, and needs no window of its own.
+    """
     lines = [f"    .macro {name}"]
     for base, run in windows:
+        if direct and [csr.name for csr in run] == ["hvip"]:
+            lines.append(f"    put_csr_alone {run[0].number:#x}  /* hvip */")
+            continue
         if base != at:
             lines.append(f"    csr_window {base:#x}")
+            at = base
         lines += _writes(run)
     return [*lines, "    .endm", ""]
 
@@ -271,8 +287,16 @@ def csr_assembly(config: BuildConfig) -> str:
     end = final[-1][0]
     lines = ["/* Generated from the CSR inventory (site_scons/gcpt/csrs.py). */", ""]
     lines += _macro("csrs_before_vector", _windows(before))
-    lines += _macro("csrs_after_vector", _windows(early[len(before) :]))
-    lines += _macro("csrs_timer", [*_windows(timer), (end, [])])
+    after = early[len(before) :]
+    near = [csr for csr in after if config.direct and csr.number - _FLOAT_WINDOW < WINDOW_BELOW]
+    *windows, (_, run) = _windows(after[len(near) :])
+    waiting = [csr for i, csr in enumerate(timer) if _span([*run, *timer[: i + 1]]) < WINDOW_CSRS]
+    base = _base([csr.number for csr in (*run, *waiting)])
+    lines += _macro("csrs_after_vector", [(_FLOAT_WINDOW, near), *windows, (base, run)], _FLOAT_WINDOW)
+    late = _windows(timer[len(waiting) :])
+    if config.direct and [csr.name for csr in late[0][1]] == ["mip"]:
+        late[0] = (end, late[0][1])
+    lines += _macro("csrs_timer", [(base, waiting), *late, (end, [])], base, config.direct)
     lines += _macro("csrs_lock", final, end)
     lines += _macro("csrs_last", [(end, last)], end)
     if config.selfcheck:

@@ -4,6 +4,7 @@ Whether its values can be is decided once more here, in Python's numbers, which 
 """
 
 import ctypes
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,21 @@ def test_values(decoder: ctypes.CDLL, value: Header) -> None:
 @settings(max_examples=1500, deadline=None, derandomize=True)
 def test_encodings(decoder: ctypes.CDLL, data: bytes) -> None:
     _agree(decoder, data)
+
+
+@pytest.mark.parametrize("last", [*SIZES, "mtime_cmp"])
+@pytest.mark.parametrize("short", [0, 8])
+def test_blocks_that_just_do_not_overlap(decoder: ctypes.CDLL, last: str, short: int) -> None:
+    """Whichever field ends the block, in blocks packed tightly and 8 bytes tighter."""
+    harts = 3
+    sizes = {**SIZES, "mtime_cmp": 8 * harts}
+    others = {name: value for name, value in MULTI_CORE.items().items() if name in sizes and name != last}
+    begin = max(value + sizes[name] for name, value in others.items())
+    layout = replace(MULTI_CORE, **{last: begin})
+    low, size = min(others.values()), sizes[last]
+    packed = Header(168, harts, begin + size - low - short, layout=layout)
+    assert _fits(packed, PLATFORM.dram + 4 * MIB, PLATFORM.dram) == (not short)
+    _agree(decoder, header.encode(packed))
 
 
 @pytest.mark.parametrize("size", [MAX_SIZE - 1, MAX_SIZE, MAX_SIZE + 1])

@@ -8,10 +8,13 @@ from bench import CODES, DRAM, Bench, assert_exact
 from gcpt import synthetic
 from gcpt.compare import run_to_first
 from gcpt.csrs import BY_NAME
+from gcpt.platforms import BY_NAME as PLATFORMS
+from gcpt.platforms import CLINT_MTIME, PATIENCE
 from gcpt.qemu import Machine
 from gcpt.state import DUAL_CORE
 from gcpt.synthetic import Mode, Recipe
 
+VIRT = PLATFORMS["qemu-virt"]
 _WFI, _MIB = 0x10500073, 1 << 20
 #: Seconds in which a hart that does not sleep would have gone somewhere.
 _WHILE = 0.3
@@ -70,6 +73,23 @@ def test_harts_beyond_the_checkpoint_sleep(bench: Bench, mode: str) -> None:
 def test_harts_beyond_the_restorers_sleep(bench: Bench) -> None:
     made = synthetic.make(Recipe((Mode.S, Mode.M), harts=2))
     assert _sleepers(bench, made, [2, 3], "dual_core", harts="2") == {2: True, 3: True}
+
+
+@pytest.mark.parametrize("mode", ["dual_core", "auto"])
+def test_more_harts_than_the_machine_has(bench: Bench, mode: str) -> None:
+    """Those that are there wait for as long as mtime says, and then one says what is missing."""
+    made = synthetic.make(Recipe(harts=3))
+    memory = bench.restored(made, DUAL_CORE, bench.build(mode))
+    with bench.run(memory, Machine(harts=2), paused=True) as running, running.gdb() as gdb:
+        gdb.resume()
+        time.sleep(_WHILE)
+        gdb.interrupt()
+        assert running.output() == ""
+        late = PATIENCE - 10_000_000
+        gdb.write_memory(VIRT.clint + CLINT_MTIME, late.to_bytes(8, "little"))
+        gdb.resume()
+        assert running.wait_exit(20) == CODES["HARTS_MISSING"]
+    assert f"gcpt: error {CODES['HARTS_MISSING']} hart " in running.output()
 
 
 def test_more_harts_than_the_restorer_serves(bench: Bench) -> None:

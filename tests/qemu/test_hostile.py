@@ -7,7 +7,7 @@ from bench import CODES, DRAM, Bench, assert_exact, of_place
 
 from gcpt import mstatus, synthetic
 from gcpt.compare import run_to_first
-from gcpt.layouts import DEFAULT, MULTI_CORE, MULTI_CORE_OFFSET, Layout
+from gcpt.layouts import DEFAULT, MIB, MULTI_CORE, MULTI_CORE_OFFSET, Layout
 from gcpt.qemu import Machine
 from gcpt.state import Kind, Place, block_size
 from gcpt.synthetic import Mode, Recipe
@@ -65,6 +65,8 @@ def _with_entry(config: int, address: int, before: int = 0) -> synthetic.Synthet
         pytest.param(_L | _TOR, DRAM + 0x200 >> 2, DRAM >> 2, id="TOR"),
         pytest.param(_L | _NA4, DRAM + 0x100 >> 2, 0, id="4 bytes"),
         pytest.param(_L | _NAPOT | _W, (1 << 64) - 1, 0, id="address of all ones"),
+        pytest.param(_L | _TOR, 0, 0, id="TOR up to 0, to QEMU 7.2 all of memory"),
+        pytest.param(_L | _TOR, 0, DRAM >> 4, id="TOR from somewhere up to 0"),
     ],
 )
 def test_pmp_locks_the_restorer_out(bench: Bench, mode: str, config: int, address: int, before: int) -> None:
@@ -85,6 +87,70 @@ def test_pmp_locks_elsewhere(bench: Bench, mode: str, config: int, address: int,
     made, restorer = _with_entry(config, address, before), bench.build(mode)
     memory = bench.restored(made, of_place(mode), restorer)
     assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_error_speaks_though_console_and_finisher_are_to_be_locked(bench: Bench, mode: str) -> None:
+    """All that can be wrong is found before PMP is written."""
+    made = _with_entry(_L | _NAPOT, 0x7FF_FFFF)  # the first GiB, where the devices are
+    made.harts[0].mode = 2
+    assert _end(bench, mode, made) == (CODES["BAD_STATE"],) * 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_locked_devices_are_restored(bench: Bench, mode: str) -> None:
+    made, restorer = _with_entry(_L | _NAPOT, 0x7FF_FFFF), bench.build(mode)
+    memory = bench.restored(made, of_place(mode), restorer)
+    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("level", [Mode.S, Mode.U, Mode.M, Mode.M_NEMU])
+@pytest.mark.parametrize("mtvec", [DRAM, DRAM + 0x101, DRAM + MIB - 4])
+def test_traps_would_start_the_restorer_again(bench: Bench, mode: str, level: Mode, mtvec: int) -> None:
+    made = synthetic.make(Recipe((level,)))
+    made.harts[0].set("mtvec", mtvec)
+    assert _end(bench, mode, made) == (CODES["RESTARTS"],) * 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("level", [Mode.M, Mode.M_NEMU])
+@pytest.mark.parametrize("pc", [DRAM, DRAM + 0x100, DRAM + MIB - 4])
+def test_m_mode_pc_in_the_restorer(bench: Bench, mode: str, level: Mode, pc: int) -> None:
+    made = synthetic.make(Recipe((level,)))
+    made.harts[0].pc = pc
+    if level is Mode.M_NEMU:
+        made.harts[0].set("mepc", pc)
+    assert _end(bench, mode, made) == (CODES["RESTARTS"],) * 2
+
+
+def test_virtual_pc_at_the_restorers_address(bench: Bench) -> None:
+    """Below M mode the address may be another's: what is mapped there is the workload's business."""
+    made, restorer = synthetic.make(Recipe((Mode.S,))), bench.build("single_core")
+    made.harts[0].pc = DRAM + 0x100
+    memory = bench.restored(made, of_place("single_core"), restorer)
+    with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: made.harts[0].pc}, 10)
+        assert [gdb.read_int(0, i) for i in range(1, 32)] == made.harts[0].x[1:]
+
+
+@pytest.mark.parametrize("mseccfg", [1, 2, 3])
+def test_mseccfg_binds_m_mode(bench: Bench, mseccfg: int) -> None:
+    made = synthetic.make(Recipe((Mode.S,)))
+    made.harts[0].set("mseccfg", mseccfg)
+    restorer = bench.build("dual_core", csrs="+smepmp")
+    machine = Machine(cpu="rv64,v=true,vlen=128,h=true,sstc=true,x-epmp=true")
+    end = bench.end(bench.restored(made, of_place("dual_core"), restorer), machine)
+    assert (end.status, end.error()[0]) == (CODES["PMP"],) * 2
+
+
+def test_mseccfg_is_restored(bench: Bench) -> None:
+    made = synthetic.make(Recipe((Mode.S,), locks=False))
+    made.harts[0].set("mseccfg", 4)  # RLB, which locks would keep from being set
+    restorer = bench.build("dual_core", csrs="+smepmp")
+    memory = bench.restored(made, of_place("dual_core"), restorer)
+    machine = Machine(cpu="rv64,v=true,vlen=128,h=true,sstc=true,x-epmp=true")
+    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, machine))
 
 
 def test_locked_block_of_another_place(bench: Bench) -> None:
@@ -166,7 +232,8 @@ def test_m_mode_pc_out_of_reach_refused(bench: Bench, mode: str) -> None:
 @pytest.mark.parametrize(("v", "h"), [("false", "false"), ("true", "true")])
 def test_skipped_registers_are_counted(bench: Bench, mode: str, v: str, h: str) -> None:
     """In the first word of misc_reserve, and only when there are some."""
-    recipe = Recipe((Mode.S,)) if v == "true" else Recipe((Mode.S,), vector=False, hypervisor=False, vs=0)
+    without = Recipe((Mode.S,), vector=False, hypervisor=False, vs=0, locks=False)
+    recipe = Recipe((Mode.S,)) if v == "true" else without
     made = synthetic.make(recipe)
     place = of_place(mode)
     memory = bench.restored(made, place, bench.build(mode))
