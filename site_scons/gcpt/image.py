@@ -1,31 +1,46 @@
 """Checkpoint files in and out: raw, gzip or zstd, told apart by their first bytes and never by their name.
 
-Images decompress to gigabytes, nearly all zero: everything here streams, and what is written is sparse.
+Images decompress to gigabytes, nearly all zero: everything here streams, and raw files are written sparse. A target
+appears, or changes, only when all of it is written.
 """
 
-import zlib
-from collections.abc import Iterable, Iterator
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-import zstandard
+from backports import zstd
+from isal import igzip_lib, isal_zlib
 
 from gcpt.errors import UserError
 
+CONTAINERS = ("raw", "gzip", "zstd")
+#: A container by the ending of a file that is to be written.
+ENDINGS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 _MAGICS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
-#: Bytes of a compressed file taken at once: small, because 4 bytes of zstd can stand for 128 KiB.
-_COMPRESSED_PIECE = 1 << 10
-_RAW_PIECE = 1 << 20
+#: Bytes of a compressed file taken at once, and of content made of them at once: 4 bytes of zstd can stand for 128 KiB.
+_COMPRESSED_PIECE, _PIECE = 1 << 16, 1 << 20
 #: What a hole in a sparse file is made of, in bytes.
 _HOLE = 1 << 16
+_ZEROS = bytes(_PIECE)
+#: The longest zstd window that is decompressed, as a power of two: what the command zstd takes without being asked.
+_WINDOW_LOG = 27
+#: NEMU's zstd loader takes multiples of 128 KiB.
+ZSTD_MULTIPLE = 1 << 17
+_GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
 
 
 class _Decompressor(Protocol):
     @property
     def eof(self) -> bool: ...
     @property
+    def needs_input(self) -> bool: ...
+    @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
 
 def container(head: bytes) -> str:
@@ -42,42 +57,68 @@ def container_of(path: Path) -> str:
         raise UserError(f"{path}: {error.strerror}") from error
 
 
+# Reading.
+
+
 def _decompressor(name: str) -> _Decompressor:
     if name == "zstd":
-        return zstandard.ZstdDecompressor().decompressobj()
-    return zlib.decompressobj(wbits=31)
+        made: _Decompressor = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
+    else:
+        made = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+    return made
 
 
 def _decompress(file: BinaryIO, name: str) -> Iterator[bytes]:
     """The content of all frames (members) of ``file``; UserError when the last one is incomplete."""
-    stream = _decompressor(name)
-    while piece := file.read(_COMPRESSED_PIECE):
-        while piece:
-            if stream.eof:
-                if not piece.startswith(_MAGICS[name][: len(piece)]):
-                    return  # padding after the last frame
-                stream = _decompressor(name)
-            if content := stream.decompress(piece):
-                yield content
-            piece = stream.unused_data
-    if not stream.eof:
-        raise UserError(f"{file.name}: the file ends in the middle of its {name} stream: copy it again")
+    stream, data = _decompressor(name), file.read(_COMPRESSED_PIECE)
+    while True:
+        if stream.eof:
+            data = stream.unused_data or file.read(_COMPRESSED_PIECE)
+            if len(data) < 4:
+                data += file.read(4)
+            if not data.startswith(_MAGICS[name]):
+                return  # padding after the last frame
+            stream = _decompressor(name)
+        elif stream.needs_input and not data and not (data := file.read(_COMPRESSED_PIECE)):
+            raise UserError(f"{file.name}: the file ends in the middle of its {name} stream: copy it again")
+        content, data = stream.decompress(data, _PIECE), b""
+        if content:
+            yield content
+
+
+def _extents(file: BinaryIO) -> Iterator[bytes]:
+    """A raw file; its holes are zeros that nobody reads from a disk."""
+    size, at = os.fstat(file.fileno()).st_size, 0
+    while at < size:
+        try:
+            data = os.lseek(file.fileno(), at, os.SEEK_DATA)
+        except OSError:
+            data = size  # nothing but a hole is left
+        for start in range(at, data, _PIECE):
+            yield _ZEROS[: min(_PIECE, data - start)]
+        end = os.lseek(file.fileno(), data, os.SEEK_HOLE) if data < size else size
+        for start in range(data, end, _PIECE):
+            if not (piece := os.pread(file.fileno(), min(_PIECE, end - start), start)):
+                return  # somebody cut the file meanwhile
+            yield piece
+        at = end
 
 
 def chunks(path: Path) -> Iterator[bytes]:
-    """The uncompressed content of ``path``, in pieces of 1 byte or more; UserError when it cannot be read."""
+    """The uncompressed content of ``path``, in pieces of 1 byte to 1 MiB; UserError when it cannot be read."""
     try:
         with path.open("rb") as file:
             name = container(file.read(4))
             file.seek(0)
-            if name == "raw":
-                while piece := file.read(_RAW_PIECE):
-                    yield piece
-            else:
+            if name != "raw":
                 yield from _decompress(file, name)
+            elif stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                yield from _extents(file)
+            else:
+                yield from iter(partial(file.read, _PIECE), b"")
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
-    except (zlib.error, zstandard.ZstdError) as error:
+    except (igzip_lib.IsalError, zstd.ZstdError) as error:  # type: ignore[misc]  # isal types it as an instance
         raise UserError(f"{path}: damaged: {error}") from error
 
 
@@ -91,23 +132,118 @@ def read_prefix(path: Path, size: int) -> bytes:
     return bytes(prefix)
 
 
+def _at_least(content: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """``content``, with zeros after it up to ``size`` bytes."""
+    at = 0
+    for chunk in content:
+        yield chunk
+        at += len(chunk)
+    for start in range(at, size, _PIECE):
+        yield _ZEROS[: min(_PIECE, size - start)]
+
+
+def patched(content: Iterable[bytes], pieces: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+    """``content`` with ``pieces`` (offset, bytes) over it, a later one over an earlier; zeros where it is too short."""
+    over = [(offset, data) for offset, data in pieces if data]
+    at = 0
+    for chunk in _at_least(content, max((offset + len(data) for offset, data in over), default=0)):
+        end = at + len(chunk)
+        mine = [(offset, data) for offset, data in over if offset < end and at < offset + len(data)]
+        changed = bytearray(chunk) if mine else chunk
+        for offset, data in mine:
+            first, last = max(offset, at), min(offset + len(data), end)
+            changed[first - at : last - at] = data[first - offset : last - offset]  # type: ignore[index]
+        yield bytes(changed)
+        at = end
+
+
+# Writing.
+
+
+def container_for(path: Path, default: str) -> str:
+    """The container that the name ``path`` asks for by its ending; ``default`` for any other ending."""
+    return ENDINGS.get(path.suffix, default)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of ``path`` when the block ends well; else ``path`` stays as it was.
+
+    UserError when it cannot be written: a full disk, a folder that is not there.
+    """
+    target = path.resolve()
+    partial_path = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        try:
+            with partial_path.open("w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                partial_path.chmod(stat.S_IMODE(target.stat().st_mode))
+            partial_path.replace(target)
+        finally:
+            partial_path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}: nothing was written") from error
+
+
+def _sparse(file: BinaryIO, content: Iterable[bytes]) -> int:
+    length = 0
+    for chunk in content:
+        for start in range(0, len(chunk), _HOLE):
+            block = chunk[start : start + _HOLE]
+            if block != _ZEROS[: len(block)]:
+                file.seek(length + start)
+                file.write(block)
+        length += len(chunk)
+    file.truncate(length)
+    return length
+
+
+def _compressed(file: BinaryIO, content: Iterable[bytes], compress: Callable[[bytes], bytes]) -> int:
+    length = 0
+    for chunk in content:
+        file.write(compress(chunk))
+        length += len(chunk)
+    return length
+
+
+def _write_zstd(file: BinaryIO, content: Iterable[bytes]) -> int:
+    parameter = zstd.CompressionParameter
+    options: dict[int, int] = {parameter.compression_level: _ZSTD_LEVEL, parameter.checksum_flag: 1}
+    stream = zstd.ZstdCompressor(options=options)
+    length = _compressed(file, content, stream.compress)
+    padding = -length % ZSTD_MULTIPLE
+    file.write(stream.compress(_ZEROS[:padding]) + stream.flush())
+    return length + padding
+
+
+def write(out: Path, content: Iterable[bytes], container: str) -> int:
+    """Write ``content`` to ``out`` in a container, all of it or nothing. Returns its length in bytes, uncompressed.
+
+    zstd is padded with zeros to a multiple of 128 KiB, which NEMU's loader wants. The same content makes the same file.
+    """
+    with replacing(out) as file:
+        if container == "raw":
+            return _sparse(file, content)
+        if container == "zstd":
+            return _write_zstd(file, content)
+        stream = isal_zlib.compressobj(level=_GZIP_LEVEL, wbits=31)
+        length = _compressed(file, content, stream.compress)
+        file.write(stream.flush())
+        return length
+
+
 def unpack(path: Path, out: Path, size: int = 0) -> int:
     """Write the uncompressed content of ``path`` to ``out`` as a sparse file of at least ``size`` bytes.
 
     Returns the length of the content in bytes.
     """
-    zeros = bytes(_HOLE)
-    length = 0
-    with out.open("wb") as file:
-        for chunk in chunks(path):
-            for start in range(0, len(chunk), _HOLE):
-                block = chunk[start : start + _HOLE]
-                if block != zeros[: len(block)]:
-                    file.seek(length + start)
-                    file.write(block)
-            length += len(chunk)
+    with replacing(out) as file:
+        length = _sparse(file, chunks(path))
         file.truncate(max(length, size))
-    return length
+        return length
 
 
 def write_pieces(out: Path, pieces: Iterable[tuple[int, bytes]], size: int) -> None:
