@@ -1,8 +1,8 @@
 """Is a restored machine in the state of its checkpoint? Read through gdb at each hart's first instruction."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from gcpt import mstatus
 from gcpt.csrs import BY_NAME, INVENTORY, When
@@ -20,6 +20,7 @@ _TRAP = ("mstatus", "mepc", "mcause", "mtval", "mtval2", "mtinst", "medeleg", "m
 _ECALL = bytes.fromhex("73000000")
 _S_INTERRUPTS, _VS_INTERRUPTS, _HS_INTERRUPTS, _VSSIP = 0x222, 0x444, 0x1444, 0x4
 _STIP, _VSTIP, _STCE = 1 << 5, 1 << 6, 1 << 63
+_PMP_LOCKS = 0x8080_8080_8080_8080
 #: How many of the harts that did not arrive a message names.
 _SHOWN = 4
 #: Bits of mip that can be put back: SSIP, STIP, SEIP, and MSIP through the CLINT; the VS ones are hvip's. MTIP, MEIP
@@ -249,19 +250,71 @@ def _whereabouts(gdb: Gdb, harts: Mapping[int, int]) -> str:
     return "; ".join(of(hart) for hart in list(harts)[:_SHOWN]) + ("; ..." if len(harts) > _SHOWN else "")
 
 
-def compare_machine(
+def _unlocked(gdb: Gdb, hart: int, name: str) -> bool:
+    """Whether a write to the CSR can show what the hart makes of it: no PMP entry is locked, or it is none of PMP's."""
+    return not name.startswith("pmp") or not any(
+        (gdb.read_csr(hart, BY_NAME[f"pmpcfg{register}"].number) or 0) & _PMP_LOCKS for register in range(0, 16, 2)
+    )
+
+
+def _proven(gdb: Gdb, hart: int, found: Difference) -> Difference:
+    """With the reason WARL where the hart, given the checkpoint's value once more, again reads as it did."""
+    entry = BY_NAME.get(found.name)
+    if found.reason or entry is None or entry.when in (When.ALIAS, When.VECTOR) or not _unlocked(gdb, hart, found.name):
+        return found
+    gdb.write_csr(hart, entry.number, int(found.wanted, 16))
+    again = gdb.read_csr(hart, entry.number)
+    if entry.name in ("mstatus", "vsstatus") and again is not None:
+        again = mstatus.with_sd(again)
+    return replace(found, reason="WARL: the hart holds no more of it") if again == int(found.got, 16) else found
+
+
+def _left_out(gdb: Gdb, hart: int, state: HartState, groups: tuple[str, ...]) -> Report:
+    """CSRs that the checkpoint holds and the restorer was not built to write."""
+    used = [csr for csr in INVENTORY if csr.when in _COMPARED and csr.group not in groups and state.get(csr.name)]
+    differences = []
+    for csr in used:
+        got = gdb.read_csr(hart, csr.number)
+        if got != state.get(csr.name):
+            reason = "the hart has no such CSR" if got is None else f"the restorer leaves group {csr.group} out (csrs=)"
+            shown = "none" if got is None else f"{got:#x}"
+            differences.append(Difference(hart, csr.name, f"{state.get(csr.name):#x}", shown, reason))
+    return Report(len(used), differences)
+
+
+def verify_machine(
     qemu: Qemu, harts: Mapping[int, HartState], groups: tuple[str, ...], clint: int, timeout: float = 30.0
+) -> Report:
+    """``compare_machine``, with the reasons that can be proven on the hart, and the CSRs outside ``groups`` as well."""
+
+    def explain(gdb: Gdb, hart: int, report: Report) -> Report:
+        proven = [_proven(gdb, hart, found) for found in report.differences]
+        more = _left_out(gdb, hart, harts[hart], groups)
+        return Report(report.items + more.items, proven + more.differences)
+
+    return compare_machine(qemu, harts, groups, clint, timeout, explain)
+
+
+def compare_machine(
+    qemu: Qemu,
+    harts: Mapping[int, HartState],
+    groups: tuple[str, ...],
+    clint: int,
+    timeout: float = 30.0,
+    explain: Callable[[Gdb, int, Report], Report] = lambda gdb, hart, report: report,
 ) -> Report:
     """Run a paused machine to the first instruction of each of ``harts``, and compare (CSRs: those of ``groups``).
 
-    QemuError when they do not arrive there within ``timeout`` seconds.
+    explain: given each hart's report while the hart can still be asked. QemuError when they do not arrive there within
+    ``timeout`` seconds.
     """
     with qemu.gdb() as gdb:
         start = time.monotonic()
         try:
             run_to_first(gdb, {hart: state.pc for hart, state in harts.items()}, timeout)
             parts = [compare_timers(gdb, harts, clint, time.monotonic() - start)]
-            parts += [compare_hart(hart, state, observe(gdb, hart, groups), groups) for hart, state in harts.items()]
+            for hart, state in harts.items():
+                parts.append(explain(gdb, hart, compare_hart(hart, state, observe(gdb, hart, groups), groups)))
         except GdbError as error:
             raise qemu.failure(str(error)) from error
     return Report(sum(part.items for part in parts), [found for part in parts for found in part.differences])

@@ -60,10 +60,10 @@ class Qemu:
         self.log = folder / "qemu.log"
         self.console_log = folder / "console.log"
         self._sockets = tempfile.TemporaryDirectory(prefix="gcpt-")  # short: a socket's path has 107 characters at most
-        self._gdb_path = Path(self._sockets.name) / "gdb"
+        self.gdb_path = Path(self._sockets.name) / "gdb"
         self._command = [
             *(PROGRAM, *machine.arguments(image), *(["-S"] if paused else [])),
-            *("-chardev", f"socket,id=gdb,path={self._gdb_path},server=on,wait=off", "-gdb", "chardev:gdb"),
+            *("-chardev", f"socket,id=gdb,path={self.gdb_path},server=on,wait=off", "-gdb", "chardev:gdb"),
             *("-chardev", "stdio,id=con,signal=off", "-serial", "chardev:con"),
         ]
 
@@ -93,18 +93,23 @@ class Qemu:
         parts = [what, "--- end of the console:", self.output()[-_TAIL:], "--- QEMU's messages:", messages[-_TAIL:]]
         return QemuError("\n".join([*parts, f"--- logs: {self.log}, {self.console_log}"]))
 
-    def gdb(self) -> Gdb:
-        """A gdb client; close it before another one is asked for. QEMU's socket appears a moment after its start."""
+    def wait_ready(self) -> None:
+        """Wait for QEMU's gdb socket, which appears a moment after its start."""
         deadline = time.monotonic() + 10
-        while True:
-            try:
-                return Gdb.unix(self._gdb_path)
-            except OSError:
-                if (status := self._process.poll()) is not None:
-                    raise self.failure(f"QEMU ended early, with status {status}") from None
-                if time.monotonic() > deadline:
-                    raise self.failure("QEMU did not open its gdb socket within 10 s") from None
+        while not self.gdb_path.exists():
+            if (status := self._process.poll()) is not None:
+                raise self.failure(f"QEMU ended early, with status {status}")
+            if time.monotonic() > deadline:
+                raise self.failure("QEMU did not open its gdb socket within 10 s")
             time.sleep(_POLL)
+
+    def gdb(self) -> Gdb:
+        """A gdb client; close it before another one is asked for."""
+        self.wait_ready()
+        try:
+            return Gdb.unix(self.gdb_path)
+        except OSError as error:
+            raise self.failure(f"QEMU's gdb socket: {error.strerror}") from error
 
     def type(self, text: str) -> None:
         """Type ``text`` at the console."""

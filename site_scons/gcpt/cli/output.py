@@ -11,6 +11,28 @@ import click
 #: ``--json`` of all subcommands that report.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
+
+class _Size(click.ParamType[int]):
+    name = "SIZE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        unit = {"M": 20, "G": 30}.get(text[-1:].upper())
+        digits = text[:-1] if unit else text
+        if not digits.isdigit():
+            self.fail(f"{text!r} is no size: want bytes, or such as 512M or 4G", param, ctx)
+        return int(digits) << (unit or 0)
+
+
+#: ``--memory`` of all subcommands that start a machine: bytes.
+memory_option = click.option(
+    "--memory",
+    type=_Size(),
+    default="0",
+    help="The machine's memory, such as 2G; by default the image's size.",
+    metavar="SIZE",
+)
+
 #: Told of so many more bytes done.
 Advance = Callable[[int], None]
 

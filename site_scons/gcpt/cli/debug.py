@@ -1,0 +1,90 @@
+"""``gcpt debug``: a checkpoint in QEMU, stopped at its first restored instruction, with gdb attached."""
+
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import click
+
+from gcpt.cli.output import memory_option
+from gcpt.errors import UserError
+
+GDB = "gdb-multiarch"
+#: Seconds that all harts have to arrive.
+_PATIENCE = 60.0
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option(
+    "--restorer", type=click.Path(path_type=Path), help="A gcpt.bin; by default the image's own, or a built one."
+)
+@click.option("--flash", type=click.Path(path_type=Path), help="The flash image that holds the state, of a pair.")
+@click.option("--symbols", multiple=True, metavar="ELF", help="Symbols of the workload; may be given several times.")
+@click.option("--from-reset", is_flag=True, help="Stay at the restorer's first instruction.")
+@click.option("-x", "--command", "commands", multiple=True, metavar="COMMAND", help="A gdb command to run after that.")
+@click.option("--batch", is_flag=True, help="End after the commands.")
+@memory_option
+def command(
+    checkpoint: Path,
+    restorer: Path | None,
+    flash: Path | None,
+    symbols: tuple[str, ...],
+    from_reset: bool,
+    commands: tuple[str, ...],
+    batch: bool,
+    memory: int,
+) -> int:
+    """Debug CHECKPOINT in stock QEMU: stopped at the first restored instruction of each hart, with gdb attached.
+
+    gdb knows three more commands: "harts" (where each is), "csrs [GROUP or NAME]" (the CSRs of the selected hart),
+    "restored" (with --from-reset: run until the selected hart is at its restored pc). The console goes to a file that
+    is named at the start.
+
+    \b
+    Example:
+      gcpt debug uboot.zst
+      gcpt debug linux.gz --symbols vmlinux -x "csrs satp" -x "bt"
+    """
+    from gcpt import gdbscript
+    from gcpt.compare import run_to_first
+    from gcpt.gdb import GdbError
+    from gcpt.machine import prepare
+    from gcpt.qemu import Qemu, QemuError
+
+    with tempfile.TemporaryDirectory(prefix="gcpt-") as temporary:
+        folder = Path(temporary)
+        ready = prepare(checkpoint, folder, restorer, flash, memory)
+        script = folder / "gcpt-gdb.py"
+        script.write_text(gdbscript.text({hart: state.pc for hart, state in ready.harts.items()}))
+        files = [*([str(ready.elf)] if ready.elf else []), *symbols]
+        for file in files:
+            if not Path(file).is_file():
+                raise UserError(f"{file}: there is no such file")
+        start = ["set confirm off", "set pagination off", "set architecture riscv:rv64"]
+        start += [f"add-symbol-file {file}" for file in files]
+        try:
+            with Qemu(ready.memory, ready.machine, folder) as running:
+                if from_reset:
+                    running.wait_ready()
+                else:
+                    with running.gdb() as first:
+                        run_to_first(first, {hart: state.pc for hart, state in ready.harts.items()}, _PATIENCE)
+                start += [f"target remote {running.gdb_path}", f"source {script}"]
+                start += ["harts"]
+                arguments = [word for one in [*start, *commands] for word in ("-ex", one)]
+                print(f"gcpt: the console is in {running.console_log}", flush=True)
+                before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is gdb's
+                try:
+                    gdb = [GDB, "-q", "-nx", *(["-batch"] if batch else []), *arguments]
+                    return subprocess.run(gdb, check=False).returncode
+                finally:
+                    signal.signal(signal.SIGINT, before)
+        except (GdbError, QemuError) as error:
+            said = running.output().strip().splitlines()[-1:]
+            raise UserError(
+                f"{checkpoint}: {str(error).splitlines()[0]}{''.join(f' ({line})' for line in said)}"
+            ) from error
+        except FileNotFoundError as error:
+            raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs it") from error

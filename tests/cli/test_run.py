@@ -1,0 +1,72 @@
+"""``gcpt run`` and ``gcpt debug``: real QEMU, real gdb."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from command import gcpt, refusal
+
+from gcpt import demo, image
+from gcpt.state import DUAL_CORE
+from gcpt.synthetic import Mode, Recipe
+
+Make = Callable[..., Path]
+
+
+def _demo(folder: Path) -> Path:
+    path = folder / "demo.gz"
+    zeros = (bytes(1 << 20) for _ in range(demo.IMAGE_SIZE >> 20))
+    image.write(path, image.patched(zeros, demo.image().items()), "gzip")
+    return path
+
+
+def test_run(tmp_path: Path) -> None:
+    """The workload goes on, prints to the terminal, and its exit status is the command's; the file stays as it was."""
+    path = _demo(tmp_path)
+    before = path.read_bytes()
+    run = gcpt("run", path)
+    assert run.returncode == 0
+    assert "here it goes on, with every register in its place." in run.stdout
+    assert path.read_bytes() == before
+
+
+def test_run_on_a_terminal(tmp_path: Path) -> None:
+    main, other = pty.openpty()
+    command = [sys.executable, "-m", "gcpt", "run", str(_demo(tmp_path))]
+    environment = {**os.environ, "PYTHONPATH": str(Path(image.__file__).parents[1])}
+    status = subprocess.run(command, stdin=other, stdout=other, stderr=other, env=environment, check=False, timeout=60)
+    assert status.returncode == 0
+    assert b"with every register in its place." in os.read(main, 4096)
+
+
+def test_run_ends_with_the_restorers_code(checkpoint_file: Make) -> None:
+    run = gcpt("run", checkpoint_file(change=lambda harts: setattr(harts[0], "mode", 2)))
+    assert (run.returncode, "gcpt: error 13 hart 0" in run.stdout) == (13, True)
+
+
+def test_debug_stops_each_hart_at_its_first_instruction(checkpoint_file: Make) -> None:
+    path = checkpoint_file(Recipe((Mode.S, Mode.M), harts=2), DUAL_CORE)
+    run = gcpt("debug", path, "--batch", "-x", "thread 2", "-x", "csrs mscratch", "-x", "info symbol gcpt_restore")
+    assert run.returncode == 0, run.stderr
+    assert len(re.findall(r"hart \d: [SM] pc 0x[0-9a-f]+ \(its restored pc\)", run.stdout)) == 2
+    assert re.search(r"^hart 1\n  mscratch +0x[0-9a-f]+$", run.stdout, re.MULTILINE)
+    assert "gcpt_restore in section .text" in run.stdout
+
+
+def test_debug_from_reset(checkpoint_file: Make) -> None:
+    run = gcpt(
+        "debug", checkpoint_file(), "--from-reset", "--batch", "-x", "b gcpt_restore", "-x", "c", "-x", "restored"
+    )
+    assert "Breakpoint 1, 0x" in run.stdout and "in gcpt_restore ()" in run.stdout
+    assert re.search(r"\* hart 0: S pc 0x[0-9a-f]+ \(its restored pc\)", run.stdout)
+
+
+def test_bad_input(checkpoint_file: Make, tmp_path: Path) -> None:
+    path = checkpoint_file()
+    assert "'12x' is no size" in refusal(gcpt("run", path, "--memory", "12x"))
+    assert refusal(gcpt("debug", path, "--symbols", "nosuch.elf")) == "nosuch.elf: there is no such file"
+    assert "No such file or directory" in refusal(gcpt("run", tmp_path / "none"))

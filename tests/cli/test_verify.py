@@ -1,0 +1,110 @@
+"""``gcpt verify``: exact, explained, wrong, refused; each seen on a real QEMU."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command import gcpt, refusal
+
+from gcpt import image
+from gcpt.qemu import place_restorer
+from gcpt.state import DUAL_CORE, SINGLE_CORE, HartState, Place
+from gcpt.synthetic import Mode, Recipe
+
+Make = Callable[..., Path]
+#: csrw stvec, a0
+_CSRW_STVEC, _NOP = bytes.fromhex("73105510"), bytes.fromhex("13000000")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "place"),
+    [
+        pytest.param(Recipe((Mode.S,)), SINGLE_CORE, id="S"),
+        pytest.param(Recipe((Mode.M,), vlen=256), SINGLE_CORE, id="M, VLEN 256"),
+        pytest.param(Recipe((Mode.VS, Mode.M, Mode.U), harts=3), DUAL_CORE, id="three harts"),
+    ],
+)
+def test_exact(checkpoint_file: Make, recipe: Recipe, place: Place) -> None:
+    run = gcpt("verify", checkpoint_file(recipe, place))
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.splitlines()[-1].endswith(", 0 unexplained")
+
+
+@pytest.fixture
+def broken(build_restorer: Callable[..., object], tmp_path: Path) -> Path:
+    """A restorer that forgets stvec."""
+    data = build_restorer(mode="single_core", platform="qemu-virt").image.read_bytes()  # type: ignore[attr-defined]
+    assert data.count(_CSRW_STVEC) == 1
+    path = tmp_path / "broken.bin"
+    path.write_bytes(data.replace(_CSRW_STVEC, _NOP))
+    return path
+
+
+def test_a_register_that_the_restorer_loses(checkpoint_file: Make, broken: Path) -> None:
+    run = gcpt("verify", checkpoint_file(), "--restorer", broken)
+    [row] = [line.split() for line in run.stdout.splitlines() if "UNEXPLAINED" in line]
+    assert (run.returncode, row[:2], row[-1]) == (1, ["0", "stvec"], "UNEXPLAINED")
+
+
+def test_json(checkpoint_file: Make, broken: Path) -> None:
+    run = gcpt("verify", "--json", checkpoint_file(), "--restorer", broken)
+    said = json.loads(run.stdout)
+    assert (run.returncode, said["unexplained"]) == (1, 1)
+    assert [one["name"] for one in said["differences"] if one["reason"] == "UNEXPLAINED"] == ["stvec"]
+    assert said["exact"] + len(said["differences"]) == said["compared"]
+
+
+def test_a_value_that_the_hart_cannot_hold(checkpoint_file: Make) -> None:
+    def change(harts: list[HartState]) -> None:
+        harts[0].set("medeleg", 1 << 40)
+
+    run = gcpt("verify", checkpoint_file(change=change))
+    assert run.returncode == 0
+    assert "medeleg" in run.stdout and "WARL: the hart holds no more of it" in run.stdout
+
+
+def test_registers_that_the_restorer_leaves_out(checkpoint_file: Make) -> None:
+    def change(harts: list[HartState]) -> None:
+        harts[0].set("mhpmevent9", 5)
+        harts[0].set("sbpctl", 5)
+
+    lines = gcpt("verify", checkpoint_file(change=change)).stdout.splitlines()
+    reasons = {line.split()[1]: line for line in lines if line.startswith("0 ")}
+    assert "leaves group hpm out" in reasons["mhpmevent9"]
+    assert "the hart has no such CSR" in reasons["sbpctl"]
+
+
+def test_a_refusal_is_told_with_its_sentence(checkpoint_file: Make) -> None:
+    def change(harts: list[HartState]) -> None:
+        harts[0].mode = 2
+
+    run = gcpt("verify", checkpoint_file(change=change))
+    assert run.returncode == 1
+    assert "the restorer refused: gcpt: error 13 hart 0" in run.stdout
+    assert "its generator did not prepare it" in run.stdout
+
+
+def test_a_restorer_that_never_arrives(checkpoint_file: Make, tmp_path: Path) -> None:
+    endless = tmp_path / "endless.bin"
+    endless.write_bytes(bytes.fromhex("6f000000") + (4096).to_bytes(4, "little") + bytes(4088))
+    run = gcpt("verify", checkpoint_file(), "--restorer", endless, "--timeout", "2")
+    assert (run.returncode, "not all harts arrived within 2 s: hart 0 is at 0x80000000" in run.stdout) == (1, True)
+
+
+def test_the_restorer_that_an_image_carries(checkpoint_file: Make, broken: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    image.unpack(checkpoint_file(), raw)
+    place_restorer(raw, broken)
+    assert "stvec" in gcpt("verify", raw).stdout
+
+
+def test_bad_input(tmp_path: Path, checkpoint_file: Make, build_restorer: Callable[..., object]) -> None:
+    nothing, empty = tmp_path / "nothing", tmp_path / "empty"
+    empty.write_bytes(bytes(4096))
+    assert refusal(gcpt("verify", nothing)) == f"{nothing}: No such file or directory"
+    assert "no checkpoint: neither a protobuf header nor" in refusal(gcpt("verify", empty))
+    checkpoint = checkpoint_file()
+    assert "this is no restorer" in refusal(gcpt("verify", checkpoint, "--restorer", empty))
+    other = build_restorer(mode="single_core").image  # type: ignore[attr-defined]
+    assert "this restorer is for platform=xiangshan" in refusal(gcpt("verify", checkpoint, "--restorer", other))
