@@ -16,8 +16,8 @@ TIMEBASE = 10_000_000
 
 _COMPARED = (When.EARLY, When.TIMER, When.LOCK, When.LAST, When.ALIAS, When.VECTOR)
 #: What a trap into M mode changes, and what is written to bring that trap about.
-_TRAP = ("mstatus", "mepc", "mcause", "mtval", "mtval2", "mtinst", "medeleg", "mip")
-_ECALL = bytes.fromhex("73000000")
+TRAP = ("mstatus", "mepc", "mcause", "mtval", "mtval2", "mtinst", "medeleg", "mip")
+ECALL = bytes.fromhex("73000000")
 _S_INTERRUPTS, _VS_INTERRUPTS, _HS_INTERRUPTS, _VSSIP = 0x222, 0x444, 0x1444, 0x4
 _STIP, _VSTIP, _STCE = 1 << 5, 1 << 6, 1 << 63
 _PMP_LOCKS = 0x8080_8080_8080_8080
@@ -123,11 +123,11 @@ def observe(gdb: Gdb, hart: int, groups: tuple[str, ...]) -> Observed:
     f = [gdb.read_int(hart, gdb.numbers["ft0"] + number) for number in range(32)]
     v = [gdb.read(hart, f"v{number}") for number in range(32)] if "v0" in gdb.numbers else []
     names = [entry.name for entry in INVENTORY if entry.when in _COMPARED and entry.group in groups]
-    first = {name: gdb.read_csr(hart, BY_NAME[name].number) for name in _TRAP}
+    first = {name: gdb.read_csr(hart, BY_NAME[name].number) for name in TRAP}
     virtual = False
     if privilege != mstatus.MACHINE:
-        virtual = _lead_out(gdb, hart, pc)
-    csr = {name: first.get(name) if name in _TRAP else gdb.read_csr(hart, BY_NAME[name].number) for name in names}
+        virtual = lead_out(gdb, hart, pc)
+    csr = {name: first.get(name) if name in TRAP else gdb.read_csr(hart, BY_NAME[name].number) for name in names}
     if virtual:
         # While V = 1 the supervisor's fields of mstatus were the guest's.
         mixed = (first["mstatus"] or 0) & ~mstatus.SSTATUS | (_csr(gdb, hart, "mstatus") & mstatus.SSTATUS)
@@ -150,10 +150,10 @@ def _csr(gdb: Gdb, hart: int, name: str) -> int:
     return value
 
 
-def _lead_out(gdb: Gdb, hart: int, pc: int) -> bool:
+def lead_out(gdb: Gdb, hart: int, pc: int) -> bool:
     """Trap from ``pc`` into M mode; whether V was 1."""
     gdb.write_csr(hart, BY_NAME["medeleg"].number, 0)
-    gdb.write_memory(pc, _ECALL, hart, physical=False)
+    gdb.write_memory(pc, ECALL, hart, physical=False)
     gdb.step(hart)
     if gdb.read_int(hart, "priv") != mstatus.MACHINE:
         raise GdbError(f"hart {hart}: its ecall at {pc:#x} did not reach M mode")
@@ -241,6 +241,22 @@ def run_to_first(gdb: Gdb, pcs: Mapping[int, int], timeout: float) -> None:
         gdb.clear_breakpoint(pc)
 
 
+def run_restored(gdb: Gdb, harts: Mapping[int, HartState], timeout: float, leave: int | None = None) -> None:
+    """Run until each of ``harts`` stands at its first restored instruction, which it has not executed.
+
+    leave: the address of the restorer's mret. Stepped over, it lets no interrupt in that is pending, which would come
+    before the first instruction and change what is to be compared.
+    """
+    by_mret = {hart for hart, state in harts.items() if leave is not None and leaves_by_mret(state)}
+    run_to_first(
+        gdb, {hart: leave if hart in by_mret and leave else state.pc for hart, state in harts.items()}, timeout
+    )
+    for hart in by_mret:
+        gdb.step(hart)
+        if gdb.read_int(hart, "pc") != harts[hart].pc:
+            raise GdbError("the restorer left elsewhere: " + _whereabouts(gdb, {hart: harts[hart].pc}))
+
+
 def _whereabouts(gdb: Gdb, harts: Mapping[int, int]) -> str:
     def of(hart: int) -> str:
         values = {name: gdb.read_csr(hart, BY_NAME[name].number) or 0 for name in ("mepc", "mcause", "mtval")}
@@ -257,8 +273,22 @@ def _unlocked(gdb: Gdb, hart: int, name: str) -> bool:
     )
 
 
-def _proven(gdb: Gdb, hart: int, found: Difference) -> Difference:
-    """With the reason WARL where the hart, given the checkpoint's value once more, again reads as it did."""
+def _came_due(gdb: Gdb, hart: int, found: Difference, clint: int) -> bool:
+    """Whether the difference is a timer interrupt that is pending now because time went on since mtime was written."""
+    bits = int(found.wanted, 16) ^ int(found.got, 16)
+    if found.name not in ("mip", "sip", "hip", "hvip") or bits & ~(_STIP | _VSTIP) or bits & int(found.wanted, 16):
+        return False
+    now = int.from_bytes(gdb.read_memory(clint + CLINT_MTIME, 8), "little")
+    guest = (now + _csr(gdb, hart, "htimedelta")) % (1 << 64) if bits & _VSTIP else 0
+    return (not bits & _STIP or _csr(gdb, hart, "stimecmp") <= now) and (
+        not bits & _VSTIP or _csr(gdb, hart, "vstimecmp") <= guest
+    )
+
+
+def _proven(gdb: Gdb, hart: int, found: Difference, clint: int) -> Difference:
+    """With a reason where the hart shows one: a timer came due; WARL: given the value again, it reads as before."""
+    if not found.reason and found.got != "none" and _came_due(gdb, hart, found, clint):
+        return replace(found, reason="the compare value came due since then")
     entry = BY_NAME.get(found.name)
     if found.reason or entry is None or entry.when in (When.ALIAS, When.VECTOR) or not _unlocked(gdb, hart, found.name):
         return found
@@ -283,16 +313,16 @@ def _left_out(gdb: Gdb, hart: int, state: HartState, groups: tuple[str, ...]) ->
 
 
 def verify_machine(
-    qemu: Qemu, harts: Mapping[int, HartState], groups: tuple[str, ...], clint: int, timeout: float = 30.0
+    qemu: Qemu, harts: Mapping[int, HartState], groups: tuple[str, ...], clint: int, timeout: float, leave: int | None
 ) -> Report:
     """``compare_machine``, with the reasons that can be proven on the hart, and the CSRs outside ``groups`` as well."""
 
     def explain(gdb: Gdb, hart: int, report: Report) -> Report:
-        proven = [_proven(gdb, hart, found) for found in report.differences]
+        proven = [_proven(gdb, hart, found, clint) for found in report.differences]
         more = _left_out(gdb, hart, harts[hart], groups)
         return Report(report.items + more.items, proven + more.differences)
 
-    return compare_machine(qemu, harts, groups, clint, timeout, explain)
+    return compare_machine(qemu, harts, groups, clint, timeout, explain, leave)
 
 
 def compare_machine(
@@ -302,16 +332,17 @@ def compare_machine(
     clint: int,
     timeout: float = 30.0,
     explain: Callable[[Gdb, int, Report], Report] = lambda gdb, hart, report: report,
+    leave: int | None = None,
 ) -> Report:
     """Run a paused machine to the first instruction of each of ``harts``, and compare (CSRs: those of ``groups``).
 
-    explain: given each hart's report while the hart can still be asked. QemuError when they do not arrive there within
-    ``timeout`` seconds.
+    explain: given each hart's report while the hart can still be asked. leave: as for ``run_restored``. QemuError when
+    they do not arrive there within ``timeout`` seconds.
     """
     with qemu.gdb() as gdb:
         start = time.monotonic()
         try:
-            run_to_first(gdb, {hart: state.pc for hart, state in harts.items()}, timeout)
+            run_restored(gdb, harts, timeout, leave)
             parts = [compare_timers(gdb, harts, clint, time.monotonic() - start)]
             for hart, state in harts.items():
                 parts.append(explain(gdb, hart, compare_hart(hart, state, observe(gdb, hart, groups), groups)))

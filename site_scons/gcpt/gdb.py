@@ -105,7 +105,10 @@ class Gdb:
 
     def _exchange(self, text: str) -> str:
         self._send(text)
-        return self._receive(self._timeout)
+        # A machine that ran until the client came reports that it stopped, some time later.
+        while re.match(r"[TS][0-9a-f]{2}", answer := self._receive(self._timeout)):
+            pass
+        return answer
 
     def _ask(self, text: str) -> str:
         """The answer to ``text``; GdbError when it is an error or empty (not supported)."""
@@ -231,6 +234,10 @@ class Gdb:
         if self._running:
             self._socket.sendall(b"\x03")
             self.wait_stop(self._timeout)
+
+    def detach(self) -> None:
+        """Let go of the machine, which runs on."""
+        self._send("D")
 
     def step(self, hart: int) -> None:
         """One instruction of ``hart``, without interrupts."""

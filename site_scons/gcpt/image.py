@@ -104,6 +104,15 @@ def _extents(file: BinaryIO) -> Iterator[bytes]:
         at = end
 
 
+def raw_chunks(path: Path) -> Iterator[bytes]:
+    """The content of a file that is known to be raw, whatever its first bytes look like."""
+    try:
+        with path.open("rb") as file:
+            yield from _extents(file)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+
+
 def chunks(path: Path) -> Iterator[bytes]:
     """The uncompressed content of ``path``, in pieces of 1 byte to 1 MiB; UserError when it cannot be read."""
     try:

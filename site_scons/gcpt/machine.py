@@ -6,7 +6,6 @@ One that comes without a restorer gets one for QEMU's virt machine, built by the
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,19 +27,23 @@ _LEAST_MEMORY, _FLASH_SIZE, _PLATFORM = 128 * MIB, 32 * MIB, "qemu-virt"
 _OF_FILES = ("gcpt_payload", "gcpt_payload_position", "gcpt_dtb")
 #: The first 8 bytes of a restorer: jal zero, and its size.
 _HEAD, _JAL = 8, 0x6F
-
-Say = Callable[[str], None]
+#: How firmware/restore.S ends: ld sp, 272(sp); mret.
+_LEAVES = bytes.fromhex("526173002030")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """memory: the raw image that a machine starts from. restorer: its options. elf: its symbols, if they are known."""
+    """memory: the raw image that a machine starts from. restorer: its options. elf: its symbols, if they are known.
+
+    leave: the address of the mret with which the restorer leaves to the workload, if it is one of this project's.
+    """
 
     checkpoint: CheckpointFile
     memory: Path
     machine: Machine
     restorer: BuildConfig
     elf: Path | None
+    leave: int | None
 
     @property
     def harts(self) -> dict[int, HartState]:
@@ -138,4 +141,7 @@ def prepare(
     else:
         made = _stamped(data, path)
     machine = Machine(len(checkpoint.harts), size, qemu.cpu(_vlen(checkpoint)), flash=state)
-    return Prepared(checkpoint, raw, machine, made, elf)
+    found = data.find(_LEAVES)
+    base = made.load_address if flash else made.platform.dram
+    leave = base + found + len(_LEAVES) - 4 if found >= 0 else None
+    return Prepared(checkpoint, raw, machine, made, elf, leave)

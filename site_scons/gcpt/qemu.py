@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -57,6 +59,7 @@ class Qemu:
 
     def __init__(self, image: Path, machine: Machine, folder: Path, paused: bool = True) -> None:
         self.machine = machine
+        self._matched = 0
         self.log = folder / "qemu.log"
         self.console_log = folder / "console.log"
         self._sockets = tempfile.TemporaryDirectory(prefix="gcpt-")  # short: a socket's path has 107 characters at most
@@ -93,10 +96,16 @@ class Qemu:
         parts = [what, "--- end of the console:", self.output()[-_TAIL:], "--- QEMU's messages:", messages[-_TAIL:]]
         return QemuError("\n".join([*parts, f"--- logs: {self.log}, {self.console_log}"]))
 
-    def wait_ready(self) -> None:
-        """Wait for QEMU's gdb socket, which appears a moment after its start."""
+    def wait_ready(self) -> socket.socket:
+        """A connection to QEMU's gdb socket, which appears a moment after its start."""
         deadline = time.monotonic() + 10
-        while not self.gdb_path.exists():
+        while True:
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(str(self.gdb_path))
+                return connection
+            except OSError:
+                connection.close()
             if (status := self._process.poll()) is not None:
                 raise self.failure(f"QEMU ended early, with status {status}")
             if time.monotonic() > deadline:
@@ -105,11 +114,7 @@ class Qemu:
 
     def gdb(self) -> Gdb:
         """A gdb client; close it before another one is asked for."""
-        self.wait_ready()
-        try:
-            return Gdb.unix(self.gdb_path)
-        except OSError as error:
-            raise self.failure(f"QEMU's gdb socket: {error.strerror}") from error
+        return Gdb(self.wait_ready())
 
     def type(self, text: str) -> None:
         """Type ``text`` at the console."""
@@ -134,12 +139,30 @@ class Qemu:
                 raise self.failure(f"the console did not print {pattern!r} within {timeout:g} s")
             time.sleep(_POLL)
 
+    def expect_next(self, pattern: str, timeout: float) -> None:
+        """Like ``expect``, in what came after the last match of this."""
+        deadline = time.monotonic() + timeout
+        while not (match := re.compile(pattern).search(self.output(), self._matched)):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise self.failure(f"the console did not print {pattern!r} within {timeout:g} s")
+            time.sleep(_POLL)
+        self._matched = match.end()
+
     def wait_exit(self, timeout: float) -> int:
         """QEMU's exit status, which is the code that the guest gave the finisher; QemuError when it runs on."""
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise self.failure(f"the machine did not end within {timeout:g} s") from None
+
+
+def jump(source: int, target: int) -> bytes:
+    """Code at ``source`` that jumps to ``target``, up to 2 GiB away: it changes t0 only."""
+    distance = target - source
+    high, low = (distance + 0x800) >> 12, distance & 0xFFF
+    auipc = (high & 0xFFFFF) << 12 | 5 << 7 | 0x17
+    jalr = low << 20 | 5 << 15 | 0x67
+    return struct.pack("<II", auipc, jalr)
 
 
 def place_restorer(image: Path, restorer: Path, offset: int = 0) -> int:

@@ -1,14 +1,16 @@
 """``gcpt run`` and ``gcpt debug``: real QEMU, real gdb."""
 
+import contextlib
 import os
 import pty
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from command import gcpt, refusal
+from command import ENVIRONMENT, gcpt, refusal
 
 from gcpt import demo, image
 from gcpt.state import DUAL_CORE
@@ -37,10 +39,29 @@ def test_run(tmp_path: Path) -> None:
 def test_run_on_a_terminal(tmp_path: Path) -> None:
     main, other = pty.openpty()
     command = [sys.executable, "-m", "gcpt", "run", str(_demo(tmp_path))]
-    environment = {**os.environ, "PYTHONPATH": str(Path(image.__file__).parents[1])}
-    status = subprocess.run(command, stdin=other, stdout=other, stderr=other, env=environment, check=False, timeout=60)
+    status = subprocess.run(command, stdin=other, stdout=other, stderr=other, env=ENVIRONMENT, check=False, timeout=60)
     assert status.returncode == 0
     assert b"with every register in its place." in os.read(main, 4096)
+
+
+def _child(parent: int, name: str) -> str:
+    """The number of a process that ``parent`` started, or nothing."""
+    for number in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        with contextlib.suppress(OSError):
+            if name in Path(f"/proc/{number}/comm").read_text():
+                return number
+    return ""
+
+
+def test_who_ends_the_command_ends_qemu(checkpoint_file: Make) -> None:
+    """The checkpoint's hart spins for ever."""
+    command = [sys.executable, "-m", "gcpt", "run", str(checkpoint_file())]
+    with subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        while not (machine := _child(running.pid, "qemu")):
+            time.sleep(0.02)
+        running.terminate()
+        assert running.wait(10) == 143
+    assert not Path(f"/proc/{machine}").exists()
 
 
 def test_run_ends_with_the_restorers_code(checkpoint_file: Make) -> None:

@@ -1,7 +1,6 @@
 """One test's bench: images of checkpoints, a restorer on them, a machine that runs them, and the verdict."""
 
 import re
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,11 +109,7 @@ def assert_exact(report: Report) -> None:
 
 def jump(source: int, target: int) -> tuple[int, bytes]:
     """The piece of memory at ``source`` that jumps to ``target``, anywhere: a0 and a1 stay as they are."""
-    distance = target - source
-    high, low = (distance + 0x800) >> 12, distance & 0xFFF
-    auipc = (high & 0xFFFFF) << 12 | 5 << 7 | 0x17
-    jalr = low << 20 | 5 << 15 | 0x67
-    return source, struct.pack("<II", auipc, jalr)
+    return source, qemu.jump(source, target)
 
 
 def of_place(mode: str) -> Place:

@@ -5,15 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-_PACKAGES = Path(__file__).parents[2] / "site_scons"
+#: In which ``python -m gcpt`` is this checkout's.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "site_scons")}
 
 
 def gcpt(*arguments: str | Path, cwd: Path | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Run it with ``arguments``; its output is in the result, whatever its exit status."""
     command = [sys.executable, "-m", "gcpt", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(_PACKAGES)}
     return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout, check=False
     )
 
 

@@ -48,7 +48,7 @@ def command(
       gcpt debug linux.gz --symbols vmlinux -x "csrs satp" -x "bt"
     """
     from gcpt import gdbscript
-    from gcpt.compare import run_to_first
+    from gcpt.compare import run_restored
     from gcpt.gdb import GdbError
     from gcpt.machine import prepare
     from gcpt.qemu import Qemu, QemuError
@@ -67,10 +67,10 @@ def command(
         try:
             with Qemu(ready.memory, ready.machine, folder) as running:
                 if from_reset:
-                    running.wait_ready()
+                    running.wait_ready().close()
                 else:
                     with running.gdb() as first:
-                        run_to_first(first, {hart: state.pc for hart, state in ready.harts.items()}, _PATIENCE)
+                        run_restored(first, ready.harts, _PATIENCE, ready.leave)
                 start += [f"target remote {running.gdb_path}", f"source {script}"]
                 start += ["harts"]
                 arguments = [word for one in [*start, *commands] for word in ("-ex", one)]

@@ -1,6 +1,8 @@
 """``gcpt run``: boots a checkpoint in QEMU, with its console on the terminal."""
 
+import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -32,7 +34,13 @@ def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory:
     with tempfile.TemporaryDirectory(prefix="gcpt-") as folder:
         ready = prepare(checkpoint, Path(folder), restorer, flash, memory)
         qemu = [PROGRAM, *ready.machine.arguments(ready.memory), "-serial", "mon:stdio"]
+        signal.signal(signal.SIGTERM, _end)
         try:
-            return subprocess.run(qemu, check=False).returncode
+            return subprocess.run(qemu, check=False).returncode  # which kills QEMU when it is left by an exception
         except FileNotFoundError as error:
             raise UserError(f"{PROGRAM}: not found: ./sconsw --setup-only installs QEMU") from error
+
+
+def _end(*_: object) -> None:
+    """Who ends this command ends QEMU with it."""
+    sys.exit(128 + signal.SIGTERM)

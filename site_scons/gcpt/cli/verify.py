@@ -46,7 +46,7 @@ def command(
         try:
             with Qemu(ready.memory, ready.machine, logs or folder) as running:
                 try:
-                    report = verify_machine(running, ready.harts, groups, clint, timeout)
+                    report = verify_machine(running, ready.harts, groups, clint, timeout, ready.leave)
                 except QemuError as error:
                     if said := re.search(r"^gcpt: error (\d+) hart \d+.*$", running.output(), re.MULTILINE):
                         return _refused(said[0], int(said[1]), as_json)

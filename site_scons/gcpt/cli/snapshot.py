@@ -1,0 +1,135 @@
+"""``gcpt snapshot``: a checkpoint of a stock QEMU, which it starts or which runs already."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from gcpt.cli.output import memory_option, progress
+from gcpt.errors import UserError
+
+_LAYOUTS = ("auto", "single_core", "dual_core", "protobuf")
+
+
+class _Load(click.ParamType[tuple[Path, int]]):
+    name = "FILE@ADDR"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Path, int]:
+        file, at, address = str(value).rpartition("@")
+        try:
+            return Path(file if at else ""), int(address, 0)
+        except ValueError:
+            self.fail(f"{value!r}: want FILE@ADDRESS, such as fw_jump.bin@0x80100000", param, ctx)
+
+
+class _Address(click.ParamType[int]):
+    name = "ADDR"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return int(str(value), 0)
+        except ValueError:
+            self.fail(f"{value!r} is no address: want a number such as 0x80200000", param, ctx)
+
+
+@click.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The checkpoint to write.")
+@click.option("--load", "loads", type=_Load(), multiple=True, help="A file to start with in memory; may be repeated.")
+@click.option("--start", type=_Address(), help="Where the harts start; by default where the first file lies.")
+@click.option("--harts", type=click.IntRange(1, 128), default=1, show_default=True, help="How many harts it has.")
+@click.option(
+    "--vlen", type=click.IntRange(128, 1024), default=128, show_default=True, help="Bits of a vector register."
+)
+@memory_option
+@click.option("--on", "patterns", multiple=True, metavar="REGEX", help="Wait until the console prints this.")
+@click.option("--type", "texts", multiple=True, help="What to type when the --on before it has come; \\n is a newline.")
+@click.option("--at", type=_Address(), help="Then go on until a hart is at this pc.")
+@click.option("--hart", type=click.IntRange(0, 127), help="Only this hart counts for --at and --after.")
+@click.option("--after", type=click.IntRange(1), help="Then go on for so many instructions of one hart (0, or --hart).")
+@click.option("--timeout", type=float, default=60, show_default=True, help="Seconds that each of these may take.")
+@click.option("--gdb", "gdb_address", metavar="ADDR", help="Take the machine that runs with its gdb stub here.")
+@click.option("--qmp", "qmp_address", metavar="ADDR", help="That machine's QMP: unix:PATH or HOST:PORT.")
+@click.option("--layout", type=click.Choice(_LAYOUTS), default="auto", show_default=True, help="Where the state goes.")
+@click.option("--container", type=click.Choice(["raw", "gzip", "zstd"]), help="By default what the output's name says.")
+@click.option("--force", is_flag=True, help="Lose what lies in the first MiB: it is not needed any more.")
+@click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]")
+def command(
+    output: Path,
+    loads: tuple[tuple[Path, int], ...],
+    start: int | None,
+    harts: int,
+    vlen: int,
+    memory: int,
+    patterns: tuple[str, ...],
+    texts: tuple[str, ...],
+    at: int | None,
+    hart: int | None,
+    after: int | None,
+    timeout: float,
+    gdb_address: str | None,
+    qmp_address: str | None,
+    layout: str,
+    container: str | None,
+    force: bool,
+    qemu: tuple[str, ...],
+) -> int:
+    """Take a checkpoint of a stock QEMU "virt" machine: one that this starts, or one that runs already.
+
+    The first MiB of memory is the restorer's: load firmware at 0x80100000. Devices other than the CLINT (PLIC, UART,
+    disks) have no place in a checkpoint. A machine that ran already goes on afterwards.
+
+    \b
+    Example: OpenSBI and U-Boot, when the prompt has come and something was typed
+      gcpt snapshot -o uboot.zst --load fw_jump.bin@0x80100000 --load u-boot.bin@0x80200000 \\
+          --on 'stop autoboot' --type '\\n' --on '=> $' --type 'setenv answer 42\\n' --on '=> $'
+    Example: of a machine started with -gdb tcp::1234 -qmp unix:/tmp/qmp,server=on,wait=off
+      gcpt snapshot -o now.gz --gdb :1234 --qmp unix:/tmp/qmp
+    """
+    from gcpt import image
+    from gcpt.gdb import GdbError
+    from gcpt.qemu import QemuError
+    from gcpt.snapshot import Moment, pieces
+
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UserError(f"--on {pattern!r} is no regular expression: {error}") from error
+    moment = Moment(patterns, tuple(text.replace("\\n", "\n") for text in texts), at, hart, after, timeout)
+    if bool(gdb_address) != bool(qmp_address):
+        raise UserError("--gdb and --qmp belong together: give both, or neither to start a machine")
+    if gdb_address and (loads or qemu or patterns or texts):
+        raise UserError(
+            "--load, --on, --type and QEMU options are for a machine that this starts, not for one at --gdb"
+        )
+    if not gdb_address and not loads:
+        raise UserError("nothing to run: give --load FILE@ADDR, or --gdb and --qmp of a machine that runs")
+    from gcpt.snapshot import attach, launch
+
+    with tempfile.TemporaryDirectory(prefix="gcpt-") as folder:
+        try:
+            if gdb_address and qmp_address:
+                source = attach(gdb_address, qmp_address, moment, Path(folder))
+            else:
+                source = launch(loads, start, harts, memory, vlen, qemu, moment, Path(folder))
+            with source as taken:
+                over = pieces(taken, layout, force)
+                name = container or image.container_for(output, "raw")
+                with progress(f"writing {output}", taken.size) as advance:
+                    image.write(output, _told(image.patched(taken.content(), over), advance), name)
+        except FileNotFoundError as error:
+            raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
+        except (QemuError, GdbError) as error:
+            raise UserError(str(error).splitlines()[0]) from error
+    for number, state in enumerate(taken.harts):
+        print(f"hart {number}: pc {state.pc:#x} mode {'US?M'[state.mode]}")
+    print(f"{output}: {len(taken.harts)} hart{'s' * (len(taken.harts) > 1)}, {taken.size >> 20} MiB, {name}")
+    return 0
+
+
+def _told(content: Iterator[bytes], advance) -> Iterator[bytes]:  # type: ignore[no-untyped-def]
+    for chunk in content:
+        yield chunk
+        advance(len(chunk))

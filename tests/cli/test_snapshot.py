@@ -1,0 +1,189 @@
+"""``gcpt snapshot``: checkpoints that the tests take themselves, of real software, and what becomes of them."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command import ENVIRONMENT, gcpt, refusal
+from guests import ADDRESS, Worker, symbol
+
+from gcpt import image, qemu
+from gcpt.checkpoint import open_checkpoint
+from gcpt.qemu import Machine, Qemu
+from gcpt.state import Kind
+
+OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin")
+U_BOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
+LOAD_U_BOOT = ("--load", f"{OPENSBI}@0x80100000", "--load", f"{U_BOOT}@0x80200000")
+AT_THE_PROMPT = (
+    "--on",
+    "stop autoboot",
+    "--type",
+    "\\n",
+    "--on",
+    "=> $",
+    "--type",
+    "setenv answer 42\\n",
+    "--on",
+    "=> $",
+)
+WORKERS = (
+    Worker(1, sv=39),
+    Worker(1, sv=48),
+    Worker(0, sv=39),
+    Worker(0, sv=48),
+    Worker(1, virtual=True, sv=39),
+    Worker(0, virtual=True, sv=39),
+    Worker(3),
+)
+
+
+def _taken(run: subprocess.CompletedProcess[str]) -> None:
+    assert (run.returncode, run.stderr) == (0, ""), run.stderr
+
+
+def _exact(path: Path) -> None:
+    run = gcpt("verify", path)
+    assert (run.returncode, ", 0 unexplained" in run.stdout) == (0, True), run.stdout + run.stderr
+
+
+def _answer(path: Path) -> str:
+    """What a restored U-Boot says when it is asked what was set before the checkpoint."""
+    command = [sys.executable, "-m", "gcpt", "run", str(path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT, text=True
+    ) as running:
+        assert running.stdin and running.stdout
+        running.stdin.write("\nprintenv answer\n")
+        running.stdin.flush()
+        said = next((line for line in running.stdout if line.startswith("answer=")), "it ended")
+        running.stdin.write("\x01x")
+    return said.strip()
+
+
+@pytest.mark.parametrize(("harts", "layout"), [(1, "auto"), (2, "auto"), (4, "auto"), (2, "protobuf")])
+def test_u_boot_at_its_prompt(tmp_path: Path, harts: int, layout: str) -> None:
+    path = tmp_path / "uboot.zst"
+    _taken(gcpt("snapshot", "-o", path, "--harts", str(harts), "--layout", layout, *LOAD_U_BOOT, *AT_THE_PROMPT))
+    opened = open_checkpoint(path)
+    kinds = {"auto": Kind.SINGLE_CORE if harts == 1 else Kind.DUAL_CORE, "protobuf": Kind.PROTOBUF}
+    assert (len(opened.harts), opened.place.kind, opened.container) == (harts, kinds[layout], "zstd")
+    assert sorted(state.mode for state in opened.harts) == [1] + [3] * (harts - 1)
+    _exact(path)
+    assert _answer(path) == "answer=42"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a worker prints at the end, when nobody stops it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with _started(Worker(1), folder) as running:
+        assert running.wait_exit(20) == 0
+        return running.output()[-21:]
+
+
+def _started(worker: Worker, folder: Path, *extra: str, interval: int = 50_000) -> Qemu:
+    memory = folder / "memory"
+    pieces = [
+        (0, qemu.jump(0x8000_0000, ADDRESS)),
+        (ADDRESS - 0x8000_0000, worker.build(folder, interval)[0].read_bytes()),
+    ]
+    image.write_pieces(memory, pieces, 128 << 20)
+    return Qemu(memory, Machine(extra=extra), folder, paused=False)
+
+
+@pytest.mark.parametrize("worker", WORKERS, ids=str)
+@pytest.mark.parametrize(("dots", "vlen"), [(7, 128)])
+def test_the_sum_is_kept_across_a_restore(
+    tmp_path: Path, worker: Worker, dots: int, vlen: int, undisturbed: str
+) -> None:
+    """Stopped somewhere in its computing or waiting: registers, rounding mode and timer interrupts go on."""
+    path = tmp_path / "worker.gz"
+    loaded = ("--load", f"{worker.build(tmp_path)[0]}@{ADDRESS:#x}")
+    _taken(gcpt("snapshot", "-o", path, *loaded, "--vlen", str(vlen), "--on", rf"\.{{{dots}}}"))
+    state = open_checkpoint(path).harts[0]
+    assert state.mode in (worker.level, 3 if worker.level == 3 else 1)  # it may be in its timer's handler
+    assert bool(state.get("mstatus") >> 39 & 1) == worker.virtual
+    assert len(state.v[0]) == vlen // 8
+    _exact(path)
+    run = gcpt("run", path)
+    assert run.returncode == 0, run.stdout
+    if vlen == 128:  # more elements make another sum
+        assert run.stdout.endswith(undisturbed)
+    assert run.stdout.count(".") <= 24 - dots
+
+
+@pytest.mark.parametrize("worker", [WORKERS[0], WORKERS[4], WORKERS[6]], ids=str)
+def test_a_machine_that_runs_goes_on_unharmed(tmp_path: Path, worker: Worker, undisturbed: str) -> None:
+    """Two checkpoints of one run; the run, and each of them, ends with the same sum."""
+    socket = tmp_path / "qmp"
+    paths = [tmp_path / "first.zst", tmp_path / "second"]
+    with _started(worker, tmp_path, "-qmp", f"unix:{socket},server=on,wait=off", interval=1_000_000) as running:
+        for dots, path in zip((2, 9), paths, strict=True):
+            running.expect(rf"\.{{{dots}}}", 20)
+            _taken(gcpt("snapshot", "-o", path, "--gdb", running.gdb_path, "--qmp", socket, "--force"))
+        assert running.wait_exit(20) == 0
+        assert running.output().endswith(undisturbed)
+    for path in paths:
+        _exact(path)
+        assert gcpt("run", path).stdout.endswith(undisturbed)
+
+
+def test_at_a_pc_and_some_instructions_later(tmp_path: Path) -> None:
+    worker = Worker(1, sv=39)
+    binary, elf = worker.build(tmp_path)
+    taken = {}
+    for after in (0, 2):
+        path = tmp_path / f"{after}"
+        more = ("--after", str(after)) if after else ()
+        _taken(
+            gcpt("snapshot", "-o", path, "--load", f"{binary}@{ADDRESS:#x}", "--at", hex(symbol(elf, "round")), *more)
+        )
+        taken[after] = open_checkpoint(path).harts[0]
+    assert taken[0].pc == symbol(elf, "round")
+    assert (taken[0].x[20], taken[2].x[20]) == (0, 4000)  # lui and addi of s4
+
+
+def test_memory_that_is_in_use(tmp_path: Path) -> None:
+    file, out = tmp_path / "code", tmp_path / "out"
+    file.write_bytes(bytes.fromhex("6f000000") * 1024)
+    within = refusal(gcpt("snapshot", "-o", out, "--load", f"{file}@0x80001000"))
+    assert "memory at 0x80001000 is in use, in the restorer's MiB" in within
+    arguments = ("--harts", "2", "--load", f"{file}@0x80100000", "--load", f"{file}@0x80401000")
+    of_state = refusal(gcpt("snapshot", "-o", out, *arguments))
+    assert "memory at 0x80401000 is in use, in the place of the state (dual_core)" in of_state
+    assert not out.exists()
+
+
+def test_bad_input(tmp_path: Path) -> None:
+    out, some = ("-o", tmp_path / "out"), ("--load", f"{OPENSBI}@0x80100000")
+    said = {
+        "nothing to run": out,
+        "belong together": (*out, "--gdb", ":1"),
+        "want FILE@ADDRESS": (*out, "--load", "x"),
+        "no regular expression": (*out, *some, "--on", "("),
+        "No such file": (*out, "--load", "nosuch@0x80100000"),
+        "is outside memory": (*out, "--load", f"{OPENSBI}@0x1000"),
+        "did not print 'never' within 1 s": (*out, *some, "--on", "never", "--timeout", "1"),
+        "no hart came to pc 0x90000000 within 1 s": (*out, *some, "--at", "0x90000000", "--timeout", "1"),
+        "start QEMU with -qmp": (*out, "--gdb", ":1", "--qmp", tmp_path / "none"),
+        "holds one hart, and there are 2": (*out, *some, "--harts", "2", "--layout", "single_core"),
+    }
+    for words, arguments in said.items():
+        assert words in refusal(gcpt("snapshot", *arguments))
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_machine(tmp_path: Path) -> None:
+    socket, gdb = tmp_path / "qmp", tmp_path / "gdb"
+    command = [qemu.PROGRAM, "-machine", "spike", "-bios", "none", "-display", "none", "-S", "-serial", "none"]
+    command += ["-qmp", f"unix:{socket},server=on,wait=off", "-gdb", f"unix:{gdb},server=on,wait=off"]
+    with subprocess.Popen(command) as running:
+        while not socket.exists():
+            time.sleep(0.02)
+        said = refusal(gcpt("snapshot", "-o", tmp_path / "out", "--gdb", gdb, "--qmp", socket))
+        running.terminate()
+    assert re.search(r"this machine is a spike: want virt", said)
