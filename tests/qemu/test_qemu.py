@@ -48,7 +48,7 @@ def test_a_machine_that_does_not_end(bench: Bench) -> None:
 def test_nothing_is_left_behind(bench: Bench) -> None:
     with Qemu(bench.image([]), Machine(), bench.folder) as running:
         running.gdb().close()
-        process, sockets = running._process, running._gdb_path.parent
+        process, sockets = running._process, running.gdb_path.parent
     assert process.poll() is not None
     assert not sockets.exists()
 

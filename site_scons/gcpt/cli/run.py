@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -34,13 +33,26 @@ def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory:
     with tempfile.TemporaryDirectory(prefix="gcpt-") as folder:
         ready = prepare(checkpoint, Path(folder), restorer, flash, memory)
         qemu = [PROGRAM, *ready.machine.arguments(ready.memory), "-serial", "mon:stdio"]
-        signal.signal(signal.SIGTERM, _end)
         try:
-            return subprocess.run(qemu, check=False).returncode  # which kills QEMU when it is left by an exception
+            return _attended(qemu)
         except FileNotFoundError as error:
             raise UserError(f"{PROGRAM}: not found: ./sconsw --setup-only installs QEMU") from error
 
 
-def _end(*_: object) -> None:
-    """Who ends this command ends QEMU with it."""
-    sys.exit(128 + signal.SIGTERM)
+def _attended(command: list[str]) -> int:
+    """Run to the end; the exit status. Who ends this process (SIGTERM) ends that one with it, at any moment."""
+    started: list[subprocess.Popen[bytes]] = []
+    ended = []
+
+    def end(*_: object) -> None:
+        ended.append(True)
+        for process in started:
+            process.terminate()
+
+    signal.signal(signal.SIGTERM, end)
+    with subprocess.Popen(command) as process:
+        started.append(process)
+        if ended:
+            process.terminate()
+        status = process.wait()
+    return 128 + signal.SIGTERM if ended else status
