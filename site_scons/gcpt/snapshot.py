@@ -60,13 +60,15 @@ def _prepared(state: HartState, virtual: bool) -> None:
     state.set("mepc", state.pc)
 
 
-def read_hart(gdb: Gdb, hart: int, clint: int) -> HartState:
+def read_hart(gdb: Gdb, hart: int, clint: int, mtime: int) -> HartState:
     """The state of a hart of a stopped machine, which is as it was afterwards. clint: the CLINT's address.
+
+    mtime: the time at which the machine stopped: it runs on by a moment whenever a hart is led out.
 
     GdbError when the hart cannot be led into M mode and back.
     """
     state = _registers(gdb, hart)
-    state.mtime = int.from_bytes(gdb.read_memory(clint + CLINT_MTIME, 8), "little")
+    state.mtime = mtime
     state.mtimecmp = int.from_bytes(gdb.read_memory(clint + CLINT_MTIMECMP + 8 * hart, 8), "little")
     if state.mode == mstatus.MACHINE:
         _csrs(gdb, hart, state)
@@ -202,7 +204,8 @@ def _go_on(gdb: Gdb, moment: Moment) -> None:
 
 def _states(gdb: Gdb) -> list[HartState]:
     clint = VIRT.clint
-    return [read_hart(gdb, hart, clint) for hart in range(len(gdb.threads))]
+    mtime = int.from_bytes(gdb.read_memory(clint + CLINT_MTIME, 8), "little")
+    return [read_hart(gdb, hart, clint, mtime) for hart in range(len(gdb.threads))]
 
 
 @contextmanager

@@ -1,0 +1,70 @@
+"""``gcpt info``: what is in a checkpoint, or what a restorer was built from."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gcpt.cli.output import heading, json_option, say_json, table
+from gcpt.errors import UserError
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--flash", type=click.Path(path_type=Path), help="The flash image that holds the state, of a pair.")
+@click.option("--hart", type=click.IntRange(0), help="Show the registers of this hart that are not zero.")
+@click.option("--all", "everything", is_flag=True, help="With --hart: those that are zero as well.")
+@json_option
+def command(file: Path, flash: Path | None, hart: int | None, everything: bool, as_json: bool) -> int:
+    """Look into FILE: a checkpoint of any layout and container, a restorer, or an image that carries one.
+
+    Only as much of it is read as holds the state, so that a large one answers as fast as a small one.
+
+    \b
+    Example:
+      gcpt info uboot.zst
+      gcpt info uboot.zst --hart 0
+    """
+    from gcpt.checkpoint import open_checkpoint
+    from gcpt.inspect import describe, registers
+
+    if everything and hart is None:
+        raise UserError("--all is for the registers of a hart: give --hart N too")
+    said = describe(file, flash)
+    if hart is not None:
+        if hart >= len(said.get("harts", ())):
+            raise UserError(f"{file}: there is no hart {hart}: it has {len(said.get('harts', ()))}")
+        said["registers"] = registers(open_checkpoint(file, flash).harts[hart], everything)
+    if as_json:
+        say_json(said)
+    else:
+        _print(said)
+    return 0
+
+
+def _hex(value: object) -> str:
+    return f"{value:#x}" if isinstance(value, int) else str(value)
+
+
+def _print(said: dict[str, Any]) -> None:
+    content = f", {said['content']:,} bytes" if "content" in said else ""
+    size = content or f", {said['size']:,} bytes compressed"
+    heading(f"{said['file']}: {said['container']}{size}")
+    if built := said.get("restorer"):
+        options = " ".join(f"{name}={value}" for name, value in built["options"].items()) or "(the defaults)"
+        print(f"restorer: {built['size']:,} bytes, gcpt {built['version']}, commit {built['commit']}, {options}")
+    if "layout" not in said:
+        return
+    print(f"layout: {said['layout']}, hart h at {said['base']:#x} + h * {said['stride']:#x}")
+    if header := said.get("header"):
+        print("header: " + ", ".join(f"{name} {_hex(value)}" for name, value in header.items()))
+    columns = ("hart", "pc", "mode", "isa", "vlen", "satp", "vsatp", "hgatp", "enabled", "pending")
+    rows = []
+    for one in said["harts"]:
+        row = {**one, "pc": _hex(one["pc"]), "enabled": " ".join(one["enabled"]), "pending": " ".join(one["pending"])}
+        rows.append([row[name] or "-" if name != "hart" else row[name] for name in columns])
+    table(columns, rows)
+    timers = ("hart", "mtime", "mtimecmp", "stimecmp", "vstimecmp")
+    table(timers, [[one["hart"], *(_hex(one[name]) for name in timers[1:])] for one in said["harts"]])
+    if "registers" in said:
+        table(("register", "value"), [(name, _hex(value)) for name, value in said["registers"].items()])

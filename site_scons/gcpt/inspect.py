@@ -1,0 +1,142 @@
+"""What a checkpoint or a restorer says of itself, as plain data for people and programs."""
+
+from pathlib import Path
+from typing import Any
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from gcpt import image, mstatus, stamp
+from gcpt.checkpoint import CheckpointFile, open_checkpoint
+from gcpt.csrs import BY_NUMBER
+from gcpt.errors import UserError
+from gcpt.layouts import DEFAULT_VLEN, RESERVED_SIZE
+from gcpt.state import HartState
+
+#: Modes of satp and vsatp, and of hgatp (privileged specification, "satp" and "hgatp").
+_SATP = {0: "Bare", 8: "Sv39", 9: "Sv48", 10: "Sv57"}
+_HGATP = {0: "Bare", 8: "Sv39x4", 9: "Sv48x4", 10: "Sv57x4"}
+#: Interrupts by their number (privileged specification, "mip and mie"; H and Sscofpmf).
+_INTERRUPTS = {
+    **dict(zip((1, 2, 3, 5, 6, 7), ("SSI", "VSSI", "MSI", "STI", "VSTI", "MTI"), strict=True)),
+    **dict(zip(range(9, 14), ("SEI", "VSEI", "MEI", "SGEI", "LCOFI"), strict=True)),
+}
+_X_NAMES = (
+    *("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1"),
+    *(f"a{i}" for i in range(8)),
+    *(f"s{i}" for i in range(2, 12)),
+    *(f"t{i}" for i in range(3, 7)),
+)
+
+
+def mode_name(state: HartState) -> str:
+    """M, S, U, or below a hypervisor VS, VU; ?N for a mode that does not exist."""
+    name = {0: "U", 1: "S", 3: "M"}.get(state.mode, f"?{state.mode}")
+    virtual = state.mode != mstatus.MACHINE and state.get("mstatus") & mstatus.MPV
+    return f"V{name}" if virtual else name
+
+
+def _translation(value: int, modes: dict[int, str]) -> str:
+    mode = value >> 60
+    return modes.get(mode, f"mode {mode}")
+
+
+def _interrupts(bits: int) -> list[str]:
+    known = [name for number, name in _INTERRUPTS.items() if bits >> number & 1]
+    return known + [str(number) for number in range(64) if bits >> number & 1 and number not in _INTERRUPTS]
+
+
+def _isa(misa: int) -> str:
+    """Letters of misa, or nothing where the generator did not write it."""
+    return "rv64" + "".join(chr(ord("a") + bit) for bit in range(26) if misa >> bit & 1) if misa else ""
+
+
+def hart_summary(number: int, state: HartState) -> dict[str, Any]:
+    """Where the hart goes on, and what decides how: numbers as integers, the rest in words."""
+    return {
+        "hart": number,
+        "pc": state.pc,
+        "mode": mode_name(state),
+        "isa": _isa(state.get("misa")),
+        "vlen": 8 * state.get("vlenb") or DEFAULT_VLEN,
+        "satp": _translation(state.get("satp"), _SATP),
+        "vsatp": _translation(state.get("vsatp"), _SATP),
+        "hgatp": _translation(state.get("hgatp"), _HGATP),
+        "enabled": _interrupts(state.get("mie")),
+        "pending": _interrupts(state.get("mip") | state.get("hvip")),
+        "mtime": state.mtime,
+        "mtimecmp": state.mtimecmp,
+        "stimecmp": state.get("stimecmp"),
+        "vstimecmp": state.get("vstimecmp"),
+    }
+
+
+def registers(state: HartState, everything: bool = False) -> dict[str, int | str]:
+    """Every register by its name, vectors as hexadecimal text (last byte first); zeros only if ``everything``."""
+    values: dict[str, int | str] = {"pc": state.pc}
+    values |= {f"x{i} ({_X_NAMES[i]})": value for i, value in enumerate(state.x) if value or everything}
+    values |= {f"f{i}": value for i, value in enumerate(state.f) if value or everything}
+    for number, value in enumerate(state.csr):
+        if value or (everything and number in BY_NUMBER):
+            values[BY_NUMBER[number].name if number in BY_NUMBER else f"csr {number:#x}"] = value
+    values |= {f"v{i}": value[::-1].hex() for i, value in enumerate(state.v) if any(value) or everything}
+    return values
+
+
+def restorer(head: bytes) -> dict[str, Any] | None:
+    """What the restorer that ``head`` starts with was built from; None where it starts with none that is stamped."""
+    found = stamp.find(head)
+    if found is None:
+        return None
+    size = int.from_bytes(head[4:8], "little")
+    commit = (found.commit or "unknown") + ("+dirty" if found.dirty else "")
+    return {"size": size, "version": found.version, "commit": commit, "options": found.options}
+
+
+def _loaded(elf: Path) -> bytes:
+    """The bytes of an ELF's first segment with those that follow it, as they lie in memory."""
+    try:
+        with elf.open("rb") as file:
+            segments = [one for one in ELFFile(file).iter_segments("PT_LOAD") if one["p_filesz"]]
+            memory = bytearray(RESERVED_SIZE)
+            for one in segments:
+                start = one["p_paddr"] - segments[0]["p_paddr"]
+                if 0 <= start <= RESERVED_SIZE - one["p_filesz"]:
+                    memory[start : start + one["p_filesz"]] = one.data()
+            return bytes(memory)
+    except (ELFError, ValueError) as error:
+        raise UserError(f"{elf}: no restorer: {error}") from error
+
+
+def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
+    """All that ``gcpt info`` says; "harts" has a summary of each. UserError when it is no checkpoint and no restorer.
+
+    Reads no more of the files than holds the state.
+    """
+    head = image.read_prefix(flash or path, RESERVED_SIZE)
+    built = restorer(_loaded(path) if head.startswith(b"\x7fELF") else head)
+    said: dict[str, Any] = {"file": str(path), "size": path.stat().st_size, "container": image.container_of(path)}
+    if said["container"] == "raw":
+        said["content"] = said["size"]
+    if built:
+        said["restorer"] = built
+    try:
+        opened = open_checkpoint(path, flash)
+    except UserError:
+        if not built:
+            raise
+        return said
+    return {**said, **_checkpoint(opened)}
+
+
+def _checkpoint(opened: CheckpointFile) -> dict[str, Any]:
+    place = opened.place
+    said: dict[str, Any] = {"layout": place.kind.value, "base": place.base, "stride": place.stride}
+    if opened.flash:
+        said["flash"] = str(opened.flash)
+    if opened.header:
+        header = opened.header
+        said["header"] = {"at": place.header_at, "version": header.version, "cpu_num": header.cpu_num}
+        said["header"] |= {"cpt_offset": header.cpt_offset, "single_core_size": header.single_core_size}
+    said["harts"] = [hart_summary(number, state) for number, state in enumerate(opened.harts)]
+    return said

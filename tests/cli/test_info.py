@@ -1,0 +1,110 @@
+"""``gcpt info``: checkpoints of every layout, restorers, images that carry one."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command import ENVIRONMENT, gcpt, refusal
+
+from gcpt import __version__, image, synthetic
+from gcpt.measure import PLACES
+from gcpt.qemu import place_restorer
+from gcpt.state import DUAL_CORE, SINGLE_CORE, Checkpoint
+from gcpt.synthetic import DRAM, Mode, Recipe
+
+Make = Callable[..., Path]
+
+
+def _said(*arguments: object) -> dict:  # type: ignore[type-arg]
+    run = gcpt("info", "--json", *map(str, arguments))
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("mode", sorted(PLACES))
+def test_layouts(checkpoint_file: Make, mode: str) -> None:
+    place = PLACES[mode]
+    harts = 1 if mode == "single_core" else 3
+    said = _said(checkpoint_file(Recipe((Mode.S, Mode.M, Mode.VU), harts=harts), place))
+    assert (said["layout"], said["base"], said["container"]) == (place.kind.value, place.base, "zstd")
+    assert [one["mode"] for one in said["harts"]] == ["S", "M", "VU"][:harts]
+    assert ("header" in said) == (mode == "normal")
+
+
+def test_a_hart(checkpoint_file: Make) -> None:
+    made = synthetic.make(Recipe((Mode.VS,), vlen=256))
+    state = made.harts[0]
+    path = checkpoint_file(Recipe((Mode.VS,), vlen=256))
+    said = _said(path, "--hart", 0)
+    [one] = said["harts"]
+    assert (one["pc"], one["vlen"], one["mtime"], one["mtimecmp"]) == (state.pc, 256, state.mtime, state.mtimecmp)
+    assert {"Sv39": 8, "Sv48": 9, "Sv57": 10, "Bare": 0}[one["vsatp"]] == state.get("vsatp") >> 60
+    registers = said["registers"]
+    assert [registers.get(name, 0) for name in ("x5 (t0)", "f31", "mscratch")] == [
+        *(state.x[5], state.f[31], state.get("mscratch")),
+    ]
+    assert registers["v7"] == state.v[7][::-1].hex()
+    assert 0 not in registers.values()
+    everything = _said(path, "--hart", 0, "--all")["registers"]
+    assert everything["x0 (zero)"] == 0 and set(registers) < set(everything)
+    text = gcpt("info", path, "--hart", "0").stdout
+    assert f"mscratch  {state.get('mscratch'):#x}" in " ".join(text.split()).replace(" 0x", "  0x")
+
+
+def test_restorers(build_restorer: Callable[..., object], checkpoint_file: Make, tmp_path: Path) -> None:
+    made = build_restorer(mode="single_core", platform="qemu-virt")
+    said = _said(made.image)["restorer"]  # type: ignore[attr-defined]
+    assert said["options"] == {"mode": "single_core", "platform": "qemu-virt"}
+    assert (said["version"], said["size"]) == (__version__, made.size)  # type: ignore[attr-defined]
+    assert _said(made.folder / "gcpt.elf")["restorer"] == said  # type: ignore[attr-defined]
+    raw = tmp_path / "raw"
+    image.unpack(checkpoint_file(), raw)
+    place_restorer(raw, made.image)  # type: ignore[attr-defined]
+    both = _said(raw)
+    assert both["restorer"] == said and both["layout"] == "single_core"
+    assert "mode=single_core platform=qemu-virt" in gcpt("info", raw).stdout
+
+
+@pytest.mark.parametrize("container", ["raw", "zstd", "gzip"])
+def test_a_large_image_is_read_no_further_than_its_state(tmp_path: Path, container: str) -> None:
+    """Of 16 GiB (raw) or 64 MiB of noise (compressed) some MiB: counted by the kernel."""
+    path = tmp_path / "big"
+    pieces = [(address - DRAM, data) for address, data in _blocks()]
+    if container == "raw":
+        image.write_pieces(path, pieces, 16 << 30)
+    else:
+        noise = os.urandom(1 << 20)
+        after = (noise for _ in range(64))
+        start = list(image.patched((bytes(1 << 20) for _ in range(8)), pieces))
+        image.write(path, (chunk for part in (start, after) for chunk in part), container)
+    program = (
+        "import sys; from gcpt.cli import main; main(sys.argv[1:]);"
+        "print(open('/proc/self/io').read().split()[1], file=sys.stderr)"
+    )
+    read = {}
+    for name, arguments in {"nothing": ["completion", "bash"], "info": ["info", str(path)]}.items():
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=True
+        )
+        read[name] = int(done.stderr)
+    assert read["info"] - read["nothing"] < 16 << 20
+
+
+def _blocks() -> list[tuple[int, bytes]]:
+    made = synthetic.make(Recipe(harts=2))
+    return synthetic.blocks(Checkpoint(DUAL_CORE, made.harts))
+
+
+def test_bad_input(tmp_path: Path, checkpoint_file: Make) -> None:
+    nothing, elf = tmp_path / "nothing", tmp_path / "elf"
+    nothing.write_bytes(b"text")
+    elf.write_bytes(b"\x7fELF" + bytes(100))
+    path = checkpoint_file(place=SINGLE_CORE)
+    assert "no checkpoint: neither a protobuf header" in refusal(gcpt("info", nothing))
+    assert "elf: " in refusal(gcpt("info", elf))
+    assert refusal(gcpt("info", path, "--hart", "1")) == f"{path}: there is no hart 1: it has 1"
+    assert "--all is for the registers of a hart" in refusal(gcpt("info", path, "--all"))
