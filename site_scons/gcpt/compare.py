@@ -154,7 +154,7 @@ def lead_out(gdb: Gdb, hart: int, pc: int) -> bool:
     """Trap from ``pc`` into M mode; whether V was 1."""
     gdb.write_csr(hart, BY_NAME["medeleg"].number, 0)
     gdb.write_memory(pc, ECALL, hart, physical=False)
-    gdb.step(hart)
+    gdb.step_away(hart)
     if gdb.read_int(hart, "priv") != mstatus.MACHINE:
         raise GdbError(f"hart {hart}: its ecall at {pc:#x} did not reach M mode")
     return bool(_csr(gdb, hart, "mstatus") & mstatus.MPV)
@@ -252,7 +252,7 @@ def run_restored(gdb: Gdb, harts: Mapping[int, HartState], timeout: float, leave
         gdb, {hart: leave if hart in by_mret and leave else state.pc for hart, state in harts.items()}, timeout
     )
     for hart in by_mret:
-        gdb.step(hart)
+        gdb.step_away(hart)
         if gdb.read_int(hart, "pc") != harts[hart].pc:
             raise GdbError("the restorer left elsewhere: " + _whereabouts(gdb, {hart: harts[hart].pc}))
 

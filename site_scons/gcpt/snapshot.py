@@ -105,7 +105,7 @@ def _lead_back(gdb: Gdb, hart: int, state: HartState, virtual: bool, before: dic
     gdb.write_csr(hart, BY_NAME["mstatus"].number, back)
     gdb.write_csr(hart, BY_NAME["mepc"].number, state.pc)
     gdb.write_memory(at, _MRET)
-    gdb.step(hart)
+    gdb.step_away(hart)
     gdb.write_memory(at, code)
     for name, value in before.items():
         if value is not None and name != "mip":
