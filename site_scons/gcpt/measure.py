@@ -13,9 +13,9 @@ from gcpt.compare import compare_machine, run_to_first
 from gcpt.config import BuildConfig, resolve
 from gcpt.count import count
 from gcpt.gdb import GdbError
-from gcpt.layouts import MIB, MULTI_CORE, MULTI_CORE_OFFSET
+from gcpt.layouts import MIB
 from gcpt.qemu import Machine, Qemu
-from gcpt.state import DUAL_CORE, SINGLE_CORE, Checkpoint, Kind, Place, block_size
+from gcpt.state import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint
 from gcpt.synthetic import DRAM, Mode, Recipe
 
 #: Seconds that 128 harts have, on a machine that others use too.
@@ -26,10 +26,6 @@ _TRIES, _MOST_TRIES = 3, 12
 _TURNS = ("-accel", "tcg,thread=single")
 #: The trace is of the reserved memory only.
 _FILTER = ("-dfilter", f"{DRAM:#x}+{MIB:#x}")
-#: A protobuf header where QEMU writes it, the blocks behind it as its generator packs them.
-PROTOBUF = Place(
-    Kind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(MULTI_CORE), layout=MULTI_CORE, header_at=MULTI_CORE_OFFSET
-)
 PLACES = {"single_core": SINGLE_CORE, "dual_core": DUAL_CORE, "normal": PROTOBUF}
 
 

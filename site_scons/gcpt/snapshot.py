@@ -16,10 +16,10 @@ from gcpt.compare import TRAP, lead_out
 from gcpt.csrs import BY_NAME, INVENTORY, When
 from gcpt.errors import UserError
 from gcpt.gdb import Gdb, GdbTimeoutError
-from gcpt.layouts import BLOCK_SIZE, DEFAULT, MIB, MULTI_CORE, MULTI_CORE_OFFSET, RESERVED_SIZE
+from gcpt.layouts import BLOCK_SIZE, DEFAULT, MIB, RESERVED_SIZE
 from gcpt.platforms import CLINT_MSIP, CLINT_MTIME, CLINT_MTIMECMP
 from gcpt.qmp import Qmp, address
-from gcpt.state import DUAL_CORE, SINGLE_CORE, Checkpoint, HartState, Kind, Place, Reader, block_size
+from gcpt.state import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint, HartState, Place, Reader, block_size
 
 _SAVED = (When.EARLY, When.TIMER, When.LOCK, When.LAST, When.ALIAS, When.VECTOR)
 #: Read-only, and yet part of a checkpoint: they tell what the hart is.
@@ -112,7 +112,6 @@ def _lead_back(gdb: Gdb, hart: int, state: HartState, virtual: bool, before: dic
             gdb.write_csr(hart, BY_NAME[name].number, value)
 
 
-PROTOBUF = Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(MULTI_CORE), MULTI_CORE, MULTI_CORE_OFFSET)
 PLACES: dict[str, Place] = {"single_core": SINGLE_CORE, "dual_core": DUAL_CORE, "protobuf": PROTOBUF}
 
 

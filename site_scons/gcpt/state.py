@@ -17,6 +17,7 @@ from gcpt.layouts import (
     DEFAULT_VLEN,
     MAX_HARTS,
     MAX_VLEN,
+    MULTI_CORE,
     MULTI_CORE_OFFSET,
     NEMU_PROTOBUF_OFFSET,
     VECTOR_WINDOW,
@@ -75,6 +76,14 @@ class Place:
 
 SINGLE_CORE = Place(Kind.SINGLE_CORE, 0)
 DUAL_CORE = Place(Kind.DUAL_CORE, MULTI_CORE_OFFSET)
+#: A protobuf header where QEMU writes it, the blocks behind it as its generator packs them.
+PROTOBUF = Place(
+    Kind.PROTOBUF,
+    MULTI_CORE_OFFSET + NEMU_PROTOBUF_OFFSET,
+    max(MULTI_CORE.vector_reg_done, MULTI_CORE.vector_reg + VECTOR_WINDOW) + 8,
+    MULTI_CORE,
+    MULTI_CORE_OFFSET,
+)
 
 
 @dataclass(frozen=True)
