@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from gcpt import mstatus
 from gcpt.csrs import BY_NAME, INVENTORY, When
 from gcpt.gdb import Gdb, GdbError, GdbTimeoutError
+from gcpt.layouts import RESERVED_SIZE
 from gcpt.platforms import CLINT_MTIME, CLINT_MTIMECMP
 from gcpt.qemu import Qemu
+from gcpt.render import TRAMPOLINE_SHIFT
 from gcpt.state import HartState
 
 #: Ticks of mtime in a second on QEMU's virt and spike machines.
@@ -21,6 +23,8 @@ ECALL = bytes.fromhex("73000000")
 _S_INTERRUPTS, _VS_INTERRUPTS, _HS_INTERRUPTS, _VSSIP = 0x222, 0x444, 0x1444, 0x4
 _STIP, _VSTIP, _STCE = 1 << 5, 1 << 6, 1 << 63
 _PMP_LOCKS = 0x8080_8080_8080_8080
+#: How far jal goes, in bytes.
+JAL_REACH = 1 << 20
 #: How many of the harts that did not arrive a message names.
 _SHOWN = 4
 #: Bits of mip that can be put back: SSIP, STIP, SEIP, and MSIP through the CLINT; the VS ones are hvip's. MTIP, MEIP
@@ -244,17 +248,27 @@ def run_to_first(gdb: Gdb, pcs: Mapping[int, int], timeout: float) -> None:
 def run_restored(gdb: Gdb, harts: Mapping[int, HartState], timeout: float, leave: int | None = None) -> None:
     """Run until each of ``harts`` stands at its first restored instruction, which it has not executed.
 
-    leave: the address of the restorer's mret. Stepped over, it lets no interrupt in that is pending, which would come
-    before the first instruction and change what is to be compared.
+    leave: the address of the restorer's mret, in memory. Stepped over, it lets no interrupt in that is pending, which
+    would come before the first instruction and change what is to be compared.
     """
-    by_mret = {hart for hart, state in harts.items() if leave is not None and leaves_by_mret(state)}
-    run_to_first(
-        gdb, {hart: leave if hart in by_mret and leave else state.pc for hart, state in harts.items()}, timeout
-    )
-    for hart in by_mret:
-        gdb.step_away(hart)
+    last = {hart: (state.pc, 0) if leave is None else _last(hart, state, leave) for hart, state in harts.items()}
+    run_to_first(gdb, {hart: at for hart, (at, _) in last.items()}, timeout)
+    for hart, (_, steps) in last.items():
+        for _ in range(steps):
+            gdb.step_away(hart)
         if gdb.read_int(hart, "pc") != harts[hart].pc:
             raise GdbError("the restorer left elsewhere: " + _whereabouts(gdb, {hart: harts[hart].pc}))
+
+
+def _last(hart: int, state: HartState, leave: int) -> tuple[int, int]:
+    """Where the restorer can be interrupted by the workload's interrupts first, and how many steps it is to the pc.
+
+    By mret that is the mret; by jump, the csrsi in the hart's trampoline (docs/restore-path.md).
+    """
+    trampoline = leave // RESERVED_SIZE * RESERVED_SIZE + RESERVED_SIZE - ((hart + 1) << TRAMPOLINE_SHIFT)
+    if leaves_by_mret(state) or not -JAL_REACH <= state.pc - (trampoline + 8) < JAL_REACH:
+        return leave, 1
+    return trampoline + 4, 2
 
 
 def _whereabouts(gdb: Gdb, harts: Mapping[int, int]) -> str:

@@ -142,6 +142,6 @@ def prepare(
         made = _stamped(data, path)
     machine = Machine(len(checkpoint.harts), size, qemu.cpu(_vlen(checkpoint)), flash=state)
     found = data.find(_LEAVES)
-    base = made.load_address if flash else made.platform.dram
-    leave = base + found + len(_LEAVES) - 4 if found >= 0 else None
+    # From flash an M-mode checkpoint has its trampoline elsewhere: it is waited for at its pc.
+    leave = made.platform.dram + found + len(_LEAVES) - 4 if found >= 0 and not flash else None
     return Prepared(checkpoint, raw, machine, made, elf, leave)
