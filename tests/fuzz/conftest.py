@@ -36,7 +36,7 @@ def host_program(tmp_path_factory: pytest.TempPathFactory) -> HostProgram:
             *(runtime / name for name in toolchain.NANOPB_SOURCES),
         ]
         includes = [f"-I{path}" for path in (folder, ROOT / "firmware" / "include", HERE, runtime)]
-        clang = ["clang-14", "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", *toolchain.NANOPB_DEFINES]
+        clang = ["clang-19", "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", *toolchain.NANOPB_DEFINES]
         command = [*clang, *flags, *includes, *map(str, files), "-o", str(folder / target)]
         run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert run.returncode == 0, f"{' '.join(command)}\n{run.stderr}"

@@ -11,7 +11,7 @@ from collections import Counter
 from random import Random
 
 import hostile
-import outcome
+import endings
 import pytest
 from bench import DRAM, Bench
 
@@ -29,7 +29,7 @@ def _make(mode: str, seed: int) -> hostile.Hostile:
     random = Random(f"{mode}.{seed}")
     if mode in ("normal", "auto") and seed % 4:
         return hostile.with_header(random)
-    place = {"single_core": SINGLE_CORE, "normal": outcome.NEMU}.get(mode, DUAL_CORE)
+    place = {"single_core": SINGLE_CORE, "normal": endings.NEMU}.get(mode, DUAL_CORE)
     return hostile.registers(random, place)
 
 
@@ -37,13 +37,13 @@ def _make(mode: str, seed: int) -> hostile.Hostile:
 @pytest.mark.parametrize("mode", ["single_core", "dual_core", "normal", "auto"])
 def test_hostile_checkpoints(bench: Bench, mode: str) -> None:
     restorer = bench.build(mode)
-    seen: Counter[outcome.Ending] = Counter()
+    seen: Counter[endings.Ending] = Counter()
     for seed in range(FIRST, FIRST + CASES):
         made = _make(mode, seed)
         memory = bench.image([piece for piece in made.pieces if piece[0] < DRAM + MEMORY], MEMORY)
         qemu.place_restorer(memory, restorer.image)
         try:
-            seen[outcome.run(bench, restorer, memory, mode, made.harts)] += 1
+            seen[endings.run(bench, restorer, memory, mode, made.harts)] += 1
         except Exception as error:
             error.add_note(f"GCPT_FUZZ_SEED={seed} GCPT_FUZZ_CASES=1, mode={mode}: {made.what}")
             raise
