@@ -10,8 +10,8 @@ import os
 from collections import Counter
 from random import Random
 
-import hostile
 import endings
+import hostile
 import pytest
 from bench import DRAM, Bench
 
