@@ -8,23 +8,16 @@
     .section .head, "ax", %progbits
 
 /*
- * gcpt_trap_fatal: entered from the trap handler. Clobbers everything, does not return.
- */
-    .global gcpt_trap_fatal
-gcpt_trap_fatal:
-    li      a0, GCPT_CODE_TRAP
-    /* fall through */
-
-/*
  * gcpt_note: a0 = code. Prints the line and returns. Clobbers a0-a6, t0-t4; while it prints, mtvec is gcpt_end's.
  * gcpt_fail: a0 = signal code. Clobbers everything, does not return. A trap on the way (no console there, PMP) goes
  * straight to the finisher, a trap there to the final sleep. Harts take turns; the first that fails ends the run.
  * gcpt_fail_alone: gcpt_fail where one hart speaks, and .data may not be there.
+ * gcpt_trap_fatal: gcpt_fail for the trap handler, with the code of a trap.
  *
  * The line is a text in which the bytes below ' ' stand for numbers: 1 the code, 2 the hart, 3 mepc, 4 mcause, 5 mtval.
  * At 6 a line that is not about a trap goes on with the code's words, or ends where bytes count; at 7 any does. 0 ends it.
  */
-    .global gcpt_fail, gcpt_fail_alone, gcpt_note
+    .global gcpt_fail, gcpt_fail_alone, gcpt_trap_fatal, gcpt_note
 #if !GCPT_DIRECT
 gcpt_fail_alone:
     li      ra, 0
@@ -33,6 +26,9 @@ gcpt_fail_alone:
     csrw    mtvec, t0
     j       print
 #endif
+gcpt_trap_fatal:
+    li      a0, GCPT_CODE_TRAP
+    /* fall through */
 gcpt_fail:
     li      ra, 0
 gcpt_note:

@@ -111,6 +111,25 @@ vector_done:
 #else
     jal     gcpt_meet
 #endif
+#if GCPT_CSRS_SDTRIG
+    /* A trigger that counts in M mode could fire on the way, and then in the trap handler too, for ever. */
+    field_address a0, FIELD(csr_reg), 8 * CSR_TDATA1
+    ld      a0, (a0)
+    srli    a1, a0, 60              /* type: 2 and 6 have m in bit 6, 3 to 5 in bit 9 */
+    li      a2, 1 << 6
+    addi    a3, a1, -2
+    beqz    a3, 2f
+    addi    a3, a1, -6
+    beqz    a3, 2f
+    li      a2, 1 << 9
+    addi    a3, a1, -5
+    bgtz    a3, 3f
+    addi    a3, a1, -3
+    bltz    a3, 3f
+2:  and     a2, a2, a0
+    bnez    a2, trigger_in_m
+3:
+#endif
     csrs_timer
     /* What mip says of the software interrupt, which lives in the CLINT. */
     load_csr a0, CSR_MIP
@@ -340,6 +359,11 @@ vlen_differs:
 bad_mprv:
     li      a0, GCPT_CODE_M_MODE_MPRV
     j       fail
+#if GCPT_CSRS_SDTRIG
+trigger_in_m:
+    li      a0, GCPT_CODE_TRIGGER
+    j       fail
+#endif
 bad_state:
     li      a0, GCPT_CODE_BAD_STATE
 fail:

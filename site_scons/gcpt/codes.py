@@ -97,4 +97,10 @@ CODES: tuple[Code, ...] = (
         "harts missing",
         "not all harts of the checkpoint arrived: give the machine as many, or name those that it lacks in stop_cpu=",
     ),
+    Code(
+        19,
+        "TRIGGER",
+        "trigger in M mode",
+        "a trigger of the checkpoint counts in M mode, where it could stop the restorer: build without csrs=+sdtrig",
+    ),
 )

@@ -226,7 +226,7 @@ INVENTORY: tuple[Csr, ...] = (
         note="MSIP, MTIP are read-only",
     ),
     Csr(0x645, "hvip", "h", _T, "priv 18.2.3", after=("mip", "hideleg"), note="wins over mip.VSSIP, hip and vsip"),
-    # Triggers that match what the restorer does: as late as can be.
+    # One that counts in M mode is refused before these are written: it could match what the restorer does.
     Csr(0x5A8, "scontext", "sdtrig", _T, "Sdtrig 5.7"),
     Csr(0x6A8, "hcontext", "sdtrig", _T, "Sdtrig 5.7"),
     Csr(0x7A0, "tselect", "sdtrig", _T, "Sdtrig 5.7.1"),

@@ -172,6 +172,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "pmpcfg0",
         "pmpaddr0",
         "mseccfg",
+        "tdata1",
     ):
         defines[f"CSR_{name.upper()}"] = csrs.BY_NAME[name].number
     for name in ("mstatus", "vlenb"):

@@ -74,6 +74,14 @@ def test_trap_in_the_restorer(bench: Bench, mode: str) -> None:
     assert DRAM <= trap["mepc"] < DRAM + restorer.size
 
 
+def test_harts_that_trap_together_say_one_line(bench: Bench) -> None:
+    """Blocks in address space where this machine has no memory."""
+    value = header.Header(cpt_offset=0x1_0000_0000, cpu_num=4, single_core_size=1 << 20)
+    for _ in range(12):
+        words = _ends_with(bench, _with_header(bench, header.encode(value)), "TRAP", Machine(harts=4))
+        assert "mcause=0x5" in words  # load access fault
+
+
 def test_log_info_says_what_a_trap_is(bench: Bench) -> None:
     restorer = bench.build("single_core", clint=f"{NOWHERE:#x}", log="info")
     words = _ends_with(bench, bench.restored(synthetic.make(Recipe()), SINGLE_CORE, restorer), "TRAP")

@@ -34,9 +34,12 @@ def _make(mode: str, seed: int) -> hostile.Hostile:
 
 
 @pytest.mark.timeout(60 + 2 * CASES)
-@pytest.mark.parametrize("mode", ["single_core", "dual_core", "normal", "auto"])
-def test_hostile_checkpoints(bench: Bench, mode: str) -> None:
-    restorer = bench.build(mode)
+@pytest.mark.parametrize(
+    ("mode", "csrs"),
+    [("single_core", ""), ("dual_core", ""), ("normal", ""), ("auto", ""), ("dual_core", "+sdtrig,+smepmp")],
+)
+def test_hostile_checkpoints(bench: Bench, mode: str, csrs: str) -> None:
+    restorer = bench.build(mode, **({"csrs": csrs} if csrs else {}))
     seen: Counter[endings.Ending] = Counter()
     for seed in range(FIRST, FIRST + CASES):
         made = _make(mode, seed)
@@ -45,6 +48,6 @@ def test_hostile_checkpoints(bench: Bench, mode: str) -> None:
         try:
             seen[endings.run(bench, restorer, memory, mode, made.harts)] += 1
         except Exception as error:
-            error.add_note(f"GCPT_FUZZ_SEED={seed} GCPT_FUZZ_CASES=1, mode={mode}: {made.what}")
+            error.add_note(f"GCPT_FUZZ_SEED={seed} GCPT_FUZZ_CASES=1, mode={mode} {csrs}: {made.what}")
             raise
-    print(mode, dict(seen))
+    print(mode, csrs, dict(seen))

@@ -7,6 +7,7 @@ from bench import CODES, DRAM, Bench, assert_exact, of_place
 
 from gcpt import mstatus, synthetic
 from gcpt.compare import run_to_first
+from gcpt.csrs import BY_NAME
 from gcpt.layouts import DEFAULT, MIB, MULTI_CORE, MULTI_CORE_OFFSET, Layout
 from gcpt.qemu import Machine
 from gcpt.state import Kind, Place, block_size
@@ -151,6 +152,33 @@ def test_mseccfg_is_restored(bench: Bench) -> None:
     memory = bench.restored(made, of_place("dual_core"), restorer)
     machine = Machine(cpu="rv64,v=true,vlen=128,h=true,sstc=true,x-epmp=true")
     assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, machine))
+
+
+def _with_trigger(kind: int, modes: int) -> synthetic.Synthetic:
+    """A trigger on the execution of any instruction of the restorer's, in the modes that the bits are of."""
+    made = synthetic.make(Recipe((Mode.S,)))
+    made.harts[0].set("tdata1", kind << 60 | 2 << 7 | 1 << 2 | modes)  # match: at least tdata2
+    made.harts[0].set("tdata2", DRAM)
+    return made
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("kind", "m"), [(2, 1 << 6), (3, 1 << 9), (4, 1 << 9), (5, 1 << 9), (6, 1 << 6)])
+def test_a_trigger_that_counts_in_m_mode(bench: Bench, mode: str, kind: int, m: int) -> None:
+    made, restorer = _with_trigger(kind, m), bench.build(mode, csrs="+sdtrig")
+    end = bench.end(bench.restored(made, of_place(mode), restorer))
+    assert (end.status, end.error()[0]) == (CODES["TRIGGER"],) * 2
+
+
+@pytest.mark.parametrize("kind", [2, 6])
+def test_a_trigger_of_other_modes_is_restored(bench: Bench, kind: int) -> None:
+    made, restorer = _with_trigger(kind, 1 << 3), bench.build("single_core", csrs="+sdtrig")
+    made.harts[0].set("tdata1", made.harts[0].get("tdata1") & ~(0xF << 7))  # QEMU 7.2 knows equal only
+    memory = bench.restored(made, of_place("single_core"), restorer)
+    with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: made.harts[0].pc}, 10)
+        got = [gdb.read_csr(0, BY_NAME[name].number) for name in ("tdata1", "tdata2")]
+        assert got == [made.harts[0].get(name) for name in ("tdata1", "tdata2")]
 
 
 def test_locked_block_of_another_place(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from gcpt.csrs import BY_NAME
 from gcpt.errors import UserError
 from gcpt.gdb import Gdb, GdbError, GdbTimeoutError
 from gcpt.layouts import CHECKPOINT_MAGIC, DEFAULT, MIB, MULTI_CORE_OFFSET, NEMU_PROTOBUF_OFFSET
-from gcpt.qemu import Machine, Qemu
+from gcpt.qemu import Machine, Qemu, cpu
 from gcpt.state import DUAL_CORE, SINGLE_CORE, Kind, Place
 from gcpt.synthetic import DRAM
 
@@ -28,8 +28,11 @@ _TRAMPOLINE = 16
 _CAUSES = 16
 #: Where QEMU's harts come from.
 _RESET = range(0x1000, 0x1100)
-#: QEMU 7.2 gives up when a guest of the restored workload uses a mode of vsatp or hgatp that does not exist.
-_QEMU_GAVE_UP = "Bail out! ERROR:../../target/riscv/cpu_helper.c"
+#: QEMU 7.2 gives up when a guest of the restored workload uses a mode of vsatp or hgatp that does not exist, and when
+#: a trigger is given a type that it does not know.
+_QEMU_GAVE_UP = re.compile(r"Bail out! ERROR:../../target/riscv/(cpu_helper|debug)\.c")
+#: With mseccfg too.
+_CPU = f"{cpu()},x-epmp=true"
 #: Seconds; a restore takes a hundredth of one.
 _PATIENCE = 3.0
 
@@ -115,7 +118,7 @@ def run(bench: Bench, restorer: Restorer, path: Path, mode: str, harts: int) -> 
     count = min(harts, count)
     own, sleep = (_symbol(restorer, name) for name in ("gcpt_end_of_memory", "gcpt_sleep"))
     silent = _locks_out_writes(before, place, count)
-    with bench.run(path, Machine(harts=harts, memory=len(before.data)), paused=True) as running:
+    with bench.run(path, Machine(harts=harts, memory=len(before.data), cpu=_CPU), paused=True) as running:
         with running.gdb() as gdb:
             exits = {address for hart in range(count) for address in _exits(before, place, hart)}
             for address in exits - {*range(DRAM, own), *_RESET}:
@@ -125,7 +128,7 @@ def run(bench: Bench, restorer: Restorer, path: Path, mode: str, harts: int) -> 
                 for hart in left:
                     _check_registers(gdb, _Memory(path), place, hart)
         status = 0 if left is not None else running.wait_exit(_PATIENCE)
-        if _QEMU_GAVE_UP in running.output():
+        if _QEMU_GAVE_UP.search(running.output()):
             return Ending(0, True)
         codes = _lines(running.output())
     _compare(before.data, path.read_bytes(), own - DRAM, place, harts)

@@ -105,6 +105,18 @@ def _interrupts(state: HartState, random: Random) -> None:
     state.set("mstatus", enabled)
 
 
+def _triggers(state: HartState, random: Random) -> None:
+    """Of any type, with any match, mostly at the restorer or the state."""
+    state.set("tselect", random.choice((0, 0, 1, number(random))))
+    state.set("tdata1", random.randrange(8) << 60 | random.getrandbits(27))
+    state.set("tdata2", random.choice((DRAM + random.getrandbits(20), DRAM + random.getrandbits(11), number(random))))
+    state.set("tcontrol", random.choice((0, 8, 0x88, number(random))))
+
+
+def _security(state: HartState, random: Random) -> None:
+    state.set("mseccfg", random.choice((random.getrandbits(3), number(random))))
+
+
 def _mstatus(state: HartState, random: Random) -> None:
     """Any, but half of the time one that suits the mode."""
     value = number(random)
@@ -125,7 +137,7 @@ def _pc(state: HartState, random: Random) -> None:
 
 _CHANGES: tuple[Callable[[HartState, Random], None], ...] = (
     *(_all_csrs, _some_csrs, _pmp, _one_lock, _vector, _translation, _vectors_of_traps, _interrupts),
-    *(_mstatus, _mode, _pc),
+    *(_mstatus, _mode, _pc, _triggers, _security),
 )
 
 
