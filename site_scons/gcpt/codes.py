@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Code:
-    """number: what the finisher is given. name: as in C. short: the line's words. sentence: what log=info adds."""
+    """number: what the finisher is given. name: as in C. short: the line's words. sentence: what log=info adds.
+
+    group: of CSRs; a restorer that leaves it out never ends with this code. "": any may.
+    """
 
     number: int
     name: str
     short: str
     sentence: str
+    group: str = ""
 
 
 CODES: tuple[Code, ...] = (
@@ -102,5 +106,6 @@ CODES: tuple[Code, ...] = (
         "TRIGGER",
         "trigger in M mode",
         "a trigger of the checkpoint counts in M mode, where it could stop the restorer: build without csrs=+sdtrig",
+        "sdtrig",
     ),
 )

@@ -73,12 +73,13 @@ def _mask(harts: Iterable[int]) -> tuple[int, int]:
 
 
 def _words(config: BuildConfig) -> str:
-    """Assembler text: a string for each code from 1 on, with the sentence where the log level asks for it."""
-    strings = []
-    for code in CODES:
-        text = f": {code.short}"
-        strings.append(f'.asciz "{text}"' if config.log == "quiet" else f'.asciz "{text}: {code.sentence}"')
-    return "; ".join(strings)
+    """Assembler text: a string for each code from 1 on, with the sentence where the log level asks for it.
+
+    Empty for a code that this restorer never ends with.
+    """
+    texts = (f": {code.short}" + (f": {code.sentence}" if config.log != "quiet" else "") for code in CODES)
+    can_be = (not code.group or code.group in config.csr_groups for code in CODES)
+    return "; ".join(f'.asciz "{text if used else ""}"' for text, used in zip(texts, can_be, strict=True))
 
 
 def _defines(config: BuildConfig) -> dict[str, int | str]:
