@@ -1,4 +1,4 @@
-"""Nanopb(target, proto): C source and header of the protobuf messages, by the generator from PyPI.
+"""Nanopb(target, proto): C source and header of the protobuf messages, by the generator from PyPI; once in a run.
 
 They depend on the .proto, on nanopb's options file next to it where there is one, on the generator's version and on
 the code that runs it.
@@ -33,8 +33,14 @@ def _outputs(target, source, env):
     return target, source
 
 
+def _messages(env, target, proto):
+    node = env.File(target)
+    return node.get_executor().get_all_targets() if node.has_builder() else env.NanopbMessages(target, proto)
+
+
 def generate(env):
-    env.Append(BUILDERS={"Nanopb": Builder(action=Action(_generate, "[ PB] $SOURCE"), emitter=_outputs)})
+    env.Append(BUILDERS={"NanopbMessages": Builder(action=Action(_generate, "[ PB] $SOURCE"), emitter=_outputs)})
+    env.AddMethod(_messages, "Nanopb")
 
 
 def exists(env):

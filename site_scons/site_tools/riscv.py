@@ -1,6 +1,7 @@
 """FirmwareObject(source), NanopbObject(source): one C or assembly file compiled for the restorer.
 
-An object depends on its source, on what that includes or embeds, on the compiler and on picolibc's version.
+An object depends on its source, on what that includes or embeds, on the compiler and on picolibc's version. Variants
+of one run that agree on it share it: the first one that asks makes it known.
 Programs(name...): files of the toolchain's commands, to depend on.
 """
 
@@ -52,13 +53,17 @@ def _firmware_object(env, source):
     config = env["CONFIG"]
     name = os.path.basename(source)
     folder = generated.source_folder(config, name, toolchain.defines(config, name))
+    node = env.File(f"{folder}/{name}.o")
+    if node.has_builder():
+        return node
     for file, text in generated.source_files(config, name).items():
         env.Rendered(f"{folder}/{file}", text)
-    return _compiled(env, f"{folder}/{name}.o", source, folder)
+    return _compiled(env, node, source, folder)
 
 
 def _nanopb_object(env, source):
-    return _compiled(env, f"{env['CONFIG'].common_dir}/{os.path.basename(str(source))}.o", source)
+    node = env.File(f"{env['CONFIG'].common_dir}/{os.path.basename(str(source))}.o")
+    return node if node.has_builder() else _compiled(env, node, source)
 
 
 def _programs(env, *names):
