@@ -177,6 +177,8 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         )
     _ = config.csr_groups  # a wrong group is said now
     _is_on("bench_quick", text)
+    for name in ("export_dir", "prefix", "destdir"):
+        _folder(name, text[name])
     _check_flash(config)
     for name in ("gcpt_payload_position", "gcpt_dtb"):
         if text[name] and not config.payload:
@@ -230,15 +232,21 @@ def _harts(mode: str, text: str) -> int:
     return harts
 
 
+def _folder(name: str, text: str) -> Path:
+    """The folder that the option ``name`` names, which need not exist."""
+    folder = parse.path(name, text)
+    if text and folder.exists() and not folder.is_dir():
+        raise UserError(f"{name}={text}: this is a file: name a folder, such as build")
+    return folder
+
+
 def _outputs(name: str, text: str) -> Path:
     """The folder that the option ``name`` names for outputs."""
-    folder = parse.path(name, text)
+    folder = _folder(name, text)
     root, full = Path.cwd(), folder.resolve()
     inside = full.relative_to(root).parts[:1] if full.is_relative_to(root) else ()
     if root.is_relative_to(full) or (inside and inside[0] in _SOURCES):
         raise UserError(
             f"{name}={text}: outputs would mix with the sources there: name a folder of their own, such as build"
         )
-    if full.exists() and not full.is_dir():
-        raise UserError(f"{name}={text}: this is a file: name a folder, such as build")
     return folder

@@ -16,6 +16,8 @@ LOG_LEVELS = ("quiet", "info", "debug")
 CROSS_COMPILE = "riscv64-unknown-elf-"
 PICOLIBC = "/usr/lib/picolibc/riscv64-unknown-elf"
 OPTIONS_FILE = "gcpt.options"
+#: Where scons install puts things where nothing is said.
+PREFIX = "/usr/local"
 #: Where a bench's figures go where no file is named.
 BENCH_JSON = "build/bench.json"
 
@@ -50,7 +52,8 @@ def _choice(name: str, group: str, choices: tuple[str, ...], help: str, variant:
 
 
 _STATE, _PAYLOAD, _MACHINE = "What is restored", "The next boot stage", "The machine"
-_BUILD, _FILES, _TESTS, _BENCH = "The build", "Options in files", "Tests", "The bench"
+_BUILD, _FILES, _OTHERS = "The build", "Options in files", "Outputs for others"
+_TESTS, _BENCH = "Tests", "The bench"
 
 TABLE: tuple[Option, ...] = (
     _choice(
@@ -138,6 +141,10 @@ TABLE: tuple[Option, ...] = (
         "read options from here; the command line wins",
     ),
     Option("save_options", _FILES, "FILE", "", "write the options of this build there, for options_file="),
+    Option("export_dir", _OTHERS, "DIR", "(export in build_dir=)", "where scons export writes what NEMU's build takes"),
+    Option("matrix", _OTHERS, "FILE", "(every mode on every platform)", "which variants scons matrix builds, in TOML"),
+    Option("prefix", _OTHERS, "DIR", PREFIX, "where scons install puts the restorer"),
+    Option("destdir", _OTHERS, "DIR", "", "put this folder before prefix=, to make a package of"),
     Option("pytest_args", _TESTS, "ARGS", "", 'more arguments for the tests, such as pytest_args="-k audit -x"'),
     Option("bench_json", _BENCH, "FILE", BENCH_JSON, "write the bench's figures there"),
     Option("bench_compare", _BENCH, "FILE", "", "compare with the figures of an earlier bench"),
@@ -145,6 +152,8 @@ TABLE: tuple[Option, ...] = (
 )
 
 BY_NAME: dict[str, Option] = {option.name: option for option in TABLE}
+#: What makes one restorer, and how: not where it goes, nor what else a run does.
+OF_RESTORER = tuple(option for option in TABLE if option.variant or option.name == "cache_dir")
 
 
 def plain_default(option: Option) -> str:
@@ -196,14 +205,17 @@ def as_text(value: object) -> str:
 
 def saved_text(values: Mapping[str, str]) -> str:
     """The given options as a file of SCons Variables."""
-    skip = ("", "options_file", "save_options")
+    skip = ("options_file", "save_options")
     return "".join(f"{name} = {value!r}\n" for name, value in values.items() if value and name not in skip)
 
 
 def help_text() -> str:
     """What ``scons -h`` prints."""
     lines = ["usage: scons [OPTION=VALUE...] [TARGET...]", ""]
-    lines += ["Targets: build (the default), test, bench; scons -c removes what was built."]
+    lines += [
+        "Targets: build (the default), test, bench; export, matrix, sbom, install (docs/downstream.md).",
+        "scons -c [TARGET...] removes what was built.",
+    ]
     lines += ["--verbose shows the commands."]
     group = ""
     for option in TABLE:

@@ -9,9 +9,13 @@ def _write(target, source, env):
     Path(target[0].abspath).write_text(source[0].read())
 
 
+def _rendered(env, target, text):
+    return env.RenderedText(target, env.Value(text))  # a node: SCons would expand what looks like its variables
+
+
 def generate(env):
-    builder = Builder(action=Action(_write, "[GEN] $TARGET"), source_factory=env.Value)
-    env.Append(BUILDERS={"Rendered": builder})
+    env.Append(BUILDERS={"RenderedText": Builder(action=Action(_write, "[GEN] $TARGET"))})
+    env.AddMethod(_rendered, "Rendered")
 
 
 def exists(env):

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,12 @@ def _copy_parts(folder: Path) -> Project:
     assert (ROOT / NANOPB).is_dir(), "run ./sconsw --setup-only first"
     shutil.copytree(ROOT / NANOPB, folder / NANOPB)
     return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def copy_project() -> Callable[[Path], Project]:
+    """``copy_project(folder)``: a project that was never built."""
+    return _copy_parts
 
 
 @pytest.fixture

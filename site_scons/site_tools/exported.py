@@ -1,0 +1,52 @@
+"""ExportFolder(image): the alias "export", the folder for other projects' builds.
+
+The folder's own make asks for the alias "exported", which leaves its configure, Makefile and options alone.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from SCons.Script import Action, Exit
+
+from gcpt import export
+from gcpt.errors import UserError
+
+
+def _executable(target, source, env):
+    Path(target[0].abspath).chmod(0o755)
+
+
+def _export_folder(env, image):
+    config = env["CONFIG"]
+    folder = Path(env["GIVEN"].get("export_dir") or config.build_dir / "export").expanduser()
+    try:
+        export.check(folder)
+    except UserError as error:
+        print(f"gcpt: {error}", file=sys.stderr)
+        Exit(2)
+    message, header = env.Nanopb(f"{config.common_dir}/checkpoint.pb.c", "proto/checkpoint.proto")
+    copies = {
+        "build/gcpt.bin": image,
+        "src/checkpoint.proto": "proto/checkpoint.proto",
+        "src/checkpoint.pb.c": message,
+        "export_include/checkpoint.pb.h": header,
+    }
+    files = [env.Copied(f"{folder}/{name}", source) for name, source in copies.items()]
+    values = export.default_values(config.platform.dram)
+    files += env.Rendered(f"{folder}/export_include/cpt_default_values.h", values)
+    env.Alias("exported", files)
+    root = Path(os.getcwd())
+    script = env.Rendered(f"{folder}/configure", export.configure(root))
+    env.AddPostAction(script, Action(_executable, None))
+    makefile = env.Rendered(f"{folder}/Makefile", export.makefile(root))
+    options = env.Rendered(f"{folder}/{export.OPTIONS}", export.options_text(config.given))
+    return env.Alias("export", [files, script, makefile, options])
+
+
+def generate(env):
+    env.AddMethod(_export_folder, "ExportFolder")
+
+
+def exists(env):
+    return True
