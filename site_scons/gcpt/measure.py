@@ -80,6 +80,13 @@ def build(scons: list[str], root: Path, folder: Path, options: Mapping[str, str]
     return Built(folder, resolve(options))
 
 
+def one_hart(image: Path, config: BuildConfig, folder: Path) -> int:
+    """Instructions of a restorer for QEMU's virt machine with one hart in S mode, up to the workload's first."""
+    mode = config.mode if config.mode in PLACES else "normal"
+    case = Case("one hart", mode, Recipe((Mode.S,), locks=False))
+    return Restores(case, Built(image.parent, config), folder).instructions({})[""]
+
+
 class Restores:
     """One case set up in ``folder``: restores it as often as is asked for."""
 

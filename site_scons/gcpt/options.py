@@ -18,6 +18,8 @@ PICOLIBC = "/usr/lib/picolibc/riscv64-unknown-elf"
 OPTIONS_FILE = "gcpt.options"
 #: Where scons install puts things where nothing is said.
 PREFIX = "/usr/local"
+#: The checksums of a matrix's images, in the build folder.
+MATRIX_SUMS = "SHA256SUMS"
 #: Where a bench's figures go where no file is named.
 BENCH_JSON = "build/bench.json"
 

@@ -1,7 +1,11 @@
-"""The options of this run as env["CONFIG"], the environment of the commands, and where SCons keeps signatures."""
+"""The options of this run as env["CONFIG"], the variants of a matrix as env["MATRIX"], the commands' environment.
+
+And where SCons keeps signatures.
+"""
 
 import os
 import sys
+from pathlib import Path
 
 import SCons.SConsign
 from SCons import dblite
@@ -43,6 +47,17 @@ def _given(env):
     return {name: as_text(value) for name, value in {**variables.UnknownVariables(), **chosen}.items()}
 
 
+def _matrix(given):
+    """The configurations that the target "matrix" builds; none where it is not asked for."""
+    if "matrix" not in COMMAND_LINE_TARGETS:
+        return []
+    from gcpt import matrix
+
+    file = given.get("matrix")
+    groups = matrix.load(Path(file).expanduser()) if file else matrix.DEFAULT
+    return matrix.configurations(groups, given, f"matrix={file}" if file else "matrix")
+
+
 class _Signatures:
     """SCons's file of signatures, in the build folder; neither is made by a run that builds nothing."""
 
@@ -61,8 +76,10 @@ def generate(env):
     try:
         env["GIVEN"] = _given(env)
         env["CONFIG"] = resolve(env["GIVEN"])
+        env["MATRIX"] = _matrix(env["GIVEN"])
         if toolchain.needed(COMMAND_LINE_TARGETS) and not (GetOption("clean") or GetOption("no_exec")):
-            toolchain.check(env["CONFIG"], env["ENV"].get("PATH", os.defpath))
+            for config in env["MATRIX"] or [env["CONFIG"]]:
+                toolchain.check(config, env["ENV"].get("PATH", os.defpath))
     except UserError as error:
         print(f"gcpt: {error}", file=sys.stderr)
         Exit(2)

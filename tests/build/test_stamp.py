@@ -79,16 +79,20 @@ def test_options_are_stamped_without_folders(built, payload):
 
 @pytest.mark.parametrize("options", [(), ("mode=single_core", "platform=qemu-virt"), ("log=info", "display_cpu=0")])
 def test_same_sources_same_bytes(in_git, tmp_path, options):
-    """From any folder, at any time, with any umask, time zone, number of jobs and folder of outputs."""
+    """From any folder, by any user, at any time, with any umask, time zone, number of jobs and folder of outputs."""
     _commit(in_git)
-    in_git.build(*options)
+    in_git.build("build", "sbom", *options)
     copy = type(in_git)(tmp_path / "elsewhere")
     _git(in_git, "clone", "-q", str(in_git.folder), str(copy.folder))
     shutil.copytree(in_git / "build/third_party", copy / "build/third_party")
     before = os.umask(0o077)
     try:
-        run = copy.scons(*options, "-j1", "build_dir=out", TZ="Asia/Shanghai", LANG="C", SOURCE_DATE_EPOCH="1")
+        who = {"USER": "somebody", "LOGNAME": "somebody", "HOME": str(tmp_path), "HOSTNAME": "elsewhere"}
+        when = {"TZ": "Asia/Shanghai", "LANG": "C", "SOURCE_DATE_EPOCH": "1"}
+        run = copy.scons("build", "sbom", *options, "-j1", "build_dir=out", **who, **when)
     finally:
         os.umask(before)
     assert run.status == 0, run.out + run.err
-    assert (copy / "out/gcpt.bin").read_bytes() == (in_git / "build/gcpt.bin").read_bytes()
+    [variant] = (path.parent.name for path in (copy / "out").glob("*/gcpt.cdx.json"))
+    for name in ("gcpt.bin", "gcpt.elf", f"{variant}/gcpt.cdx.json"):
+        assert (copy / "out" / name).read_bytes() == (in_git / "build" / name).read_bytes(), name

@@ -1,0 +1,141 @@
+"""The bill of materials of one restorer, in CycloneDX 1.6: its files, what is linked into it, what it was made with.
+
+The same image makes the same text: no time is in it, and its serial number comes from the image.
+"""
+
+import hashlib
+import platform
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
+
+from gcpt import render, stamp
+from gcpt.config import BuildConfig
+
+_ROOT = Path(__file__).resolve().parents[2]
+_NANOPB, _DEBIAN = "third_party/nanopb.toml", "third_party/debian.toml"
+#: Python packages that run on the way to an image; requirements.txt has their versions and hashes.
+_PACKAGES = ("scons", "nanopb", "grpcio-tools", "protobuf", "pyelftools")
+#: What a library of the linker is, by its file's name: its own name, and the Debian package that says the licence.
+_LIBRARIES = {
+    "libc.a": ("picolibc", "picolibc-riscv64-unknown-elf"),
+    "libgcc.a": ("libgcc", "gcc-riscv64-unknown-elf"),
+}
+_MEMBER = re.compile(r"^(\S.*\.a)\([^()]+\)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A foreign part of the image. sha256: of the archive that it came in. source: that archive's package URL."""
+
+    name: str
+    version: str
+    licence: str
+    sha256: str = ""
+    source: str = ""
+
+
+def linked_libraries(link_map: str) -> list[Path]:
+    """The libraries that the linker took something from, as its map tells."""
+    return [Path(name) for name in sorted(set(_MEMBER.findall(link_map)))]
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    return match[1] if match else ""
+
+
+def _nanopb(config: BuildConfig) -> Part:
+    version = _found(r'NANOPB_VERSION\s+"(?:nanopb-)?([^"]+)"', (config.nanopb / "pb.h").read_text())
+    pin = tomllib.loads((_ROOT / _NANOPB).read_text())
+    if config.nanopb_dir:
+        return Part("nanopb", version, pin["licence"])
+    package, _, release = pin["debian_source"].partition("=")
+    source = f"pkg:deb/debian/{package}@{release}?arch=source&distro={pin['suite']}"
+    return Part("nanopb", version, pin["licence"], pin["sha256"], source)
+
+
+def parts(config: BuildConfig, link_map: str, compiler: str) -> list[Part]:
+    """What is in the image besides the project's own. compiler: what it says of its version."""
+    packages = tomllib.loads((_ROOT / _DEBIAN).read_text())["package"]
+    licences = {package["name"]: package["licence"] for package in packages}
+    found = [_nanopb(config)] if render.needs_nanopb(config) else []
+    for path in linked_libraries(link_map):
+        name, package = _LIBRARIES.get(path.name, (path.stem, ""))
+        if name == "picolibc":
+            version = _found(r'_PICOLIBC_VERSION\s+"([^"]+)"', (config.picolibc / "include/picolibc.h").read_text())
+        else:
+            version = version_of(compiler) if name == "libgcc" else ""
+        found.append(Part(name, version, licences.get(package, ""), sha256(path)))
+    return found
+
+
+def version_of(line: str) -> str:
+    """The version in the first line of what a command of the toolchain answers to --version."""
+    return _found(r"(\d+(?:\.\d+)+)\)?\s*$", line) or _found(r"(\d+(?:\.\d+)+)", line)
+
+
+def text(config: BuildConfig, files: Iterable[Path], image: bytes, link_map: str, commands: Mapping[str, str]) -> str:
+    """The bill of ``image``. files: outputs to list. commands: the toolchain's answers to --version, by part."""
+    from cyclonedx.contrib.license.factories import LicenseFactory
+    from cyclonedx.model import HashAlgorithm, HashType, Property
+    from cyclonedx.model.bom import Bom
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.output.json import JsonV1Dot6
+    from packageurl import PackageURL
+
+    def hashes(digest: str) -> list[HashType]:
+        return [HashType(alg=HashAlgorithm.SHA_256, content=digest)] if digest else []
+
+    def tool(name: str, version: str, described: str = "") -> Component:
+        description = described or None
+        return Component(type=ComponentType.APPLICATION, name=name, version=version, description=description)
+
+    made = stamp.find(image)
+    if made is None:
+        raise ValueError("the image has no stamp")
+    licence = LicenseFactory().make_from_string
+    digest = hashlib.sha256(image).hexdigest()
+    said = {"commit": made.commit or "unknown", "modified": str(made.dirty).lower()}
+    said |= {f"option:{name}": value for name, value in made.options.items()}
+    restorer = Component(
+        type=ComponentType.FIRMWARE,
+        name="gcpt",
+        version=made.version,
+        bom_ref="gcpt",
+        licenses=[licence("Apache-2.0")],
+        hashes=hashes(digest),
+        properties=[Property(name=f"gcpt:{name}", value=value) for name, value in said.items()],
+        components=[
+            Component(type=ComponentType.FILE, name=path.name, bom_ref=path.name, hashes=hashes(sha256(path)))
+            for path in files
+        ],
+    )
+    foreign = [
+        Component(
+            type=ComponentType.LIBRARY,
+            name=part.name,
+            version=part.version or None,
+            bom_ref=part.name,
+            licenses=[licence(part.licence)] if part.licence else [],
+            hashes=hashes(part.sha256),
+            purl=PackageURL.from_string(part.source) if part.source else None,
+        )
+        for part in parts(config, link_map, commands["compiler"])
+    ]
+    bom = Bom(serial_number=uuid5(NAMESPACE_URL, f"urn:sha256:{digest}"), components=foreign)
+    bom.metadata.timestamp = None  # type: ignore[assignment]  # the schema asks for none, and it would differ each time
+    bom.metadata.component = restorer
+    tools = [tool(name, version_of(line), line) for name, line in commands.items()]
+    tools += [tool(name, metadata.version(name)) for name in _PACKAGES] + [tool("python", platform.python_version())]
+    bom.metadata.tools.components.update(tools)
+    bom.register_dependency(restorer, foreign)
+    return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"

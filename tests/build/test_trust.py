@@ -1,0 +1,130 @@
+"""What others can check of a build: checksums, the bill of materials, what is installed, and builds without network."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from gcpt import sbom
+
+CERTIFIED = ["SHA256SUMS", "config.json", "gcpt.bin", "gcpt.cdx.json", "gcpt.elf", "gcpt.map"]
+
+
+def _sums_hold(folder: Path) -> bool:
+    command = ["sha256sum", "-c", "--strict", "--quiet", "SHA256SUMS"]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
+
+
+def _bill(folder: Path):
+    text = (folder / "gcpt.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    return json.loads(text)
+
+
+def test_checksums_hold_until_a_byte_changes(built):
+    built.build("sbom")
+    folder = built / "build/normal"
+    listed = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    assert sorted(["SHA256SUMS", *listed]) == CERTIFIED
+    assert _sums_hold(folder)
+    image = bytearray((folder / "gcpt.bin").read_bytes())
+    image[100] ^= 1
+    (folder / "gcpt.bin").write_bytes(image)
+    assert not _sums_hold(folder)
+
+
+def test_the_bill_names_what_is_in_the_image(built):
+    built.build("sbom")
+    bill = _bill(built / "build/normal")
+    image = (built / "build/normal/gcpt.bin").read_bytes()
+    restorer = bill["metadata"]["component"]
+    assert restorer["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(image).hexdigest()}]
+    assert {part["name"] for part in restorer["components"]} == {"gcpt.bin", "gcpt.elf"}
+    parts = {part["name"]: part for part in bill["components"]}
+    assert set(parts) == {"nanopb", "picolibc"}
+    assert parts["nanopb"]["licenses"] == [{"license": {"id": "Zlib"}}]
+    stamp = (built / "build/third_party/nanopb/gcpt.stamp").read_text().strip()
+    assert parts["nanopb"]["hashes"][0]["content"] == stamp, "the tarball that was fetched"
+    tools = {tool["name"]: tool["version"] for tool in bill["metadata"]["tools"]["components"]}
+    assert {"compiler", "linker", "scons", "nanopb", "protobuf"} <= set(tools)
+    compiler = subprocess.run(
+        ["riscv64-unknown-elf-gcc", "-dumpfullversion"], capture_output=True, text=True, check=True
+    )
+    assert tools["compiler"] == compiler.stdout.strip()
+    assert "timestamp" not in bill["metadata"]
+
+
+def test_a_restorer_without_c_has_nothing_of_others(built):
+    built.build("sbom", "mode=single_core", "platform=qemu-virt")
+    bill = _bill(built / "build/single_core-qemu-virt")
+    assert "components" not in bill
+    properties = {item["name"]: item["value"] for item in bill["metadata"]["component"]["properties"]}
+    assert properties == {
+        "gcpt:commit": "unknown",
+        "gcpt:modified": "false",
+        "gcpt:option:mode": "single_core",
+        "gcpt:option:platform": "qemu-virt",
+    }
+
+
+def test_libraries_are_those_that_the_linker_took_from(built):
+    built.build("sbom", "log=info")
+    parts = {part["name"]: part for part in _bill(built / "build/normal-info")["components"]}
+    assert set(parts) == {"nanopb", "picolibc", "libgcc"}
+    gcc = ["riscv64-unknown-elf-gcc", "-march=rv64imafdc", "-mabi=lp64d", "-print-libgcc-file-name"]
+    libgcc = Path(subprocess.run(gcc, capture_output=True, text=True, check=True).stdout.strip())
+    assert parts["libgcc"]["hashes"][0]["content"] == hashlib.sha256(libgcc.read_bytes()).hexdigest()
+    assert parts["libgcc"]["licenses"] == [{"expression": "GPL-3.0-or-later WITH GCC-exception-3.1"}]
+    members = "/a b/libgcc.a(save.o)\n   x.o (f)\n/usr/lib/libc.a(a.o)\n/usr/lib/libc.a(b.o)\nLOAD /usr/lib/other.a\n"
+    assert sbom.linked_libraries(members) == [Path("/a b/libgcc.a"), Path("/usr/lib/libc.a")]
+
+
+def _installed(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_install_puts_everything_under_the_prefix_and_takes_it_away_again(built, tmp_path):
+    stage = tmp_path / "a stage"
+    arguments = ["install", "mode=single_core", "prefix=/opt/gcpt", f"destdir={stage}"]
+    built.build(*arguments)
+    folder = stage / "opt/gcpt/share/gcpt/single_core"
+    assert _installed(folder) == CERTIFIED
+    assert _sums_hold(folder)
+    assert (folder / "gcpt.bin").read_bytes() == (built / "build/single_core/gcpt.bin").read_bytes()
+    others = stage / "opt/gcpt/share/others"
+    others.touch()
+    built.build(*arguments, "-c")
+    assert [path for path in stage.rglob("*") if path.is_file()] == [others]
+    assert not folder.parent.exists()
+
+
+def test_pages_are_installed_with_a_matrix_of_variants(project, tmp_path):
+    for page in ("README.md", "LICENSE", "CHANGELOG.md", "docs/codes.md"):
+        (project / page).parent.mkdir(exist_ok=True)
+        (project / page).write_text(f"{page}\n")
+    (project / "two.toml").write_text('[two]\nmode = "single_core"\nplatform = ["xiangshan", "southlake"]\n')
+    project.build("matrix", "install", "matrix=two.toml", f"prefix={tmp_path / 'usr'}")
+    share = tmp_path / "usr/share"
+    assert _installed(share / "doc/gcpt") == ["CHANGELOG.md", "LICENSE", "README.md", "docs/codes.md"]
+    assert sorted(path.name for path in (share / "gcpt").iterdir()) == ["single_core", "single_core-southlake"]
+    assert all(_sums_hold(folder) for folder in (share / "gcpt").iterdir())
+
+
+def test_what_is_set_up_builds_without_a_network(project):
+    alone = ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not let its users make a network namespace")
+    reach = "import socket; socket.create_connection(('127.0.0.1', 9), 1)"
+    refused = subprocess.run([*alone, sys.executable, "-c", reach], capture_output=True, text=True, check=False)
+    assert "Network is unreachable" in refused.stderr
+    command = [*alone, sys.executable, "-m", "SCons", "build", "export", "sbom"]
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    run = subprocess.run(command, cwd=project.folder, env=env, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert (project / "build/export/build/gcpt.bin").exists()
