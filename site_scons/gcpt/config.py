@@ -177,7 +177,8 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         )
     _ = config.csr_groups  # a wrong group is said now
     _is_on("bench_quick", text)
-    for name in ("export_dir", "prefix", "destdir"):
+    _outputs("export_dir", text["export_dir"] or text["build_dir"])
+    for name in ("prefix", "destdir"):
         _folder(name, text[name])
     _check_flash(config)
     for name in ("gcpt_payload_position", "gcpt_dtb"):

@@ -25,6 +25,10 @@ from gcpt.options import saved_text
 OPTIONS = "gcpt.options"
 #: Where make builds within the folder, so that several copies of it never meet.
 BUILD = "build/scons"
+#: What is said to those who give addresses in CFLAGS, as to the restorers that these builds know.
+_FLAGS = (
+    "gcpt: the CONFIG_ macros of CFLAGS are not looked at: ./configure --platform=, --clint= and --uart= say the same"
+)
 #: The first line of what nobody but scons export writes.
 _MARK = "# Made by scons export of gcpt."
 
@@ -114,6 +118,7 @@ def makefile(root: Path) -> str:
 .PHONY: app clean
 app:
 \t@{recipe(_lost(root))}
+\t@case '$(CFLAGS)' in *-DCONFIG_*) echo {shlex.quote(_FLAGS)} >&2 ;; esac
 \t@here=$$PWD; payload='$(GCPT_PAYLOAD_PATH)'; case $$payload in '' | /*) ;; *) payload=$$here/$$payload ;; esac; \\
 \t{recipe(scons)} exported "export_dir=$$here" "options_file=$$here/{OPTIONS}" "build_dir=$$here/{BUILD}" \\
 \t$(if $(CROSS_COMPILE),'cross_compile=$(CROSS_COMPILE)') $${{payload:+"gcpt_payload=$$payload"}}

@@ -30,7 +30,7 @@ _MEMBER = re.compile(r"^(\S.*\.a)\([^()]+\)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Part:
-    """A foreign part of the image. sha256: of the archive that it came in. source: that archive's package URL."""
+    """A foreign part of the image; "" is unknown. sha256: of the file it came in. source: that file's package URL."""
 
     name: str
     version: str
@@ -75,7 +75,8 @@ def parts(config: BuildConfig, link_map: str, compiler: str) -> list[Part]:
         else:
             version = version_of(compiler) if name == "libgcc" else ""
         found.append(Part(name, version, licences.get(package, ""), sha256(path)))
-    return found
+    embedded = [path for path in (config.payload, config.dtb) if path]
+    return found + [Part(path.name, "", "", sha256(path)) for path in embedded]
 
 
 def version_of(line: str) -> str:
@@ -124,7 +125,7 @@ def text(config: BuildConfig, files: Iterable[Path], image: bytes, link_map: str
             type=ComponentType.LIBRARY,
             name=part.name,
             version=part.version or None,
-            bom_ref=part.name,
+            bom_ref=f"{part.name}@{part.sha256[:12] or part.version}",
             licenses=[licence(part.licence)] if part.licence else [],
             hashes=hashes(part.sha256),
             purl=PackageURL.from_string(part.source) if part.source else None,

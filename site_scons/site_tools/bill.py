@@ -18,8 +18,8 @@ def _write_sums(target, source, env):
     Path(target[0].abspath).write_text("".join(lines))
 
 
-def _version(env, command):
-    run = subprocess.run([command, "--version"], capture_output=True, text=True, check=True, env=env["ENV"])
+def _version(env, *flags):
+    run = subprocess.run([*env["CC"], *flags], capture_output=True, text=True, check=True, env=env["ENV"])
     return run.stdout.split("\n")[0]
 
 
@@ -27,8 +27,9 @@ def _write_bill(target, source, env):
     from gcpt import sbom
 
     elf, image, link_map = (Path(node.abspath) for node in source)
-    [compiler] = env["CC"]
-    commands = {"compiler": _version(env, compiler), "linker": _version(env, f"{env['CONFIG'].cross_compile}ld")}
+    # The compiler is asked for its linker, which goes by no fixed name.
+    linker = _version(env, *env["LINK_FLAGS"], "-Wl,--version")
+    commands = {"compiler": _version(env, "--version"), "linker": linker}
     made = sbom.text(env["CONFIG"], [elf, image], image.read_bytes(), link_map.read_text(), commands)
     Path(target[0].abspath).write_text(made)
 

@@ -121,9 +121,15 @@ def test_workload_builder_gets_a_megabyte_and_the_payload(exported: Path, payloa
     relative = os.path.relpath(payload, exported)
     words = [word.format(relative) for word in spelling.split()]
     _run(exported, "bash", "./configure", "--mode=dual_core", *words)
-    _run(exported, "make", "LDFLAGS=-no-pie", CFLAGS="-fno-stack-protector -fno-PIE")
+    run = _run(exported, "make", "LDFLAGS=-no-pie", CFLAGS="-fno-stack-protector -fno-PIE")
+    assert run.stderr == ""
     image = (exported / "build/gcpt.bin").read_bytes()
     assert image[MIB:] == payload.read_bytes()
+
+
+def test_addresses_in_cflags_are_not_ignored_silently(exported):
+    error = _run(exported, "make", CFLAGS="-O2 -DCONFIG_SERIAL_PORT=0x310b0000").stderr
+    assert error.count("\n") == 1 and "--uart=" in error
 
 
 def test_without_a_payload_the_image_is_at_most_a_megabyte(exported: Path):

@@ -57,7 +57,16 @@ def test_the_bill_names_what_is_in_the_image(built):
         ["riscv64-unknown-elf-gcc", "-dumpfullversion"], capture_output=True, text=True, check=True
     )
     assert tools["compiler"] == compiler.stdout.strip()
+    linker = subprocess.run(["riscv64-unknown-elf-ld", "--version"], capture_output=True, text=True, check=True)
+    assert linker.stdout.split("\n")[0].endswith(f" {tools['linker']}")
     assert "timestamp" not in bill["metadata"]
+
+
+def test_the_bill_has_the_payload_and_its_device_tree(built, payload, dtb):
+    built.build("sbom", f"gcpt_payload={payload}", f"gcpt_dtb={dtb}", "mode=single_core")
+    [folder] = (path.parent for path in (built / "build").glob("*/gcpt.cdx.json"))
+    parts = {part["name"]: part["hashes"][0]["content"] for part in _bill(folder)["components"]}
+    assert parts == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (payload, dtb)}
 
 
 def test_a_restorer_without_c_has_nothing_of_others(built):
