@@ -2,6 +2,8 @@
 #ifndef GCPT_RESET_MACROS_H
 #define GCPT_RESET_MACROS_H
 
+#include "gcpt_config.h"
+
 /* reset_hart: make traps possible, catch them, and check that the whole image is there. s5 = gcpt_trap. Clobbers a2, a3. */
     .macro reset_hart
     lla     s5, gcpt_trap

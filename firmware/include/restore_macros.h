@@ -8,6 +8,8 @@
 #ifndef GCPT_RESTORE_MACROS_H
 #define GCPT_RESTORE_MACROS_H
 
+#include "gcpt_config.h"
+
 /* Where there is no stack, sp serves: loads of 8 bytes at up to 504 bytes from it are 2 bytes long. */
 #if GCPT_DIRECT
 #define CSR_BASE sp

@@ -19,7 +19,7 @@ def budget(config: BuildConfig) -> int:
         htif = "htif" in (config.platform.uart.kind, config.platform.end)
         more = config.csrs or config.flash or config.payload
         return (SINGLE_CORE_MORE if more else SINGLE_CORE) + (HTIF if htif else 0)
-    if config.log == "quiet" and not config.display_cpu:
+    if config.log == "quiet" and not config.display_cpu and not config.selfcheck:
         return PROTOBUF
     return PRINTING
 

@@ -42,6 +42,7 @@ class BuildConfig:
     cross_compile: str = options.CROSS_COMPILE
     picolibc: Path = Path(options.PICOLIBC)
     nanopb_dir: Path | None = None
+    debug: bool = False
     build_dir: Path = Path("build")
     cache_dir: Path | None = None
 
@@ -50,6 +51,13 @@ class BuildConfig:
         """Whether one hart's state at a fixed place is all there is to do: no C, no stack, no write to memory."""
         talks = self.log != "quiet" or self.display_cpu or self.selfcheck
         return self.mode == "single_core" and not talks
+
+    def with_source(self, name: str) -> "BuildConfig":
+        """This configuration, or the nearest in which the firmware's source ``name`` is more than an empty stand-in."""
+        if name == "boot_direct.S":
+            return replace(self, mode="single_core", harts=1, log="quiet", display_cpu=(), selfcheck=False)
+        log = "info" if self.log == "quiet" else self.log
+        return replace(self, mode="auto", log=log, display_cpu=self.display_cpu or (0,), selfcheck=True)
 
     @property
     def csr_groups(self) -> tuple[str, ...]:
@@ -80,7 +88,7 @@ class BuildConfig:
     @property
     def common_dir(self) -> Path:
         """Where outputs go that other configurations have the same: those of this toolchain and nanopb."""
-        names = ("cross_compile", "picolibc", "nanopb_dir")
+        names = ("cross_compile", "picolibc", "nanopb_dir", "debug")
         tools = options.variant_name({name: self.given[name] for name in names if name in self.given})
         return self.build_dir / "common" / tools.replace(options.MODES[0], "objects", 1)
 
@@ -116,6 +124,7 @@ class BuildConfig:
             "cross_compile": self.cross_compile,
             "picolibc": str(self.picolibc),
             "nanopb_dir": str(self.nanopb_dir or ""),
+            "debug": str(int(self.debug)),
             "build_dir": str(self.build_dir),
         }
         if not self.payload or self.payload_position == self.platform.dram + PAYLOAD_OFFSET:
@@ -168,6 +177,7 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         cross_compile=parse.prefix("cross_compile", text["cross_compile"]),
         picolibc=parse.path("picolibc", text["picolibc"]),
         nanopb_dir=parse.path("nanopb_dir", text["nanopb_dir"]) if text["nanopb_dir"] else None,
+        debug=_is_on("debug", text),
         build_dir=_outputs("build_dir", text["build_dir"]),
         cache_dir=_outputs("cache_dir", text["cache_dir"]) if text["cache_dir"] else None,
     )
@@ -180,6 +190,9 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
     _outputs("export_dir", text["export_dir"] or text["build_dir"])
     for name in ("prefix", "destdir"):
         _folder(name, text[name])
+    parse.count("gdb_port", text["gdb_port"], 65535)
+    if text["ide"]:
+        parse.choice(options.BY_NAME["ide"], text["ide"])
     _check_flash(config)
     for name in ("gcpt_payload_position", "gcpt_dtb"):
         if text[name] and not config.payload:

@@ -1,11 +1,20 @@
-"""The script with which gdb debugs a restore: it names harts, shows CSRs by the inventory, breaks at restored pcs."""
+"""The script with which gdb debugs a restore: it names harts, shows CSRs by the inventory, breaks at restored pcs.
+
+It may be sourced before gdb is connected, and in any gdb with Python: that of a terminal or of an editor.
+"""
 
 from collections.abc import Mapping
 
 from gcpt.csrs import INVENTORY
 
 _COMMANDS = '''
+from fnmatch import fnmatchcase
+
 import gdb
+
+
+def _name(thread):
+    thread.name = f"hart {thread.num - 1}"
 
 
 def _threads():
@@ -30,16 +39,21 @@ class Harts(gdb.Command):
 
 
 class Csrs(gdb.Command):
-    """csrs [WORD...]: CSRs of the selected hart that are not zero; all of a group, or with the start of a name."""
+    """csrs [WORD...]: CSRs of the selected hart that are not zero; zero too: those of a group, or by name.
+
+    WORD: a group (docs/csrs.md), the start of a name, or a pattern, such as vs* or pmpcfg?."""
 
     def __init__(self):
         super().__init__("csrs", gdb.COMMAND_DATA)
 
     def invoke(self, argument, from_tty):
         words = argument.split()
+        for word in words:
+            if not any(group == word or fnmatchcase(name, word + "*") for name, group in CSRS):
+                raise gdb.GdbError(f"csrs: {word} is no group and no CSR's name: docs/csrs.md lists them")
         print(f"hart {gdb.selected_thread().num - 1}")
         for name, group in CSRS:
-            if words and group not in words and not name.startswith(tuple(words)):
+            if words and not any(group == word or fnmatchcase(name, word + "*") for word in words):
                 continue
             try:
                 value = int(gdb.parse_and_eval(f"(unsigned long)${name}"))
@@ -66,9 +80,28 @@ class Restored(gdb.Command):
         gdb.execute("harts")
 
 
+class BreakRestored(gdb.Command):
+    """break-restored: stop each hart at its first restored instruction, once."""
+
+    def __init__(self):
+        super().__init__("break-restored", gdb.COMMAND_BREAKPOINTS)
+
+    def invoke(self, argument, from_tty):
+        for thread in _threads():
+            if thread.num - 1 in RESTORED:
+                # Hardware: nothing is written to memory, which may not be mapped at that address yet.
+                where = f"*{RESTORED[thread.num - 1]:#x}"
+                point = gdb.Breakpoint(where, type=gdb.BP_HARDWARE_BREAKPOINT, temporary=True)
+                point.thread = thread.num
+
+
+for thread in _threads():
+    _name(thread)
+gdb.events.new_thread.connect(lambda event: _name(event.inferior_thread))
 Harts()
 Csrs()
 Restored()
+BreakRestored()
 '''
 
 

@@ -37,6 +37,21 @@ def source_folder(config: BuildConfig, name: str, defines: list[str]) -> Path:
     return config.common_dir / f"{name}.{hashlib.sha256(said.encode()).hexdigest()[:12]}"
 
 
+def every_source() -> list[str]:
+    """All files of firmware/ that are compiled in some configuration, from the project's root."""
+    return [f"firmware/{path.name}" for path in sorted(FIRMWARE.iterdir()) if path.suffix in (".c", ".S")]
+
+
+def includers() -> dict[str, str]:
+    """The firmware's own headers, from the project's root, and for each a source that includes it: its own if any."""
+    found: dict[str, str] = {}
+    for path in sorted((FIRMWARE / "include").glob("*.h")):
+        users = [source for source in every_source() if path.name in _words(Path(source).name)]
+        users.sort(key=lambda source: Path(source).stem != path.stem)
+        found |= {f"firmware/include/{path.name}": source for source in users[:1]}
+    return found
+
+
 def uses_nanopb(name: str) -> bool:
     """Whether the source ``name`` of firmware/ is compiled against nanopb and the generated messages."""
     return "pb_decode.h" in _words(name)
@@ -44,10 +59,11 @@ def uses_nanopb(name: str) -> bool:
 
 @cache
 def _texts(config: BuildConfig) -> dict[str, str]:
-    texts = {"gcpt_config.h": render.config_header(config), "gcpt_csrs.inc": render.csr_assembly(config)}
-    if render.needs_printf(config):
-        texts["gcpt_csr_names.inc"] = render.csr_names()
-    return texts
+    return {
+        "gcpt_config.h": render.config_header(config),
+        "gcpt_csrs.inc": render.csr_assembly(config),
+        "gcpt_csr_names.inc": render.csr_names(),
+    }
 
 
 @cache

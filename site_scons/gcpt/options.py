@@ -20,6 +20,8 @@ OPTIONS_FILE = "gcpt.options"
 PREFIX = "/usr/local"
 #: The checksums of a matrix's images, in the build folder.
 MATRIX_SUMS = "SHA256SUMS"
+#: The port of localhost at which a debugged machine waits for gdb.
+GDB_PORT = "1234"
 #: Where a bench's figures go where no file is named.
 BENCH_JSON = "build/bench.json"
 
@@ -55,7 +57,7 @@ def _choice(name: str, group: str, choices: tuple[str, ...], help: str, variant:
 
 _STATE, _PAYLOAD, _MACHINE = "What is restored", "The next boot stage", "The machine"
 _BUILD, _FILES, _OTHERS = "The build", "Options in files", "Outputs for others"
-_TESTS, _BENCH = "Tests", "The bench"
+_RUN, _TESTS, _BENCH = "Running, debugging, editing", "Tests", "The bench"
 
 TABLE: tuple[Option, ...] = (
     _choice(
@@ -133,6 +135,7 @@ TABLE: tuple[Option, ...] = (
     Option(
         "nanopb_dir", _BUILD, "DIR", "(fetched by ./sconsw)", "your own checkout of nanopb", "nanopb.{}", digest=True
     ),
+    _choice("debug", _BUILD, ("0", "1"), "symbols and source lines for gdb, and C that can be stepped (-Og)", "debug"),
     Option("build_dir", _BUILD, "DIR", "build", "where all outputs go"),
     Option("cache_dir", _BUILD, "DIR", "", "fetch what was built before, here or by others, from this folder"),
     Option(
@@ -147,6 +150,16 @@ TABLE: tuple[Option, ...] = (
     Option("matrix", _OTHERS, "FILE", "(every mode on every platform)", "which variants scons matrix builds, in TOML"),
     Option("prefix", _OTHERS, "DIR", PREFIX, "where scons install puts the restorer"),
     Option("destdir", _OTHERS, "DIR", "", "put this folder before prefix=, to make a package of"),
+    Option("ckpt", _RUN, "FILE", "(one to try with)", "the checkpoint of the targets run, debug and debug-server"),
+    Option("gdb_port", _RUN, "PORT", GDB_PORT, "the port of localhost at which debug-server waits for gdb"),
+    Option(
+        "ide",
+        _RUN,
+        "vscode",
+        "",
+        "instead of building, write the editor's settings for these options (docs/editors.md)",
+        choices=("vscode",),
+    ),
     Option("pytest_args", _TESTS, "ARGS", "", 'more arguments for the tests, such as pytest_args="-k audit -x"'),
     Option("bench_json", _BENCH, "FILE", BENCH_JSON, "write the bench's figures there"),
     Option("bench_compare", _BENCH, "FILE", "", "compare with the figures of an earlier bench"),
@@ -207,7 +220,7 @@ def as_text(value: object) -> str:
 
 def saved_text(values: Mapping[str, str]) -> str:
     """The given options as a file of SCons Variables."""
-    skip = ("options_file", "save_options")
+    skip = ("options_file", "save_options", "ide")
     return "".join(f"{name} = {value!r}\n" for name, value in values.items() if value and name not in skip)
 
 
@@ -215,8 +228,9 @@ def help_text() -> str:
     """What ``scons -h`` prints."""
     lines = ["usage: scons [OPTION=VALUE...] [TARGET...]", ""]
     lines += [
-        "Targets: build (the default), test, bench; export, matrix, sbom, install (docs/downstream.md).",
-        "scons -c [TARGET...] removes what was built.",
+        "Targets: build (the default), test, bench; export, matrix, sbom, install (docs/downstream.md);",
+        "compiledb: compile_commands.json, for editors; run, debug, debug-server: a checkpoint in QEMU, by default",
+        "with platform=qemu-virt and mode=auto. scons -c [TARGET...] removes what was built.",
     ]
     lines += ["--verbose shows the commands."]
     group = ""

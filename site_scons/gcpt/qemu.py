@@ -75,7 +75,10 @@ class Qemu:
         self.log.write_text(shlex.join(self._command) + "\n")
         # A file takes the console's output whether anybody reads or not: a full socket would stop the guest.
         with self.log.open("a") as log, self.console_log.open("w") as console:
-            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=console, stderr=log)
+            # In a group of its own: Ctrl-C at the terminal is gdb's, and would end the machine too.
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=console, stderr=log, process_group=0
+            )
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -26,6 +26,9 @@ C_FLAGS = (
 )
 #: A file that needs more of the assembler says so with ".option arch".
 ASM_FLAGS = (*MACHINE, "-x", "assembler-with-cpp", "-Wundef", "-Werror", "-Wa,--fatal-warnings")
+#: What debug=1 adds to both; the last -O counts. The image gets no symbol, but the C of -Og is larger.
+DEBUG_C_FLAGS = ("-g", "-Og")
+DEBUG_ASM_FLAGS = ("-g",)
 #: A decoder from a buffer, without messages or memory allocation (nanopb, "Compilation options").
 NANOPB_DEFINES = ("-DPB_BUFFER_ONLY", "-DPB_NO_ERRMSG")
 NANOPB_SOURCES = ("pb_common.c", "pb_decode.c")
@@ -54,6 +57,11 @@ def c_library(config: BuildConfig) -> Path:
 
 def link_flags(config: BuildConfig) -> list[str]:
     return [*LINK_FLAGS, *(PRINTF_FLAGS if render.needs_printf(config) else ())]
+
+
+def debug_map(folder: str) -> str:
+    """With debug=1: the flag by which the project's own ``folder`` is "." to debuggers, and all checkouts are alike."""
+    return f"-fdebug-prefix-map={folder}=."
 
 
 def libraries(config: BuildConfig) -> list[Path]:
@@ -103,4 +111,5 @@ def check(config: BuildConfig, search_path: str) -> None:
 
 def needed(targets: list[str]) -> bool:
     """Whether building ``targets`` (none: the default) runs the toolchain."""
-    return not targets or not all(target == "test" or target.endswith(".json") for target in targets)
+    without = ("test", "compiledb", "ide")
+    return not targets or not all(target in without or target.endswith(".json") for target in targets)

@@ -17,7 +17,7 @@ from gcpt import generated, sources, toolchain
 
 #: A quote within a word, as it has to be for the shell that SCons thinks of.
 _QUOTE = '\\"'
-_REST = ["$INCLUDES", "$LIBRARY_INCLUDES", "$DEFINES", "-c", "-o", "$TARGET", "$SOURCE"]
+_REST = ["$DEBUG_MAP", "$INCLUDES", "$LIBRARY_INCLUDES", "$DEFINES", "-c", "-o", "$TARGET", "$SOURCE"]
 _COMMANDS = {".c": ["$CC", "$C_FLAGS", *_REST], ".S": ["$CC", "$ASM_FLAGS", *_REST]}
 
 
@@ -94,8 +94,10 @@ def generate(env):
         CC=[config.cross_compile + "gcc"],
         OBJCOPY=[config.cross_compile + "objcopy"],
         OBJDUMP=config.cross_compile + "objdump",
-        C_FLAGS=list(toolchain.C_FLAGS),
-        ASM_FLAGS=list(toolchain.ASM_FLAGS),
+        C_FLAGS=[*toolchain.C_FLAGS, *(toolchain.DEBUG_C_FLAGS if config.debug else ())],
+        ASM_FLAGS=[*toolchain.ASM_FLAGS, *(toolchain.DEBUG_ASM_FLAGS if config.debug else ())],
+        # Within $( and $), which other folders' objects need not have the same: cache_dir= serves them all.
+        DEBUG_MAP=["$(", toolchain.debug_map(os.getcwd().replace("$", "$$")), "$)"] if config.debug else [],
         LIBRARY_INCLUDES=["-isystem", f"{config.picolibc}/include"],
         CCCOMSTR="[ CC] $SOURCE",
         ASCOMSTR="[ AS] $SOURCE",

@@ -12,7 +12,7 @@ from SCons import dblite
 from SCons.Script import ARGLIST, ARGUMENTS, COMMAND_LINE_TARGETS, Exit, GetOption
 from SCons.Variables import Variables
 
-from gcpt import toolchain
+from gcpt import launch, toolchain
 from gcpt.config import resolve
 from gcpt.errors import UserError
 from gcpt.options import OPTIONS_FILE, TABLE, as_text, undashed
@@ -74,10 +74,12 @@ class _Signatures:
 def generate(env):
     env["ENV"] = {name: os.environ[name] for name in HOST_VARIABLES if name in os.environ}
     try:
-        env["GIVEN"] = _given(env)
+        given = _given(env)
+        targets = COMMAND_LINE_TARGETS or (["ide"] if given.get("ide") else [])
+        env["GIVEN"] = launch.with_defaults(given, targets)
         env["CONFIG"] = resolve(env["GIVEN"])
         env["MATRIX"] = _matrix(env["GIVEN"])
-        if toolchain.needed(COMMAND_LINE_TARGETS) and not (GetOption("clean") or GetOption("no_exec")):
+        if toolchain.needed(targets) and not (GetOption("clean") or GetOption("no_exec")):
             for config in env["MATRIX"] or [env["CONFIG"]]:
                 toolchain.check(config, env["ENV"].get("PATH", os.defpath))
     except UserError as error:

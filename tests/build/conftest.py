@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("SConstruct", "site_scons", "firmware", "proto", "pyproject.toml", "third_party")
+PARTS = ("SConstruct", "site_scons", "firmware", "proto", "pyproject.toml", "third_party", ".clangd", "sconsw")
 NANOPB = "build/third_party/nanopb"
 
 

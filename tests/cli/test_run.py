@@ -1,6 +1,5 @@
 """``gcpt run`` and ``gcpt debug``: real QEMU, real gdb."""
 
-import contextlib
 import os
 import pty
 import re
@@ -10,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from command import ENVIRONMENT, gcpt, refusal
+from command import ENVIRONMENT, child, gcpt, refusal
 
 from gcpt import demo, image
 from gcpt.state import DUAL_CORE
@@ -44,20 +43,11 @@ def test_run_on_a_terminal(tmp_path: Path) -> None:
     assert b"with every register in its place." in os.read(main, 4096)
 
 
-def _child(parent: int, name: str) -> str:
-    """The number of a process that ``parent`` started, or nothing."""
-    for number in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        with contextlib.suppress(OSError):
-            if name in Path(f"/proc/{number}/comm").read_text():
-                return number
-    return ""
-
-
 def test_who_ends_the_command_ends_qemu(checkpoint_file: Make) -> None:
     """The checkpoint's hart spins for ever."""
     command = [sys.executable, "-m", "gcpt", "run", str(checkpoint_file())]
     with subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
-        while not (machine := _child(running.pid, "qemu")):
+        while not (machine := child(running.pid, "qemu")):
             time.sleep(0.02)
         running.terminate()
         assert running.wait(10) == 143
@@ -86,8 +76,47 @@ def test_debug_from_reset(checkpoint_file: Make) -> None:
     assert re.search(r"\* hart 0: S pc 0x[0-9a-f]+ \(its restored pc\)", run.stdout)
 
 
+def test_debug_names_harts_and_breaks_where_each_goes_on(checkpoint_file: Make) -> None:
+    path = checkpoint_file(Recipe((Mode.S, Mode.M), harts=2), DUAL_CORE)
+    commands = [
+        "info threads",
+        "break-restored",
+        "info breakpoints",
+        "continue",
+        "continue",
+        "harts",
+        "csrs v?atp mscr",
+        "csrs nosuch",
+    ]
+    run = gcpt("debug", path, "--from-reset", "--batch", *(word for text in commands for word in ("-x", text)))
+    assert '"hart 0"' in run.stdout and '"hart 1"' in run.stdout
+    assert "stop only in thread 1" in run.stdout and "stop only in thread 2" in run.stdout
+    assert sorted(re.findall(r"Temporary breakpoint (\d), ", run.stdout)) == ["1", "2"], run.stdout
+    assert re.search(r"hart \d: [SM] pc 0x[0-9a-f]+ \(its restored pc\)", run.stdout)
+    assert re.search(r"^hart \d\n  mscratch +0x[0-9a-f]+\n  vsatp +0x[0-9a-f]+\n", run.stdout, re.MULTILINE)
+    assert "csrs: nosuch is no group and no CSR's name: docs/csrs.md lists them" in run.stderr
+
+
+def test_debug_waits_for_anybodys_gdb(checkpoint_file: Make, tmp_path: Path) -> None:
+    """At a port, which the line tells, with the commands in a script; when gdb kills the machine all is over."""
+    script = tmp_path / "commands.py"
+    command = [sys.executable, "-m", "gcpt", "debug", str(checkpoint_file()), "--server", "0", "--script", str(script)]
+    with subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        line = run.stdout.readline()
+        address = re.fullmatch(rf"gcpt: stopped at reset, gdb may come: target remote (\S+), source {script}\n", line)
+        assert address, line
+        gdb = ["gdb-multiarch", "-q", "-nx", "-batch", "-ex", "set confirm off", "-ex", f"source {script}"]
+        gdb += ["-ex", f"target remote {address[1]}", "-ex", "restored", "-ex", "kill"]
+        said = subprocess.run(gdb, capture_output=True, text=True, timeout=60, check=False)
+        assert re.search(r"\* hart 0: S pc 0x[0-9a-f]+ \(its restored pc\)", said.stdout), said
+        assert run.wait(20) == 0
+
+
 def test_bad_input(checkpoint_file: Make, tmp_path: Path) -> None:
     path = checkpoint_file()
     assert "'12x' is no size" in refusal(gcpt("run", path, "--memory", "12x"))
     assert refusal(gcpt("debug", path, "--symbols", "nosuch.elf")) == "nosuch.elf: there is no such file"
+    assert "--server starts no gdb" in refusal(gcpt("debug", path, "--server", "0", "-x", "c"))
+    assert "nowhere/x: No such file" in refusal(gcpt("debug", path, "--script", "/nowhere/x"))
     assert "No such file or directory" in refusal(gcpt("run", tmp_path / "none"))

@@ -25,6 +25,7 @@ def _by_function(listing: str) -> list[tuple[str, str]]:
     [
         {"mode": "single_core"},
         {"mode": "auto", "log": "debug", "display_cpu": "all", "selfcheck": "1"},
+        {"mode": "normal", "log": "debug", "display_cpu": "all", "selfcheck": "1", "debug": "1"},
     ],
     ids=lambda options: options["mode"],
 )

@@ -8,7 +8,7 @@ from gcpt.compare import compare_machine
 from gcpt.csrs import INVENTORY, When
 from gcpt.platforms import BY_NAME
 from gcpt.qemu import Machine
-from gcpt.state import DUAL_CORE, SINGLE_CORE
+from gcpt.state import DUAL_CORE, SINGLE_CORE, Place
 from gcpt.synthetic import Aliases, Mode, Recipe
 
 MODES = tuple(Mode)
@@ -125,3 +125,9 @@ def test_other_vlen_with_vs_off(bench: Bench) -> None:
     report = bench.compare(memory, restorer, {0: made.harts[0]}, Machine(cpu=qemu.cpu(256)))
     vector = {"vl", "vtype", *(f"v{number}" for number in range(32))}
     assert {difference.name for difference in report.faults} == vector
+
+
+@pytest.mark.parametrize(("mode", "place"), [("single_core", SINGLE_CORE), ("auto", DUAL_CORE)])
+def test_debug_builds_restore_the_same(bench: Bench, mode: str, place: Place) -> None:
+    harts = 1 if place is SINGLE_CORE else 3
+    bench.exact(Recipe(MODES, harts=harts), place, bench.build(mode, debug="1"))

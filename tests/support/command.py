@@ -1,9 +1,14 @@
 """The command ``gcpt``, run as a process of its own."""
 
+import contextlib
 import os
+import re
+import select
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Self
 
 #: In which ``python -m gcpt`` is this checkout's.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "site_scons")}
@@ -23,3 +28,61 @@ def refusal(run: subprocess.CompletedProcess[str]) -> str:
     assert run.stdout == ""
     assert run.stderr.startswith("gcpt: ") and run.stderr.count("\n") == 1, run.stderr
     return run.stderr.removeprefix("gcpt: ").rstrip("\n")
+
+
+def child(parent: int, name: str) -> str:
+    """The number of a process that ``parent`` started, or nothing."""
+    for number in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        with contextlib.suppress(OSError):
+            if name in Path(f"/proc/{number}/comm").read_text():
+                return number
+    return ""
+
+
+class Terminal:
+    """A command on a plain terminal of its own, where Ctrl-C is a signal."""
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        self._main, self._other = os.openpty()
+        self._command, self._folder = command, folder
+        self.seen = ""
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            self._command,
+            cwd=self._folder,
+            env={**ENVIRONMENT, "TERM": "dumb"},
+            preexec_fn=lambda: os.login_tty(self._other),
+        )
+        os.close(self._other)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait()
+        os.close(self._main)
+
+    def type(self, text: str) -> None:
+        os.write(self._main, text.encode())
+
+    def expect(self, pattern: str, timeout: float = 60) -> str:
+        """Wait for ``pattern`` in what is shown from here on; all up to there."""
+        deadline, shown = time.monotonic() + timeout, ""
+        while not re.search(pattern, shown):
+            assert time.monotonic() < deadline, f"no {pattern!r} in: {self.seen}"
+            if select.select([self._main], [], [], 0.2)[0]:
+                try:
+                    piece = os.read(self._main, 4096).decode(errors="replace")
+                except OSError:
+                    raise AssertionError(f"it ended without {pattern!r}: {self.seen}") from None
+                shown, self.seen = shown + piece, self.seen + piece
+        return shown
+
+    def wait(self, timeout: float = 20) -> int:
+        """Its exit status; what it shows at its end is read, so that it can end."""
+        deadline = time.monotonic() + timeout
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if select.select([self._main], [], [], 0.1)[0]:
+                with contextlib.suppress(OSError):
+                    self.seen += os.read(self._main, 4096).decode(errors="replace")
+        return self.process.wait(1)

@@ -33,6 +33,7 @@ def test_choices_show_their_aliases():
         ({"display_cpu": "all", "stop_cpu": "0,3"}, "normal-stop0.3-displayall"),
         ({"uart": "16550@0x310b0000,2"}, "normal-16550.0x310b0000.2"),
         ({"platform": "qemu-virt", "harts": "2", "log": "info"}, "normal-harts2-qemu-virt-info"),
+        ({"mode": "auto", "debug": "1", "ide": "vscode", "ckpt": "x.gz", "gdb_port": "1"}, "auto-debug"),
         ({"build_dir": "elsewhere", "pytest_args": "-x", "save_options": "a"}, "normal"),
     ],
 )

@@ -51,6 +51,9 @@ def test_check_names_what_is_missing_and_how_to_get_it(tmp_path):
         (["build"], True),
         (["test", "build"], True),
         (["build/normal/compile_commands.json"], False),
+        (["compiledb"], False),
+        (["ide"], False),
+        (["run"], True),
     ],
 )
 def test_the_toolchain_is_needed_for_all_but_tests_and_databases(targets, needed):

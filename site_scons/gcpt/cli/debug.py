@@ -1,14 +1,21 @@
 """``gcpt debug``: a checkpoint in QEMU, stopped at its first restored instruction, with gdb attached."""
 
+import os
 import signal
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from gcpt.cli.attended import attended
 from gcpt.cli.output import memory_option
 from gcpt.errors import UserError
+
+if TYPE_CHECKING:
+    from gcpt.machine import Prepared
 
 GDB = "gdb-multiarch"
 #: Seconds that all harts have to arrive.
@@ -25,6 +32,13 @@ _PATIENCE = 60.0
 @click.option("--from-reset", is_flag=True, help="Stay at the restorer's first instruction.")
 @click.option("-x", "--command", "commands", multiple=True, metavar="COMMAND", help="A gdb command to run after that.")
 @click.option("--batch", is_flag=True, help="End after the commands.")
+@click.option("--script", type=click.Path(path_type=Path), help="Keep the script with gdb's further commands there.")
+@click.option(
+    "--server",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="No gdb: wait from reset for one at this port, with the console on the terminal.",
+)
 @memory_option
 def command(
     checkpoint: Path,
@@ -34,18 +48,21 @@ def command(
     from_reset: bool,
     commands: tuple[str, ...],
     batch: bool,
+    script: Path | None,
+    server: int | None,
     memory: int,
 ) -> int:
     """Debug CHECKPOINT in stock QEMU: stopped at the first restored instruction of each hart, with gdb attached.
 
-    gdb knows three more commands: "harts" (where each is), "csrs [GROUP or NAME]" (the CSRs of the selected hart),
-    "restored" (with --from-reset: run until the selected hart is at its restored pc). The console goes to a file that
-    is named at the start.
+    gdb knows four more commands: "harts" (where each is), "csrs [GROUP or NAME]" (the CSRs of the selected hart), and
+    with --from-reset "break-restored" (a breakpoint at the restored pc of each hart) and "restored" (run until the
+    selected hart is there). The console goes to a file that is named at the start.
 
     \b
     Example:
       gcpt debug uboot.zst
       gcpt debug linux.gz --symbols vmlinux -x "csrs satp" -x "bt"
+      gcpt debug uboot.zst --server 1234 --script gcpt-gdb.py
     """
     from gcpt import gdbscript
     from gcpt.compare import run_restored
@@ -53,11 +70,18 @@ def command(
     from gcpt.machine import prepare
     from gcpt.qemu import Qemu, QemuError
 
+    if server is not None and (symbols or commands or batch):
+        raise click.UsageError("--server starts no gdb, which --symbols, --command and --batch are for")
     with tempfile.TemporaryDirectory(prefix="gcpt-") as temporary:
         folder = Path(temporary)
         ready = prepare(checkpoint, folder, restorer, flash, memory)
-        script = folder / "gcpt-gdb.py"
-        script.write_text(gdbscript.text({hart: state.pc for hart, state in ready.harts.items()}))
+        script = script or folder / "gcpt-gdb.py"
+        try:
+            script.write_text(gdbscript.text({hart: state.pc for hart, state in ready.harts.items()}))
+        except OSError as error:
+            raise UserError(f"--script {script}: {error.strerror}") from error
+        if server is not None:
+            return _serve(ready, server, script)
         files = [*([str(ready.elf)] if ready.elf else []), *symbols]
         for file in files:
             if not Path(file).is_file():
@@ -88,3 +112,25 @@ def command(
             ) from error
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs it") from error
+
+
+def _serve(ready: "Prepared", port: int, script: Path) -> int:
+    """QEMU stopped at reset, and gdb waited for at ``port``; 0: any that is free. The machine's exit status.
+
+    The socket is opened here, so that a port in use is told before anything starts, and gdb may connect at once.
+    """
+    from gcpt.qemu import PROGRAM
+
+    try:
+        listening = socket.create_server(("localhost", port))
+    except OSError as error:
+        raise UserError(f"port {port}: {os.strerror(error.errno or 0)}: end who has it, or name another") from error
+    with listening:
+        qemu = [PROGRAM, *ready.machine.arguments(ready.memory), "-S", "-serial", "mon:stdio"]
+        qemu += ["-chardev", f"socket,id=gdb,fd={listening.fileno()},server=on,wait=off", "-gdb", "chardev:gdb"]
+        there = f"localhost:{listening.getsockname()[1]}"
+        line = f"gcpt: stopped at reset, gdb may come: target remote {there}, source {script}"
+        try:
+            return attended(qemu, [listening.fileno()], lambda: print(line, flush=True))
+        except FileNotFoundError as error:
+            raise UserError(f"{PROGRAM}: not found: ./sconsw --setup-only installs QEMU") from error

@@ -1,12 +1,11 @@
 """``gcpt run``: boots a checkpoint in QEMU, with its console on the terminal."""
 
-import signal
-import subprocess
 import tempfile
 from pathlib import Path
 
 import click
 
+from gcpt.cli.attended import attended
 from gcpt.cli.output import memory_option
 from gcpt.errors import UserError
 
@@ -34,25 +33,6 @@ def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory:
         ready = prepare(checkpoint, Path(folder), restorer, flash, memory)
         qemu = [PROGRAM, *ready.machine.arguments(ready.memory), "-serial", "mon:stdio"]
         try:
-            return _attended(qemu)
+            return attended(qemu)
         except FileNotFoundError as error:
             raise UserError(f"{PROGRAM}: not found: ./sconsw --setup-only installs QEMU") from error
-
-
-def _attended(command: list[str]) -> int:
-    """Run to the end; the exit status. Who ends this process (SIGTERM) ends that one with it, at any moment."""
-    started: list[subprocess.Popen[bytes]] = []
-    ended = []
-
-    def end(*_: object) -> None:
-        ended.append(True)
-        for process in started:
-            process.terminate()
-
-    signal.signal(signal.SIGTERM, end)
-    with subprocess.Popen(command) as process:
-        started.append(process)
-        if ended:
-            process.terminate()
-        status = process.wait()
-    return 128 + signal.SIGTERM if ended else status

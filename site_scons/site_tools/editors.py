@@ -1,0 +1,79 @@
+"""Editors(objects): the aliases compiledb and, with ide=, ide; made only where they are asked for.
+
+compile_commands.json in the project's root knows every source and header of the firmware: those that this configuration
+leaves out are in it as they would be compiled. The headers that are generated for them are made, nothing is compiled.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from SCons.Errors import BuildError
+from SCons.Script import BUILD_TARGETS, COMMAND_LINE_TARGETS, Action, GetOption
+
+from gcpt import generated, launch
+from gcpt.config import resolve
+
+_DATABASE = "compile_commands.json"
+
+
+def _entry(env, node, file):
+    words = [file if word == str(node.sources[0]) else word for word in env.CompileCommand(node)]
+    return {"directory": os.getcwd(), "file": file, "arguments": words}
+
+
+def _database(env, objects):
+    config = env["CONFIG"]
+    every = {str(node.sources[0]): node for node in env.Flatten(objects)}
+    message, header = env.Nanopb(f"{config.common_dir}/checkpoint.pb.c", "proto/checkpoint.proto")
+    for source in generated.every_source():
+        if source not in every:
+            other = env.Clone(CONFIG=config.with_source(Path(source).name))
+            [every[source]] = env.Flatten(other.FirmwareObject(source))
+    entries = [_entry(env, node, source) for source, node in every.items()]
+    entries += [_entry(env, every[source], file) for file, source in generated.includers().items()]
+    database = env.Rendered(_DATABASE, json.dumps(entries, indent=1) + "\n")
+    texts = [
+        f"{node.dir}/{file}"
+        for source, node in every.items()
+        if source.startswith("firmware/")
+        for file in generated.source_files(node.get_build_env()["CONFIG"], node.sources[0].name)
+    ]
+    return env.Alias("compiledb", [database, message, header, *texts])
+
+
+def _write(target, source, env):
+    from gcpt import vscode
+    from gcpt.errors import UserError
+
+    given = env["GIVEN"]
+    try:
+        for line in vscode.write(vscode.FOLDER, resolve(launch.for_qemu(given)), given, env["CC"][0]):
+            print(line)
+    except UserError as error:
+        return BuildError(node=target, errstr=str(error), status=2)
+    return None
+
+
+def _editors(env, objects):
+    wanted = bool(env["GIVEN"].get("ide"))
+    if not (wanted or "compiledb" in COMMAND_LINE_TARGETS):
+        return
+    database = _database(env, objects)
+    if not wanted:
+        return
+    alias = env.AlwaysBuild(env.Alias("ide", database, Action(_write, None)))
+    if GetOption("clean"):
+        from gcpt import vscode
+
+        env.Clean(alias, [str(Path(path)) for path in vscode.unchanged(vscode.FOLDER)])
+    if COMMAND_LINE_TARGETS:
+        BUILD_TARGETS.extend(alias)
+
+
+def generate(env):
+    env.AddMethod(_editors, "Editors")
+
+
+def exists(env):
+    return True

@@ -1,0 +1,52 @@
+"""Launchers(image, elf): the aliases run, debug and debug-server.
+
+Their command takes the place of SCons when all is built: nothing stands between it and the terminal, and its exit
+status is the one of the whole. Where anything failed, it does not start.
+"""
+
+import atexit
+import os
+import sys
+from pathlib import Path
+
+from SCons.Script import Action, Builder, GetBuildFailures
+
+from gcpt import launch
+
+
+def _demo(target, source, env):
+    from gcpt import demo, image
+
+    image.write(Path(target[0].abspath), image.patched([], demo.image().items()), "zstd")
+
+
+def _take_over(command, environment):
+    if GetBuildFailures():
+        return
+    sys.stdout.flush()
+    os.execve(command[0], command, environment)
+
+
+def _launch(target, source, env):
+    command = launch.command(str(target[0]), env["CONFIG"], env["CHECKPOINT"], env["GIVEN"].get("gdb_port", ""))
+    atexit.register(_take_over, command, {**env["ENV"], "PYTHONPATH": str(Path("site_scons").resolve())})
+
+
+def _launchers(env, image, elf):
+    needed = [image, elf]
+    env["CHECKPOINT"] = env["GIVEN"].get("ckpt")  # no node: SCons would read all of it for its signature
+    if not env["CHECKPOINT"]:
+        [demo] = env.Demo(f"{env['CONFIG'].build_dir}/demo.zst", "site_scons/gcpt/demo.py")
+        env["CHECKPOINT"] = str(demo)
+        needed.append(demo)
+    for name in launch.TARGETS:
+        env.AlwaysBuild(env.Alias(name, needed, Action(_launch, "[RUN] $CHECKPOINT")))
+
+
+def generate(env):
+    env.Append(BUILDERS={"Demo": Builder(action=Action(_demo, "[GEN] $TARGET"))})
+    env.AddMethod(_launchers, "Launchers")
+
+
+def exists(env):
+    return True

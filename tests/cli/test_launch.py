@@ -1,0 +1,73 @@
+"""``scons run`` and ``scons debug`` on a terminal: it is the checkpoint's, or gdb's."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from command import ENVIRONMENT, Terminal, child
+
+ROOT = Path(__file__).parents[2]
+Make = Callable[..., Path]
+
+
+def _scons(folder: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "SCons", "-Q", f"build_dir={folder / 'out'}", *arguments]
+
+
+def test_run_without_a_checkpoint_takes_one_to_try_with(tmp_path: Path) -> None:
+    with Terminal(_scons(tmp_path, "run"), ROOT) as terminal:
+        terminal.expect("here it goes on, with every register in its place.")
+        assert terminal.wait() == 0
+    assert (tmp_path / "out/auto-qemu-virt/gcpt.bin").exists()
+
+
+def test_run_has_the_terminal_and_its_exit_status(tmp_path: Path, checkpoint_file: Make) -> None:
+    """Ctrl-A X is typed to QEMU; the checkpoint's hart spins for ever."""
+    with Terminal(_scons(tmp_path, "run", f"ckpt={checkpoint_file()}", "mode=single_core"), ROOT) as terminal:
+        terminal.expect(r"\[RUN\] \S*ckpt.zst")
+        while not child(terminal.process.pid, "qemu"):
+            time.sleep(0.02)
+        time.sleep(0.3)  # until it reads its terminal
+        terminal.type("\x01x")
+        assert terminal.wait() == 0
+    assert "Terminated" in terminal.seen
+    bad = checkpoint_file(change=lambda harts: setattr(harts[0], "mode", 2), name="bad.zst")
+    command = _scons(tmp_path, "run", f"ckpt={bad}", "mode=single_core")
+    run = subprocess.run(
+        command, cwd=ROOT, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, "gcpt: error 13 hart 0" in run.stdout) == (13, True)
+
+
+def test_who_ends_scons_run_ends_qemu(tmp_path: Path, checkpoint_file: Make) -> None:
+    command = _scons(tmp_path, "run", f"ckpt={checkpoint_file()}", "mode=single_core")
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as running:
+        while not (machine := child(running.pid, "qemu")):
+            assert running.poll() is None
+            time.sleep(0.02)
+        running.terminate()
+        assert running.wait(10) == 143
+    assert not Path(f"/proc/{machine}").exists()
+
+
+def test_debug_is_a_session_of_gdb(tmp_path: Path, checkpoint_file: Make) -> None:
+    """With source lines, the restorer's and the workload's first instruction, Ctrl-C, and a good end."""
+    command = _scons(tmp_path, "debug", "debug=1", f"ckpt={checkpoint_file()}", "mode=single_core")
+    with Terminal(command, ROOT) as terminal:
+        terminal.expect(r"\* hart 0: M pc 0x1000\s+\(gdb\) ")
+        terminal.type("break gcpt_restore\ncontinue\n")
+        terminal.expect(r"gcpt_restore \(\) at firmware/restore.S:\d+\r\n\d+\s+li +s9, 0")
+        terminal.type("break-restored\ncontinue\n")
+        terminal.expect("Temporary breakpoint 2, ")
+        terminal.type("harts\n")
+        terminal.expect(r"\* hart 0: S pc 0x[0-9a-f]+ \(its restored pc\)")
+        terminal.type("continue\n")
+        terminal.expect("Continuing")
+        time.sleep(0.3)
+        terminal.type("\x03")
+        terminal.expect("SIGINT")
+        terminal.type("quit\n")
+        assert terminal.wait() == 0
+    assert "interrupted" not in terminal.seen
