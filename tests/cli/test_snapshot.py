@@ -121,7 +121,7 @@ def test_a_machine_that_runs_goes_on_unharmed(tmp_path: Path, worker: Worker, un
     """Two checkpoints of one run; the run, and each of them, ends with the same sum."""
     socket = tmp_path / "qmp"
     paths = [tmp_path / "first.zst", tmp_path / "second"]
-    with _started(worker, tmp_path, "-qmp", f"unix:{socket},server=on,wait=off", interval=1_000_000) as running:
+    with _started(worker, tmp_path, "-qmp", f"unix:{socket},server=on,wait=off", interval=2_500_000) as running:
         for dots, path in zip((2, 9), paths, strict=True):
             running.expect(rf"\.{{{dots}}}", 20)
             _taken(gcpt("snapshot", "-o", path, "--gdb", running.gdb_path, "--qmp", socket, "--force"))
