@@ -41,7 +41,8 @@ class Platform:
     end: one of ENDS. dram: the base of memory. dram_size: the bytes of address space that memory may take. syscnt:
     the address of XiangShan's SYSCNT, or 0 where mtime is in the CLINT. flash: where a flash image lies, 0 if none.
     rnmi and dbltrp: the hart resets with mnstatus.NMIE clear (Smrnmi) or mstatus.MDT set (Smdbltrp). csr_groups:
-    the groups of the inventory that a restore writes by default.
+    the groups of the inventory that a restore writes by default. vlen: the shortest and the longest vector registers
+    that its harts may have, in bits. paging: the modes of satp that they have, besides Bare (8 Sv39, 9 Sv48, 10 Sv57).
     """
 
     name: str
@@ -57,6 +58,8 @@ class Platform:
     flash: int = 0
     rnmi: bool = False
     dbltrp: bool = False
+    vlen: tuple[int, int] = (128, 128)
+    paging: tuple[int, ...] = (8, 9)
 
 
 _RVA22 = ("base", "envcfg", "f", "v", "h", "sstc", "vstimer", "pmp16", "hpm3")
@@ -111,6 +114,8 @@ PLATFORMS: tuple[Platform, ...] = (
         csr_groups=_RVA22,
         finisher=0x10_0000,
         flash=0x2000_0000,
+        vlen=(128, 1024),
+        paging=(8, 9, 10),
     ),
     Platform(
         name="spike",
@@ -119,6 +124,8 @@ PLATFORMS: tuple[Platform, ...] = (
         uart=Uart("htif", 0),
         end="htif",
         csr_groups=_RVA22,
+        vlen=(128, 2048),
+        paging=(8, 9, 10),
     ),
 )
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from gcpt import codes, csrs, options, platforms
+from gcpt import codes, csrs, fields, findings, options, platforms
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,10 +31,12 @@ def platforms_table() -> str:
             f"{p.clint:#x}" + (f", SYSCNT {p.syscnt:#x}" if p.syscnt else ""),
             p.uart,
             p.end + (f" {p.finisher:#x}" if p.finisher else ""),
+            "-".join(map(str, dict.fromkeys(p.vlen))),
+            ", ".join(fields.SATP_MODES[mode] for mode in p.paging),
         )
         for p in platforms.PLATFORMS
     )
-    return _table("| platform | machine | DRAM | CLINT | console | ends a run by |", rows)
+    return _table("| platform | machine | DRAM | CLINT | console | ends a run by | VLEN | paging |", rows)
 
 
 def csrs_table() -> str:
@@ -53,11 +55,18 @@ def csrs_table() -> str:
     return groups + "\n" + _table("| number | name | group | when | note | source |", rows)
 
 
+def findings_table() -> str:
+    signals = {code.name: code.number for code in codes.CODES}
+    rows = ((f"`{k.code}`", k.severity.value, signals.get(k.signal, ""), k.means, k.remedy) for k in findings.KINDS)
+    return _table("| code | severity | signal | means | what to do |", rows)
+
+
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "options": ("README.md", options.markdown_table),
     "codes": ("docs/codes.md", codes_table),
     "platforms": ("docs/platforms.md", platforms_table),
     "csrs": ("docs/csrs.md", csrs_table),
+    "findings": ("docs/findings.md", findings_table),
 }
 
 
