@@ -6,8 +6,8 @@ appears, or changes, only when all of it is written.
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -113,6 +113,16 @@ def raw_chunks(path: Path) -> Iterator[bytes]:
         raise UserError(f"{path}: {error.strerror}") from error
 
 
+def read_at(path: Path, offset: int, size: int) -> bytes:
+    """Bytes of a file that is known to be raw, fewer where it ends."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+
+
 def chunks(path: Path) -> Iterator[bytes]:
     """The uncompressed content of ``path``, in pieces of 1 byte to 1 MiB; UserError when it cannot be read."""
     try:
@@ -154,9 +164,15 @@ def _at_least(content: Iterable[bytes], size: int) -> Iterator[bytes]:
 def patched(content: Iterable[bytes], pieces: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
     """``content`` with ``pieces`` (offset, bytes) over it, a later one over an earlier; zeros where it is too short."""
     over = [(offset, data) for offset, data in pieces if data]
+    begin = min((offset for offset, _ in over), default=0)
+    finish = max((offset + len(data) for offset, data in over), default=0)
     at = 0
-    for chunk in _at_least(content, max((offset + len(data) for offset, data in over), default=0)):
+    for chunk in _at_least(content, finish):
         end = at + len(chunk)
+        if end <= begin or finish <= at:
+            yield chunk
+            at = end
+            continue
         mine = [(offset, data) for offset, data in over if offset < end and at < offset + len(data)]
         changed = bytearray(chunk) if mine else chunk
         for offset, data in mine:
@@ -164,6 +180,30 @@ def patched(content: Iterable[bytes], pieces: Iterable[tuple[int, bytes]]) -> It
             changed[first - at : last - at] = data[first - offset : last - offset]  # type: ignore[index]
         yield bytes(changed)
         at = end
+
+
+#: Begin and end of a part of an image, in bytes.
+Range = tuple[int, int]
+
+
+def cleared(content: Iterable[bytes], ranges: Iterable[Range]) -> Iterator[bytes]:
+    """``content`` with zeros in ``ranges``."""
+    return patched(content, [(begin, bytes(end - begin)) for begin, end in ranges])
+
+
+def free_in(content: Iterable[bytes], ranges: Sequence[Range], refusal: Callable[[int], UserError]) -> Iterator[bytes]:
+    """``content`` as it is; raises what ``refusal`` makes of the first byte in ``ranges`` that is not zero."""
+    first, last = min((begin for begin, _ in ranges), default=0), max((end for _, end in ranges), default=0)
+    at = 0
+    for chunk in content:
+        if first < at + len(chunk) and at < last:
+            for begin, end in ranges:
+                begin = max(begin, at)
+                part = chunk[begin - at : max(0, end - at)]
+                if used := part.lstrip(b"\0"):
+                    raise refusal(begin + len(part) - len(used))
+        yield chunk
+        at += len(chunk)
 
 
 # Writing.
@@ -181,6 +221,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     UserError when it cannot be written: a full disk, a folder that is not there.
     """
     target = path.resolve()
+    if target.exists() and not target.is_file():
+        raise UserError(f"{path}: this is no file that can be replaced: name another")
     partial_path = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         try:
@@ -228,20 +270,35 @@ def _write_zstd(file: BinaryIO, content: Iterable[bytes]) -> int:
     return length + padding
 
 
+def _write(file: BinaryIO, content: Iterable[bytes], container: str) -> int:
+    if container == "raw":
+        return _sparse(file, content)
+    if container == "zstd":
+        return _write_zstd(file, content)
+    stream = isal_zlib.compressobj(level=_GZIP_LEVEL, wbits=31)
+    length = _compressed(file, content, stream.compress)
+    file.write(stream.flush())
+    return length
+
+
 def write(out: Path, content: Iterable[bytes], container: str) -> int:
     """Write ``content`` to ``out`` in a container, all of it or nothing. Returns its length in bytes, uncompressed.
 
     zstd is padded with zeros to a multiple of 128 KiB, which NEMU's loader wants. The same content makes the same file.
     """
-    with replacing(out) as file:
-        if container == "raw":
-            return _sparse(file, content)
-        if container == "zstd":
-            return _write_zstd(file, content)
-        stream = isal_zlib.compressobj(level=_GZIP_LEVEL, wbits=31)
-        length = _compressed(file, content, stream.compress)
-        file.write(stream.flush())
-        return length
+    return write_all([(out, content, container)])[0]
+
+
+def write_all(files: Sequence[tuple[Path, Iterable[bytes], str]]) -> list[int]:
+    """``write`` for several files that belong together (out, content, container): all of them or none."""
+    with ExitStack() as stack:
+        lengths = []
+        for out, content, container in files:
+            file = stack.enter_context(replacing(out))
+            lengths.append(_write(file, content, container))
+            file.flush()
+            os.fsync(file.fileno())
+        return lengths
 
 
 def unpack(path: Path, out: Path, size: int = 0) -> int:

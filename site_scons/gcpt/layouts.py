@@ -7,6 +7,9 @@ from dataclasses import dataclass, fields
 
 MIB = 1 << 20
 
+#: Where a checkpoint can have its state, as commands name it; ``state.PLACES`` says where that is ("flash": of a pair).
+LAYOUTS = ("single_core", "dual_core", "protobuf", "nemu", "flash")
+
 CHECKPOINT_MAGIC = 0xBEEF
 HEADER_MAGIC = 0xDEADBEEF
 HEADER_VERSIONS = (0x20240125, 0x20240205)
@@ -31,6 +34,14 @@ MAX_VLEN = 2048
 #: VLEN where the generator did not write vlenb (NEMU), in bits.
 DEFAULT_VLEN = 128
 VECTOR_WINDOW = 32 * MAX_VLEN // 8
+
+#: Fields of a block that no restore reads. A header may leave them out: their offset is 0 then.
+FREE_FIELDS = (
+    *("misc_done", "misc_reserve", "int_reg_done", "float_reg_done", "csr_reg_done", "csr_reserve", "vector_reg_done"),
+)
+#: Bytes of the fields that are not of 8 bytes. A reserve has at most as many: it ends where the next field begins.
+_SIZES = {"int_reg": 32 * 8, "float_reg": 32 * 8, "csr_reg": 8 * CSR_COUNT, "vector_reg": VECTOR_WINDOW}
+_RESERVES = {"misc_reserve": 4096, "csr_reserve": 8 * CSR_COUNT}
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,19 @@ class Layout:
 
     def items(self) -> dict[str, int]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def extents(self, hart: int = 0) -> dict[str, tuple[int, int]]:
+        """Where each field that there is begins and ends in the block of ``hart``."""
+        begins = self.items()
+        found = {}
+        for name, begin in begins.items():
+            if begin or name not in FREE_FIELDS:
+                end = begin + _SIZES.get(name, _RESERVES.get(name, 8))
+                if name in _RESERVES:
+                    end = min([end, *(other for other in begins.values() if other > begin)])
+                found[name] = (begin, end)
+        slot = self.mtime_cmp + 8 * hart
+        return {**found, "mtime_cmp": (slot, slot + 8)}
 
 
 #: The protobuf message's name of each field of a Layout.

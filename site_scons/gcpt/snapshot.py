@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from gcpt import image, mstatus, platforms, qemu, synthetic
+from gcpt import blocks, image, mstatus, platforms, qemu
 from gcpt.compare import TRAP, lead_out
 from gcpt.csrs import BY_NAME, INVENTORY, When
 from gcpt.errors import UserError
@@ -19,7 +19,7 @@ from gcpt.gdb import Gdb, GdbTimeoutError
 from gcpt.layouts import BLOCK_SIZE, DEFAULT, MIB, RESERVED_SIZE
 from gcpt.platforms import CLINT_MSIP, CLINT_MTIME, CLINT_MTIMECMP
 from gcpt.qmp import Qmp, address
-from gcpt.state import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint, HartState, Place, Reader, block_size
+from gcpt.state import Checkpoint, HartState, Place, Reader, block_size
 
 _SAVED = (When.EARLY, When.TIMER, When.LOCK, When.LAST, When.ALIAS, When.VECTOR)
 #: Read-only, and yet part of a checkpoint: they tell what the hart is.
@@ -112,43 +112,6 @@ def _lead_back(gdb: Gdb, hart: int, state: HartState, virtual: bool, before: dic
             gdb.write_csr(hart, BY_NAME[name].number, value)
 
 
-PLACES: dict[str, Place] = {"single_core": SINGLE_CORE, "dual_core": DUAL_CORE, "protobuf": PROTOBUF}
-
-
-def place_for(layout: str, harts: int) -> Place:
-    """The place of ``layout``; "auto": single_core for one hart, else dual_core. UserError when it cannot hold them."""
-    name = layout if layout != "auto" else "single_core" if harts == 1 else "dual_core"
-    if name == "single_core" and harts > 1:
-        raise UserError(f"layout single_core holds one hart, and there are {harts}: use dual_core or protobuf")
-    return PLACES[name]
-
-
-def taken_ranges(place: Place, harts: int) -> list[tuple[int, int]]:
-    """The bytes of the image (begin, end) that the state of ``harts`` harts takes, and the restorer's MiB."""
-    size = BLOCK_SIZE if place.layout is DEFAULT else block_size(place.layout)
-    blocks = [(place.block(hart), place.block(hart) + size) for hart in range(harts)]
-    header = [(place.header_at, place.base)] if place.header_at >= 0 else []
-    return [(0, RESERVED_SIZE), *header, *blocks]
-
-
-def check_free(read: Reader, place: Place, harts: int, dram: int, force: bool = False) -> None:
-    """UserError unless all that the checkpoint writes over is zero: what lies there is the workload's.
-
-    force: what lies in the restorer's MiB is not needed any more.
-    """
-    for begin, end in [one for one in taken_ranges(place, harts) if one[0] or not force]:
-        for start in range(begin, end, MIB):
-            piece = read(start, min(MIB, end - start))
-            if piece.strip(b"\0"):
-                used = dram + start + len(piece) - len(piece.lstrip(b"\0"))
-                what = "the restorer's MiB" if begin == 0 else f"the place of the state ({place.kind.value})"
-                raise UserError(
-                    f"memory at {used:#x} is in use, in {what}: load the software elsewhere (firmware at "
-                    f"{dram + MIB:#x}), or choose another --layout"
-                    + (", or --force if it is not needed any more" if begin == 0 else "")
-                )
-
-
 @dataclass(frozen=True)
 class Moment:
     """When a checkpoint is taken: when each of ``patterns`` has come (and its text was typed), then at the pc ``at``,
@@ -174,12 +137,35 @@ class Machine:
     read: Reader
 
 
-def pieces(taken: Machine, layout: str, force: bool = False) -> list[tuple[int, bytes]]:
-    """What goes over the memory: the state in its place. UserError if that is in use."""
-    place = place_for(layout, len(taken.harts))
-    check_free(taken.read, place, len(taken.harts), taken.dram, force)
-    made = Checkpoint(place, taken.harts)
-    return [(place_at - taken.dram, data) for place_at, data in synthetic.blocks(made, taken.dram)]
+def taken_ranges(place: Place, harts: int) -> list[tuple[int, int]]:
+    """The bytes of the image (begin, end) that the state of ``harts`` harts takes, and the restorer's MiB."""
+    size = BLOCK_SIZE if place.layout is DEFAULT else block_size(place.layout)
+    whole = [(place.block(hart), place.block(hart) + size) for hart in range(harts)]
+    header = [(place.header_at, place.base)] if place.header_at >= 0 else []
+    return [(0, RESERVED_SIZE), *header, *whole]
+
+
+def check_free(taken: Machine, place: Place, force: bool = False) -> None:
+    """UserError unless all that the checkpoint writes over is zero: what lies there is the workload's.
+
+    force: what lies in the restorer's MiB is not needed any more.
+    """
+    for begin, end in [one for one in taken_ranges(place, len(taken.harts)) if one[0] or not force]:
+        for start in range(begin, end, MIB):
+            piece = taken.read(start, min(MIB, end - start))
+            if piece.strip(b"\0"):
+                used = taken.dram + start + len(piece) - len(piece.lstrip(b"\0"))
+                what = "the restorer's MiB" if begin == 0 else f"the place of the state ({place.kind.value})"
+                raise UserError(
+                    f"memory at {used:#x} is in use, in {what}: load the software elsewhere (firmware at "
+                    f"{taken.dram + MIB:#x}), or choose another --layout"
+                    + (", or --force if it is not needed any more" if begin == 0 else "")
+                )
+
+
+def without_state(taken: Machine, place: Place) -> Iterator[bytes]:
+    """The memory with zeros where the state goes, which ``check_free`` looked at."""
+    return image.cleared(taken.content(), blocks.ranges(Checkpoint(place, taken.harts)))
 
 
 def _go_on(gdb: Gdb, moment: Moment) -> None:

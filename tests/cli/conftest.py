@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from gcpt import image, synthetic
-from gcpt.state import SINGLE_CORE, Checkpoint, Place
+from gcpt.checkpoint import write_checkpoint
+from gcpt.state import SINGLE_CORE, Place
 from gcpt.synthetic import DRAM, Recipe
 
 SIZE = 128 << 20
@@ -24,10 +25,10 @@ def checkpoint_file(tmp_path: Path) -> Callable[..., Path]:
     ) -> Path:
         made = synthetic.make(recipe or Recipe())
         change(made.harts)
-        pieces = [*synthetic.blocks(Checkpoint(place, made.harts)), *made.memory]
         path = tmp_path / name
         zeros = (bytes(1 << 20) for _ in range(SIZE >> 20))
-        image.write(path, image.patched(zeros, [(address - DRAM, data) for address, data in pieces]), "zstd")
+        memory = image.patched(zeros, [(address - DRAM, data) for address, data in made.memory])
+        write_checkpoint(path, made.harts, memory, place, "zstd")
         return path
 
     return make

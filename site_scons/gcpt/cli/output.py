@@ -84,3 +84,10 @@ def progress(label: str, total: int | None) -> Iterator[Advance]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=total)
         yield lambda count: bar.advance(task, count)
+
+
+def told(content: Iterable[bytes], advance: Advance) -> Iterator[bytes]:
+    """``content``, each piece of which a bar is told of when it is done with."""
+    for chunk in content:
+        yield chunk
+        advance(len(chunk))

@@ -2,12 +2,11 @@
 
 import re
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from gcpt.cli.output import memory_option, progress
+from gcpt.cli.output import memory_option, progress, told
 from gcpt.errors import UserError
 
 _LAYOUTS = ("auto", "single_core", "dual_core", "protobuf")
@@ -88,9 +87,10 @@ def command(
       gcpt snapshot -o now.gz --gdb :1234 --qmp unix:/tmp/qmp
     """
     from gcpt import image
+    from gcpt.checkpoint import place_for, write_checkpoint
     from gcpt.gdb import GdbError
     from gcpt.qemu import QemuError
-    from gcpt.snapshot import Moment, pieces
+    from gcpt.snapshot import Moment, check_free, without_state
 
     for pattern in patterns:
         try:
@@ -115,10 +115,11 @@ def command(
             else:
                 source = launch(loads, start, harts, memory, vlen, qemu, moment, Path(folder))
             with source as taken:
-                over = pieces(taken, layout, force)
+                place = place_for(layout, len(taken.harts))
+                check_free(taken, place, force)
                 name = container or image.container_for(output, "raw")
                 with progress(f"writing {output}", taken.size) as advance:
-                    image.write(output, _told(image.patched(taken.content(), over), advance), name)
+                    write_checkpoint(output, taken.harts, told(without_state(taken, place), advance), place, name)
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
         except (QemuError, GdbError) as error:
@@ -127,9 +128,3 @@ def command(
         print(f"hart {number}: pc {state.pc:#x} mode {'US?M'[state.mode]}")
     print(f"{output}: {len(taken.harts)} hart{'s' * (len(taken.harts) > 1)}, {taken.size >> 20} MiB, {name}")
     return 0
-
-
-def _told(content: Iterator[bytes], advance) -> Iterator[bytes]:  # type: ignore[no-untyped-def]
-    for chunk in content:
-        yield chunk
-        advance(len(chunk))

@@ -1,0 +1,54 @@
+"""``gcpt convert``: a checkpoint in another layout or container."""
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from gcpt.cli.output import progress, told
+from gcpt.layouts import LAYOUTS
+
+
+@click.command()
+@click.argument("checkpoint", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--layout", type=click.Choice(LAYOUTS), help="Where the state goes; by default it stays where it is.")
+@click.option(
+    "--container",
+    type=click.Choice(["raw", "gzip", "zstd"]),
+    help="By default what OUT's name ends in (.gz, .zst, .zstd), else that of IN.",
+)
+@click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a pair, with or without the state.")
+@click.option("--flash-out", type=click.Path(path_type=Path), help="The flash image to write, where there is one.")
+def command(
+    checkpoint: Path,
+    out: Path,
+    layout: str | None,
+    container: str | None,
+    flash: Path | None,
+    flash_out: Path | None,
+) -> int:
+    """Write the checkpoint IN to OUT in another layout or container. OUT may be IN.
+
+    Layouts: single_core (one hart), dual_core (several), protobuf (a header at 3 MiB), nemu (one hart, a header at the
+    start of memory), flash (a pair of images, the state in the second). Nothing is lost: registers, CSRs, timers and
+    memory are the same, and the way back gives the same bytes. Where a layout cannot hold the state, or something else
+    lies where the state would go, that is said and nothing is written.
+
+    \b
+    Example:
+      gcpt convert uboot.zst uboot.gz
+      gcpt convert uboot.zst protobuf.zst --layout protobuf
+      gcpt convert nemu.gz memory.gz --layout flash --flash-out flash.gz
+    """
+    from gcpt import image
+    from gcpt.convert import convert, open_source
+
+    source = open_source(checkpoint, flash)
+    name = container or image.container_for(out, image.container_of(checkpoint))
+    with progress(f"writing {out}", None) as advance:
+        length = convert(source, out, name, layout, flash_out, partial(told, advance=advance))
+    harts = len(source.opened.harts)
+    place = layout or source.layout or source.opened.place.kind.value
+    print(f"{out}: {harts} hart{'s' * (harts > 1)}, {place}, {length:,} bytes, {name}")
+    return 0
