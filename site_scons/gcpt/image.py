@@ -242,11 +242,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 def _sparse(file: BinaryIO, content: Iterable[bytes]) -> int:
     length = 0
     for chunk in content:
-        for start in range(0, len(chunk), _HOLE):
-            block = chunk[start : start + _HOLE]
-            if block != _ZEROS[: len(block)]:
-                file.seek(length + start)
-                file.write(block)
+        if chunk != _ZEROS[: len(chunk)]:  # no time at all where the chunk is a hole
+            for start in range(0, len(chunk), _HOLE):
+                block = chunk[start : start + _HOLE]
+                if block != _ZEROS[: len(block)]:
+                    file.seek(length + start)
+                    file.write(block)
         length += len(chunk)
     file.truncate(length)
     return length

@@ -1,0 +1,383 @@
+"""``gcpt convert``: there and back, what it refuses, and results that a real QEMU restores."""
+
+import hashlib
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from command import ENVIRONMENT, gcpt, refusal
+
+from gcpt import header, image, synthetic
+from gcpt.checkpoint import PLACES, open_checkpoint, write_checkpoint
+from gcpt.convert import convert, open_source
+from gcpt.header import Header
+from gcpt.layouts import DEFAULT, LAYOUTS, MULTI_CORE, RESERVED_SIZE
+from gcpt.qemu import place_restorer
+from gcpt.state import DUAL_CORE, NEMU, PROTOBUF, SINGLE_CORE, Checkpoint, HartState, Kind, Place
+from gcpt.synthetic import DRAM, Mode, Recipe
+
+Make = Callable[..., Path]
+ONE = [name for name in LAYOUTS if name != "flash"]
+SEVERAL = ["dual_core", "protobuf"]
+#: Three ways to name a hart that has something of everything.
+MIXED = Recipe((Mode.VS, Mode.M, Mode.U), harts=3, vlen=256)
+
+
+def _converted(*arguments: object) -> str:
+    run = gcpt("convert", *map(str, arguments))
+    assert (run.returncode, run.stderr) == (0, ""), run.stderr
+    return run.stdout
+
+
+def _digest(path: Path) -> str:
+    """Of the uncompressed content."""
+    digest = hashlib.sha256()
+    for chunk in image.chunks(path):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _all_csrs(harts: list[HartState]) -> None:
+    """Every entry of the array, and every field that no restore reads."""
+    for number, state in enumerate(harts):
+        vlenb = state.get("vlenb")
+        state.csr = [number << 32 | 0xC5 << 16 | entry for entry in range(4096)]
+        state.set("vlenb", vlenb)
+        done = {name: bytes([number + 1]) * 7 for name in ("int_reg_done", "float_reg_done", "csr_reg_done")}
+        state.free = {**done, "vector_reg_done": b"done", "misc_reserve": bytes(1032) + b"free"}
+        state.free["csr_reserve"] = bytes(8) + b"reserve"
+        state.free["vector_reg"] = bytes(32 * len(state.v[0])) + b"behind the last"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "names"), [(Recipe((Mode.M,), vlen=1024), ONE), (MIXED, SEVERAL)], ids=["1 hart", "3 harts"]
+)
+def test_there_and_back(tmp_path: Path, recipe: Recipe, names: list[str]) -> None:
+    """From each layout to each other one, with all that both can hold: the same harts, and back the same bytes."""
+    made = synthetic.make(recipe)
+    _all_csrs(made.harts)
+    for one in made.harts if "nemu" in names else ():
+        del one.free["vector_reg_done"]  # it has none
+    memory = list(image.patched([bytes(1 << 20)] * 16, [(address - DRAM, data) for address, data in made.memory]))
+    start, there, back = tmp_path / "start", tmp_path / "there.gz", tmp_path / "back"
+    for name, other in itertools.product(names, repeat=2):
+        write_checkpoint(start, made.harts, memory, PLACES[name])
+        convert(open_source(start), there, "gzip", other)
+        found = open_checkpoint(there)
+        assert (found.place, found.harts) == (PLACES[other], made.harts)
+        convert(open_source(there), back, "raw", name)
+        assert _digest(back) == _digest(start), (name, other)
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_a_flash_pair_there_and_back(checkpoint_file: Make, tmp_path: Path, name: str) -> None:
+    start = checkpoint_file(Recipe(vlen=512), PLACES[name], lambda harts: harts[0].free.update(misc_done=b"free"))
+    paths = [tmp_path / file for file in ("memory.zst", "flash.gz", "back.zst", "rest")]
+    memory, flash, back, rest = paths
+    _converted(start, memory, "--layout", "flash", "--flash-out", flash)
+    found = open_checkpoint(memory, flash)
+    assert (found.harts, found.container) == (open_checkpoint(start).harts, "gzip")
+    _converted(memory, back, "--flash", flash, "--layout", name, "--flash-out", rest)
+    assert _digest(back) == _digest(start)
+    assert image.read_prefix(rest, 2 << 20) == bytes(RESERVED_SIZE)
+
+
+def test_what_else_is_in_flash_is_kept(checkpoint_file: Make, tmp_path: Path) -> None:
+    """A flash image with code at its start: into memory, and back into what is left of the pair."""
+    code = bytes(range(1, 200))
+    start, memory, flash = checkpoint_file(), tmp_path / "memory.zst", tmp_path / "flash"
+    _converted(start, memory, "--layout", "flash", "--flash-out", flash)
+    with flash.open("r+b") as file:
+        file.write(code)
+        file.truncate(2 << 20)
+    said = refusal(gcpt("convert", memory, tmp_path / "one", "--flash", flash, "--layout", "single_core"))
+    assert said == f"{flash}: there is more than the state in it, which would be lost: give --flash-out"
+    one, rest, again = tmp_path / "one.gz", tmp_path / "rest.gz", tmp_path / "again"
+    _converted(memory, one, "--flash", flash, "--layout", "single_core", "--flash-out", rest)
+    assert image.read_prefix(rest, 300) == code + bytes(101)
+    _converted(one, tmp_path / "memory2", "--flash", rest, "--layout", "flash", "--flash-out", again)
+    assert _digest(again) == _digest(flash) and _digest(tmp_path / "memory2") == _digest(memory)
+    _converted(memory, tmp_path / "copy", "--flash", flash, "--flash-out", tmp_path / "flash copy")
+    assert _digest(tmp_path / "flash copy") == _digest(flash)
+
+
+@pytest.mark.parametrize(("ending", "container"), [(".gz", "gzip"), (".zst", "zstd"), ("", "zstd")])
+def test_containers(checkpoint_file: Make, tmp_path: Path, ending: str, container: str) -> None:
+    """The same content in another container, or by default in that of the input; the same bytes each time."""
+    start, out, again = checkpoint_file(), tmp_path / f"out{ending}", tmp_path / f"again{ending}"
+    assert _converted(start, out).endswith(f"1 hart, single_core, 134,217,728 bytes, {container}\n")
+    _converted(start, again)
+    assert image.container_of(out) == container and _digest(out) == _digest(start)
+    assert out.read_bytes() == again.read_bytes()
+
+
+def test_zstd_has_a_length_that_nemu_takes(checkpoint_file: Make, tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "out.zst"
+    _converted(checkpoint_file(), raw, "--container", "raw")
+    os.truncate(raw, (2 << 20) + 12345)
+    assert "2,228,224 bytes, zstd" in _converted(raw, out)
+    assert image.read_prefix(out, 4 << 20) == raw.read_bytes().ljust(17 << 17, b"\0")
+
+
+def test_in_place(checkpoint_file: Make) -> None:
+    path = checkpoint_file()
+    harts = open_checkpoint(path).harts
+    _converted(path, path, "--layout", "protobuf")
+    found = open_checkpoint(path)
+    assert (found.place, found.harts) == (PROTOBUF, harts)
+
+
+def test_nemus_block_ends_among_the_workloads_first_bytes(checkpoint_file: Make, tmp_path: Path) -> None:
+    """The last words of its block are at 1 MiB and more: they are not the state's, whatever they are."""
+    start, out = checkpoint_file(place=NEMU), tmp_path / "out"
+    raw = tmp_path / "raw"
+    image.unpack(start, raw)
+    with raw.open("r+b") as file:
+        file.seek(RESERVED_SIZE)
+        file.write(b"\x13\0\0\0" * 64)
+    _converted(raw, out, "--layout", "single_core")
+    assert image.read_prefix(out, 2 << 20)[RESERVED_SIZE:] == raw.read_bytes()[RESERVED_SIZE : 2 << 20]
+    assert open_checkpoint(out).harts == open_checkpoint(start).harts
+
+
+def test_a_header_of_another_generator(tmp_path: Path) -> None:
+    """Offsets of its own, a hart in M mode, and no magic number in the blocks: 0 stands for what is not there."""
+    place = Place(Kind.PROTOBUF, 0x30_0000 + 160, 0x20000, MULTI_CORE, 0x30_0000, marked=False)
+    harts = synthetic.make(Recipe((Mode.M, Mode.VU), harts=2)).harts
+    start, out = tmp_path / "start.gz", tmp_path / "out.gz"
+    write_checkpoint(start, harts, [bytes(8 << 20)], place)
+    found = open_checkpoint(start)
+    assert (found.place, found.harts) == (place, harts)
+    _converted(start, out, "--layout", "dual_core")
+    assert open_checkpoint(out).harts == harts
+    write_checkpoint(tmp_path / "back", harts, open_checkpoint(out).memory(), place)
+    assert _digest(tmp_path / "back") == _digest(start)
+
+
+def test_the_count_of_harts_is_one_that_restores_all(tmp_path: Path, checkpoint_file: Make) -> None:
+    """Restorers of dual_core go by it; QEMU writes 2 whatever the number is, NEMU 0 for one."""
+    many = checkpoint_file(Recipe(harts=3), PROTOBUF, lambda harts: [setattr(one, "count", 2) for one in harts])
+    _converted(many, tmp_path / "two", "--layout", "dual_core")
+    assert {one.count for one in open_checkpoint(tmp_path / "two").harts} == {2}
+    lone = checkpoint_file(Recipe(), SINGLE_CORE)
+    _converted(lone, tmp_path / "none", "--layout", "dual_core")
+    assert open_checkpoint(tmp_path / "none").harts[0].count == 0
+    wrong = checkpoint_file(Recipe(), SINGLE_CORE, lambda harts: setattr(harts[0], "count", 77))
+    _converted(wrong, tmp_path / "one", "--layout", "dual_core")
+    assert open_checkpoint(tmp_path / "one").harts[0].count == 1
+
+
+@pytest.mark.parametrize(
+    ("recipe", "place", "target"),
+    [
+        (Recipe((Mode.VS,)), SINGLE_CORE, "protobuf"),
+        (Recipe((Mode.M,), vlen=256), NEMU, "dual_core"),
+        (Recipe((Mode.S, Mode.M, Mode.VU), harts=3), DUAL_CORE, "protobuf"),
+        (Recipe((Mode.U,)), PROTOBUF, "nemu"),
+        (Recipe((Mode.VU,)), DUAL_CORE, "flash"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_qemu_restores_it(checkpoint_file: Make, tmp_path: Path, recipe: Recipe, place: Place, target: str) -> None:
+    out, flash = tmp_path / "out.gz", tmp_path / "flash"
+    more = ("--flash-out", flash) if target == "flash" else ()
+    _converted(checkpoint_file(recipe, place), out, "--layout", target, *more)
+    run = gcpt("verify", out, *(("--flash", flash) if more else ()))
+    assert (run.returncode, ", 0 unexplained" in run.stdout) == (0, True), run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [("uboot-2hart-dual_core.zst", "protobuf"), ("nemu-protobuf-s-sv39.gz", "single_core"), ("nemu-m.gz", "protobuf")],
+)
+def test_real_checkpoints(shared_file: Callable[[str], Path], tmp_path: Path, name: str, target: str) -> None:
+    start, there, back = shared_file(f"checkpoints/{name}"), tmp_path / "there.gz", tmp_path / "back.zst"
+    _converted(start, there, "--layout", target)
+    assert gcpt("diff", start, there).returncode == 0
+    run = gcpt("verify", there)
+    assert (run.returncode, ", 0 unexplained" in run.stdout) == (0, True), run.stdout + run.stderr
+    opened = open_checkpoint(start)
+    origin = next(layout for layout, place in PLACES.items() if place.base == opened.place.base)
+    _converted(there, back, "--layout", origin)
+    content = image.read_prefix(back, 256 << 20)
+    original = image.read_prefix(start, 256 << 20)
+    # A version of the header that nothing depends on is not kept; what was not there is zero.
+    begin = opened.taken[0][1] if opened.header else 0
+    assert content[begin : len(original)] == original[begin:] and not content[len(original) :].strip(b"\0")
+
+
+# What is refused.
+
+
+def _used(path: Path, offset: int, data: bytes = b"used") -> Path:
+    """A raw copy with ``data`` at an offset."""
+    raw = path.with_name("used")
+    image.unpack(path, raw)
+    with raw.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+    return raw
+
+
+def test_what_the_target_cannot_hold(checkpoint_file: Make, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    several = checkpoint_file(Recipe(harts=2), DUAL_CORE)
+    for layout in ("single_core", "nemu"):
+        said = refusal(gcpt("convert", several, out, "--layout", layout))
+        assert said == f"layout {layout} holds one hart, and there are 2: use dual_core or protobuf"
+    said = refusal(gcpt("convert", several, out, "--layout", "flash", "--flash-out", out.with_name("flash")))
+    assert said == "layout flash holds one hart, and there are 2: use another"
+    done = checkpoint_file(change=lambda harts: harts[0].free.update(vector_reg_done=b"done"))
+    said = refusal(gcpt("convert", done, out, "--layout", "nemu"))
+    assert said == "hart 0: there is no room for what its generator left in vector_reg_done (4 bytes)"
+    for layout, at in (("dual_core", 0x3EDDE0), ("protobuf", 0x300000), ("protobuf", 0x3132E0), ("nemu", 5)):
+        said = refusal(gcpt("convert", _used(checkpoint_file(), at), out, "--layout", layout))
+        assert said == f"byte {at:#x} of the image is in use, where layout {layout} has the state: choose another"
+    reserve = checkpoint_file(change=lambda harts: harts[0].free.update(misc_reserve=bytes(4060) + b"much"))
+    said = refusal(gcpt("convert", reserve, out, "--layout", "protobuf"))
+    assert said == "hart 0: there is no room for what its generator left in misc_reserve (4064 bytes)"
+    long = checkpoint_file(Recipe(vlen=2048))
+    image.unpack(long, tmp_path / "long")
+    assert not out.exists()
+    _converted(long, out, "--layout", "nemu")  # beyond the first MiB, but zero there
+    said = refusal(gcpt("convert", _used(long, RESERVED_SIZE + 100), out, "--layout", "nemu"))
+    assert "byte 0x100064 of the image is in use, where layout nemu has the state" in said
+
+
+def test_a_carried_restorer(checkpoint_file: Make, build_restorer: Callable[..., object], tmp_path: Path) -> None:
+    """It goes along into another container, and would not find the state in another layout."""
+    raw, out = tmp_path / "raw", tmp_path / "out.gz"
+    image.unpack(checkpoint_file(), raw)
+    place_restorer(raw, build_restorer(mode="single_core", platform="qemu-virt").image)  # type: ignore[attr-defined]
+    said = refusal(gcpt("convert", raw, out, "--layout", "dual_core"))
+    assert said.startswith(f"{raw}: it carries a restorer") and said.endswith("gcpt unpack takes it out")
+    assert not out.exists()
+    _converted(raw, out)
+    assert _digest(out) == _digest(raw)
+
+
+def test_flash_options_that_do_not_fit(checkpoint_file: Make, tmp_path: Path) -> None:
+    path, out = checkpoint_file(), tmp_path / "out"
+    said = {
+        "layout flash is a pair of images: name the second with --flash-out": ("--layout", "flash"),
+        "--flash-out: neither this checkpoint nor the layout has a flash image": ("--flash-out", tmp_path / "flash"),
+        "is OUT too: two images need two files": ("--layout", "flash", "--flash-out", out),
+    }
+    for words, arguments in said.items():
+        assert words in refusal(gcpt("convert", path, out, *arguments))
+    assert not out.exists() and not (tmp_path / "flash").exists()
+
+
+def test_bad_input_leaves_everything_as_it_was(checkpoint_file: Make, tmp_path: Path) -> None:
+    """Cut short, damaged, no checkpoint, a header that leads nowhere, a folder and a device in the way."""
+    good, out = checkpoint_file(), tmp_path / "out"
+    out.write_bytes(b"old")
+    compressed = good.read_bytes()
+    bad = tmp_path / "bad"
+    after_the_state = bytearray(compressed)
+    after_the_state[-2] ^= 1  # its checksum
+    for data, words in {
+        compressed[:-9]: "bad: the file ends in the middle of its zstd stream: copy it again",
+        bytes(after_the_state): "bad: damaged: ",
+        b"\x28\xb5\x2f\xfdtext": "bad: the file ends in the middle of its zstd stream",
+        b"\x27\xb5\x2f\xfd" + compressed[4:]: "bad: no checkpoint: neither a protobuf header nor the magic number",
+        b"": "bad: no checkpoint: neither",
+    }.items():
+        bad.write_bytes(data)
+        said = refusal(gcpt("convert", bad, out, "--layout", "protobuf"))
+        assert words in said, said
+    assert "No such file or directory" in refusal(gcpt("convert", tmp_path / "none", out))
+    assert "Is a directory" in refusal(gcpt("convert", tmp_path, out))
+    os.mkfifo(tmp_path / "pipe")
+    assert "pipe: this is no file that can be replaced" in refusal(gcpt("convert", good, tmp_path / "pipe"))
+    assert out.read_bytes() == b"old"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["bad", "ckpt.zst", "out", "pipe"]
+
+
+@pytest.mark.parametrize("flash", [False, True], ids=["memory", "flash"])
+def test_a_full_disk(checkpoint_file: Make, tmp_path: Path, flash: bool) -> None:
+    """No file may be longer than 64 KiB: neither image appears, or changes."""
+    path, out, other = checkpoint_file(), tmp_path / "out", tmp_path / "flash"
+    out.write_bytes(b"old")
+    program = (
+        "import resource, signal, sys; from gcpt.cli import main; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)); sys.exit(main(sys.argv[1:]))"
+    )
+    more = ["--layout", "flash", "--flash-out", str(other)] if flash else []
+    command = [sys.executable, "-c", program, "convert", str(path), str(out), "--container", "raw", *more]
+    said = refusal(subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False))
+    assert said == f"{other if flash else out}: File too large: nothing was written"
+    assert out.read_bytes() == b"old"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["ckpt.zst", "out"]
+
+
+# Any size.
+
+
+def _measured(*arguments: object) -> tuple[int, subprocess.CompletedProcess[str]]:
+    """The most memory that a run of the command held, in bytes, and the run."""
+    program = (
+        "import re, sys; from pathlib import Path; from gcpt.cli import main; status = main(sys.argv[1:]);"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1], file=sys.stderr);"
+        "sys.exit(status)"
+    )
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    run = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    return 1024 * int(run.stderr.split()[-1]), run
+
+
+def _peak(*arguments: object) -> int:
+    """As ``_measured``, of a run that has to end well."""
+    peak, run = _measured(*arguments)
+    assert run.returncode == 0, run.stderr
+    return peak
+
+
+def test_memory_stays_small(tmp_path: Path) -> None:
+    """16 GiB with 128 harts: raw, compressed, and both compared with what they were made from."""
+    made = synthetic.make(Recipe(tuple(Mode), harts=128))
+    start, raw, packed = tmp_path / "start", tmp_path / "raw", tmp_path / "packed.gz"
+    pieces = [*synthetic.blocks(Checkpoint(DUAL_CORE, made.harts)), *made.memory]
+    image.write_pieces(start, [(address - DRAM, data) for address, data in pieces], 16 << 30)
+    most = 200 << 20
+    assert _peak("convert", start, raw, "--layout", "protobuf") < most
+    assert raw.stat().st_size == 16 << 30 and raw.stat().st_blocks * 512 < 64 << 20
+    assert _peak("diff", start, raw) < most
+    assert _peak("convert", start, packed, "--layout", "protobuf") < most
+    assert packed.stat().st_size < 64 << 20
+
+
+def test_a_bomb_is_read_in_bounded_memory(tmp_path: Path) -> None:
+    """Kilobytes that stand for 512 MiB of zeros, with no checkpoint, or with a header whose block begins at their end."""
+    path, out = tmp_path / "bomb.gz", tmp_path / "out"
+    for cpt_offset, words in ((None, "no checkpoint"), ((512 << 20) - 4096, "hart 0: the image ends within its block")):
+        head = [(0, header.encode(Header(cpt_offset, 1, 1 << 20)))] if cpt_offset else []
+        image.write(path, image.patched((bytes(1 << 20) for _ in range(512)), head), "gzip")
+        assert path.stat().st_size < 4 << 20
+        peak, run = _measured("convert", path, out)
+        assert words in run.stderr and run.returncode == 2
+        assert peak < 200 << 20 and not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (Header(1 << 50, 1, 1 << 20), "cpt_offset leads to byte 0x4000000000000"),
+        (Header(168, 129, 1 << 20), "the protobuf header says 129 harts: want 1 to 128"),
+        (Header(168, 0, 1 << 20), "the protobuf header says 0 harts: want 1 to 128"),
+        (Header(168, 2, 1 << 60), "single_core_size leads to byte 0x1000000000000000"),
+        (Header(168, 1, 1 << 20, layout=replace(DEFAULT, csr_reg=1 << 63)), "an offset of a field leads to byte 0x8"),
+        (Header(168, 1, 1 << 20, layout=replace(DEFAULT, csr_reg=0xF_FF00)), "ends within its block"),
+    ],
+)
+def test_hostile_header_values(tmp_path: Path, value: Header, words: str) -> None:
+    path, out = tmp_path / "hostile", tmp_path / "out"
+    image.write_pieces(path, [(0, header.encode(value))], 1 << 20)
+    said = refusal(gcpt("convert", path, out, "--layout", "single_core"))
+    assert said.startswith(f"{path}: ") and words in said, said
+    assert not out.exists()
