@@ -73,6 +73,7 @@ gcpt_skip_begin:
 
 #if GCPT_CSRS_V
     /* Vector registers, before vstart and vcsr: vsetvl clears vstart. */
+vector_registers:
     csr_window CSR_VLENB
     load_csr a1, CSR_VLENB
     li      s8, 1                   /* stays on a hart without V */
@@ -87,9 +88,9 @@ vlen_same:
 #if GCPT_FROM_FLASH
     set_vl_and_vtype                /* after the vsetvli of the loads */
 #endif
-vector_done:
 #endif
 
+float_registers:
 #if GCPT_DIRECT
     field_address sp, FIELD(float_reg)      /* loads from sp are 2 bytes long */
     .set    window, (LAYOUT_float_reg - LAYOUT_csr_reg) / 8
@@ -101,9 +102,11 @@ vector_done:
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     fld     f\n, 8 * \n(FLOAT_BASE)
     .endr
+supervisor_csrs:
     csrs_after_vector
 
     /* Time: all harts meet, the last writes mtime, and only then compare values count. */
+meeting:
 #if GCPT_DIRECT
     field_address s1, FIELD(pc), NEAR_PC
     load_field a0, FIELD(mtime)
@@ -111,6 +114,7 @@ vector_done:
 #else
     jal     gcpt_meet
 #endif
+timers:
 #if GCPT_CSRS_SDTRIG
     /* A trigger that counts in M mode could fire on the way, and then in the trap handler too, for ever. */
     field_address a0, FIELD(csr_reg), 8 * CSR_TDATA1
@@ -158,6 +162,7 @@ vector_done:
      * How the hart will leave, found out while console and finisher are within reach: s8 = the trampoline's
      * complement or not negative, s10 = mepc, s11 = mstatus, s6 = mtvec.
      */
+way_out:
     load_csr s6, CSR_MTVEC
 #if GCPT_DIRECT
     srli    a3, s5, 20
@@ -212,6 +217,7 @@ skipped_noted:
     call    gcpt_report_difference
 1:
 #endif
+integer_registers:
 #if GCPT_DIRECT
     addi    sp, s1, LAYOUT_int_reg - INT_BIAS - LAYOUT_pc - NEAR_PC
 #else
@@ -220,6 +226,7 @@ skipped_noted:
     .irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,25,26,27,28,29,30,31
     ld      x\n, INT_BIAS + 8 * \n(sp)
     .endr
+leave:
     bltz    s8, 1f
     ld      s8, INT_BIAS + 8 * 24(sp)
     ld      sp, INT_BIAS + 8 * 2(sp)
@@ -352,7 +359,7 @@ vlen_differs:
     ld      a2, (a2)
 #endif
     andi    a2, a2, MSTATUS_VS
-    beqz    a2, vector_done
+    beqz    a2, float_registers
     li      a0, GCPT_CODE_VLEN
     j       fail
 #endif

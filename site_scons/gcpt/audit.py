@@ -124,6 +124,15 @@ class Linked:
                 return bytes(section.data()[offset : offset + size])
         return b""
 
+    def read_all(self) -> bytes:
+        """The restorer as it is after loading: gcpt.bin, if there is no payload."""
+        whole = bytearray(max(self.end - self.base, 0))
+        for section in self.loaded:
+            offset = self.load_address(section) - self.base
+            if 0 <= offset < len(whole):
+                whole[offset : offset + section["sh_size"]] = section.data()
+        return bytes(whole)
+
     def word(self, address: int, size: int) -> int | None:
         data = self.read(address, size)
         return int.from_bytes(data, "little") if len(data) == size else None
@@ -181,12 +190,7 @@ def complete_flag(linked: Linked) -> Iterator[str]:
 
 def stamped(linked: Linked) -> Iterator[str]:
     """The stamp is there, and says this version and these options; what git said is not asked again."""
-    whole = bytearray(max(linked.end - linked.base, 0))
-    for section in linked.loaded:
-        offset = linked.load_address(section) - linked.base
-        if 0 <= offset < len(whole):
-            whole[offset : offset + section["sh_size"]] = section.data()
-    found = stamp.find(bytes(whole))
+    found = stamp.find(linked.read_all())
     if found is None:
         yield "there is no stamp before the completeness flag (site_scons/gcpt/stamp.py)"
         return
@@ -308,12 +312,26 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A rule, what it demands in a sentence, and what breaks it."""
+
+    rule: str
+    demands: str
+    broken: tuple[str, ...]
+
+
+def check(linked: Linked) -> list[Checked]:
+    """Every rule with what breaks it."""
+    return [Checked(rule.__name__, " ".join((rule.__doc__ or "").split()), tuple(rule(linked))) for rule in RULES]
+
+
 def audit(path: Path, config: BuildConfig) -> list[Finding]:
     """All that breaks a rule in the ELF at ``path``, linked for ``config``."""
     with path.open("rb") as file:
         try:
             linked = Linked(ELFFile(file), config)
-            return [Finding(rule.__name__, what) for rule in RULES for what in rule(linked)]
+            return [Finding(one.rule, what) for one in check(linked) for what in one.broken]
         except ELFError as error:
             return [Finding("readable", f"{path} is not an ELF file that can be read: {error}")]
 

@@ -2,14 +2,16 @@
 
 import re
 import subprocess
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from gcpt.compare import run_to_first
 from gcpt.gdb import GdbError
+from gcpt.layouts import RESERVED_SIZE
 from gcpt.qemu import PROGRAM, Machine, Qemu
+from gcpt.synthetic import DRAM
 
 #: The first QEMU that knows one-insn-per-tb.
 _ONE_INSN = (8, 1)
@@ -29,32 +31,39 @@ def trace_options(qemu: tuple[int, int], trace: Path) -> tuple[str, ...]:
     return (*single, "-d", "nochain,exec", "-D", str(trace))
 
 
+def visits(trace: bytes, start: int, end: int) -> dict[int, Counter[int]]:
+    """How often each hart executed each address in [start, end): what was before (ROM) and after is not counted."""
+    found: dict[int, Counter[int]] = defaultdict(Counter)
+    for line in _LINE.finditer(trace):
+        if start <= (pc := int(line[2], 16)) < end:
+            found[int(line[1])][pc] += 1
+    return dict(found)
+
+
 def count_lines(trace: bytes, start: int, end: int) -> dict[int, int]:
-    """Instructions of each hart in a trace whose address is in [start, end): what was before (ROM) and after is not."""
-    found = ((int(line[1]), int(line[2], 16)) for line in _LINE.finditer(trace))
-    return dict(Counter(hart for hart, pc in found if start <= pc < end))
+    """Instructions of each hart in a trace whose address is in [start, end)."""
+    return {hart: addresses.total() for hart, addresses in visits(trace, start, end).items()}
 
 
-def count(
-    image: Path,
-    machine: Machine,
-    pcs: Mapping[int, int],
-    folder: Path,
-    *,
-    start: int = 0x8000_0000,
-    end: int = 0x8010_0000,
-    timeout: float = 60.0,
-) -> dict[int, int]:
-    """Instructions that each hart executes in [start, end), from reset until each hart of ``pcs`` stands at its pc.
+def trace(
+    image: Path, machine: Machine, pcs: Mapping[int, int], folder: Path, *, timeout: float = 60.0
+) -> dict[int, Counter[int]]:
+    """How often each hart executes each address of the reserved memory, from reset until each of ``pcs`` is at its pc.
 
-    The default range is the memory that is reserved for the restorer, its trampolines included; ``image`` is changed.
-    QemuError when a hart does not arrive.
+    That is the restorer and its trampolines; ``image`` is changed. QemuError when a hart does not arrive.
     """
-    trace = folder / "trace.log"
-    traced = replace(machine, extra=(*machine.extra, *trace_options(version(), trace)))
+    lines = folder / "trace.log"
+    traced = replace(machine, extra=(*machine.extra, *trace_options(version(), lines)))
     with Qemu(image, traced, folder) as qemu, qemu.gdb() as gdb:
         try:
             run_to_first(gdb, pcs, timeout)
         except GdbError as error:
             raise qemu.failure(str(error)) from error
-    return count_lines(trace.read_bytes(), start, end)
+    return visits(lines.read_bytes(), DRAM, DRAM + RESERVED_SIZE)
+
+
+def count(
+    image: Path, machine: Machine, pcs: Mapping[int, int], folder: Path, *, timeout: float = 60.0
+) -> dict[int, int]:
+    """Instructions that each hart executes where ``trace`` looks."""
+    return {hart: addresses.total() for hart, addresses in trace(image, machine, pcs, folder, timeout=timeout).items()}

@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from gcpt import image, qemu, synthetic
 from gcpt.buildtimes import environment
 from gcpt.compare import compare_machine, run_to_first
 from gcpt.config import BuildConfig, resolve
-from gcpt.count import count
+from gcpt.count import trace
 from gcpt.gdb import GdbError
 from gcpt.layouts import MIB
 from gcpt.qemu import Machine, Qemu
@@ -96,7 +97,8 @@ class Restores:
         self._place = PLACES[case.mode]
         memory = 128 * MIB if self._made.end <= DRAM + 126 * MIB else 256 * MIB
         self._machine = Machine(harts=case.recipe.harts, memory=memory)
-        self._pcs = {hart: state.pc for hart, state in enumerate(self._made.harts)}
+        stopped = built.config.stop_cpu
+        self._pcs = {hart: state.pc for hart, state in enumerate(self._made.harts) if hart not in stopped}
 
     def _memory(self) -> Path:
         path = self._folder / "memory"
@@ -105,10 +107,13 @@ class Restores:
         qemu.place_restorer(path, self._built.image)
         return path
 
-    def _count(self) -> dict[str, int]:
+    def visits(self) -> dict[int, Counter[int]]:
+        """How often each hart executes each address of the reserved MiB, from reset to its first instruction."""
         machine = Machine(self._machine.harts, self._machine.memory, extra=(*_TURNS, *_FILTER))
-        counted = count(self._memory(), machine, self._pcs, self._folder, timeout=_TIMEOUT)
-        *others, planner = sorted(counted.values())
+        return trace(self._memory(), machine, self._pcs, self._folder, timeout=_TIMEOUT)
+
+    def _count(self) -> dict[str, int]:
+        *others, planner = sorted(addresses.total() for addresses in self.visits().values())
         if not others:
             return {"": planner}
         return {

@@ -1,0 +1,67 @@
+"""The phases of a restore, and which part of a linked restorer each is: by the symbols at which its code begins."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the restorer. symbols: where its code begins, up to the next symbol that begins one.
+
+    step: whether a restore goes through it; else it is there for what happens rarely, or is no code.
+    """
+
+    key: str
+    title: str
+    what: str
+    symbols: tuple[str, ...]
+    step: bool = True
+
+
+#: In the order in which a restore goes through them (docs/restore-path.md), then the rest.
+PHASES: tuple[Phase, ...] = (
+    Phase("reset", "Reset", "trap vector, completeness flag, which hart this is", ("gcpt_base", "gcpt_boot")),
+    Phase("plan", "Find and plan", "one hart, in C: where the state is, whether it can be", ()),
+    Phase("machine", "Machine CSRs", "FS and VS on; machine, VS and H CSRs", ("gcpt_restore",)),
+    Phase("vector", "Vector", "vtype, vl, v0 to v31", ("vector_registers", "vlen_differs")),
+    Phase("float", "Floating point", "f0 to f31", ("float_registers",)),
+    Phase("supervisor", "Supervisor CSRs", "vstart, vcsr, fcsr and the S CSRs", ("supervisor_csrs",)),
+    Phase(
+        "meeting",
+        "Meeting",
+        "harts sleep and meet; mtime",
+        ("meeting", "sleep_until_planned", "wait_for_msip", "gcpt_meet", "gcpt_sleepers"),
+    ),
+    Phase("timers", "Timers", "compare values, mip, hvip, msip, mtimecmp", ("timers",)),
+    Phase("way_out", "Way out", "how the hart will leave, all that is refused", ("way_out", "prepared_for_m")),
+    Phase("locks", "Locks", "PMP, mtval2, mtinst, sfence.vma", ("prepared", "look_at_locks", "pmp_locks")),
+    Phase("last", "Last CSRs", "mie, mcause, mtval, mepc, mtvec, mstatus", ("gcpt_skip_end", "note_skipped")),
+    Phase("integer", "Integer registers", "x1 to x31", ("integer_registers",)),
+    Phase("leave", "Leave", "the last two registers, mret", ("leave",)),
+    Phase("trap", "Trap handler", "steps over what the hart lacks", ("gcpt_trap",), False),
+    Phase(
+        "messages",
+        "Messages and ends",
+        "error lines, the finisher, the last sleep",
+        ("gcpt_trap_fatal", "cut_short", "bad_mprv", "missing", "line_taken", "tohost"),
+        False,
+    ),
+    Phase(
+        "payload",
+        "Next boot stage",
+        "the way into the payload, its device tree",
+        ("gcpt_boot_payload", "gcpt_dtb"),
+        False,
+    ),
+    Phase("window", "Header window", "for a packing tool to fill", ("gcpt_header_window",), False),
+    Phase("constants", "Constants", "tables and texts of the C code, padding", (), False),
+    Phase("stamp", "Stamp and flag", "version, commit, options; the completeness flag", (), False),
+)
+
+BY_KEY: dict[str, Phase] = {phase.key: phase for phase in PHASES}
+_OF_SYMBOL: dict[str, str] = {symbol: phase.key for phase in PHASES for symbol in phase.symbols}
+
+
+def beginning(symbols: Iterable[str]) -> str:
+    """The key of the phase that begins where ``symbols`` all are; "" where none of them begins one."""
+    return next((_OF_SYMBOL[symbol] for symbol in symbols if symbol in _OF_SYMBOL), "")
