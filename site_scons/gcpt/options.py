@@ -228,7 +228,8 @@ def help_text() -> str:
     """What ``scons -h`` prints."""
     lines = ["usage: scons [OPTION=VALUE...] [TARGET...]", ""]
     lines += [
-        "Targets: build (the default), test, bench; export, matrix, sbom, install (docs/downstream.md);",
+        "Targets: build (the default), test, bench; report: a page on the variant (docs/report.md);",
+        "export, matrix, sbom, install (docs/downstream.md);",
         "compiledb: compile_commands.json, for editors; run, debug, debug-server: a checkpoint in QEMU, by default",
         "with platform=qemu-virt and mode=auto. scons -c [TARGET...] removes what was built.",
     ]

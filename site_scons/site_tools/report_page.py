@@ -1,0 +1,42 @@
+"""Report(target, elf, image): the page of gcpt.report, which measures on QEMU; the alias "report" makes it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from SCons.Errors import BuildError
+from SCons.Script import Action, Builder
+
+_TEMPLATES = ("page.html", "map.html", "report.html", "style.css")
+_CODE = ("audit", "count", "drawing", "measure", "memorymap", "pages", "phases", "report", "sizes", "steps")
+
+
+def _write(target, source, env):
+    from gcpt import qemu, report
+    from gcpt.errors import UserError
+
+    elf, image = (Path(node.path) for node in source[:2])
+    try:
+        report.write(Path(target[0].path), elf, image, env["CONFIG"], Path(env.Dir("#").abspath), env["CC"])
+    except FileNotFoundError as error:
+        return BuildError(node=target, errstr=f"{error.filename} is not found: ./sconsw --setup-only installs it")
+    except (UserError, qemu.QemuError, OSError, subprocess.CalledProcessError) as error:
+        return BuildError(node=target, errstr=str(error), status=1)
+    print(f"{target[0]}  {os.path.getsize(target[0].path):,} bytes")
+    return None
+
+
+def _report(env, target, elf, image):
+    page = env.NoCache(env.ReportPage(target, [elf, image]))
+    env.Depends(page, [env.File(f"site_scons/gcpt/{name}.py") for name in _CODE])
+    env.Depends(page, [env.File(f"site_scons/gcpt/templates/{name}") for name in _TEMPLATES])
+    return env.Alias("report", page)
+
+
+def generate(env):
+    env.Append(BUILDERS={"ReportPage": Builder(action=Action(_write, "[REP] $TARGET"))})
+    env.AddMethod(_report, "Report")
+
+
+def exists(env):
+    return True

@@ -1,0 +1,38 @@
+"""A browser for all pages of a session's worker, and the pages of real builds."""
+
+import fcntl
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from browser import Browser
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("browser")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def report(session_folder: Path) -> Callable[..., Path]:
+    """``report(mode="dual_core")``: the folder of the variant, with report.html. Each is made once in a session."""
+
+    def make(**options: str) -> Path:
+        folder = session_folder / f"report-{hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()[:12]}"
+        settings = [f"{name}={value}" for name, value in {**options, "build_dir": str(folder)}.items()]
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not list(folder.glob("*/report.html")):
+                scons = [sys.executable, "-m", "SCons", "-Q", "report", *settings]
+                run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+                assert run.returncode == 0, f"{' '.join(scons)}\n{run.stdout}{run.stderr}"
+        [page] = folder.glob("*/report.html")
+        return page.parent
+
+    return make
