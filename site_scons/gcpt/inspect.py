@@ -21,7 +21,8 @@ _INTERRUPTS = {
     **dict(zip((1, 2, 3, 5, 6, 7), ("SSI", "VSSI", "MSI", "STI", "VSTI", "MTI"), strict=True)),
     **dict(zip(range(9, 14), ("SEI", "VSEI", "MEI", "SGEI", "LCOFI"), strict=True)),
 }
-_X_NAMES = (
+#: The ABI's names of the integer registers.
+X_NAMES = (
     *("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1"),
     *(f"a{i}" for i in range(8)),
     *(f"s{i}" for i in range(2, 12)),
@@ -74,7 +75,7 @@ def hart_summary(number: int, state: HartState) -> dict[str, Any]:
 def registers(state: HartState, everything: bool = False) -> dict[str, int | str]:
     """Every register by its name, vectors as hexadecimal text (last byte first); zeros only if ``everything``."""
     values: dict[str, int | str] = {"pc": state.pc}
-    values |= {f"x{i} ({_X_NAMES[i]})": value for i, value in enumerate(state.x) if value or everything}
+    values |= {f"x{i} ({X_NAMES[i]})": value for i, value in enumerate(state.x) if value or everything}
     values |= {f"f{i}": value for i, value in enumerate(state.f) if value or everything}
     for number, value in enumerate(state.csr):
         if value or (everything and number in BY_NUMBER):

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from gcpt.cli.output import heading, json_option, say_json, table
+from gcpt.cli.output import heading, json_option, progress, say_json, table, told
 from gcpt.errors import UserError
 
 
@@ -14,22 +14,31 @@ from gcpt.errors import UserError
 @click.option("--flash", type=click.Path(path_type=Path), help="The flash image that holds the state, of a pair.")
 @click.option("--hart", type=click.IntRange(0), help="Show the registers of this hart that are not zero.")
 @click.option("--all", "everything", is_flag=True, help="With --hart: those that are zero as well.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with all of it and drawings there.")
 @json_option
-def command(file: Path, flash: Path | None, hart: int | None, everything: bool, as_json: bool) -> int:
+def command(
+    file: Path, flash: Path | None, hart: int | None, everything: bool, html: Path | None, as_json: bool
+) -> int:
     """Look into FILE: a checkpoint of any layout and container, a restorer, or an image that carries one.
 
-    Only as much of it is read as holds the state, so that a large one answers as fast as a small one.
+    Only as much of it is read as holds the state, so that a large one answers as fast as a small one. For --html, which
+    shows the pages of memory that are not zero, all of it is read.
 
     \b
     Example:
       gcpt info uboot.zst
       gcpt info uboot.zst --hart 0
+      gcpt info uboot.zst --html uboot.html
     """
     from gcpt.checkpoint import open_checkpoint
     from gcpt.inspect import describe, registers
 
     if everything and hart is None:
         raise UserError("--all is for the registers of a hart: give --hart N too")
+    if html:
+        if hart is not None or as_json:
+            raise UserError("--html has every hart on its page: leave --hart and --json out")
+        return _write_page(html, file, flash)
     said = describe(file, flash)
     if hart is not None:
         if hart >= len(said.get("harts", ())):
@@ -39,6 +48,24 @@ def command(file: Path, flash: Path | None, hart: int | None, everything: bool, 
         say_json(said)
     else:
         _print(said)
+    return 0
+
+
+def _write_page(out: Path, file: Path, flash: Path | None) -> int:
+    from gcpt import image, portrait
+    from gcpt.checkpoint import open_checkpoint
+    from gcpt.inspect import describe
+
+    if out.resolve() in {path.resolve() for path in (file, flash) if path}:
+        raise UserError(f"{out}: the page would replace the checkpoint: name another file")
+    said = describe(file, flash)
+    if "layout" not in said:
+        raise UserError(f"{file}: a restorer and no checkpoint: scons report draws a restorer")
+    opened = open_checkpoint(file, flash)
+    total = file.stat().st_size if image.container_of(file) == "raw" else None
+    with progress("reading", total) as advance:
+        size = portrait.write(out, said, opened, told(image.chunks(file), advance))
+    print(f"{out}: {size:,} bytes")
     return 0
 
 
