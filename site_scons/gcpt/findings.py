@@ -89,6 +89,13 @@ KINDS: tuple[Kind, ...] = (
         "change the restorer in the image, or validate for its platform",
     ),
     Kind(
+        "restorer-cut",
+        _E,
+        "the image starts with a restorer whose last bytes are not the flag that it looks for: only a part was copied",
+        "put a whole restorer over the start of the image",
+        "CUT_SHORT",
+    ),
+    Kind(
         "restorer-over-state",
         _E,
         "the restorer that the image carries reaches into the state of a hart",
@@ -247,7 +254,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "pmp-off",
         _W,
-        "no PMP entry is on: below M mode, a hart that has PMP may execute nothing",
+        "no PMP entry is on: below M mode, a hart that has PMP (XiangShan, QEMU, Spike) executes nothing",
         "was the checkpoint taken on a machine without PMP? Restore on such a one",
     ),
     # Pointers.

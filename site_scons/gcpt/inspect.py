@@ -1,26 +1,19 @@
 """What a checkpoint or a restorer says of itself, as plain data for people and programs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from gcpt import image, mstatus, stamp
+from gcpt import fields, image, mstatus, plan, stamp
 from gcpt.checkpoint import CheckpointFile, open_checkpoint
 from gcpt.csrs import BY_NUMBER
 from gcpt.errors import UserError
 from gcpt.layouts import DEFAULT_VLEN, RESERVED_SIZE
-from gcpt.state import HartState
+from gcpt.state import HartState, Prefix
 
-#: Modes of satp and vsatp, and of hgatp (privileged specification, "satp" and "hgatp").
-_SATP = {0: "Bare", 8: "Sv39", 9: "Sv48", 10: "Sv57"}
-_HGATP = {0: "Bare", 8: "Sv39x4", 9: "Sv48x4", 10: "Sv57x4"}
-#: Interrupts by their number (privileged specification, "mip and mie"; H and Sscofpmf).
-_INTERRUPTS = {
-    **dict(zip((1, 2, 3, 5, 6, 7), ("SSI", "VSSI", "MSI", "STI", "VSTI", "MTI"), strict=True)),
-    **dict(zip(range(9, 14), ("SEI", "VSEI", "MEI", "SGEI", "LCOFI"), strict=True)),
-}
 #: The ABI's names of the integer registers.
 X_NAMES = (
     *("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1"),
@@ -37,14 +30,13 @@ def mode_name(state: HartState) -> str:
     return f"V{name}" if virtual else name
 
 
-def _translation(value: int, modes: dict[int, str]) -> str:
+def _translation(value: int, modes: Mapping[int, str]) -> str:
     mode = value >> 60
     return modes.get(mode, f"mode {mode}")
 
 
 def _interrupts(bits: int) -> list[str]:
-    known = [name for number, name in _INTERRUPTS.items() if bits >> number & 1]
-    return known + [str(number) for number in range(64) if bits >> number & 1 and number not in _INTERRUPTS]
+    return [fields.INTERRUPTS.get(number, str(number)) for number in range(64) if bits >> number & 1]
 
 
 def _isa(misa: int) -> str:
@@ -60,9 +52,9 @@ def hart_summary(number: int, state: HartState) -> dict[str, Any]:
         "mode": mode_name(state),
         "isa": _isa(state.get("misa")),
         "vlen": 8 * state.get("vlenb") or DEFAULT_VLEN,
-        "satp": _translation(state.get("satp"), _SATP),
-        "vsatp": _translation(state.get("vsatp"), _SATP),
-        "hgatp": _translation(state.get("hgatp"), _HGATP),
+        "satp": _translation(state.get("satp"), fields.SATP_MODES),
+        "vsatp": _translation(state.get("vsatp"), fields.SATP_MODES),
+        "hgatp": _translation(state.get("hgatp"), fields.HGATP_MODES),
         "enabled": _interrupts(state.get("mie")),
         "pending": _interrupts(state.get("mip") | state.get("hvip")),
         "mtime": state.mtime,
@@ -82,6 +74,18 @@ def registers(state: HartState, everything: bool = False) -> dict[str, int | str
             values[BY_NUMBER[number].name if number in BY_NUMBER else f"csr {number:#x}"] = value
     values |= {f"v{i}": value[::-1].hex() for i, value in enumerate(state.v) if any(value) or everything}
     return values
+
+
+def csr_fields(state: HartState, everything: bool = False) -> dict[str, list[dict[str, Any]]]:
+    """The fields of each CSR that has some, the lowest bits first; registers that are zero only if ``everything``."""
+    return {
+        csr.name: [
+            {"name": one.name, "bits": one.field.bits, "value": one.value, "words": one.words}
+            for one in fields.decode(csr.number, state.csr[csr.number])
+        ]
+        for csr in BY_NUMBER.values()
+        if fields.fields_of(csr.number) and (everything or state.csr[csr.number])
+    }
 
 
 def restorer(head: bytes) -> dict[str, Any] | None:
@@ -127,7 +131,16 @@ def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
         if not built:
             raise
         return said
-    return {**said, **_checkpoint(opened)}
+    return {**said, "layouts": _layouts(opened), **_checkpoint(opened)}
+
+
+def _layouts(opened: CheckpointFile) -> list[dict[str, Any]]:
+    """Every layout that the image has marks of, with the mode= that restores it; "auto" says which mode=auto takes."""
+    found = plan.places(Prefix(opened.state_file))
+    return [
+        {"layout": one.kind.value, "base": one.base, "mode": plan.MODES[one.kind], "auto": one is found[0]}
+        for one in found
+    ]
 
 
 def _checkpoint(opened: CheckpointFile) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from gcpt.header import Header
 from gcpt.layouts import (
     BLOCK_SIZE,
     CHECKPOINT_MAGIC,
+    COMPLETE_FLAG,
     CSR_COUNT,
     DEFAULT_VLEN,
     HEADER_VERSIONS,
@@ -31,6 +32,9 @@ from gcpt.state import DUAL_CORE, SINGLE_CORE, Kind, Place, Reader
 _WINDOW = 8
 _NEMU = Place(Kind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
 _WORD = 1 << 64
+_JAL_ZERO = 0x6F
+#: Which ``mode=`` restores a layout.
+MODES = {Kind.SINGLE_CORE: "single_core", Kind.DUAL_CORE: "dual_core", Kind.PROTOBUF: "normal"}
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,23 @@ def places(read: Reader) -> list[Place]:
     return found + [one for one in (DUAL_CORE, SINGLE_CORE, _NEMU) if one.base not in bases and marked(read, one, 0)]
 
 
-def carried(head: bytes) -> tuple[dict[str, str], int] | None:
-    """The options and the size of the stamped restorer that an image starts with; None where there is none."""
+@dataclass(frozen=True)
+class Carried:
+    """The restorer that an image starts with. size: in bytes. options: of its stamp, None where it has none.
+
+    whole: its last 8 bytes are the completeness flag, which it looks at first.
+    """
+
+    size: int
+    options: dict[str, str] | None
+    whole: bool
+
+
+def carried(head: bytes) -> Carried | None:
+    """The restorer, a jump and its size, with which an image of this first MiB starts; None if there is none."""
+    size = int.from_bytes(head[4:8], "little")
+    if int.from_bytes(head[:4], "little") & 0xFFF != _JAL_ZERO or not _WINDOW < size <= RESERVED_SIZE:
+        return None
     found = stamp.find(head)
-    return (found.options, int.from_bytes(head[4:8], "little")) if found else None
+    whole = int.from_bytes(head[size - 8 : size], "little") == COMPLETE_FLAG
+    return Carried(size, found.options if found else None, whole)

@@ -38,7 +38,7 @@ def entries(state: HartState, count: int = 64) -> Iterator[Entry]:
 
 
 def allows(state: HartState, address: int, size: int, access: int, machine: bool = False) -> bool:
-    """Whether a hart may access ``size`` bytes, in M mode or below: the first entry that matches one of them decides."""
+    """Whether a hart may access ``size`` bytes, in M mode or below: the first entry with one of them decides."""
     for entry in entries(state):
         if entry.start < address + size and address < entry.end:
             if machine and not entry.locked:

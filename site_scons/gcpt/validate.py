@@ -20,15 +20,16 @@ from gcpt.render import TRAMPOLINE_SHIFT
 from gcpt.state import HartState, Place, Prefix, block_size, read_hart
 from gcpt.state import Kind as Layout
 
-#: What ``platform=`` is by default, and which modes of restorers belong to layouts.
+#: What ``platform=`` is by default.
 _PLATFORM = "xiangshan"
-_MODES = {Layout.SINGLE_CORE: "single_core", Layout.DUAL_CORE: "dual_core", Layout.PROTOBUF: "normal"}
 #: What only the build can follow of the options that a stamp holds.
 _OF_FILES = ("gcpt_payload", "gcpt_payload_position", "gcpt_dtb")
 _SIGNALS = {code.name: code.number for code in CODES}
 #: Groups without which software computes the same: they count, tune or debug.
 _MINOR = {"hpm3", "hpm", "counters", "smcntrpmf", "smctr", "sdtrig", "smrnmi", "xscustom"}
 _VLENB, _READ_ONLY = 0xC22, 3
+#: Modes of translation, by page tables.
+_TABLES = SATP_MODES.keys() - {0}
 _PAGE, _G_ROOT = 1 << 12, 1 << 14
 #: An instruction has 2 bytes at least.
 _FETCH = 2
@@ -153,7 +154,7 @@ def roots(state: HartState) -> Iterator[Root]:
     used = {"satp": not machine and not virtual, "vsatp": virtual, "hgatp": virtual}
     for name, size in (("satp", _PAGE), ("hgatp", _G_ROOT), ("vsatp", _PAGE)):
         value = state.get(name)
-        if value >> 60 and (name != "vsatp" or not state.get("hgatp") >> 60):
+        if value >> 60 in _TABLES and (name != "vsatp" or not state.get("hgatp") >> 60):
             yield Root(name, (value & (1 << 44) - 1) << 12, size, used[name])
 
 
@@ -427,24 +428,26 @@ def validate(
     read = Prefix(flash or path)
     carried = plan.carried(read(0, RESERVED_SIZE))
     asked = platform or _PLATFORM
-    options, size = carried if carried else ({}, None)
     early = []
-    if carried:
+    if carried and not carried.whole:
+        early.append(_found("restorer-cut", f"its size word says {carried.size:#x} bytes"))
+    options = carried.options if carried else None
+    if options is not None:
         config = resolve({name: value for name, value in options.items() if name not in _OF_FILES})
         if platform and config.platform.name != platform:
             early.append(_found("other-platform", f"it is for {config.platform.name}, not {platform}"))
+    elif flash:
+        config = resolve({"mode": "single_core", "platform": asked, "flash": "1"})
     else:
-        config = resolve(
-            {"mode": "single_core", "platform": asked, "flash": "1"} if flash else {"mode": "auto", "platform": asked}
-        )
+        config = resolve({"mode": "auto", "platform": asked})
     try:
-        found = plan.find(read, config, size)
+        found = plan.find(read, config, carried.size if carried and options is not None else None)
     except RefusedError as refused:
         return Report([*early, _found(refused.code, str(refused))], config, None)
     if found is None:
         return Report([*early, _found("no-checkpoint", f"looked for as mode={config.mode} does")], config, None)
-    if not carried and not flash:
-        config = resolve({"mode": _MODES[found.place.kind], "platform": asked})
+    if options is None and not flash:
+        config = resolve({"mode": plan.MODES[found.place.kind], "platform": asked})
     harts, cut = _read(read, found, config)
     wanted = {address: size for state in harts.values() for address, size in _pointers(state)}
     length, contents = _scan(path, wanted, config.platform.dram, advance)
@@ -452,8 +455,8 @@ def validate(
         config=config,
         plan=found,
         base=config.load_address,
-        carried=size or 0,
-        payload=_payload(options, config),
+        carried=carried.size if carried else 0,
+        payload=_payload(options or {}, config),
         size=length,
         container=image.container_of(path),
         marked=plan.count_marked(read, found.place) if found.place.kind is Layout.DUAL_CORE else 1,

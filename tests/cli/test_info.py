@@ -13,7 +13,7 @@ from command import ENVIRONMENT, gcpt, refusal
 from gcpt import __version__, image, synthetic
 from gcpt.measure import PLACES
 from gcpt.qemu import place_restorer
-from gcpt.state import DUAL_CORE, SINGLE_CORE, Checkpoint
+from gcpt.state import DUAL_CORE, SINGLE_CORE, Checkpoint, HartState
 from gcpt.synthetic import DRAM, Mode, Recipe
 
 Make = Callable[..., Path]
@@ -53,6 +53,36 @@ def test_a_hart(checkpoint_file: Make) -> None:
     assert everything["x0 (zero)"] == 0 and set(registers) < set(everything)
     text = gcpt("info", path, "--hart", "0").stdout
     assert f"mscratch  {state.get('mscratch'):#x}" in " ".join(text.split()).replace(" 0x", "  0x")
+
+
+def test_fields_of_a_hart(checkpoint_file: Make) -> None:
+    def change(harts: list[HartState]) -> None:
+        harts[0].set("mcause", 1 << 63 | 5)
+        harts[0].set("mseccfg", 0)
+
+    path = checkpoint_file(change=change)
+    said = _said(path, "--hart", 0)["fields"]
+    code, interrupt = said["mcause"]
+    assert code == {"name": "code", "bits": "62:0", "value": 5, "words": "STI"}
+    assert (interrupt["name"], interrupt["value"]) == ("interrupt", 1)
+    assert "mseccfg" not in said and "mscratch" not in said
+    assert {one["value"] for one in _said(path, "--hart", 0, "--all")["fields"]["mseccfg"]} == {0}
+    [line] = [line for line in gcpt("info", path, "--hart", "0").stdout.splitlines() if line.startswith("mcause")]
+    assert line.split(maxsplit=2) == ["mcause", "0x8000000000000005", "code=STI, interrupt"]
+
+
+def test_layouts_left_from_before(tmp_path: Path, checkpoint_file: Make) -> None:
+    """All are shown; the first is the one that mode=auto takes, and whose harts are shown."""
+    one = checkpoint_file()
+    assert [found["auto"] for found in _said(one)["layouts"]] == [True]
+    assert "layouts found" not in gcpt("info", one).stdout
+    both = tmp_path / "both"
+    image.write(both, image.patched(image.chunks(one), [(address - DRAM, data) for address, data in _blocks()]), "raw")
+    said = _said(both)
+    found = [(place["layout"], place["base"], place["mode"], place["auto"]) for place in said["layouts"]]
+    assert found == [("dual_core", 3 << 20, "dual_core", True), ("single_core", 0, "single_core", False)]
+    assert said["layout"] == "dual_core"
+    assert "single_core at 0x0 (mode=single_core); mode=auto takes the first" in gcpt("info", both).stdout
 
 
 def test_restorers(build_restorer: Callable[..., object], checkpoint_file: Make, tmp_path: Path) -> None:

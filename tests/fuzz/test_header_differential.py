@@ -1,6 +1,6 @@
-"""The restorer's decoder, compiled for the host, and the tools' (header.py) say the same of any header.
+"""The restorer's decoder, compiled for the host, and the tools' (header.py, plan.py) say the same of any header.
 
-Whether its values can be is decided once more here, in Python's numbers, which do not wrap.
+Whether its values can be, plan.py decides in Python's numbers, which do not wrap.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcpt import codes, header
+from gcpt import codes, header, plan
 from gcpt.errors import UserError
 from gcpt.header import MAX_SIZE, Header
 from gcpt.layouts import CSR_COUNT, DEFAULT, HEADER_MAGIC, HEADER_VERSIONS, MAX_HARTS, MIB, MULTI_CORE, Layout
@@ -51,25 +51,8 @@ def decoder(host_program) -> ctypes.CDLL:  # type: ignore[no-untyped-def]
     return ctypes.CDLL(str(host_program("host.so", [], "-shared", "-fPIC")))
 
 
-def _fits(value: Header, base: int, image: int) -> bool:
-    """Whether every block lies in memory, apart from the others and from the restorer."""
-    layout = value.layout.items()
-    if not 1 <= value.cpu_num <= MAX_HARTS or base % 8:
-        return False
-    sizes = {**SIZES, "mtime_cmp": 8 * value.cpu_num}
-    if not layout["misc_reserve"]:
-        del sizes["misc_reserve"]
-    if any(layout[name] % 8 or layout[name] > LARGEST_OFFSET for name in sizes):
-        return False
-    low, high = min(layout[name] for name in sizes), max(layout[name] + size for name, size in sizes.items())
-    stride = value.single_core_size
-    if stride > LARGEST_OFFSET or (value.cpu_num > 1 and (stride % 8 or stride < high - low)):
-        return False
-    begin = (base + low) % _WORD
-    end = begin + (value.cpu_num - 1) * stride + high - low
-    areas = [(PLATFORM.dram, PLATFORM.dram_size), (PLATFORM.flash, 2 * MIB)]
-    in_memory = any(area <= begin and end <= area + size for area, size in areas)
-    return in_memory and (end <= image or begin >= image + IMAGE_SIZE)
+def _fits(value: Header, origin: int, image: int) -> bool:
+    return not plan.header_fault(value, origin, PLATFORM, image, image + IMAGE_SIZE)
 
 
 def _expected(data: bytes, base: int, image: int) -> int | Header:
@@ -82,22 +65,22 @@ def _expected(data: bytes, base: int, image: int) -> int | Header:
         return CODES["DECODE"]
     if value.version not in HEADER_VERSIONS:
         return CODES["VERSION"]
-    return value if _fits(value, (base + value.cpt_offset) % _WORD, image) else CODES["BAD_HEADER"]
+    return value if _fits(value, base, image) else CODES["BAD_HEADER"]
 
 
 def _agree(decoder: ctypes.CDLL, data: bytes) -> None:
     data = data[:MAX_SIZE].ljust(MAX_SIZE, b"\0")
     for origin, image in _PLACES:
-        plan = Plan()
-        code = decoder.host_decode(ctypes.byref(plan), data, ctypes.byref(HostPlace(origin, image, image + IMAGE_SIZE)))
+        made = Plan()
+        code = decoder.host_decode(ctypes.byref(made), data, ctypes.byref(HostPlace(origin, image, image + IMAGE_SIZE)))
         expected = _expected(data, origin, image)
         if not isinstance(expected, Header):
             assert code == expected
             continue
         assert code == ACCEPTED
-        assert plan.base == (origin + expected.cpt_offset) % _WORD
-        assert (plan.block_size, plan.harts) == (expected.single_core_size, expected.cpu_num)
-        assert {name: getattr(plan, name) for name in DEFAULT.items()} == expected.layout.items()
+        assert made.base == (origin + expected.cpt_offset) % _WORD
+        assert (made.block_size, made.harts) == (expected.single_core_size, expected.cpu_num)
+        assert {name: getattr(made, name) for name in DEFAULT.items()} == expected.layout.items()
 
 
 _NUMBERS = st.one_of(st.integers(0, _WORD - 1), st.integers(0, 1 << 22).map(lambda n: 8 * n), st.integers(0, 200))
@@ -175,7 +158,7 @@ def test_blocks_that_just_do_not_overlap(decoder: ctypes.CDLL, last: str, short:
     layout = replace(MULTI_CORE, **{last: begin})
     low, size = min(others.values()), sizes[last]
     packed = Header(168, harts, begin + size - low - short, layout=layout)
-    assert _fits(packed, PLATFORM.dram + 4 * MIB, PLATFORM.dram) == (not short)
+    assert _fits(packed, PLATFORM.dram + 3 * MIB, PLATFORM.dram) == (not short)
     _agree(decoder, header.encode(packed))
 
 

@@ -12,7 +12,9 @@ from gcpt.errors import UserError
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--flash", type=click.Path(path_type=Path), help="The flash image that holds the state, of a pair.")
-@click.option("--hart", type=click.IntRange(0), help="Show the registers of this hart that are not zero.")
+@click.option(
+    "--hart", type=click.IntRange(0), help="Show the registers of this hart that are not zero, CSRs by field."
+)
 @click.option("--all", "everything", is_flag=True, help="With --hart: those that are zero as well.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with all of it and drawings there.")
 @json_option
@@ -31,7 +33,7 @@ def command(
       gcpt info uboot.zst --html uboot.html
     """
     from gcpt.checkpoint import open_checkpoint
-    from gcpt.inspect import describe, registers
+    from gcpt.inspect import csr_fields, describe, registers
 
     if everything and hart is None:
         raise UserError("--all is for the registers of a hart: give --hart N too")
@@ -43,7 +45,9 @@ def command(
     if hart is not None:
         if hart >= len(said.get("harts", ())):
             raise UserError(f"{file}: there is no hart {hart}: it has {len(said.get('harts', ()))}")
-        said["registers"] = registers(open_checkpoint(file, flash).harts[hart], everything)
+        state = open_checkpoint(file, flash).harts[hart]
+        said["registers"] = registers(state, everything)
+        said["fields"] = csr_fields(state, everything)
     if as_json:
         say_json(said)
     else:
@@ -74,6 +78,8 @@ def _hex(value: object) -> str:
 
 
 def _print(said: dict[str, Any]) -> None:
+    from gcpt.fields import text
+
     content = f", {said['content']:,} bytes" if "content" in said else ""
     size = content or f", {said['size']:,} bytes compressed"
     heading(f"{said['file']}: {said['container']}{size}")
@@ -83,6 +89,9 @@ def _print(said: dict[str, Any]) -> None:
     if "layout" not in said:
         return
     print(f"layout: {said['layout']}, hart h at {said['base']:#x} + h * {said['stride']:#x}")
+    if len(said["layouts"]) > 1:
+        found = (f"{one['layout']} at {one['base']:#x} (mode={one['mode']})" for one in said["layouts"])
+        print(f"layouts found: {', '.join(found)}; mode=auto takes the first")
     if header := said.get("header"):
         print("header: " + ", ".join(f"{name} {_hex(value)}" for name, value in header.items()))
     columns = ("hart", "pc", "mode", "isa", "vlen", "satp", "vsatp", "hgatp", "enabled", "pending")
@@ -94,4 +103,5 @@ def _print(said: dict[str, Any]) -> None:
     timers = ("hart", "mtime", "mtimecmp", "stimecmp", "vstimecmp")
     table(timers, [[one["hart"], *(_hex(one[name]) for name in timers[1:])] for one in said["harts"]])
     if "registers" in said:
-        table(("register", "value"), [(name, _hex(value)) for name, value in said["registers"].items()])
+        registers = [(name, _hex(value), text(name, value)) for name, value in said["registers"].items()]
+        table(("register", "value", "fields"), registers)

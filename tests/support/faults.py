@@ -1,0 +1,197 @@
+"""Sound checkpoints, and what can be wrong with one: the finding that ``gcpt validate`` has to make of each."""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gcpt import mstatus, synthetic
+from gcpt.layouts import DEFAULT, MIB
+from gcpt.state import HartState
+from gcpt.synthetic import DRAM, Mode, Recipe, Synthetic
+
+#: Where traps into M mode go: a loop.
+TRAP = DRAM + 0x18_0000
+#: Memory that holds zeros.
+EMPTY = DRAM + 0x70_0000
+LOOP = struct.pack("<I", 0x6F)
+_L, _R, _W, _X = 0x80, 1, 2, 4
+_TOR, _NA4, _NAPOT = 1 << 3, 2 << 3, 3 << 3
+_ALL = (1 << 54) - 1
+_PAGE = 1 << 12
+_FAR = (1 << 64) - 1
+
+
+def sound(recipe: Recipe | None = None) -> Synthetic:
+    """A checkpoint of ``recipe`` in which every pointer leads somewhere, and nothing is due or left out."""
+    made = synthetic.make(recipe or Recipe(locks=False))
+    for state in made.harts:
+        state.set("mtvec", TRAP)
+        state.set("medeleg", 0)
+        level = state.mode, bool(state.get("mstatus") & mstatus.MPV)
+        if level not in ((0, False), (1, False)):
+            state.set("satp", 0)
+        if state.mode == mstatus.MACHINE or not level[1]:
+            state.set("vsatp", 0)
+            state.set("hgatp", 0)
+        for event in range(4, 32):
+            state.set(f"mhpmevent{event}", 0)
+        state.set("mie", state.get("mie") | 0x20)  # STIE; what is pending stays disabled
+    return Synthetic(made.harts, [*made.memory, (TRAP, LOOP)])
+
+
+Change = Callable[[HartState], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """code: of the finding. change: damages hart 0. recipe: of what is damaged. causes: with which of them the first
+    instruction traps into M mode, where the restorer restores it all the same. memory: more pieces of it. options: of
+    the restorer.
+    """
+
+    code: str
+    change: Change
+    recipe: Recipe = field(default_factory=lambda: Recipe(locks=False))
+    causes: tuple[int, ...] = ()
+    memory: tuple[tuple[int, bytes], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+
+
+def _set(**values: int) -> Change:
+    def change(state: HartState) -> None:
+        for name, value in values.items():
+            state.set(name, value)
+
+    return change
+
+
+def _mstatus(clear: int, bits: int) -> Change:
+    return lambda state: state.set("mstatus", state.get("mstatus") & ~clear | bits)
+
+
+def _at(pc: int) -> Change:
+    """The pc, and mepc as a generator prepares it below M mode."""
+
+    def change(state: HartState) -> None:
+        state.pc = pc
+        if state.mode != mstatus.MACHINE:
+            state.set("mepc", pc)
+
+    return change
+
+
+def _field(**values: object) -> Change:
+    def change(state: HartState) -> None:
+        for name, value in values.items():
+            setattr(state, name, value)
+
+    return change
+
+
+def _entry(config: int, address: int, before: int = 0) -> Change:
+    """PMP entry 1 after an entry 0 that is off, and one that opens the rest."""
+
+    def change(state: HartState) -> None:
+        for entry in range(16):
+            state.set(f"pmpaddr{entry}", _ALL if entry == 15 else 0)
+        state.set("pmpaddr0", before)
+        state.set("pmpaddr1", address)
+        state.set("pmpcfg0", config << 8)
+        state.set("pmpcfg2", (_NAPOT | _R | _W | _X) << 56)
+
+    return change
+
+
+def _napot(start: int, size: int) -> int:
+    return start >> 2 | (size >> 3) - 1
+
+
+def _without_execution_at_the_pc(state: HartState) -> None:
+    _entry(_NAPOT | _R | _W, _napot(state.pc & -_PAGE, _PAGE))(state)
+
+
+def _without_reading_the_root(state: HartState) -> None:
+    _entry(_NAPOT | _X, _napot((state.get("satp") & (1 << 44) - 1) << 12, _PAGE))(state)
+
+
+def _root(address: int, mode: int = 8) -> Change:
+    return _set(satp=mode << 60 | address >> 12)
+
+
+def _only_four_vectors(state: HartState) -> None:
+    state.v[4:] = [bytes(16)] * 28
+
+
+def _csr(number: int, value: int) -> Change:
+    def change(state: HartState) -> None:
+        state.csr[number] = value
+
+    return change
+
+
+def _due(change: Change) -> Change:
+    def both(state: HartState) -> None:
+        state.set("mie", 0)
+        state.set("stimecmp", _FAR)
+        change(state)
+
+    return both
+
+
+_M, _S, _BARE = (
+    Recipe((mode,), paging=paging, locks=False) for mode, paging in ((Mode.M, 1), (Mode.S, 1), (Mode.S, 0))
+)
+_NEMU = Recipe((Mode.M_NEMU,), locks=False)
+
+#: What the restorer refuses.
+REFUSED: tuple[Fault, ...] = (
+    Fault("mode", _field(mode=2)),
+    Fault("mode", _field(mode=5)),
+    Fault("mpp", _mstatus(mstatus.MPP, 0)),
+    Fault("mpp", _mstatus(0, 3 << 11), Recipe((Mode.U,), locks=False)),
+    Fault("mprv", _mstatus(0, mstatus.MPRV)),
+    Fault("m-mode-mprv", _mstatus(0, mstatus.MPRV), _M),
+    Fault("mtvec-in-restorer", _set(mtvec=DRAM + 0x101)),
+    Fault("mtvec-in-restorer", _set(mtvec=DRAM + MIB - 4), _M),
+    Fault("pc-in-restorer", _at(DRAM + 0x100), _M),
+    Fault("m-mode-far-exact", _at(DRAM + 0x50_0000), _M, memory=((DRAM + 0x50_0000, LOOP),), options=(("exact", "1"),)),
+    Fault("mseccfg", _set(mseccfg=1), options=(("csrs", "+smepmp"),)),
+    Fault("pmp-locked", _entry(_L | _NAPOT | _W, _ALL)),
+    Fault("pmp-locked", _entry(_L | _NAPOT | _R, DRAM >> 2 | 0x1FF)),
+    Fault("pmp-locked", _entry(_L | _TOR, DRAM + 0x200 >> 2, DRAM >> 2)),
+    Fault("pmp-locked", _entry(_L | _NA4, DRAM + 0x100 >> 2)),
+    Fault("pmp-locked", _entry(_L | _TOR, 0, DRAM >> 4)),
+    Fault("vlenb", _set(vlenb=24)),
+    Fault("vlen-platform", _set(), Recipe(vlen=2048, locks=False)),
+)
+
+#: What is restored, and traps at its first instruction.
+TRAPPED: tuple[Fault, ...] = (
+    Fault("pmp-pc", _without_execution_at_the_pc, _BARE, (1,)),
+    Fault("pmp-root", _without_reading_the_root, _S, (1,)),
+    Fault("pc-outside", _at(0x4000_0000), _BARE, (1, 2)),
+    Fault("pc-overwritten", _at(DRAM + DEFAULT.csr(0x7D0)), _BARE, (2,)),
+    Fault("pc-empty", _at(EMPTY), _BARE, (2,)),
+    Fault("translation-mode", _root(EMPTY, 3), _S, (1,)),
+    Fault("root-outside", _root(0x3000_0000), _S, (1, 12)),
+    Fault("root-overwritten", _root(DRAM + 0xF_0000), _S, (1, 12)),
+    Fault("root-empty", _root(EMPTY), _S, (12,)),
+)
+
+#: What is restored and goes on: warnings and notes.
+RESTORED: tuple[Fault, ...] = (
+    Fault("m-mode-far", _at(DRAM + 0x50_0000), _M, memory=((DRAM + 0x50_0000, LOOP),)),
+    Fault("mepc", _set(mepc=DRAM + 0x12_3450)),
+    Fault("pointer-outside", _set(mtvec=0x4000_0000)),
+    Fault("csrs-left-out", _set(pmpaddr20=5)),
+    Fault("csrs-left-out-minor", _set(mhpmevent9=5)),
+    Fault("csrs-unknown", _csr(0x7C0, 1)),
+    Fault("vectors-4-only", _only_four_vectors),
+    # With the interrupt disabled, which else comes before the first instruction.
+    Fault("mtimecmp-due", _due(_field(mtimecmp=5))),
+    Fault("stimecmp-due", _due(_set(stimecmp=0))),
+    Fault("vstimecmp-due", _due(_set(vstimecmp=5, htimedelta=0, stimecmp=_FAR))),
+    Fault("stie-clear", _set(mie=0x80)),
+)
+#: A warning, for there are machines without PMP; QEMU has some.
+OFF = Fault("pmp-off", _set(pmpcfg0=0, pmpcfg2=0), _S)
