@@ -15,7 +15,17 @@ from gcpt import __version__
 from gcpt.errors import UserError
 
 #: The subcommands in the order of ``gcpt --help``; each is ``command`` in the module of its name.
-SUBCOMMANDS: tuple[str, ...] = ("info", "validate", "diff", "convert", "snapshot", "run", "debug", "verify", "completion")
+SUBCOMMANDS: tuple[str, ...] = (
+    "info",
+    "validate",
+    "diff",
+    "convert",
+    "snapshot",
+    "run",
+    "debug",
+    "verify",
+    "completion",
+)
 
 
 class _Lazy(click.Group):
