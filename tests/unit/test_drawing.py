@@ -20,8 +20,8 @@ def test_names_keep_their_order_and_their_distance(targets: list[float]) -> None
         assert places[-1] <= _HIGH
     alone = [
         one
-        for one in targets
-        if _LOW <= one <= _HIGH and all(abs(one - other) >= 20 * _GAP or one is other for other in targets)
+        for i, one in enumerate(targets)
+        if _LOW <= one <= _HIGH and all(abs(one - other) >= 20 * _GAP for k, other in enumerate(targets) if k != i)
     ]
     assert set(alone) <= set(places)
 
