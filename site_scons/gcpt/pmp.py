@@ -38,12 +38,12 @@ def entries(state: HartState, count: int = 64) -> Iterator[Entry]:
 
 
 def allows(state: HartState, address: int, size: int, access: int, machine: bool = False) -> bool:
-    """Whether a hart may access ``size`` bytes, in M mode or below: the first entry with one of them decides."""
+    """Whether a hart may access ``size`` bytes (READ, WRITE or EXECUTE): the first entry with one of them decides."""
     for entry in entries(state):
         if entry.start < address + size and address < entry.end:
             if machine and not entry.locked:
                 return True
-            return entry.start <= address and address + size <= entry.end and entry.access & access == access
+            return entry.start <= address and address + size <= entry.end and bool(entry.access & access)
     return machine
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from faults import OFF, REFUSED, RESTORED, TRAPPED, Fault, sound
+from faults import LOOP, OFF, REFUSED, RESTORED, TRAPPED, Fault, sound
 
 from gcpt import findings, header, image, synthetic
 from gcpt.findings import Severity
@@ -71,6 +71,19 @@ def test_faults_of_a_hart(tmp_path: Path, fault: Fault) -> None:
     fault.change(made.harts[0])
     report = validate(_file(tmp_path, made, more=list(fault.memory)), "qemu-virt")
     _has(fault.code, report, _BESIDE.get(fault.code, ()))
+
+
+@pytest.mark.parametrize("level", [Mode.M, Mode.M_NEMU], ids=lambda mode: mode.value)
+@pytest.mark.parametrize("distance", [-8, 8])
+def test_reach_of_the_jump(tmp_path: Path, level: Mode, distance: int) -> None:
+    """1 MiB from the jal in hart 0's trampoline; an mret, where the generator prepared for it, goes anywhere."""
+    made = sound(Recipe((level,), locks=False))
+    state = made.harts[0]
+    state.pc = DRAM + MIB - 8 + MIB + distance
+    if level is Mode.M_NEMU:
+        state.set("mepc", state.pc)
+    report = validate(_file(tmp_path, made, more=[(state.pc, LOOP)]), "qemu-virt")
+    assert _codes(report) == (["m-mode-far"] if level is Mode.M and distance > 0 else [])
 
 
 def test_every_hart_is_looked_at(tmp_path: Path) -> None:
