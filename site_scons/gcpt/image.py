@@ -9,18 +9,20 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from backports import zstd
 from isal import igzip_lib, isal_zlib
 
+from gcpt import elfimage
 from gcpt.errors import UserError
 
 CONTAINERS = ("raw", "gzip", "zstd")
 #: A container by the ending of a file that is to be written.
 ENDINGS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
-_MAGICS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+_MAGICS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "elf": elfimage.MAGIC}
 #: Bytes of a compressed file taken at once, and of content made of them at once: 4 bytes of zstd can stand for 128 KiB.
 _COMPRESSED_PIECE, _PIECE = 1 << 16, 1 << 20
 #: What a hole in a sparse file is made of, in bytes.
@@ -28,6 +30,8 @@ _HOLE = 1 << 16
 _ZEROS = bytes(_PIECE)
 #: The longest zstd window that is decompressed, as a power of two: what the command zstd takes without being asked.
 _WINDOW_LOG = 27
+#: Formats that address memory leave out what is zero by pages of so many bytes.
+PAGE = 1 << 12
 #: NEMU's zstd loader takes multiples of 128 KiB.
 ZSTD_MULTIPLE = 1 << 17
 _GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
@@ -44,7 +48,7 @@ class _Decompressor(Protocol):
 
 
 def container(head: bytes) -> str:
-    """ "gzip", "zstd" or "raw", by the first four bytes of a file."""
+    """ "gzip", "zstd", "elf" or "raw", by the first four bytes of a file."""
     return next((name for name, magic in _MAGICS.items() if head.startswith(magic)), "raw")
 
 
@@ -129,7 +133,9 @@ def chunks(path: Path) -> Iterator[bytes]:
         with path.open("rb") as file:
             name = container(file.read(4))
             file.seek(0)
-            if name != "raw":
+            if name == "elf":
+                yield from elfimage.chunks(file, _PIECE)
+            elif name != "raw":
                 yield from _decompress(file, name)
             elif stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 yield from _extents(file)
@@ -204,6 +210,25 @@ def free_in(content: Iterable[bytes], ranges: Sequence[Range], refusal: Callable
                     raise refusal(begin + len(part) - len(used))
         yield chunk
         at += len(chunk)
+
+
+def pages(content: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The pages of ``content`` that are not zero, with their offsets; the last one, which may be shorter, always."""
+    rest, at, last = bytearray(), 0, -1
+    for chunk in chain(content, [b""]):
+        rest += chunk
+        whole = len(rest) - len(rest) % PAGE if chunk else len(rest)
+        if rest[:whole] != bytes(whole):
+            for start in range(0, whole, PAGE):
+                page = bytes(rest[start : min(start + PAGE, whole)])
+                if page != _ZEROS[: len(page)]:
+                    last = at + start
+                    yield last, page
+        at += whole
+        del rest[:whole]
+    end = max(0, at - 1) // PAGE * PAGE
+    if last != end:
+        yield end, _ZEROS[: at - end]
 
 
 # Writing.

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
 from gcpt import fields, image, mstatus, plan, stamp
 from gcpt.checkpoint import CheckpointFile, open_checkpoint
 from gcpt.csrs import BY_NUMBER
@@ -98,28 +95,13 @@ def restorer(head: bytes) -> dict[str, Any] | None:
     return {"size": size, "version": found.version, "commit": commit, "options": found.options}
 
 
-def _loaded(elf: Path) -> bytes:
-    """The bytes of an ELF's first segment with those that follow it, as they lie in memory."""
-    try:
-        with elf.open("rb") as file:
-            segments = [one for one in ELFFile(file).iter_segments("PT_LOAD") if one["p_filesz"]]
-            memory = bytearray(RESERVED_SIZE)
-            for one in segments:
-                start = one["p_paddr"] - segments[0]["p_paddr"]
-                if 0 <= start <= RESERVED_SIZE - one["p_filesz"]:
-                    memory[start : start + one["p_filesz"]] = one.data()
-            return bytes(memory)
-    except (ELFError, ValueError) as error:
-        raise UserError(f"{elf}: no restorer: {error}") from error
-
-
 def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
     """All that ``gcpt info`` says; "harts" has a summary of each. UserError when it is no checkpoint and no restorer.
 
     Reads no more of the files than holds the state.
     """
     head = image.read_prefix(flash or path, RESERVED_SIZE)
-    built = restorer(_loaded(path) if head.startswith(b"\x7fELF") else head)
+    built = restorer(head)
     said: dict[str, Any] = {"file": str(path), "size": path.stat().st_size, "container": image.container_of(path)}
     if said["container"] == "raw":
         said["content"] = said["size"]

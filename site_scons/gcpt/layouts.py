@@ -25,6 +25,8 @@ MAX_HARTS = 128
 MULTI_CORE_OFFSET = 0x30_0000
 #: Data base of NEMU's protobuf checkpoints, relative to the image (the sizes of the header's two C structs).
 NEMU_PROTOBUF_OFFSET = 168
+#: A window in the head of a restorer that reads headers, for one that the restorer would overwrite: offset and bytes.
+HEADER_WINDOW, HEADER_WINDOW_SIZE = 8, 256
 #: Where the next boot stage lies, relative to the base of memory.
 PAYLOAD_OFFSET = 0x10_0000
 

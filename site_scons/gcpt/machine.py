@@ -9,24 +9,20 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcpt import config, header, image, qemu, stamp
+from gcpt import config, image, packing, qemu
 from gcpt.checkpoint import CheckpointFile, open_checkpoint
 from gcpt.config import BuildConfig
 from gcpt.errors import UserError
-from gcpt.layouts import DEFAULT_VLEN, MAX_VLEN, MIB, RESERVED_SIZE
+from gcpt.layouts import DEFAULT_VLEN, MAX_VLEN, MIB
+from gcpt.packing import Restorer
 from gcpt.qemu import Machine
-from gcpt.render import HEADER_WINDOW_SIZE
-from gcpt.state import HartState, Kind
+from gcpt.state import HartState
 
 _ROOT = Path(__file__).resolve().parents[2]
 #: Where the restorers go that are built on the way.
 _BUILT = Path("build/restorers")
 #: QEMU's virt machine: what its memory has at least, its flash, and which platform it is.
 _LEAST_MEMORY, _FLASH_SIZE, _PLATFORM = 128 * MIB, 32 * MIB, "qemu-virt"
-#: What only the build can follow of the options that a stamp holds.
-_OF_FILES = ("gcpt_payload", "gcpt_payload_position", "gcpt_dtb")
-#: The first 8 bytes of a restorer: jal zero, and its size.
-_HEAD, _JAL = 8, 0x6F
 #: How firmware/restore.S ends: ld sp, 272(sp); mret.
 _LEAVES = bytes.fromhex("526173002030")
 
@@ -66,45 +62,16 @@ def build(mode: str) -> tuple[Path, Path]:
     return folder / "gcpt.bin", folder / "gcpt.elf"
 
 
-def _stamped(data: bytes, name: Path) -> BuildConfig:
-    """The configuration that a restorer's stamp tells; where it has none, what restores most on QEMU's virt machine."""
-    found = stamp.find(data)
-    if found is None:
-        return config.resolve({"mode": "auto", "platform": _PLATFORM})
-    options = {key: value for key, value in found.options.items() if key not in _OF_FILES}
-    made = config.resolve(options)
-    if made.platform.clint != config.resolve({"platform": _PLATFORM}).platform.clint:
-        raise UserError(f"{name}: this restorer is for platform={made.platform.name}; QEMU needs one for {_PLATFORM}")
+def _fitting(restorer: Restorer) -> BuildConfig:
+    """What it was built from; where it does not say so, what restores most on QEMU's virt machine."""
+    virt = config.resolve({"mode": "auto", "platform": _PLATFORM})
+    made = restorer.config or virt
+    if made.platform.clint != virt.platform.clint:
+        raise UserError(
+            f"{restorer.name}: this restorer is for platform={made.platform.name}; QEMU needs one for {_PLATFORM}: "
+            "--restorer names another"
+        )
     return made
-
-
-def _read(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    jump, size = int.from_bytes(data[:4], "little") & 0xFFF, int.from_bytes(data[4:8], "little")
-    if jump != _JAL or not 2 * _HEAD <= size <= len(data):
-        raise UserError(f"{path}: this is no restorer: want a gcpt.bin, whose bytes 4 to 7 are its size")
-    return data
-
-
-def _carried(memory: Path) -> bytes | None:
-    """What the image starts with, if that is a stamped restorer."""
-    with memory.open("rb") as file:
-        data = file.read(RESERVED_SIZE)
-    return data if stamp.find(data) else None
-
-
-def _place(memory: Path, data: bytes, made: BuildConfig, checkpoint: CheckpointFile) -> None:
-    """Put a restorer over the start; a header that lies there goes into its window."""
-    size = int.from_bytes(data[4:8], "little")
-    over = data[:size]
-    if checkpoint.header is not None and checkpoint.place.header_at < size and made.protobuf:
-        encoded = header.encode(checkpoint.header)[:HEADER_WINDOW_SIZE]
-        over = data[:_HEAD] + encoded.ljust(HEADER_WINDOW_SIZE, b"\0") + data[_HEAD + HEADER_WINDOW_SIZE : size]
-    with memory.open("r+b") as file:
-        file.write(over)
 
 
 def _vlen(checkpoint: CheckpointFile) -> int:
@@ -129,19 +96,18 @@ def prepare(
     first = state or raw
     size = -(-raw.stat().st_size // MIB) * MIB
     os.truncate(raw, size)
+    carried, before = packing.bare(packing.first_mib(first), str(flash or path))
     elf = None
-    data = None if restorer else _carried(first)
-    if data is None:
-        if restorer is None:
-            modes = {Kind.SINGLE_CORE: "single_core", Kind.DUAL_CORE: "dual_core", Kind.PROTOBUF: "normal"}
-            restorer, elf = build("single_core" if flash else modes[checkpoint.place.kind])
-        data = _read(restorer)
-        made = _stamped(data, restorer)
-        _place(first, data, made, checkpoint)
+    if restorer is None and carried and carried.stamp:
+        chosen = carried
     else:
-        made = _stamped(data, path)
+        if restorer is None:
+            restorer, elf = build("single_core" if flash else packing.MODES[checkpoint.place.kind])
+        chosen = packing.read(restorer)
+        packing.overwrite(first, 0, packing.start(chosen, checkpoint.place, before).data)
+    made = _fitting(chosen)
     machine = Machine(len(checkpoint.harts), size, qemu.cpu(_vlen(checkpoint)), flash=state)
-    found = data.find(_LEAVES)
+    found = chosen.data.find(_LEAVES)
     # From flash an M-mode checkpoint has its trampoline elsewhere: it is waited for at its pc.
     leave = made.platform.dram + found + len(_LEAVES) - 4 if found >= 0 and not flash else None
     return Prepared(checkpoint, raw, machine, made, elf, leave)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from gcpt import image, qemu, synthetic
+from gcpt import image, packing, synthetic
 from gcpt.buildtimes import environment
 from gcpt.compare import compare_machine, run_to_first
 from gcpt.config import BuildConfig, resolve
@@ -104,7 +104,7 @@ class Restores:
         path = self._folder / "memory"
         pieces = [*synthetic.blocks(Checkpoint(self._place, self._made.harts)), *self._made.memory]
         image.write_pieces(path, [(address - DRAM, data) for address, data in pieces], self._machine.memory)
-        qemu.place_restorer(path, self._built.image)
+        packing.place(path, self._built.image)
         return path
 
     def visits(self) -> dict[int, Counter[int]]:

@@ -166,13 +166,3 @@ def jump(source: int, target: int) -> bytes:
     auipc = (high & 0xFFFFF) << 12 | 5 << 7 | 0x17
     jalr = low << 20 | 5 << 15 | 0x67
     return struct.pack("<II", auipc, jalr)
-
-
-def place_restorer(image: Path, restorer: Path, offset: int = 0) -> int:
-    """Write as much of ``restorer`` over ``image`` at ``offset`` as its size word says; returns how many bytes."""
-    content = restorer.read_bytes()
-    size = int.from_bytes(content[4:8], "little")
-    with image.open("r+b") as file:
-        file.seek(offset)
-        file.write(content[:size])
-    return size

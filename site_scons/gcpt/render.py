@@ -7,8 +7,6 @@ from gcpt.codes import CODES
 from gcpt.config import BuildConfig
 from gcpt.csrs import Csr, When
 
-#: Bytes in front of the code that a packing tool fills with a protobuf header.
-HEADER_WINDOW_SIZE = 256
 #: Bytes of stack of one hart: a power of two.
 STACK_SHIFT = 11
 #: Bytes of one hart's trampoline for leaving to M mode, as a power of two; see firmware/restore.S.
@@ -137,7 +135,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_CHECKPOINT_MAGIC": layouts.CHECKPOINT_MAGIC,
         "GCPT_COMPLETE_FLAG": layouts.COMPLETE_FLAG,
         "GCPT_HEADER_MAGIC": layouts.HEADER_MAGIC,
-        "GCPT_HEADER_WINDOW_SIZE": HEADER_WINDOW_SIZE,
+        "GCPT_HEADER_WINDOW_SIZE": layouts.HEADER_WINDOW_SIZE,
         "GCPT_BLOCK_SIZE": layouts.BLOCK_SIZE,
         "GCPT_MULTI_CORE_OFFSET": layouts.MULTI_CORE_OFFSET,
         "GCPT_NEMU_PROTOBUF_OFFSET": layouts.NEMU_PROTOBUF_OFFSET,

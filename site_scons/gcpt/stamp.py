@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from gcpt.errors import UserError
-from gcpt.layouts import COMPLETE_FLAG
+from gcpt.layouts import COMPLETE_FLAG, HEADER_WINDOW, RESERVED_SIZE
 
 #: What deflate may refer to. Part of the format: images that are out there are read with it, so it never changes, not
 #: even where options do; a new text would be a new format, told by its check, which covers the dictionary.
@@ -66,13 +66,25 @@ def encode(stamp: Stamp) -> bytes:
     return bytes(-len(data) % 8) + data
 
 
+def size(head: bytes) -> int | None:
+    """The bytes of the restorer that starts with ``head``, by its first 8; None where it starts with no restorer's."""
+    if len(head) < HEADER_WINDOW or int.from_bytes(head[:4], "little") & 0xFFF != 0x6F:  # jal zero
+        return None
+    said = int.from_bytes(head[4:8], "little")
+    return said if HEADER_WINDOW + len(_FLAG) <= said <= RESERVED_SIZE else None
+
+
+def complete(image: bytes) -> bool:
+    """Whether ``image`` starts with a restorer, stamped or not, whose last 8 bytes are the completeness flag."""
+    end = size(image)
+    return end is not None and image[end - len(_FLAG) : end] == _FLAG
+
+
 def find(image: bytes) -> Stamp | None:
     """The stamp of the restorer that ``image`` starts with, whatever follows it; None where it has none."""
-    if len(image) < 8 or int.from_bytes(image[:4], "little") & 0xFFF != 0x6F:  # jal zero
+    if not complete(image):
         return None
-    end = int.from_bytes(image[4:8], "little") - len(_FLAG)
-    if end < 8 or image[end : end + len(_FLAG)] != _FLAG:
-        return None
+    end = (size(image) or 0) - len(_FLAG)
     check, length = image[end - 2 : end]
     body = image[max(end - 2 - length, 8) : end - 2]
     if len(body) != length or length < 5 or check != _check(body):

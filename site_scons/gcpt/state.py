@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
-from gcpt import header, image
+from gcpt import header, image, stamp
 from gcpt.csrs import BY_NAME
 from gcpt.errors import UserError
 from gcpt.layouts import (
@@ -16,6 +16,7 @@ from gcpt.layouts import (
     DEFAULT,
     DEFAULT_VLEN,
     FREE_FIELDS,
+    HEADER_WINDOW,
     MAX_HARTS,
     MAX_VLEN,
     MIB,
@@ -263,12 +264,12 @@ def _marked(read: Reader, place: Place, hart: int) -> bool:
     return _word(read, place.block(hart) + place.layout.magic_number) == CHECKPOINT_MAGIC
 
 
-def _of_header(read: Reader, at: int) -> Place | None:
+def _of_header(read: Reader, at: int, origin: int) -> Place | None:
     data = read(at, header.MAX_SIZE)
     if not header.present(data):
         return None
     found, _ = header.decode(data)
-    base = (at + found.cpt_offset) % (1 << 64)  # an offset below the header is one that wraps around
+    base = (origin + found.cpt_offset) % (1 << 64)  # an offset below the header is one that wraps around
     _check_followed(found, base)
     place = Place(Kind.PROTOBUF, base, found.single_core_size, found.layout, at)
     return place if _marked(read, place, 0) else replace(place, marked=False)
@@ -288,14 +289,19 @@ def _check_followed(found: header.Header, base: int) -> None:
             raise UserError(f"the protobuf header is damaged: {name} leads to byte {value:#x}")
 
 
-def locate(read: Reader) -> Place:
-    """Where an image keeps its blocks, in the order in which a restorer looks for them; UserError when nowhere."""
-    for at in (MULTI_CORE_OFFSET, 0):
-        if place := _of_header(read, at):
-            return place
+def locate(read: Reader, mode: str = "auto") -> Place:
+    """Where an image keeps its blocks, in the order in which a restorer of ``mode=`` looks for them.
+
+    UserError when nowhere.
+    """
+    if mode in ("normal", "auto"):
+        carries = stamp.size(read(0, HEADER_WINDOW)) is not None
+        for at, origin in ((HEADER_WINDOW, 0), (MULTI_CORE_OFFSET, MULTI_CORE_OFFSET), (0, 0)):
+            if (at != HEADER_WINDOW or carries) and (place := _of_header(read, at, origin)):
+                return place
     nemu = Place(Kind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
-    for place in (DUAL_CORE, SINGLE_CORE, nemu):
-        if _marked(read, place, 0):
+    for place, own in ((DUAL_CORE, "dual_core"), (SINGLE_CORE, "single_core"), (nemu, "normal")):
+        if mode in (own, "auto") and _marked(read, place, 0):
             return place
     raise NoCheckpointError("no checkpoint: neither a protobuf header nor the magic number 0xbeef at any known place")
 

@@ -1,9 +1,12 @@
 """Checkpoint files for the command to work on."""
 
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command import gcpt
+from guests import AT_THE_PROMPT, LOAD_U_BOOT
 
 from gcpt import image, synthetic
 from gcpt.checkpoint import write_checkpoint
@@ -32,3 +35,20 @@ def checkpoint_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def u_boot(session_folder: Path) -> Callable[..., Path]:
+    """``u_boot(harts, layout)``: a checkpoint of U-Boot at its prompt, zstd; taken once in a session. Do not write it."""
+
+    def take(harts: int, layout: str = "auto") -> Path:
+        path = session_folder / f"u-boot-{harts}-{layout}.zst"
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                where = ("-o", path, "--harts", str(harts), "--layout", layout)
+                run = gcpt("snapshot", *where, *LOAD_U_BOOT, *AT_THE_PROMPT)
+                assert (run.returncode, run.stderr) == (0, ""), run.stderr
+        return path
+
+    return take

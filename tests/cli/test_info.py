@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from command import ENVIRONMENT, gcpt, refusal
 
-from gcpt import __version__, image, synthetic
+from gcpt import __version__, image, packing, synthetic
 from gcpt.measure import PLACES
-from gcpt.qemu import place_restorer
 from gcpt.state import DUAL_CORE, SINGLE_CORE, Checkpoint, HartState
 from gcpt.synthetic import DRAM, Mode, Recipe
 
@@ -93,7 +92,7 @@ def test_restorers(build_restorer: Callable[..., object], checkpoint_file: Make,
     assert _said(made.folder / "gcpt.elf")["restorer"] == said  # type: ignore[attr-defined]
     raw = tmp_path / "raw"
     image.unpack(checkpoint_file(), raw)
-    place_restorer(raw, made.image)  # type: ignore[attr-defined]
+    packing.place(raw, made.image)  # type: ignore[attr-defined]
     both = _said(raw)
     assert both["restorer"] == said and both["layout"] == "single_core"
     assert "mode=single_core platform=qemu-virt" in gcpt("info", raw).stdout

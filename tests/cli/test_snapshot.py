@@ -2,34 +2,19 @@
 
 import re
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import ENVIRONMENT, gcpt, refusal
-from guests import ADDRESS, Worker, symbol
+from command import gcpt, refusal
+from guests import ADDRESS, OPENSBI, Worker, answer, exact, symbol
 
 from gcpt import image, qemu
 from gcpt.checkpoint import open_checkpoint
 from gcpt.qemu import Machine, Qemu
 from gcpt.state import Kind
 
-OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin")
-U_BOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
-LOAD_U_BOOT = ("--load", f"{OPENSBI}@0x80100000", "--load", f"{U_BOOT}@0x80200000")
-AT_THE_PROMPT = (
-    "--on",
-    "stop autoboot",
-    "--type",
-    "\\n",
-    "--on",
-    "=> $",
-    "--type",
-    "setenv answer 42\\n",
-    "--on",
-    "=> $",
-)
 WORKERS = (
     Worker(1, sv=39),
     Worker(1, sv=48),
@@ -45,35 +30,15 @@ def _taken(run: subprocess.CompletedProcess[str]) -> None:
     assert (run.returncode, run.stderr) == (0, ""), run.stderr
 
 
-def _exact(path: Path) -> None:
-    run = gcpt("verify", path)
-    assert (run.returncode, ", 0 unexplained" in run.stdout) == (0, True), run.stdout + run.stderr
-
-
-def _answer(path: Path) -> str:
-    """What a restored U-Boot says when it is asked what was set before the checkpoint."""
-    command = [sys.executable, "-m", "gcpt", "run", str(path)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT, text=True
-    ) as running:
-        assert running.stdin and running.stdout
-        running.stdin.write("\nprintenv answer\n")
-        running.stdin.flush()
-        said = next((line for line in running.stdout if line.startswith("answer=")), "it ended")
-        running.stdin.write("\x01x")
-    return said.strip()
-
-
 @pytest.mark.parametrize(("harts", "layout"), [(1, "auto"), (2, "auto"), (4, "auto"), (2, "protobuf")])
-def test_u_boot_at_its_prompt(tmp_path: Path, harts: int, layout: str) -> None:
-    path = tmp_path / "uboot.zst"
-    _taken(gcpt("snapshot", "-o", path, "--harts", str(harts), "--layout", layout, *LOAD_U_BOOT, *AT_THE_PROMPT))
+def test_u_boot_at_its_prompt(u_boot: Callable[..., Path], harts: int, layout: str) -> None:
+    path = u_boot(harts, layout)
     opened = open_checkpoint(path)
     kinds = {"auto": Kind.SINGLE_CORE if harts == 1 else Kind.DUAL_CORE, "protobuf": Kind.PROTOBUF}
     assert (len(opened.harts), opened.place.kind, opened.container) == (harts, kinds[layout], "zstd")
     assert sorted(state.mode for state in opened.harts) == [1] + [3] * (harts - 1)
-    _exact(path)
-    assert _answer(path) == "answer=42"
+    exact(path)
+    assert answer(path) == "answer=42"
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +73,7 @@ def test_the_sum_is_kept_across_a_restore(
     assert state.mode in (worker.level, 3 if worker.level == 3 else 1)  # it may be in its timer's handler
     assert bool(state.get("mstatus") >> 39 & 1) == worker.virtual
     assert len(state.v[0]) == vlen // 8
-    _exact(path)
+    exact(path)
     run = gcpt("run", path)
     assert run.returncode == 0, run.stdout
     if vlen == 128:  # more elements make another sum
@@ -128,7 +93,7 @@ def test_a_machine_that_runs_goes_on_unharmed(tmp_path: Path, worker: Worker, un
         assert running.wait_exit(20) == 0
         assert running.output().endswith(undisturbed)
     for path in paths:
-        _exact(path)
+        exact(path)
         assert gcpt("run", path).stdout.endswith(undisturbed)
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from command import gcpt, refusal
 
-from gcpt import image
-from gcpt.qemu import place_restorer
+from gcpt import image, packing
 from gcpt.state import DUAL_CORE, SINGLE_CORE, HartState, Place
 from gcpt.synthetic import Mode, Recipe
 
@@ -95,7 +94,7 @@ def test_a_restorer_that_never_arrives(checkpoint_file: Make, tmp_path: Path) ->
 def test_the_restorer_that_an_image_carries(checkpoint_file: Make, broken: Path, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     image.unpack(checkpoint_file(), raw)
-    place_restorer(raw, broken)
+    packing.place(raw, broken)
     assert "stvec" in gcpt("verify", raw).stdout
 
 

@@ -7,7 +7,7 @@ import pytest
 from bench import CODES, DRAM, Bench, assert_exact, of_place
 from restorer import Restorer
 
-from gcpt import image, qemu, state, synthetic
+from gcpt import image, packing, qemu, state, synthetic
 from gcpt.compare import run_to_first
 from gcpt.csrs import BY_NAME
 from gcpt.layouts import MIB
@@ -96,7 +96,7 @@ def _flash(bench: Bench, blocks: list[tuple[int, bytes]], restorer: Restorer) ->
     """An image of QEMU's flash: a restorer, and blocks that are given as if they were in DRAM."""
     path = bench.folder / "flash"
     image.write_pieces(path, [(address - DRAM, data) for address, data in blocks], FLASH_SIZE)
-    qemu.place_restorer(path, restorer.image)
+    packing.place(path, restorer.image)
     return path
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bench import CODES, DRAM, Bench
 
-from gcpt import codes, header, qemu, synthetic
+from gcpt import codes, header, packing, qemu, synthetic
 from gcpt.layouts import MAX_HARTS, MULTI_CORE_OFFSET
 from gcpt.qemu import Machine
 from gcpt.state import DUAL_CORE, SINGLE_CORE
@@ -31,7 +31,7 @@ def _ends_with(bench: Bench, memory: Path, name: str, machine: Machine | None = 
 @pytest.mark.parametrize("mode", MODES)
 def test_no_checkpoint(bench: Bench, mode: str, harts: int) -> None:
     memory = bench.image([])
-    qemu.place_restorer(memory, bench.build(mode).image)
+    packing.place(memory, bench.build(mode).image)
     words = _ends_with(bench, memory, "NO_CHECKPOINT", Machine(harts=harts))
     # Where every byte counts, the code has to do.
     assert words == ("" if mode == "single_core" else f": {BY_NAME['NO_CHECKPOINT'].short}")
@@ -39,7 +39,7 @@ def test_no_checkpoint(bench: Bench, mode: str, harts: int) -> None:
 
 def test_log_info_says_it_in_a_sentence(bench: Bench) -> None:
     memory = bench.image([])
-    qemu.place_restorer(memory, bench.build("single_core", log="info").image)
+    packing.place(memory, bench.build("single_core", log="info").image)
     assert BY_NAME["NO_CHECKPOINT"].sentence in _ends_with(bench, memory, "NO_CHECKPOINT")
 
 
@@ -125,7 +125,7 @@ _TO_RESTORER = (0x1000 - MULTI_CORE_OFFSET) % (1 << 64)
 
 def _with_header(bench: Bench, data: bytes, mode: str = "normal") -> Path:
     memory = bench.image([(DRAM + MULTI_CORE_OFFSET, data)])
-    qemu.place_restorer(memory, bench.build(mode).image)
+    packing.place(memory, bench.build(mode).image)
     return memory
 
 

@@ -15,7 +15,7 @@ import hostile
 import pytest
 from bench import DRAM, Bench
 
-from gcpt import qemu
+from gcpt import packing
 from gcpt.layouts import MIB
 from gcpt.state import DUAL_CORE, SINGLE_CORE
 
@@ -44,7 +44,7 @@ def test_hostile_checkpoints(bench: Bench, mode: str, csrs: str) -> None:
     for seed in range(FIRST, FIRST + CASES):
         made = _make(mode, seed)
         memory = bench.image([piece for piece in made.pieces if piece[0] < DRAM + MEMORY], MEMORY)
-        qemu.place_restorer(memory, restorer.image)
+        packing.place(memory, restorer.image)
         try:
             seen[endings.run(bench, restorer, memory, mode, made.harts)] += 1
         except Exception as error:

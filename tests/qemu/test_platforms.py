@@ -8,10 +8,10 @@ import re
 import pytest
 from bench import CODES, DRAM, Bench
 
-from gcpt import platforms, synthetic
+from gcpt import packing, platforms, synthetic
 from gcpt.gdb import Gdb, GdbTimeoutError
 from gcpt.platforms import SYSCNT_MTIME
-from gcpt.qemu import Machine, place_restorer
+from gcpt.qemu import Machine
 from gcpt.state import SINGLE_CORE
 from gcpt.synthetic import Mode, Recipe
 
@@ -35,7 +35,7 @@ def test_console_registers(bench: Bench, uart: str, data: int, status: int, read
     """The line ends in the data register, and a console that is never ready does not keep the run from its end."""
     restorer = bench.build("single_core", uart=uart)
     memory = bench.image([(DEVICE + status, bytes([ready]))])
-    place_restorer(memory, restorer.image)
+    packing.place(memory, restorer.image)
     assert bench.end(memory).status == CODES["NO_CHECKPOINT"]
     with memory.open("rb") as file:
         file.seek(DEVICE - DRAM + data)
@@ -47,7 +47,7 @@ def test_console_registers(bench: Bench, uart: str, data: int, status: int, read
 def test_nemu_trap(bench: Bench, mode: str, name: str) -> None:
     """QEMU does not know the instruction: it traps, with the code in a0, and the hart sleeps."""
     memory = bench.image([])
-    place_restorer(memory, bench.build(mode, platform=name, clint="0x2000000", uart=f"uartlite@{DEVICE:#x}").image)
+    packing.place(memory, bench.build(mode, platform=name, clint="0x2000000", uart=f"uartlite@{DEVICE:#x}").image)
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
         gdb.resume()
         with pytest.raises(GdbTimeoutError):

@@ -3,7 +3,7 @@
 import pytest
 from bench import DRAM, Bench, assert_exact, jump
 
-from gcpt import qemu, synthetic
+from gcpt import packing, synthetic
 from gcpt.layouts import MULTI_CORE, MULTI_CORE_OFFSET
 from gcpt.qemu import Machine
 from gcpt.state import DUAL_CORE, Kind, Place, block_size
@@ -23,7 +23,7 @@ def test_loaded_elsewhere(bench: Bench, mode: str, place: Place, offset: int) ->
     made = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3))
     restorer = bench.build(mode)
     memory = bench.synthetic_image(made, place)
-    qemu.place_restorer(memory, restorer.image, offset)
+    packing.place(memory, restorer.image, offset)
     where, code = jump(DRAM, DRAM + offset)
     with memory.open("r+b") as file:
         file.seek(where - DRAM)

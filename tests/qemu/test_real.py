@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bench import Bench, assert_exact
 
-from gcpt import qemu, state
+from gcpt import packing, state
 from gcpt.compare import Report
 from gcpt.qemu import Machine
 
@@ -23,7 +23,7 @@ def _exact(bench: Bench, file: Path, mode: str) -> Report:
     checkpoint = state.load(file)
     restorer = bench.build(mode)
     memory = bench.unpacked(file)
-    qemu.place_restorer(memory, restorer.image)
+    packing.place(memory, restorer.image)
     harts = dict(enumerate(checkpoint.harts))
     report = bench.compare(memory, restorer, harts, Machine(harts=len(harts)))
     assert_exact(report)
@@ -47,7 +47,7 @@ def test_nemu_flash(bench: Bench, shared_file: Shared) -> None:
     file = shared_file("checkpoints/nemu-flash-s-sv39-nov.flash.gz")
     flash = bench.unpacked(file, _FLASH_SIZE, "flash")
     restorer = bench.build("single_core")
-    qemu.place_restorer(flash, restorer.image)
+    packing.place(flash, restorer.image)
     harts = dict(enumerate(state.load(file).harts))
     assert_exact(bench.compare(memory, restorer, harts, Machine(flash=flash)))
 
@@ -66,7 +66,7 @@ def test_u_boot(bench: Bench, shared_file: Shared, name: str, mode: str, harts: 
     file = shared_file(f"checkpoints/{name}")
     _exact(bench, file, mode)
     memory = bench.unpacked(file)
-    qemu.place_restorer(memory, bench.build(mode).image)
+    packing.place(memory, bench.build(mode).image)
     with bench.run(memory, Machine(harts=harts)) as running:
         running.type("\nprintenv answer\n")
         running.expect(r"printenv answer\s+answer=42\s", _PATIENCE)
@@ -84,7 +84,7 @@ def test_u_boot(bench: Bench, shared_file: Shared, name: str, mode: str, harts: 
 def test_linux(bench: Bench, shared_file: Shared, name: str, mode: str, harts: int) -> None:
     """Both processes go on, the one that sleeps on the timer too, with the sums that an undisturbed run has."""
     memory = bench.unpacked(shared_file(f"checkpoints/{name}"))
-    qemu.place_restorer(memory, bench.build(mode).image)
+    packing.place(memory, bench.build(mode).image)
     lines = [shared_file(f"checkpoints/linux-expected-{word}.txt").read_text() for word in ("tick", "tock")]
     expected = dict(re.findall(r"(t[io]ck \d+) sum=([0-9a-f]+)", "".join(lines)))
     with bench.run(memory, Machine(harts=harts)) as running:

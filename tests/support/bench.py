@@ -7,7 +7,7 @@ from pathlib import Path
 
 from restorer import Restorer
 
-from gcpt import codes, image, qemu, state, synthetic
+from gcpt import codes, image, packing, qemu, state, synthetic
 from gcpt.compare import Report, compare_machine
 from gcpt.layouts import MIB
 from gcpt.qemu import Machine, Qemu
@@ -65,7 +65,7 @@ class Bench:
     def restored(self, made: synthetic.Synthetic, place: Place, restorer: Restorer) -> Path:
         """The memory of a synthetic checkpoint with a restorer over its start."""
         memory = self.synthetic_image(made, place)
-        qemu.place_restorer(memory, restorer.image)
+        packing.place(memory, restorer.image)
         return memory
 
     def run(self, memory: Path, machine: Machine, paused: bool = False) -> Qemu:

@@ -1,13 +1,24 @@
-"""The project's own workload, assembled by the toolchain of the build."""
+"""Software to take checkpoints of: the project's own workload, OpenSBI with U-Boot; and how to see that it lives."""
 
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from command import ENVIRONMENT, gcpt
 from elftools.elf.elffile import ELFFile
 
 from gcpt.options import CROSS_COMPILE
 
+OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin")
+U_BOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
+LOAD_U_BOOT = ("--load", f"{OPENSBI}@0x80100000", "--load", f"{U_BOOT}@0x80200000")
+#: When U-Boot's prompt has come and ``setenv answer 42`` was typed.
+AT_THE_PROMPT = tuple(
+    word
+    for pattern, text in (("stop autoboot", "\\n"), ("=> $", "setenv answer 42\\n"))
+    for word in ("--on", pattern, "--type", text)
+) + ("--on", "=> $")
 ADDRESS = 0x8010_0000
 _SOURCE = Path(__file__).parents[1] / "guests" / "worker.S"
 _FLAGS = (
@@ -46,3 +57,23 @@ def symbol(elf: Path, name: str) -> int:
     with elf.open("rb") as file:
         table = ELFFile(file).get_section_by_name(".symtab")
         return int(table.get_symbol_by_name(name)[0]["st_value"])  # type: ignore[union-attr]
+
+
+def exact(*checkpoint: str | Path) -> None:
+    """Fails unless ``gcpt verify`` finds nothing unexplained."""
+    run = gcpt("verify", *checkpoint)
+    assert (run.returncode, ", 0 unexplained" in run.stdout) == (0, True), run.stdout + run.stderr
+
+
+def answer(*checkpoint: str | Path) -> str:
+    """What a restored U-Boot says when it is asked what was set before the checkpoint."""
+    command = [sys.executable, "-m", "gcpt", "run", *map(str, checkpoint)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT, text=True
+    ) as running:
+        assert running.stdin and running.stdout
+        running.stdin.write("\nprintenv answer\n")
+        running.stdin.flush()
+        said = next((line for line in running.stdout if line.startswith("answer=")), "it ended")
+        running.stdin.write("\x01x")
+    return said.strip()

@@ -16,15 +16,8 @@ from gcpt.errors import UserError
 
 #: The subcommands in the order of ``gcpt --help``; each is ``command`` in the module of its name.
 SUBCOMMANDS: tuple[str, ...] = (
-    "info",
-    "validate",
-    "diff",
-    "convert",
-    "snapshot",
-    "run",
-    "debug",
-    "verify",
-    "completion",
+    *("info", "validate", "diff", "convert", "snapshot", "pack", "unpack"),
+    *("run", "debug", "verify", "completion"),
 )
 
 

@@ -81,7 +81,7 @@ def _print(said: dict[str, Any]) -> None:
     from gcpt.fields import text
 
     content = f", {said['content']:,} bytes" if "content" in said else ""
-    size = content or f", {said['size']:,} bytes compressed"
+    size = content or f", {said['size']:,} bytes{' compressed' * (said['container'] != 'elf')}"
     heading(f"{said['file']}: {said['container']}{size}")
     if built := said.get("restorer"):
         options = " ".join(f"{name}={value}" for name, value in built["options"].items()) or "(the defaults)"

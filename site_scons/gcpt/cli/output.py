@@ -24,6 +24,16 @@ class _Size(click.ParamType[int]):
         return int(digits) << (unit or 0)
 
 
+class Address(click.ParamType[int]):
+    name = "ADDR"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return int(str(value), 0)
+        except ValueError:
+            self.fail(f"{value!r} is no address: want a number such as 0x80200000", param, ctx)
+
+
 #: ``--memory`` of all subcommands that start a machine: bytes.
 memory_option = click.option(
     "--memory",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gcpt.cli.output import memory_option, progress, told
+from gcpt.cli.output import Address, memory_option, progress, told
 from gcpt.errors import UserError
 
 _LAYOUTS = ("auto", "single_core", "dual_core", "protobuf")
@@ -23,20 +23,10 @@ class _Load(click.ParamType[tuple[Path, int]]):
             self.fail(f"{value!r}: want FILE@ADDRESS, such as fw_jump.bin@0x80100000", param, ctx)
 
 
-class _Address(click.ParamType[int]):
-    name = "ADDR"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return int(str(value), 0)
-        except ValueError:
-            self.fail(f"{value!r} is no address: want a number such as 0x80200000", param, ctx)
-
-
 @click.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The checkpoint to write.")
 @click.option("--load", "loads", type=_Load(), multiple=True, help="A file to start with in memory; may be repeated.")
-@click.option("--start", type=_Address(), help="Where the harts start; by default where the first file lies.")
+@click.option("--start", type=Address(), help="Where the harts start; by default where the first file lies.")
 @click.option("--harts", type=click.IntRange(1, 128), default=1, show_default=True, help="How many harts it has.")
 @click.option(
     "--vlen", type=click.IntRange(128, 1024), default=128, show_default=True, help="Bits of a vector register."
@@ -44,7 +34,7 @@ class _Address(click.ParamType[int]):
 @memory_option
 @click.option("--on", "patterns", multiple=True, metavar="REGEX", help="Wait until the console prints this.")
 @click.option("--type", "texts", multiple=True, help="What to type when the --on before it has come; \\n is a newline.")
-@click.option("--at", type=_Address(), help="Then go on until a hart is at this pc.")
+@click.option("--at", type=Address(), help="Then go on until a hart is at this pc.")
 @click.option("--hart", type=click.IntRange(0, 127), help="Only this hart counts for --at and --after.")
 @click.option("--after", type=click.IntRange(1), help="Then go on for so many instructions of one hart (0, or --hart).")
 @click.option("--timeout", type=float, default=60, show_default=True, help="Seconds that each of these may take.")
