@@ -39,7 +39,7 @@ def checkpoint_file(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def u_boot(session_folder: Path) -> Callable[..., Path]:
-    """``u_boot(harts, layout)``: a checkpoint of U-Boot at its prompt, zstd; taken once in a session. Do not write it."""
+    """``u_boot(harts, layout)``: U-Boot at its prompt, zstd; taken once in a session, and not to be written to."""
 
     def take(harts: int, layout: str = "auto") -> Path:
         path = session_folder / f"u-boot-{harts}-{layout}.zst"

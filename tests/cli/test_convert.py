@@ -17,7 +17,6 @@ from gcpt.checkpoint import PLACES, open_checkpoint, write_checkpoint
 from gcpt.convert import convert, open_source
 from gcpt.header import Header
 from gcpt.layouts import DEFAULT, LAYOUTS, MULTI_CORE, RESERVED_SIZE
-from gcpt.qemu import place_restorer
 from gcpt.state import DUAL_CORE, NEMU, PROTOBUF, SINGLE_CORE, Checkpoint, HartState, Kind, Place
 from gcpt.synthetic import DRAM, Mode, Recipe
 
@@ -251,7 +250,7 @@ def test_a_carried_restorer(checkpoint_file: Make, build_restorer: Callable[...,
     """It goes along into another container, and would not find the state in another layout."""
     raw, out = tmp_path / "raw", tmp_path / "out.gz"
     image.unpack(checkpoint_file(), raw)
-    place_restorer(raw, build_restorer(mode="single_core", platform="qemu-virt").image)  # type: ignore[attr-defined]
+    packing.place(raw, build_restorer(mode="single_core", platform="qemu-virt").image)  # type: ignore[attr-defined]
     said = refusal(gcpt("convert", raw, out, "--layout", "dual_core"))
     assert said.startswith(f"{raw}: it carries a restorer") and said.endswith("gcpt unpack takes it out")
     assert not out.exists()

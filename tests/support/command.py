@@ -1,12 +1,14 @@
 """The command ``gcpt``, run as a process of its own."""
 
 import contextlib
+import io
 import os
 import re
 import select
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Self
 
@@ -86,3 +88,14 @@ class Terminal:
                 with contextlib.suppress(OSError):
                     self.seen += os.read(self._main, 4096).decode(errors="replace")
         return self.process.wait(1)
+
+
+def here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The same within this process, which takes a tenth of the time: for what a process of its own shows no more of."""
+    from gcpt.cli import main
+
+    out, errors = io.StringIO(), io.StringIO()
+    words = [str(one) for one in arguments]
+    with redirect_stdout(out), redirect_stderr(errors):
+        status = main(words)
+    return subprocess.CompletedProcess(words, status, out.getvalue(), errors.getvalue())

@@ -1,0 +1,319 @@
+"""``gcpt pack`` and ``gcpt unpack``: images that carry their restorer, of real software and all layouts, and back."""
+
+import filecmp
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from command import ENVIRONMENT, gcpt, here, refusal
+from guests import answer, exact
+from restorer import Restorer
+
+from gcpt import image, packing, qemu
+from gcpt.layouts import MIB, RESERVED_SIZE
+from gcpt.qemu import Machine, Qemu
+from gcpt.state import DUAL_CORE, Kind, Place
+from gcpt.synthetic import Mode, Recipe
+
+Make = Callable[..., Path]
+Build = Callable[..., Restorer]
+#: NEMU's protobuf: the header where the restorer goes.
+AT_START = Place(Kind.PROTOBUF, 168, MIB, header_at=0)
+_SAID = re.compile(r"gcpt 0\.1\.0 \(\w+(\+dirty)?\)")
+
+
+def _restorer(build: Build, mode: str, **options: str) -> Restorer:
+    return build(mode=mode, platform="qemu-virt", **options)
+
+
+def _said(run: "subprocess.CompletedProcess[str]") -> str:
+    assert (run.returncode, run.stderr) == (0, ""), run.stdout + run.stderr
+    return run.stdout
+
+
+def _comes_apart(packed: Path, checkpoint: Path, restorer: Restorer) -> None:
+    """Into the same bytes as it was made of."""
+    back, gcpt_bin = packed.with_name("back"), packed.with_name("back.bin")
+    _said(here("unpack", packed, "-o", back, "--restorer-out", gcpt_bin))
+    assert gcpt_bin.read_bytes() == restorer.image.read_bytes()
+    before = packed.with_name("before")
+    image.unpack(checkpoint, before)
+    assert filecmp.cmp(back, before, shallow=False)
+
+
+# Real software.
+
+
+@pytest.mark.parametrize(
+    ("harts", "layout", "mode", "name"),
+    [
+        (1, "auto", "single_core", "packed.zst"),
+        (2, "auto", "auto", "packed.raw"),
+        (2, "protobuf", "normal", "packed.gz"),
+        (4, "auto", "dual_core", "packed.elf"),
+    ],
+)
+def test_u_boot_goes_on(
+    u_boot: Make, build_restorer: Build, tmp_path: Path, harts: int, layout: str, mode: str, name: str
+) -> None:
+    checkpoint, packed = u_boot(harts, layout), tmp_path / name
+    restorer = _restorer(build_restorer, mode)
+    said = _said(gcpt("pack", restorer.image, checkpoint, "-o", packed))
+    assert f"{harts} hart{'s' * (harts > 1)}, {128 * MIB:,} bytes" in said
+    exact(packed)
+    assert answer(packed) == "answer=42"
+    _comes_apart(packed, checkpoint, restorer)
+
+
+def _asked(machine: Qemu) -> None:
+    machine.type("\nprintenv answer\n")
+    machine.expect(r"printenv answer\s+answer=42\s", 60)
+
+
+def test_qemu_boots_the_elf_file(u_boot: Make, build_restorer: Build, tmp_path: Path) -> None:
+    """As the kernel of a machine whose memory is empty. It has more than the image, which holds a device tree where
+    QEMU would put its own."""
+    packed, memory = tmp_path / "packed.elf", tmp_path / "memory"
+    _said(gcpt("pack", _restorer(build_restorer, "dual_core").image, u_boot(2), "-o", packed))
+    image.write_pieces(memory, [], 256 * MIB)
+    with Qemu(memory, Machine(2, 256 * MIB, extra=("-kernel", str(packed))), tmp_path, paused=False) as machine:
+        _asked(machine)
+
+
+def test_a_memory_read_from_hex_boots(u_boot: Make, build_restorer: Build, tmp_path: Path) -> None:
+    packed, memory = tmp_path / "packed.hex", tmp_path / "memory"
+    _said(gcpt("pack", _restorer(build_restorer, "single_core").image, u_boot(1), "-o", packed, "--width", "8"))
+    image.write_pieces(memory, _words(packed.read_text().split(), 8), 128 * MIB)
+    with Qemu(memory, Machine(), tmp_path, paused=False) as machine:
+        _asked(machine)
+
+
+def _words(tokens: list[str], width: int) -> Iterator[tuple[int, bytes]]:
+    """What $readmemh makes of them: bytes and where they go."""
+    at = 0
+    for token in tokens:
+        if token.startswith("@"):
+            at = int(token[1:], 16) * width
+        else:
+            yield at, int(token, 16).to_bytes(width, "little")
+            at += width
+
+
+@pytest.mark.parametrize("options", [{}, {"flash": "1"}], ids=["position independent", "flash=1"])
+def test_a_flash_image_carries_it(u_boot: Make, build_restorer: Build, tmp_path: Path, options: dict[str, str]) -> None:
+    """A pair, as NEMU makes it: the state in flash, the memory without."""
+    whole = tmp_path / "whole"
+    memory, flash, packed = tmp_path / "memory.zst", tmp_path / "flash.gz", tmp_path / "flash"
+    image.unpack(u_boot(1), whole)
+    image.write(flash, [packing.first_mib(whole)], "gzip")
+    image.write(memory, image.patched(image.chunks(whole), [(0, bytes(RESERVED_SIZE))]), "zstd")
+    restorer = _restorer(build_restorer, "single_core", **options)
+    said = _said(gcpt("pack", restorer.image, memory, "--flash", flash, "-o", packed, "--format", "flash"))
+    assert ("NEMU" in said) == (not options)
+    assert packed.stat().st_size == MIB
+    exact(memory, "--flash", packed)
+    assert answer(memory, "--flash", packed) == "answer=42"
+    _comes_apart(packed, flash, restorer)
+
+
+# What lies where the restorer goes.
+
+
+def test_a_header_at_the_start_is_kept(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    """In the restorer's window, where verify's and info's readers find it too, through a swap, and back."""
+    checkpoint, packed = checkpoint_file(place=AT_START), tmp_path / "packed.zst"
+    normal, both = _restorer(build_restorer, "normal"), _restorer(build_restorer, "auto")
+    _said(here("pack", normal.image, checkpoint, "-o", packed))
+    exact(packed)
+    assert "header: at 0x8" in here("info", packed).stdout
+    _said(here("pack", "--swap", both.image, packed))
+    exact(packed)
+    _comes_apart(packed, checkpoint, both)
+
+
+def _with(path: Path, over: dict[int, bytes], out: Path) -> Path:
+    image.write(out, image.patched(image.chunks(path), over.items()), "raw")
+    return out
+
+
+def test_reset_code_comes_back(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    """What QEMU and NEMU have at byte 0 to start from is no workload's; it is kept behind the restorer."""
+    checkpoint = _with(checkpoint_file(), {0: qemu.jump(0x8000_0000, 0x8010_0000)}, tmp_path / "checkpoint")
+    restorer, packed = _restorer(build_restorer, "single_core"), tmp_path / "packed"
+    assert "7 bytes that the restorer covers are kept behind it" in _said(
+        here("pack", restorer.image, checkpoint, "-o", packed)
+    )
+    exact(packed)
+    _comes_apart(packed, checkpoint, restorer)
+
+
+def test_memory_in_use(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    """Under the image, and where its stacks will be; what need not be kept is, if there is room."""
+    small, large = _restorer(build_restorer, "single_core"), _restorer(build_restorer, "auto")
+    out = tmp_path / "out"
+    used = _with(checkpoint_file(), {0x400: b"workload"}, tmp_path / "used")
+    assert "byte 0x400 is in use, by the workload" in refusal(here("pack", small.image, used, "-o", out))
+    stacks = _with(checkpoint_file(), {0x1_0000: b"workload"}, tmp_path / "stacks")
+    assert "byte 0x10000 is in use, by the workload" in refusal(here("pack", large.image, stacks, "-o", out))
+    assert not out.exists()
+    _said(here("pack", small.image, stacks, "-o", out))
+    assert "1032 bytes that the restorer covers are kept" in _said(
+        here("pack", small.image, used, "-o", out, "--force")
+    )
+    _comes_apart(out, used, small)
+    full = _with(checkpoint_file(), {0x400: b"workload", small.size + 8: b"workload"}, tmp_path / "full")
+    assert "1032 bytes that the restorer covers are lost" in _said(
+        here("pack", small.image, full, "-o", out, "--force")
+    )
+
+
+# What could not restore.
+
+
+def test_a_restorer_that_cannot_restore_it(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    def said(restorer: Path, checkpoint: Path, *more: str | Path) -> str:
+        return refusal(here("pack", restorer, checkpoint, "-o", tmp_path / "out", *more))
+
+    one, several = checkpoint_file(name="one"), checkpoint_file(Recipe(harts=3), DUAL_CORE, name="several")
+    header = checkpoint_file(place=AT_START, name="header")
+    single, two = _restorer(build_restorer, "single_core"), _restorer(build_restorer, "dual_core", harts="2")
+    ram = _restorer(build_restorer, "auto", flash="1", ram="0x80200000")
+    assert "layout is single_core: build it with mode=single_core, or auto" in said(two.image, one)
+    assert "layout is dual_core: build it with mode=dual_core, or auto" in said(single.image, several)
+    assert "layout is protobuf: build it with mode=normal, or auto" in said(single.image, header)
+    assert "harts=2, and" in said(two.image, several) and "has 3: build it with" in said(two.image, several)
+    assert "flash=1 ram=0x80200000 runs from flash only" in said(ram.image, one)
+    assert "which flash does not take" in said(_restorer(build_restorer, "auto").image, one, "--flash", one)
+    cut, bad, other = tmp_path / "cut.bin", tmp_path / "bad.bin", tmp_path / "other.bin"
+    data = single.image.read_bytes()
+    cut.write_bytes(data[:-8])
+    assert "cut short: 1,7" in said(cut, one)
+    bad.write_bytes(data[:-8] + bytes(8))
+    assert "its last 8 bytes are not the flag 0xcaff" in said(bad, one)
+    other.write_bytes(_unstamped(data))
+    assert "its protobuf header lies under the restorer" in said(other, header)
+    assert "this is no restorer" in said(one, one)
+    long = tmp_path / "long.bin"
+    size = 0xECDC0
+    long.write_bytes(data[:4] + size.to_bytes(4, "little") + bytes(size - 16) + data[-8:])
+    assert "the state of" in said(long, one) and "begins at byte 970,168" in said(long, one)
+    assert not (tmp_path / "out").exists()
+
+
+def _unstamped(data: bytes) -> bytes:
+    """The same restorer as another project's would be: it says nothing of itself."""
+    return data[:-10] + bytes(2) + data[-8:]
+
+
+def test_a_restorer_without_a_stamp(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    checkpoint, packed = checkpoint_file(), tmp_path / "packed"
+    restorer, other = _restorer(build_restorer, "single_core"), tmp_path / "other.bin"
+    other.write_bytes(_unstamped(restorer.image.read_bytes()))
+    said = _said(here("pack", other, checkpoint, "-o", packed))
+    assert "has no stamp" in said and "is assumed" in said
+    back = tmp_path / "back.bin"
+    assert "without a stamp" in _said(here("unpack", packed, "--restorer-out", back))
+    assert back.read_bytes() == other.read_bytes()
+    said = _said(here("pack", "--swap", restorer.image, packed))
+    assert f"{restorer.size:,} bytes, without a stamp -> {restorer.size:,} bytes, gcpt" in said
+    exact(packed)
+
+
+def test_usage(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    checkpoint, restorer = checkpoint_file(), _restorer(build_restorer, "single_core").image
+    out = ("-o", tmp_path / "out")
+    said = {
+        "one CKPT makes one image": (restorer, checkpoint),
+        "name it with -o OUT": (restorer, checkpoint, checkpoint, *out),
+        "--swap changes files in place": ("--swap", restorer, checkpoint, *out),
+        "name the flash image with --flash": (restorer, checkpoint, *out, "--format", "flash"),
+        "an image of format raw has no address": (restorer, checkpoint, *out, "--base", "0x0"),
+        "want a multiple of 4096": (restorer, checkpoint, *out, "--format", "elf", "--base", "0x80000008"),
+        "want a multiple of 8": (restorer, checkpoint, *out, "--format", "hex", "--base", "0x80000004"),
+        "No such file or directory": (tmp_path / "none", checkpoint, *out),
+    }
+    for words, arguments in said.items():
+        assert words in refusal(here("pack", *arguments))
+    assert "it carries no restorer" in refusal(here("unpack", checkpoint, *out))
+    assert "nothing to write" in refusal(here("unpack", checkpoint))
+    assert not (tmp_path / "out").exists()
+
+
+# Many files, large files, full disks.
+
+
+def test_swap(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    """Each file for itself: in its container, with its mode; what cannot be changed is said and left alone."""
+    old, new = _restorer(build_restorer, "auto"), _restorer(build_restorer, "single_core")
+    names = ("a.zst", "b.gz", "c", "d.elf")
+    several, files = checkpoint_file(Recipe(harts=2), DUAL_CORE, name="several"), [tmp_path / name for name in names]
+    checkpoint = checkpoint_file()
+    for file in files:
+        _said(here("pack", old.image, checkpoint, "-o", file))
+    wrong, bare = tmp_path / "wrong.zst", tmp_path / "bare.zst"
+    _said(here("pack", old.image, several, "-o", wrong))
+    bare.write_bytes(checkpoint.read_bytes())
+    files[1].chmod(0o640)
+    before = {file: file.read_bytes() for file in (wrong, bare)}
+    run = here("pack", "--swap", new.image, wrong, *files, bare, tmp_path / "none")
+    assert run.returncode == 2
+    lines = [_SAID.sub("V", line) for line in run.stdout.splitlines()]
+    change = f"{old.size:,} bytes, V, mode=auto platform=qemu-virt -> {new.size:,} bytes, V, mode=single_core"
+    assert lines == [f"{file}: {change} platform=qemu-virt" for file in files]
+    refused = run.stderr.splitlines()
+    assert [line.startswith("gcpt: ") for line in refused] == [True] * 3
+    assert "does not find the state" in refused[0] and "it carries no restorer" in refused[1] and "none" in refused[2]
+    assert {file: file.read_bytes() for file in before} == before
+    assert [image.container_of(file) for file in files] == ["zstd", "gzip", "raw", "elf"]
+    assert files[1].stat().st_mode & 0o777 == 0o640
+    for file in files:
+        _comes_apart(file, checkpoint, new)
+        assert not _content_at(file, new.size, old.size).strip(b"\0")  # nothing of the longer one is left
+    stamps = [file.stat().st_mtime_ns for file in files]
+    assert here("pack", "--swap", new.image, *files).stdout.count("has it already: ") == len(files)
+    assert [file.stat().st_mtime_ns for file in files] == stamps
+    exact(files[3])
+
+
+def _content_at(path: Path, begin: int, end: int) -> bytes:
+    return image.read_prefix(path, end)[begin:]
+
+
+def _limited(limit: str, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    """The command in a process that runs ``limit`` first and tells the most memory that it had, in KiB, at the end."""
+    program = (
+        f"import re, resource, signal, sys; {limit}; from gcpt.cli import main; status = main(sys.argv[1:]);"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]); sys.exit(status)"
+    )
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("name", ["packed", "packed.zst", "packed.elf"])
+def test_a_full_disk(checkpoint_file: Make, build_restorer: Build, tmp_path: Path, name: str) -> None:
+    checkpoint, packed = checkpoint_file(), tmp_path / name
+    restorer = _restorer(build_restorer, "single_core").image
+    _said(here("pack", restorer, checkpoint, "-o", packed))
+    before = packed.read_bytes()
+    other = _restorer(build_restorer, "auto").image
+    limit = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))"
+    listed = sorted(tmp_path.iterdir())
+    for arguments in (("pack", restorer, checkpoint, "-o", packed), ("pack", "--swap", other, packed)):
+        run = _limited(limit, *arguments)
+        assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+        assert "File too large: nothing was written" in run.stderr
+    assert (packed.read_bytes(), sorted(tmp_path.iterdir())) == (before, listed)
+
+
+@pytest.mark.parametrize("name", ["packed", "packed.elf", "packed.hex"])
+def test_memory_stays_small(checkpoint_file: Make, build_restorer: Build, tmp_path: Path, name: str) -> None:
+    """Of an image of 4 GiB."""
+    large = tmp_path / "large"
+    image.unpack(checkpoint_file(Recipe((Mode.S,), harts=16), DUAL_CORE), large, 4 << 30)
+    run = _limited("pass", "pack", _restorer(build_restorer, "dual_core").image, large, "-o", tmp_path / name)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout.splitlines()[-1]) < 200 << 10
+    assert (tmp_path / name).stat().st_blocks * 512 < 40 << 20
