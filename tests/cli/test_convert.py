@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from command import ENVIRONMENT, gcpt, refusal
 
-from gcpt import header, image, synthetic
+from gcpt import header, image, packing, synthetic
 from gcpt.checkpoint import PLACES, open_checkpoint, write_checkpoint
 from gcpt.convert import convert, open_source
 from gcpt.header import Header

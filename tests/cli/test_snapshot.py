@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 from command import gcpt, refusal
-from guests import ADDRESS, OPENSBI, Worker, answer, exact, symbol
+from guests import ADDRESS, OPENSBI, USER_ALIAS, Worker, answer, exact, symbol
 
 from gcpt import image, qemu
 from gcpt.checkpoint import open_checkpoint
 from gcpt.qemu import Machine, Qemu
 from gcpt.state import Kind
 
+#: Bits of mie: the timer interrupts of S, VS and M mode.
+TIMERS = 1 << 5 | 1 << 6 | 1 << 7
 WORKERS = (
     Worker(1, sv=39),
     Worker(1, sv=48),
@@ -65,12 +67,16 @@ def _started(worker: Worker, folder: Path, *extra: str, interval: int = 50_000) 
 def test_the_sum_is_kept_across_a_restore(
     tmp_path: Path, worker: Worker, dots: int, vlen: int, undisturbed: str
 ) -> None:
-    """Stopped somewhere in its computing or waiting: registers, rounding mode and timer interrupts go on."""
+    """Stopped somewhere in its computing or waiting, in U mode for certain where it is to be: registers, rounding mode
+    and timer interrupts go on."""
     path = tmp_path / "worker.gz"
-    loaded = ("--load", f"{worker.build(tmp_path)[0]}@{ADDRESS:#x}")
-    _taken(gcpt("snapshot", "-o", path, *loaded, "--vlen", str(vlen), "--on", rf"\.{{{dots}}}"))
+    binary, elf = worker.build(tmp_path)
+    loaded = ("--load", f"{binary}@{ADDRESS:#x}")
+    there = ("--at", hex(symbol(elf, "round") + USER_ALIAS)) if worker.level == 0 else ()
+    _taken(gcpt("snapshot", "-o", path, *loaded, "--vlen", str(vlen), "--on", rf"\.{{{dots}}}", *there))
     state = open_checkpoint(path).harts[0]
-    assert state.mode in (worker.level, 3 if worker.level == 3 else 1)  # it may be in its timer's handler
+    assert state.mode == worker.level
+    assert state.get("mie") & TIMERS and state.get("satp" if not worker.virtual else "vsatp") >> 60 == worker.satp_mode
     assert bool(state.get("mstatus") >> 39 & 1) == worker.virtual
     assert len(state.v[0]) == vlen // 8
     exact(path)

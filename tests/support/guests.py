@@ -20,6 +20,8 @@ AT_THE_PROMPT = tuple(
     for word in ("--on", pattern, "--type", text)
 ) + ("--on", "=> $")
 ADDRESS = 0x8010_0000
+#: How much higher the worker's U-mode code runs than it is linked.
+USER_ALIAS = 0x1_0000_0000
 _SOURCE = Path(__file__).parents[1] / "guests" / "worker.S"
 _FLAGS = (
     "-march=rv64gcv",
@@ -42,6 +44,11 @@ class Worker:
     def __str__(self) -> str:
         name = {0: "U", 1: "S", 3: "M"}[self.level]
         return f"{'V' if self.virtual else ''}{name}{f'-Sv{self.sv}' if self.sv else ''}"
+
+    @property
+    def satp_mode(self) -> int:
+        """Of satp, or of vsatp below a hypervisor."""
+        return {0: 0, 39: 8, 48: 9}[self.sv]
 
     def build(self, folder: Path, interval: int = 50_000) -> tuple[Path, Path]:
         """The image, to be loaded at ADDRESS, and the ELF. interval: ticks (of 100 ns) of a round, at least."""
