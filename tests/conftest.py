@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
@@ -18,6 +19,10 @@ from restorer import Restorer  # noqa: E402
 from gcpt import config  # noqa: E402
 
 Build = Callable[..., Restorer]
+
+# How long an example takes is the machine's affair.
+settings.register_profile("gcpt", deadline=None)
+settings.load_profile("gcpt")
 
 
 @pytest.fixture(scope="session")
