@@ -233,6 +233,13 @@ KINDS: tuple[Kind, ...] = (
         "PMP",
     ),
     Kind(
+        "trigger",
+        _E,
+        "tdata1 arms a trigger that counts in M mode, where it could stop the restorer",
+        "build the restorer without csrs=+sdtrig",
+        "TRIGGER",
+    ),
+    Kind(
         "pmp-locked",
         _E,
         "a locked PMP entry forbids M mode to read or execute the restorer's memory or the hart's block",

@@ -186,7 +186,8 @@ def places(read: Reader) -> list[Place]:
         if header.present(data):
             with suppress(UserError):
                 value, _ = header.decode(data)
-                found.append(Place(Kind.PROTOBUF, origin + value.cpt_offset, value.single_core_size, value.layout, at))
+                base = (origin + value.cpt_offset) % _WORD
+                found.append(Place(Kind.PROTOBUF, base, value.single_core_size, value.layout, at))
     bases = {place.base for place in found}
     return found + [one for one in (DUAL_CORE, SINGLE_CORE, _NEMU) if one.base not in bases and marked(read, one, 0)]
 

@@ -12,7 +12,7 @@ from gcpt import image, mstatus, plan, pmp
 from gcpt.codes import CODES
 from gcpt.config import BuildConfig, resolve
 from gcpt.csrs import BY_NUMBER, INVENTORY, When
-from gcpt.fields import HGATP_MODES, SATP_MODES
+from gcpt.fields import HGATP_MODES, SATP_MODES, decode
 from gcpt.findings import BY_CODE, Kind, Severity
 from gcpt.layouts import CSR_COUNT, DEFAULT_VLEN, MAX_HARTS, MAX_VLEN, PAYLOAD_OFFSET, RESERVED_SIZE
 from gcpt.plan import Plan, RefusedError
@@ -273,10 +273,13 @@ def _jump_reaches(subject: Subject, hart: int, pc: int) -> bool:
     return -_JAL_REACH <= pc - (trampoline + 8) < _JAL_REACH
 
 
-def _pmp_locks(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
+def _last_writes(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
     groups = subject.config.csr_groups
     if "smepmp" in groups and state.get("mseccfg") & 3:
         yield _found("mseccfg", f"mseccfg is {state.get('mseccfg'):#x}", hart)
+    trigger = {one.name for one in decode("tdata1", state.get("tdata1")) if one.value}
+    if "sdtrig" in groups and "m" in trigger:
+        yield _found("trigger", f"tdata1 is {state.get('tdata1'):#x}", hart)
     if "pmp16" not in groups:
         return
     places = [subject.own.start]
@@ -379,7 +382,7 @@ def _timers(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
 
 BEFORE: tuple[Callable[[Subject], Iterator[Finding]], ...] = (_image, _overlaps, _harts)
 OF_HARTS: tuple[HartCheck, ...] = (
-    *(_vlen, _leaving, _pmp_locks),
+    *(_vlen, _leaving, _last_writes),
     *(_pc, _translation, _pmp_allows, _csrs, _vectors, _timers),
 )
 
@@ -460,7 +463,7 @@ def validate(
         size=length,
         container=image.container_of(path),
         marked=plan.count_marked(read, found.place) if found.place.kind is Layout.DUAL_CORE else 1,
-        counted=plan.counted(read, found.place),
+        counted=0 if found.header else plan.counted(read, found.place),
         places=plan.places(read),
         harts=harts,
         machine_harts=machine_harts,
@@ -488,7 +491,8 @@ def _read(read: Prefix, found: Plan, config: BuildConfig) -> tuple[dict[int, Har
         if hart in config.stop_cpu:
             continue
         start = found.place.block(hart)
-        block = bytearray(read(start, block_size(layout)) if start >= 0 else b"")
+        size = block_size(layout, hart + 1)
+        block = bytearray(read(start, size) if start >= 0 else b"")
         if len(block) < plan.extent(layout, found.harts)[1]:
             cut.append(_found("block-cut", f"the block is at {start:#x} of the image", hart))
             continue
@@ -496,7 +500,7 @@ def _read(read: Prefix, found: Plan, config: BuildConfig) -> tuple[dict[int, Har
         vlenb = int.from_bytes(block[at : at + 8], "little")
         if not _possible(vlenb):
             block[at : at + 8] = bytes(8)  # its vector registers are read as of 128 bits
-        state = read_hart(block.ljust(block_size(layout), b"\0"), layout, hart)
+        state = read_hart(block.ljust(size, b"\0"), layout, hart)
         state.set("vlenb", vlenb)
         harts[hart] = state
     return harts, cut

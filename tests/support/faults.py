@@ -156,6 +156,8 @@ REFUSED: tuple[Fault, ...] = (
     Fault("pc-in-restorer", _at(DRAM + 0x100), _M),
     Fault("m-mode-far-exact", _at(DRAM + 0x50_0000), _M, memory=((DRAM + 0x50_0000, LOOP),), options=(("exact", "1"),)),
     Fault("mseccfg", _set(mseccfg=1), options=(("csrs", "+smepmp"),)),
+    Fault("trigger", _set(tdata1=2 << 60 | 1 << 6), options=(("csrs", "+sdtrig"),)),
+    Fault("trigger", _set(tdata1=5 << 60 | 1 << 9), options=(("csrs", "+sdtrig"),)),
     Fault("pmp-locked", _entry(_L | _NAPOT | _W, _ALL)),
     Fault("pmp-locked", _entry(_L | _NAPOT | _R, DRAM >> 2 | 0x1FF)),
     Fault("pmp-locked", _entry(_L | _TOR, DRAM + 0x200 >> 2, DRAM >> 2)),
