@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gcpt import buildtimes, figures, qemu
+from gcpt import buildtimes, containertimes, figures, qemu
 from gcpt.errors import UserError
 from gcpt.figures import Figures
 from gcpt.measure import CASES, CROWD, Restores, build
@@ -57,7 +57,9 @@ def measure(scons: list[str], budgets: Figures, folder: Path, quick: bool) -> Fi
         seconds = {f"{CROWD.name}, reset to all restored": Restores(CROWD, built[CROWD.mode], folder).seconds()}
         progress("time builds")
         times = buildtimes.measure(scons, ROOT, folder)
-        result |= {**times, "seconds": {**seconds, **times["seconds"]}}
+        progress("time containers")
+        ratios = {**times["ratio"], **containertimes.measure(folder)["ratio"]}
+        result |= {"seconds": {**seconds, **times["seconds"]}, "ratio": ratios}
         result |= buildtimes.measure_wrapper(ROOT, folder)
     return result
 

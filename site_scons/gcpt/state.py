@@ -347,6 +347,8 @@ class Prefix:
         self._window, self._at = bytearray(), 0
 
     def __call__(self, offset: int, size: int) -> bytes:
+        if not 0 <= offset < _FARTHEST:
+            return b""  # what a header says leads there
         if self._seekable:
             return image.read_at(self._path, offset, size)
         if offset + size <= len(self._start):

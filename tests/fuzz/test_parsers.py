@@ -190,6 +190,7 @@ def test_a_reader_gives_the_bytes_of_the_image(asked: list[tuple[int, int]], con
         path = Path(folder, "image")
         image.write(path, [content], container)
         read = state.Prefix(path)
+        assert [read(at, 8) for at in (-8, 1 << 50, _WORD)] == [b""] * 3
         for offset, size in asked:
             assert read(offset, size) == content[offset : offset + size]
 
