@@ -27,15 +27,17 @@ class GdbTimeoutError(GdbError):
 
 
 def _unescaped(data: bytes) -> bytes:
-    """A packet's content without escapes and run lengths."""
+    """A packet's content without escapes and run lengths; GdbError where one is cut short."""
     out = bytearray()
     at = 0
     while at < len(data):
+        if data[at] in (_ESCAPE, ord("*")) and at + 1 == len(data):
+            raise GdbError(f"a packet of the gdb stub ends within {bytes([data[at]])!r}")
         if data[at] == _ESCAPE:
             out.append(data[at + 1] ^ 0x20)
             at += 2
         elif data[at] == ord("*"):
-            out += bytes([out[-1]]) * (data[at + 1] - 29)
+            out += out[-1:] * (data[at + 1] - 29)
             at += 2
         else:
             out.append(data[at])
@@ -88,7 +90,13 @@ class Gdb:
 
     def _send(self, text: str) -> None:
         data = text.encode("ascii")
-        self._socket.sendall(b"$%b#%02x" % (data, sum(data) & 0xFF))
+        self._write(b"$%b#%02x" % (data, sum(data) & 0xFF))
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except OSError as error:
+            raise GdbError(f"the connection to the gdb stub is gone: {error.strerror}") from error
 
     def _receive(self, timeout: float) -> str:
         deadline = time.monotonic() + timeout
@@ -96,13 +104,16 @@ class Gdb:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._socket], [], [], left)[0]:
                 raise GdbTimeoutError(f"no answer from the gdb stub within {timeout:g} s")
-            data = self._socket.recv(1 << 16)
+            try:
+                data = self._socket.recv(1 << 16)
+            except OSError:
+                data = b""  # it was reset
             if not data:
                 raise GdbError("the gdb stub closed the connection: the machine ended")
             self._buffer += data
         content = _unescaped(packet[1])
         del self._buffer[: packet.end()]
-        self._socket.sendall(b"+")
+        self._write(b"+")
         return content.decode("latin-1")
 
     def _exchange(self, text: str) -> str:
@@ -127,6 +138,8 @@ class Gdb:
         while answer.startswith("m"):
             found += answer[1:].split(",")
             answer = self._ask("qsThreadInfo")
+        if not found or not all(re.fullmatch(r"[0-9a-f]+", name) for name in found):
+            raise GdbError(f"the gdb stub lists its threads as {','.join(found)[:40]!r}")
         return sorted(found, key=lambda name: int(name, 16))
 
     def _feature(self, annex: str) -> str:
@@ -134,6 +147,8 @@ class Gdb:
         while more == "m":
             answer = self._ask(f"qXfer:features:read:{annex}:{len(text):x},{_PIECE:x}")
             more, text = answer[0], text + answer[1:]
+            if answer == "m":
+                raise GdbError(f"{annex}: the gdb stub's list of registers has no end")
         return text
 
     def _register_numbers(self) -> dict[str, int]:
@@ -141,16 +156,24 @@ class Gdb:
         numbers: dict[str, int] = {}
         number = 0
         # QEMU 7.2 leaves the prefix xi undeclared, which no XML parser accepts.
-        for annex in re.findall(r'<xi:include href="([^"]+)"', self._feature("target.xml")):
-            for register in ElementTree.fromstring(self._feature(annex)).iter("reg"):
-                number = int(register.get("regnum", number))
-                numbers[register.attrib["name"]] = number
-                number += 1
+        for annex in re.findall(r'<xi:include href="([!-~]+?)"', self._feature("target.xml")):
+            try:
+                for register in ElementTree.fromstring(self._feature(annex)).iter("reg"):
+                    number = int(register.get("regnum", number))
+                    numbers[register.attrib["name"]] = number
+                    number += 1
+            except (ElementTree.ParseError, KeyError, ValueError) as error:
+                raise GdbError(f"{annex}: the gdb stub's list of registers cannot be read: {error}") from error
         return numbers
+
+    def _number(self, register: str) -> int:
+        if register not in self.numbers:
+            raise GdbError(f"the gdb stub lists no register {register}")
+        return self.numbers[register]
 
     def csr_number(self, address: int) -> int:
         """The register number of the CSR at ``address``: the stub also knows those that it does not list."""
-        return self.numbers["sstatus"] - 0x100 + address
+        return self._number("sstatus") - 0x100 + address
 
     # State of one hart.
 
@@ -162,15 +185,15 @@ class Gdb:
     def read(self, hart: int, register: str | int) -> bytes:
         """A register by its name or number."""
         self._select(hart)
-        number = self.numbers[register] if isinstance(register, str) else register
-        return bytes.fromhex(self._ask(f"p{number:x}"))
+        number = self._number(register) if isinstance(register, str) else register
+        return _bytes(self._ask(f"p{number:x}"))
 
     def read_int(self, hart: int, register: str | int) -> int:
         return int.from_bytes(self.read(hart, register), "little")
 
     def write(self, hart: int, register: str | int, value: int, size: int = 8) -> None:
         self._select(hart)
-        number = self.numbers[register] if isinstance(register, str) else register
+        number = self._number(register) if isinstance(register, str) else register
         self._ask(f"P{number:x}={value.to_bytes(size, 'little').hex()}")
 
     def read_csr(self, hart: int, address: int) -> int | None:
@@ -179,7 +202,7 @@ class Gdb:
         answer = self._exchange(f"p{self.csr_number(address):x}")
         if answer.startswith("E") or not answer:
             return None
-        return int.from_bytes(bytes.fromhex(answer), "little")
+        return int.from_bytes(_bytes(answer), "little")
 
     def write_csr(self, hart: int, address: int, value: int) -> bool:
         """Write a CSR; False where the hart refuses."""
@@ -194,7 +217,10 @@ class Gdb:
         data = b""
         while len(data) < size:
             count = min(_PIECE, size - len(data))
-            data += bytes.fromhex(self._ask(f"m{address + len(data):x},{count:x}"))
+            piece = _bytes(self._ask(f"m{address + len(data):x},{count:x}"))
+            if not piece:
+                raise GdbError(f"the gdb stub gives no memory at {address + len(data):#x}")
+            data += piece
         return data
 
     def write_memory(self, address: int, data: bytes, hart: int = 0, physical: bool = True) -> None:
@@ -226,15 +252,17 @@ class Gdb:
         answer = self._receive(timeout)
         self._running = False
         self._selected = -1
-        thread = re.search(r"thread:([^;]+);", answer)
-        if answer[0] not in "TS" or thread is None:
-            raise GdbError(f"the machine ended: stop reply {answer!r}")
-        return self.threads.index(_plain(thread[1], self.threads))
+        thread = re.match(r"[TS].*?thread:([0-9a-f]+);", answer)
+        number = int(thread[1], 16) if thread else -1  # it may have leading zeros, or fewer than in the list
+        harts = [hart for hart, name in enumerate(self.threads) if int(name, 16) == number]
+        if not harts:
+            raise GdbError(f"the machine ended: stop reply {answer[:40]!r}")
+        return harts[0]
 
     def interrupt(self) -> None:
         """Stop a running machine."""
         if self._running:
-            self._socket.sendall(b"\x03")
+            self._write(b"\x03")
             self.wait_stop(self._timeout)
 
     def detach(self) -> None:
@@ -256,6 +284,9 @@ class Gdb:
         self.wait_stop(self._timeout)
 
 
-def _plain(thread: str, known: list[str]) -> str:
-    """The name in ``known`` of a thread that a stop reply may write with leading zeros."""
-    return next(name for name in known if int(name, 16) == int(thread, 16))
+def _bytes(text: str) -> bytes:
+    """A register or memory from its hexadecimal digits."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise GdbError(f"the gdb stub answers {text[:40]!r}: no hexadecimal digits") from None

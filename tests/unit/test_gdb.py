@@ -1,9 +1,12 @@
 """The gdb client's packets, against a stub on the other end of a socket."""
 
+import contextlib
 import socket
 import threading
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gcpt.gdb import Gdb, GdbError, GdbTimeoutError, _unescaped
 
@@ -74,3 +77,35 @@ def test_nothing_stops_in_time(gdb: Gdb) -> None:
 def test_unescaped() -> None:
     assert _unescaped(b"a}\x03b}]c") == b"a#b}c"
     assert _unescaped(b"0* 1") == b"00001"
+
+
+_HEX = st.binary(max_size=9).map(bytes.hex)
+_ANSWERS = st.one_of(
+    st.sampled_from(
+        ["OK", "", "E14", "l", "m", "m01,02", "T05thread:02;", "S05", "T05thread:7;", "T05thread:x;", "0*"]
+    ),
+    st.sampled_from(["l" + FEATURES["target.xml"], "l" + FEATURES["cpu.xml"], 'l<a><reg name="sstatus"/></a>', "l<a>"]),
+    _HEX,
+    st.text(st.characters(max_codepoint=255, exclude_characters="#$"), max_size=12),
+)
+
+
+@given(st.lists(_ANSWERS, max_size=14))
+@settings(deadline=None)
+def test_any_answers_are_read_or_refused(answers: list[str]) -> None:
+    """A stub that says anything, in packets, and then is gone."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"".join(b"+$%b#00" % answer.encode("latin-1") for answer in ["", *answers]))
+        theirs.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(GdbError):
+            gdb = Gdb(ours, timeout=5)
+            for ask in (lambda: gdb.read_csr(0, 0x300), lambda: gdb.read_memory(0x8000_0000, 8), lambda: gdb.step(0)):
+                with contextlib.suppress(GdbError):
+                    ask()
+
+
+@pytest.mark.parametrize("data", [b"}", b"a*", b"*$"])
+def test_cut_short(data: bytes) -> None:
+    with contextlib.suppress(GdbError):
+        assert _unescaped(data) == b""
