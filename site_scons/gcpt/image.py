@@ -236,7 +236,7 @@ def pages(content: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 def container_for(path: Path, default: str) -> str:
     """The container that the name ``path`` asks for by its ending; ``default`` for any other ending."""
-    return ENDINGS.get(path.suffix, default)
+    return ENDINGS.get(path.suffix, default if default in CONTAINERS else "raw")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcpt import config, image, packing, qemu
+from gcpt import config, image, packing, plan, qemu
 from gcpt.checkpoint import CheckpointFile, open_checkpoint
 from gcpt.config import BuildConfig
 from gcpt.errors import UserError
@@ -102,7 +102,7 @@ def prepare(
         chosen = carried
     else:
         if restorer is None:
-            restorer, elf = build("single_core" if flash else packing.MODES[checkpoint.place.kind])
+            restorer, elf = build("single_core" if flash else plan.MODES[checkpoint.place.kind])
         chosen = packing.read(restorer)
         packing.overwrite(first, 0, packing.start(chosen, checkpoint.place, before).data)
     made = _fitting(chosen)

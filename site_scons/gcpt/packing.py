@@ -11,22 +11,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcpt import config, elfimage, header, image, stamp, state, veriloghex
+from gcpt import elfimage, header, image, plan, stamp, veriloghex
 from gcpt.checkpoint import CheckpointFile, open_checkpoint
 from gcpt.config import BuildConfig
 from gcpt.errors import UserError
 from gcpt.layouts import HEADER_WINDOW, HEADER_WINDOW_SIZE, RESERVED_SIZE
-from gcpt.render import STACK_SHIFT
 from gcpt.stamp import Stamp
-from gcpt.state import Kind, Place
+from gcpt.state import Place, Prefix, Reader
 
 #: What an image is written as; flash: raw, of the flash image of a pair.
 FORMATS = ("raw", "gzip", "zstd", "flash", "elf", "hex")
 _ENDINGS = {**image.ENDINGS, ".elf": "elf", ".hex": "hex", ".mem": "hex"}
-#: The ``mode=`` of the smallest restorer that finds a checkpoint.
-MODES: dict[Kind, str] = {Kind.SINGLE_CORE: "single_core", Kind.DUAL_CORE: "dual_core", Kind.PROTOBUF: "normal"}
-#: What only the build can follow of the options that a stamp holds.
-_OF_FILES = ("gcpt_payload", "gcpt_payload_position", "gcpt_dtb")
 _WINDOW_END = HEADER_WINDOW + HEADER_WINDOW_SIZE
 #: What was under a restorer, behind it at the next multiple of 8: this, its bytes and their CRC-32, then themselves.
 _KEPT = struct.Struct("<8sII")
@@ -54,10 +49,10 @@ class Restorer:
 
     @property
     def reach(self) -> int:
-        """Bytes from its start that it changes or occupies when it runs, as far as its stamp tells: no fewer."""
-        made = self.config
-        stacks = made is not None and not made.direct and made.ram is None
-        return len(self.data) + (made.harts << STACK_SHIFT if made and stacks else 0)
+        """Bytes from its start that it occupies when it runs, as far as its stamp tells: no fewer."""
+        if self.config is None:
+            return len(self.data)
+        return plan.restorer_end(self.config, len(self.data)) - self.config.load_address
 
     def __str__(self) -> str:
         if self.stamp is None:
@@ -72,7 +67,7 @@ def _restorer(name: str, data: bytes) -> Restorer:
     if found is None:
         return Restorer(name, data, None, None)
     try:
-        made = config.resolve({key: value for key, value in found.options.items() if key not in _OF_FILES})
+        made = plan.built_from(found.options)
     except UserError as error:
         raise UserError(f"{name}: its stamp is of another version of gcpt ({found.version}): {error}") from error
     if made.protobuf:
@@ -148,7 +143,7 @@ def start(restorer: Restorer, place: Place, before: bytes) -> Start:
     at = _behind(restorer)
     record = _KEPT.pack(_KEPT_MAGIC, len(under), zlib.crc32(under)) + under
     end = at + len(record)
-    if end > _state_begin(place) or before[len(data) : end].strip(b"\0"):
+    if end > place.base + plan.extent(place.layout, 1)[0] or before[len(data) : end].strip(b"\0"):
         return Start(data + before[len(data) :], lost=len(under))
     return Start(data.ljust(at, b"\0") + record + before[end:], kept=len(under))
 
@@ -196,6 +191,7 @@ def pack(restorer: Restorer, checkpoint: CheckpointFile, flash: bool, force: boo
     old, before = bare(first_mib(file), str(file))
     check(restorer, checkpoint, before, flash, force)
     made = start(restorer, checkpoint.place, before)
+    check_finds(restorer, checkpoint, made.data)
     if made.lost and not force:
         raise UserError(
             f"{file}: {made.lost} bytes lie under the restorer, and what is behind it is in use too, so that they "
@@ -252,7 +248,6 @@ def check(restorer: Restorer, checkpoint: CheckpointFile, before: bytes, flash: 
         raise UserError(f"{restorer.name}: its last 8 bytes are not the flag 0xcaff: it is cut short, or no gcpt.bin")
     if restorer.config is not None:
         _check_kind(restorer.name, restorer.config, flash)
-        _check_finds(restorer.name, restorer.config, checkpoint)
     _check_free(restorer, checkpoint, before, flash, force)
 
 
@@ -266,45 +261,53 @@ def _check_kind(name: str, made: BuildConfig, flash: bool) -> None:
         raise UserError(f"{name}: flash=1 ram={made.ram:#x} runs from flash only: build it without, or give --flash")
 
 
-def _check_finds(name: str, made: BuildConfig, checkpoint: CheckpointFile) -> None:
-    kind = checkpoint.place.kind
+def _reader(start: bytes, path: Path) -> Reader:
+    """Reads the image ``path`` with ``start`` over its start."""
+    rest = Prefix(path)
+
+    def read(offset: int, size: int) -> bytes:
+        first = start[offset : offset + size]
+        return first + rest(offset + len(first), size - len(first)) if len(first) < size else first
+
+    return read
+
+
+def check_finds(restorer: Restorer, checkpoint: CheckpointFile, start: bytes) -> None:
+    """UserError unless a restorer, by its stamp, finds the checkpoint in an image that begins with ``start``."""
+    made, place, name = restorer.config, checkpoint.place, restorer.name
+    if made is None:
+        return
     try:
-        finds = state.locate(state.Prefix(checkpoint.state_file), made.mode) == checkpoint.place
-    except UserError:
-        finds = False
-    if not finds:
+        found = plan.find(_reader(start, checkpoint.state_file), made, len(restorer.data))
+    except plan.RefusedError as error:
+        raise UserError(f"{name}: it refuses the header of {checkpoint.state_file}: {error}") from error
+    if not found or (found.place.base, found.place.layout) != (place.base, place.layout):
         raise UserError(
             f"{name}: mode={made.mode} does not find the state of {checkpoint.state_file}, whose layout is "
-            f"{kind.value}: build it with mode={MODES[kind]}, or auto"
+            f"{place.kind.value}: build it with mode={plan.MODES[place.kind]}, or auto"
         )
-    harts = len(checkpoint.harts)
-    if harts > made.harts:
+    if found.harts > made.harts:
         raise UserError(
-            f"{name}: harts={made.harts}, and {checkpoint.state_file} has {harts}: build it with harts={harts} or more"
+            f"{name}: harts={made.harts}, and {checkpoint.state_file} has {found.harts}: "
+            f"build it with harts={found.harts} or more"
         )
-
-
-def _state_begin(place: Place) -> int:
-    """The first byte of the image that a restore reads."""
-    layout = place.layout
-    fields = (layout.pc, layout.mode, layout.mtime, layout.mtime_cmp, layout.misc_reserve or layout.pc)
-    return place.base + min(*fields, layout.int_reg, layout.float_reg, layout.csr_reg, layout.vector_reg)
 
 
 def _check_free(restorer: Restorer, checkpoint: CheckpointFile, before: bytes, flash: bool, force: bool) -> None:
-    file, begin = checkpoint.state_file, _state_begin(checkpoint.place)
+    file, place = checkpoint.state_file, checkpoint.place
+    begin = place.base + plan.extent(place.layout, len(checkpoint.harts))[0]
     reach = len(restorer.data) if flash else restorer.reach
     if reach > begin:
         raise UserError(
             f"{restorer.name}: it takes the first {reach:,} bytes, and the state of {file} begins at byte {begin:,}: "
             "build a smaller one: log=quiet, or a lower harts="
         )
-    found = _header(checkpoint.place, before)
+    found = _header(place, before)
     if restorer.window and len(found) > HEADER_WINDOW_SIZE:
         raise UserError(f"{file}: its header has {len(found)} bytes, and a restorer's window {HEADER_WINDOW_SIZE}")
     if force:
         return
-    if found and not restorer.window:
+    if found and restorer.config is None:
         raise UserError(
             f"{file}: its protobuf header lies under the restorer, and {restorer.name} has no window for it: "
             "build one with mode=normal, or --force if it finds the state without"

@@ -3,12 +3,12 @@
 The same decisions as firmware/plan.c, header.c and decode.c make. Addresses are physical, in bytes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from gcpt import budgets, header, stamp
-from gcpt.config import BuildConfig
+from gcpt.config import BuildConfig, resolve
 from gcpt.errors import UserError
 from gcpt.header import Header
 from gcpt.layouts import (
@@ -18,6 +18,7 @@ from gcpt.layouts import (
     CSR_COUNT,
     DEFAULT_VLEN,
     HEADER_VERSIONS,
+    HEADER_WINDOW,
     MAX_HARTS,
     MULTI_CORE_OFFSET,
     NEMU_PROTOBUF_OFFSET,
@@ -28,8 +29,10 @@ from gcpt.platforms import Platform
 from gcpt.render import LARGEST_OFFSET, STACK_SHIFT
 from gcpt.state import DUAL_CORE, SINGLE_CORE, Kind, Place, Reader
 
-#: Where the header's copy lies in the image of a restorer that reads headers.
-_WINDOW = 8
+#: The ``mode=`` of the smallest restorer that finds a checkpoint.
+MODES: dict[Kind, str] = {Kind.SINGLE_CORE: "single_core", Kind.DUAL_CORE: "dual_core", Kind.PROTOBUF: "normal"}
+#: What only the build can follow of the options that a stamp holds.
+_OF_FILES = ("gcpt_payload", "gcpt_payload_position", "gcpt_dtb")
 _NEMU = Place(Kind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
 _WORD = 1 << 64
 _JAL_ZERO = 0x6F
@@ -101,6 +104,11 @@ def header_fault(value: Header, origin: int, platform: Platform, image: int, ima
     return ""
 
 
+def built_from(options: Mapping[str, str]) -> BuildConfig:
+    """The configuration that a stamp's options tell; UserError where they are another version's."""
+    return resolve({name: value for name, value in options.items() if name not in _OF_FILES})
+
+
 def restorer_end(config: BuildConfig, size: int | None) -> int:
     """The first byte after the restorer and its memory; ``size``: of its image, None for the most that it may be."""
     stacks = 0 if config.direct or config.ram is not None else config.harts << STACK_SHIFT
@@ -139,7 +147,7 @@ def _headers(config: BuildConfig, carried: bool) -> Iterator[tuple[int, int]]:
     dram = config.platform.dram
     if config.header_addr is not None and config.header_addr >= dram:
         yield config.header_addr - dram, config.header_addr - dram
-    yield (_WINDOW if carried else 0), 0
+    yield (HEADER_WINDOW if carried else 0), 0
     yield MULTI_CORE_OFFSET, MULTI_CORE_OFFSET
 
 
@@ -180,7 +188,7 @@ def _of_header(data: bytes, at: int, origin: int, config: BuildConfig, size: int
 def places(read: Reader) -> list[Place]:
     """Every place where an image has marks of a checkpoint, in the order in which a restorer of mode=auto looks."""
     found: list[Place] = []
-    window = _WINDOW if stamp.find(read(0, RESERVED_SIZE)) else 0
+    window = HEADER_WINDOW if stamp.find(read(0, RESERVED_SIZE)) else 0
     for at, origin in ((window, 0), (MULTI_CORE_OFFSET, MULTI_CORE_OFFSET)):
         data = read(at, header.MAX_SIZE)
         if header.present(data):

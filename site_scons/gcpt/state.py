@@ -289,19 +289,15 @@ def _check_followed(found: header.Header, base: int) -> None:
             raise UserError(f"the protobuf header is damaged: {name} leads to byte {value:#x}")
 
 
-def locate(read: Reader, mode: str = "auto") -> Place:
-    """Where an image keeps its blocks, in the order in which a restorer of ``mode=`` looks for them.
-
-    UserError when nowhere.
-    """
-    if mode in ("normal", "auto"):
-        carries = stamp.size(read(0, HEADER_WINDOW)) is not None
-        for at, origin in ((HEADER_WINDOW, 0), (MULTI_CORE_OFFSET, MULTI_CORE_OFFSET), (0, 0)):
-            if (at != HEADER_WINDOW or carries) and (place := _of_header(read, at, origin)):
-                return place
+def locate(read: Reader) -> Place:
+    """Where an image keeps its blocks, in the order in which a restorer looks for them; UserError when nowhere."""
+    carries = stamp.size(read(0, HEADER_WINDOW)) is not None
+    for at, origin in ((HEADER_WINDOW, 0), (MULTI_CORE_OFFSET, MULTI_CORE_OFFSET), (0, 0)):
+        if (at != HEADER_WINDOW or carries) and (place := _of_header(read, at, origin)):
+            return place
     nemu = Place(Kind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
-    for place, own in ((DUAL_CORE, "dual_core"), (SINGLE_CORE, "single_core"), (nemu, "normal")):
-        if mode in (own, "auto") and _marked(read, place, 0):
+    for place in (DUAL_CORE, SINGLE_CORE, nemu):
+        if _marked(read, place, 0):
             return place
     raise NoCheckpointError("no checkpoint: neither a protobuf header nor the magic number 0xbeef at any known place")
 

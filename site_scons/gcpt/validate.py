@@ -22,8 +22,6 @@ from gcpt.state import Kind as Layout
 
 #: What ``platform=`` is by default.
 _PLATFORM = "xiangshan"
-#: What only the build can follow of the options that a stamp holds.
-_OF_FILES = ("gcpt_payload", "gcpt_payload_position", "gcpt_dtb")
 _SIGNALS = {code.name: code.number for code in CODES}
 #: Groups without which software computes the same: they count, tune or debug.
 _MINOR = {"hpm3", "hpm", "counters", "smcntrpmf", "smctr", "sdtrig", "smrnmi", "xscustom"}
@@ -436,7 +434,7 @@ def validate(
         early.append(_found("restorer-cut", f"its size word says {carried.size:#x} bytes"))
     options = carried.options if carried else None
     if options is not None:
-        config = resolve({name: value for name, value in options.items() if name not in _OF_FILES})
+        config = plan.built_from(options)
         if platform and config.platform.name != platform:
             early.append(_found("other-platform", f"it is for {config.platform.name}, not {platform}"))
     elif flash:

@@ -12,8 +12,8 @@ from command import ENVIRONMENT, gcpt, here, refusal
 from guests import answer, exact
 from restorer import Restorer
 
-from gcpt import image, packing, qemu
-from gcpt.layouts import MIB, RESERVED_SIZE
+from gcpt import image, qemu
+from gcpt.layouts import MIB
 from gcpt.qemu import Machine, Qemu
 from gcpt.state import DUAL_CORE, Kind, Place
 from gcpt.synthetic import Mode, Recipe
@@ -105,11 +105,8 @@ def _words(tokens: list[str], width: int) -> Iterator[tuple[int, bytes]]:
 @pytest.mark.parametrize("options", [{}, {"flash": "1"}], ids=["position independent", "flash=1"])
 def test_a_flash_image_carries_it(u_boot: Make, build_restorer: Build, tmp_path: Path, options: dict[str, str]) -> None:
     """A pair, as NEMU makes it: the state in flash, the memory without."""
-    whole = tmp_path / "whole"
     memory, flash, packed = tmp_path / "memory.zst", tmp_path / "flash.gz", tmp_path / "flash"
-    image.unpack(u_boot(1), whole)
-    image.write(flash, [packing.first_mib(whole)], "gzip")
-    image.write(memory, image.patched(image.chunks(whole), [(0, bytes(RESERVED_SIZE))]), "zstd")
+    _said(gcpt("convert", u_boot(1), memory, "--layout", "flash", "--flash-out", flash))
     restorer = _restorer(build_restorer, "single_core", **options)
     said = _said(gcpt("pack", restorer.image, memory, "--flash", flash, "-o", packed, "--format", "flash"))
     assert ("NEMU" in said) == (not options)
@@ -117,6 +114,26 @@ def test_a_flash_image_carries_it(u_boot: Make, build_restorer: Build, tmp_path:
     exact(memory, "--flash", packed)
     assert answer(memory, "--flash", packed) == "answer=42"
     _comes_apart(packed, flash, restorer)
+
+
+@pytest.mark.parametrize(
+    ("harts", "layout", "others"), [(1, "nemu", "single_core"), (4, "protobuf", "dual_core")], ids=["nemu", "protobuf"]
+)
+def test_a_chain(u_boot: Make, build_restorer: Build, tmp_path: Path, harts: int, layout: str, others: str) -> None:
+    """Converted, packed, gone on from, taken apart and converted back: the checkpoint that was taken, in every byte.
+
+    NEMU's header lies where the restorer goes.
+    """
+    checkpoint, restorer = u_boot(harts), _restorer(build_restorer, "normal")
+    there, packed, back, again = (tmp_path / name for name in ("there.gz", "packed.zst", "back.gz", "again"))
+    _said(gcpt("convert", checkpoint, there, "--layout", layout))
+    _said(gcpt("pack", restorer.image, there, "-o", packed))
+    exact(packed)
+    assert answer(packed) == "answer=42"
+    _said(gcpt("unpack", packed, "-o", back))
+    _said(gcpt("convert", back, again, "--layout", others, "--container", "raw"))
+    image.unpack(checkpoint, tmp_path / "before")
+    assert filecmp.cmp(again, tmp_path / "before", shallow=False)
 
 
 # What lies where the restorer goes.

@@ -67,7 +67,7 @@ def test_a_header_goes_into_the_window() -> None:
         read.seek(offset)
         return read.read(size)
 
-    assert state.locate(reader) == Place(Kind.PROTOBUF, 168, MIB, header_at=8)
+    assert state.locate(reader) == Place(Kind.PROTOBUF, 168, MIB, header_at=8, marked=False)
 
 
 def test_a_window_counts_only_in_a_restorer() -> None:
