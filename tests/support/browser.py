@@ -7,6 +7,7 @@ from typing import Any, Self
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 
 DRIVER = "/usr/bin/chromedriver"
 WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
@@ -91,6 +92,8 @@ class Browser:
         for log in ("browser", "performance"):
             self.driver.get_log(log)
         self.driver.get(page.as_uri())
+        ready = f"return innerWidth === {width} && matchMedia('(prefers-color-scheme: {scheme})').matches"
+        WebDriverWait(self.driver, 20).until(lambda _: self.run(ready), "the browser did not take width and scheme")
         self.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
 
     def run(self, script: str) -> Any:

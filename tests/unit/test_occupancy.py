@@ -1,6 +1,6 @@
 """Which pages are not zero, however the content is cut into chunks."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcpt import occupancy
@@ -12,6 +12,7 @@ _PIECES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(_PIECES)
 def test_any_chunks(pieces: list[tuple[int, bytes]]) -> None:
     chunks = [byte * size for size, byte in pieces]
@@ -23,6 +24,7 @@ def test_any_chunks(pieces: list[tuple[int, bytes]]) -> None:
     assert found.cells == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3 * CELLS), st.booleans()), max_size=10))
 def test_counters_are_bounded(runs: list[tuple[int, bool]]) -> None:
     found = occupancy.Occupancy()
