@@ -215,7 +215,7 @@ class Carried:
 def carried(head: bytes) -> Carried | None:
     """The restorer, a jump and its size, with which an image of this first MiB starts; None if there is none."""
     size = int.from_bytes(head[4:8], "little")
-    if int.from_bytes(head[:4], "little") & 0xFFF != _JAL_ZERO or not _WINDOW < size <= RESERVED_SIZE:
+    if int.from_bytes(head[:4], "little") & 0xFFF != _JAL_ZERO or not HEADER_WINDOW < size <= RESERVED_SIZE:
         return None
     found = stamp.find(head)
     whole = int.from_bytes(head[size - 8 : size], "little") == COMPLETE_FLAG
