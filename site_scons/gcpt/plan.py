@@ -14,7 +14,6 @@ from gcpt.header import Header
 from gcpt.layouts import (
     BLOCK_SIZE,
     CHECKPOINT_MAGIC,
-    COMPLETE_FLAG,
     CSR_COUNT,
     DEFAULT_VLEN,
     HEADER_VERSIONS,
@@ -35,7 +34,6 @@ MODES: dict[Kind, str] = {Kind.SINGLE_CORE: "single_core", Kind.DUAL_CORE: "dual
 _OF_FILES = ("gcpt_payload", "gcpt_payload_position", "gcpt_dtb")
 _NEMU = Place(Kind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
 _WORD = 1 << 64
-_JAL_ZERO = 0x6F
 #: Which ``mode=`` restores a layout.
 MODES = {Kind.SINGLE_CORE: "single_core", Kind.DUAL_CORE: "dual_core", Kind.PROTOBUF: "normal"}
 
@@ -188,7 +186,7 @@ def _of_header(data: bytes, at: int, origin: int, config: BuildConfig, size: int
 def places(read: Reader) -> list[Place]:
     """Every place where an image has marks of a checkpoint, in the order in which a restorer of mode=auto looks."""
     found: list[Place] = []
-    window = HEADER_WINDOW if stamp.find(read(0, RESERVED_SIZE)) else 0
+    window = HEADER_WINDOW if stamp.size(read(0, HEADER_WINDOW)) is not None else 0
     for at, origin in ((window, 0), (MULTI_CORE_OFFSET, MULTI_CORE_OFFSET)):
         data = read(at, header.MAX_SIZE)
         if header.present(data):
@@ -214,9 +212,8 @@ class Carried:
 
 def carried(head: bytes) -> Carried | None:
     """The restorer, a jump and its size, with which an image of this first MiB starts; None if there is none."""
-    size = int.from_bytes(head[4:8], "little")
-    if int.from_bytes(head[:4], "little") & 0xFFF != _JAL_ZERO or not HEADER_WINDOW < size <= RESERVED_SIZE:
+    size = stamp.size(head)
+    if size is None:
         return None
     found = stamp.find(head)
-    whole = int.from_bytes(head[size - 8 : size], "little") == COMPLETE_FLAG
-    return Carried(size, found.options if found else None, whole)
+    return Carried(size, found.options if found else None, stamp.complete(head))
