@@ -7,7 +7,7 @@ from gcpt import header
 from gcpt.errors import UserError
 from gcpt.header import Header
 from gcpt.image import Range
-from gcpt.layouts import DEFAULT_VLEN
+from gcpt.layouts import DEFAULT_VLEN, HEADER_WINDOW
 from gcpt.state import Checkpoint, HartState, Kind, own_ranges, own_size, register_ranges, write_hart
 
 #: What QEMU writes as the number of harts whenever there are several.
@@ -17,7 +17,8 @@ _SEVERAL = 2
 def _encoded_header(checkpoint: Checkpoint) -> bytes:
     place = checkpoint.place
     layout = place.layout if place.marked else replace(place.layout, magic_number=0)
-    offset = (place.base - place.header_at) % (1 << 64)
+    origin = 0 if place.header_at == HEADER_WINDOW else place.header_at  # from a restorer's window, of its image
+    offset = (place.base - origin) % (1 << 64)
     return header.encode(Header(offset, len(checkpoint.harts), place.stride, layout=layout))
 
 

@@ -74,12 +74,9 @@ def convert(
             memory = with_state(memory, opened.harts, place_for(str(target), len(opened.harts)))
     files = [(out, watch(memory), container)]
     if flash_out:
-        files.insert(0, (flash_out, rest, _flash_container(source.flash, flash_out)))
+        name = image.container_like(flash_out, source.flash) if source.flash else image.container_for(flash_out, "raw")
+        files.insert(0, (flash_out, rest, name))
     return image.write_all(files)[-1]
-
-
-def _flash_container(flash: Path | None, flash_out: Path) -> str:
-    return image.container_for(flash_out, image.container_of(flash) if flash else "raw")
 
 
 def _check_flash(source: Source, target: str | None, flash_out: Path | None) -> None:
@@ -96,7 +93,7 @@ def _check_flash(source: Source, target: str | None, flash_out: Path | None) -> 
 
 
 def _check_restorer(opened: CheckpointFile, target: str | None) -> None:
-    if stamp.find(image.read_prefix(opened.state_file, RESERVED_SIZE)):
+    if stamp.complete(image.read_prefix(opened.state_file, RESERVED_SIZE)):
         raise UserError(
             f"{opened.state_file}: it carries a restorer, which looks for the state where it is now and not in layout "
             f"{target}: gcpt unpack takes it out"

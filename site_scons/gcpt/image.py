@@ -239,6 +239,12 @@ def container_for(path: Path, default: str) -> str:
     return ENDINGS.get(path.suffix, default if default in CONTAINERS else "raw")
 
 
+def container_like(path: Path, source: Path) -> str:
+    """The container that the name ``path`` asks for by its ending; else that of ``source``, raw for an ELF."""
+    own = container_of(source)
+    return container_for(path, own if own in CONTAINERS else "raw")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes the place of ``path`` when the block ends well; else ``path`` stays as it was.

@@ -258,6 +258,20 @@ def test_a_carried_restorer(checkpoint_file: Make, build_restorer: Callable[...,
     assert _digest(out) == _digest(raw)
 
 
+def test_an_image_that_carries_its_restorer(
+    checkpoint_file: Make, build_restorer: Callable[..., object], tmp_path: Path
+) -> None:
+    """Its header is in the restorer's window, from which cpt_offset does not count; an ELF becomes a raw image."""
+    start, packed, out = checkpoint_file(place=NEMU), tmp_path / "packed.elf", tmp_path / "out"
+    restorer = build_restorer(mode="normal", platform="qemu-virt").image  # type: ignore[attr-defined]
+    assert gcpt("pack", restorer, start, "-o", packed).returncode == 0
+    assert _converted(packed, out).endswith("bytes, raw\n")
+    assert gcpt("diff", start, out).returncode == gcpt("diff", start, packed).returncode == 0
+    opened = open_checkpoint(out)
+    write_checkpoint(tmp_path / "again", opened.harts, opened.memory(), opened.place)
+    assert _digest(tmp_path / "again") == _digest(out)
+
+
 def test_flash_options_that_do_not_fit(checkpoint_file: Make, tmp_path: Path) -> None:
     path, out = checkpoint_file(), tmp_path / "out"
     said = {

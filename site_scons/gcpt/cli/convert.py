@@ -16,7 +16,7 @@ from gcpt.layouts import LAYOUTS
 @click.option(
     "--container",
     type=click.Choice(["raw", "gzip", "zstd"]),
-    help="By default what OUT's name ends in (.gz, .zst, .zstd), else that of IN.",
+    help="By default what OUT's name ends in (.gz, .zst, .zstd), else that of IN; raw for an ELF.",
 )
 @click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a pair, with or without the state.")
 @click.option("--flash-out", type=click.Path(path_type=Path), help="The flash image to write, where there is one.")
@@ -45,7 +45,7 @@ def command(
     from gcpt.convert import convert, open_source
 
     source = open_source(checkpoint, flash)
-    name = container or image.container_for(out, image.container_of(checkpoint))
+    name = container or image.container_like(out, checkpoint)
     with progress(f"writing {out}", None) as advance:
         length = convert(source, out, name, layout, flash_out, partial(told, advance=advance))
     harts = len(source.opened.harts)
