@@ -76,6 +76,7 @@ class Browser:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+        self.driver.get("about:blank")  # the page that a new window has asks for things of its own
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +107,8 @@ class Browser:
     def asked_for(self) -> list[str]:
         """The addresses that the page asked for since it was opened, its own included."""
         messages = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
-        return [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
+        sent = (one["params"] for one in messages if one["method"] == "Network.requestWillBeSent")
+        return [one["request"]["url"] for one in sent if one["documentURL"] == self.driver.current_url]
 
     def texts(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.run(_TEXTS)
