@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from gcpt.gdb import Gdb
+from gcpt.gdb import Gdb, GdbError
 from gcpt.layouts import MIB
 
 PROGRAM = "qemu-system-riscv64"
@@ -117,7 +117,15 @@ class Qemu:
 
     def gdb(self) -> Gdb:
         """A gdb client; close it before another one is asked for."""
-        return Gdb(self.wait_ready())
+        try:
+            return Gdb(self.wait_ready())
+        except GdbError as error:
+            # A QEMU that refuses its command line may have opened the socket before it ends.
+            try:
+                status = self._process.wait(1)
+            except subprocess.TimeoutExpired:
+                raise error from None
+            raise self.failure(f"QEMU ended early, with status {status}") from error
 
     def type(self, text: str) -> None:
         """Type ``text`` at the console."""

@@ -12,7 +12,7 @@ from browser import Browser
 from command import ENVIRONMENT, gcpt, refusal
 from elftools.elf.elffile import ELFFile
 
-from gcpt import audit, config, image, qemu, synthetic
+from gcpt import audit, config, image, packing, synthetic
 from gcpt import report as pages_of
 from gcpt.audit import Linked
 from gcpt.count import count
@@ -111,7 +111,7 @@ def test_instructions(browser: Browser, report: Report, tmp_path: Path) -> None:
     pieces = [*synthetic.blocks(Checkpoint(SINGLE_CORE, harts.harts)), *harts.memory]
     memory = tmp_path / "memory"
     image.write_pieces(memory, [(address - DRAM, data) for address, data in pieces], 128 << 20)
-    qemu.place_restorer(memory, made / "gcpt.bin")
+    packing.place(memory, made / "gcpt.bin")
     counted = count(memory, Machine(), {0: harts.harts[0].pc}, tmp_path)
     browser.open(made / "report.html")
     assert [_number(one) for one in browser.cells("#instructions")] == [counted[0]]
@@ -234,7 +234,7 @@ def test_restorer_that_an_image_carries(browser: Browser, checkpoint: Path, buil
     raw, page = tmp_path / "raw", tmp_path / "page.html"
     image.unpack(checkpoint, raw)
     made = build_restorer(mode="dual_core", platform="qemu-virt")
-    qemu.place_restorer(raw, made.image)
+    packing.place(raw, made.image)
     assert gcpt("info", raw, "--html", page).returncode == 0
     browser.open(page)
     [carried] = [one for one in browser.parts() if one["name"].startswith("restorer: ") and "The image" in one["map"]]
