@@ -256,9 +256,8 @@ not_prepared:
 jump:
     srli    a4, s10, 20
     beq     a4, a3, restarts
-    srli    a5, a0, 17
-    andi    a5, a5, 1
-    bnez    a5, bad_mprv            /* would send the last loads through the workload's translation */
+    slli    a5, a0, 63 - 17         /* MPRV */
+    bltz    a5, bad_mprv            /* would send the last loads through the workload's translation */
 #if GCPT_FROM_FLASH && !GCPT_RAM
     j       out_of_reach            /* the reserved MiB is in flash, and all of memory the workload's */
 #else
@@ -274,34 +273,38 @@ jump:
     sub     s8, s8, a4
 #endif
 #endif
-    addi    a4, s8, 8
-    not     s8, s8
-    sub     a2, s10, a4             /* the distance that jal goes */
+    addi    a2, s10, -8
+    sub     a2, a2, s8              /* the distance that jal goes */
+#if GCPT_RAM
     srai    a3, a2, 20
     srai    a5, a2, 63
     bne     a3, a5, out_of_reach
+#else
+    srli    a3, a2, 20              /* nothing that runs is in reach below the reserved MiB */
+    bnez    a3, out_of_reach
+#endif
     load_csr s10, CSR_MEPC
     /* jal zero, with its immediate in pieces: 20, 10:1, 11, 19:12 from bit 31 down; only 32 bits are stored. */
-    slli    a5, a5, 31
-    addi    a5, a5, 0x6f
     lui     a3, 0xff
     and     a3, a3, a2
-    or      a5, a5, a3
-    andi    a3, a2, 0x7fe
-    slli    a3, a3, 20
-    or      a5, a5, a3
-    srli    a3, a2, 11
-    andi    a3, a3, 1
-    slli    a3, a3, 20
-    or      a5, a5, a3
-    sw      a5, (a4)
-    li      a3, 0x61526c1e          /* c.ldsp sp, 272(sp); c.ldsp s8, 448(sp) */
-    sw      a3, -8(a4)
-    li      a3, 0x30006073          /* csrsi mstatus, 0 */
+    slliw   a4, a2, 20              /* 10:1 are in place, and 11 is the sign: where it is set, ... */
+    add     a3, a3, a4
+    sraiw   a4, a4, 31
+    lui     a2, 0x80100             /* ... it goes to bit 20, and the sum loses the sign */
+    and     a4, a4, a2
+    add     a3, a3, a4
+#if GCPT_RAM
+    slli    a5, a5, 31
+    add     a3, a3, a5
+#endif
+    addi    a3, a3, 0x6f
+    sw      a3, 8(s8)
+    ld      a3, trampoline
     andi    a5, a0, MSTATUS_MIE
-    slli    a5, a5, 15
+    slli    a5, a5, 32 + 15         /* the immediate of its csrsi */
     or      a3, a3, a5
-    sw      a3, -4(a4)
+    sd      a3, (s8)
+    not     s8, s8
     fence.i
     j       prepared
 #endif
@@ -442,4 +445,11 @@ locked_out:
     .balign 8
 pmp_locks:
     .dword 0x8080808080808080
+#endif
+
+#if !GCPT_FROM_FLASH || GCPT_RAM
+    .section .rodata.trampoline, "a", %progbits
+    .balign 8
+trampoline:
+    .dword 0x3000607361526c1e       /* c.ldsp s8, 448(sp); c.ldsp sp, 272(sp); csrsi mstatus, 0 */
 #endif

@@ -4,13 +4,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from gcpt import mstatus
+from gcpt import mstatus, trampoline
 from gcpt.csrs import BY_NAME, INVENTORY, When
 from gcpt.gdb import Gdb, GdbError, GdbTimeoutError
 from gcpt.layouts import RESERVED_SIZE
 from gcpt.platforms import CLINT_MTIME, CLINT_MTIMECMP
 from gcpt.qemu import Qemu
-from gcpt.render import TRAMPOLINE_SHIFT
 from gcpt.state import HartState
 
 #: Ticks of mtime in a second on QEMU's virt and spike machines.
@@ -23,8 +22,6 @@ ECALL = bytes.fromhex("73000000")
 _S_INTERRUPTS, _VS_INTERRUPTS, _HS_INTERRUPTS, _VSSIP = 0x222, 0x444, 0x1444, 0x4
 _STIP, _VSTIP, _STCE = 1 << 5, 1 << 6, 1 << 63
 _PMP_LOCKS = 0x8080_8080_8080_8080
-#: How far jal goes, in bytes.
-JAL_REACH = 1 << 20
 #: How many of the harts that did not arrive a message names.
 _SHOWN = 4
 #: Bits of mip that can be put back: SSIP, STIP, SEIP, and MSIP through the CLINT; the VS ones are hvip's. MTIP, MEIP
@@ -265,10 +262,10 @@ def _last(hart: int, state: HartState, leave: int) -> tuple[int, int]:
 
     By mret that is the mret; by jump, the csrsi in the hart's trampoline (docs/restore-path.md).
     """
-    trampoline = leave // RESERVED_SIZE * RESERVED_SIZE + RESERVED_SIZE - ((hart + 1) << TRAMPOLINE_SHIFT)
-    if leaves_by_mret(state) or not -JAL_REACH <= state.pc - (trampoline + 8) < JAL_REACH:
+    base = leave // RESERVED_SIZE * RESERVED_SIZE
+    if leaves_by_mret(state) or not trampoline.reaches(base, hart, state.pc):
         return leave, 1
-    return trampoline + 4, 2
+    return trampoline.address(base, hart) + 4, 2
 
 
 def _whereabouts(gdb: Gdb, harts: Mapping[int, int]) -> str:

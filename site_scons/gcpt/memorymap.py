@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from gcpt import audit, phases
+from gcpt import audit, phases, trampoline
 from gcpt.audit import Linked
 from gcpt.config import BuildConfig
 from gcpt.drawing import Panel, Part
@@ -134,7 +134,7 @@ def _by_phase(pieces: Sequence[Piece]) -> tuple[Part, ...]:
 
 
 def _trampolines(config: BuildConfig, end: int) -> list[Part]:
-    start = end - (audit.TRAMPOLINE_PAGE if not config.direct else 16)
+    start = trampoline.address(end - RESERVED_SIZE, 0) if config.direct else end - audit.TRAMPOLINE_PAGE
     return [Part("M-mode trampolines", start, end, "trampoline")]
 
 

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 
-from gcpt import csrs, layouts, platforms
+from gcpt import csrs, layouts, platforms, trampoline
 from gcpt.codes import CODES
 from gcpt.config import BuildConfig
 from gcpt.csrs import Csr, When
 
 #: Bytes of stack of one hart: a power of two.
 STACK_SHIFT = 11
-#: Bytes of one hart's trampoline for leaving to M mode, as a power of two; see firmware/restore.S.
-TRAMPOLINE_SHIFT = 4
 #: tohost and fromhost: a cache line each.
 HTIF_ALIGNMENT = 64
 #: What a protobuf header may hold as an offset or block size, in bytes.
@@ -143,8 +141,8 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_CSR_COUNT": layouts.CSR_COUNT,
         "GCPT_DEFAULT_VLENB": layouts.DEFAULT_VLEN // 8,
         "GCPT_MAX_VLENB": layouts.MAX_VLEN // 8,
-        "GCPT_TRAMPOLINE_SHIFT": TRAMPOLINE_SHIFT,
-        "GCPT_TRAMPOLINE_SIZE": 1 << TRAMPOLINE_SHIFT,
+        "GCPT_TRAMPOLINE_SHIFT": trampoline.SHIFT,
+        "GCPT_TRAMPOLINE_SIZE": 1 << trampoline.SHIFT,
         "GCPT_TRAMPOLINE_END": platform.dram + layouts.RESERVED_SIZE,
     }
     for kind in platforms.UART_KINDS:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gcpt import image, mstatus, plan, pmp
+from gcpt import image, mstatus, plan, pmp, trampoline
 from gcpt.codes import CODES
 from gcpt.config import BuildConfig, resolve
 from gcpt.csrs import BY_NUMBER, INVENTORY, When
@@ -16,7 +16,6 @@ from gcpt.fields import HGATP_MODES, SATP_MODES, decode
 from gcpt.findings import BY_CODE, Kind, Severity
 from gcpt.layouts import CSR_COUNT, DEFAULT_VLEN, MAX_HARTS, MAX_VLEN, PAYLOAD_OFFSET, RESERVED_SIZE
 from gcpt.plan import Plan, RefusedError
-from gcpt.render import TRAMPOLINE_SHIFT
 from gcpt.state import HartState, Place, Prefix, block_size, read_hart
 from gcpt.state import Kind as Layout
 
@@ -31,7 +30,6 @@ _TABLES = SATP_MODES.keys() - {0}
 _PAGE, _G_ROOT = 1 << 12, 1 << 14
 #: An instruction has 2 bytes at least.
 _FETCH = 2
-_JAL_REACH = 1 << 20
 _STCE, _STIE = 1 << 63, 1 << 5
 _NEVER = (1 << 64) - 1
 #: Registers by name that one line names at most.
@@ -267,8 +265,7 @@ def _jump_reaches(subject: Subject, hart: int, pc: int) -> bool:
     """Whether the jal at the end of the hart's trampoline gets there."""
     if subject.config.flash:
         return False  # with ram= the trampolines are there; whether they reach is not known before the build
-    trampoline = subject.dram + RESERVED_SIZE - (hart + 1 << TRAMPOLINE_SHIFT)
-    return -_JAL_REACH <= pc - (trampoline + 8) < _JAL_REACH
+    return trampoline.reaches(subject.dram, hart, pc)
 
 
 def _last_writes(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:

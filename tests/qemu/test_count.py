@@ -10,7 +10,7 @@ from gcpt.state import DUAL_CORE, SINGLE_CORE
 from gcpt.synthetic import Mode, Recipe
 
 #: The most that a quiet single_core restore may take; more through the M-mode trampoline or with locked PMP entries.
-MOST, MOST_M_MODE, MOST_LOCKED = 290, 340, 660
+MOST, MOST_M_MODE, MOST_LOCKED = 290, 330, 660
 
 
 @pytest.mark.parametrize("mode", tuple(Mode), ids=lambda mode: mode.value)

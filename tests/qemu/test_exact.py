@@ -6,6 +6,7 @@ from bench import DRAM, Bench, assert_exact
 from gcpt import qemu, synthetic
 from gcpt.compare import compare_machine
 from gcpt.csrs import INVENTORY, When
+from gcpt.layouts import MIB
 from gcpt.platforms import BY_NAME
 from gcpt.qemu import Machine
 from gcpt.state import DUAL_CORE, SINGLE_CORE, Place
@@ -49,7 +50,11 @@ def test_csr_saved_in_one_form_only(bench: Bench, aliases: Aliases, seed: int) -
     bench.exact(Recipe((Mode.U,), seed=seed, aliases=aliases), SINGLE_CORE, bench.build("single_core"))
 
 
-@pytest.mark.parametrize("offset", [0x10_0000, 0x10_07FE, 0x12_3456, 0x18_0800, 0x1F_FF00])
+#: From the jal on: each bit is set in other ones of the first five than any other bit.
+_DISTANCES = [sum(1 << bit for bit in range(1, 20) if bit >> n & 1) for n in range(5)]
+
+
+@pytest.mark.parametrize("offset", [0x10_0000, 0x1F_FF00, *(MIB - 8 + distance for distance in _DISTANCES)], ids=hex)
 @pytest.mark.parametrize("mode", ["single_core", "dual_core"])
 def test_m_mode_jump(bench: Bench, mode: str, offset: int) -> None:
     """M mode is left through a jal that is put together at run time: all distances that it can go."""
