@@ -5,6 +5,7 @@
 Addresses are physical, in bytes; "the restorer" is all that is loaded but the payload.
 """
 
+import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ TRAMPOLINE_PAGE = 0x1000
 #: and those that only a dynamic linker resolves: RELATIVE, COPY, JUMP_SLOT, TLS_*, GOT_HI20, TLS_GOT_HI20, TLS_GD_HI20.
 ABSOLUTE = {1, 2, 26, 27, 28}
 DYNAMIC = {3, 4, 5, 6, 7, 8, 9, 10, 11, 20, 21, 22}
+#: Entries of a section of relocations and of a table of symbols in ELF64: a thousand of them one by one, each read into
+#: a dictionary, would take longer than the linker. Of a symbol: its name's offset, info, other, section, value, size.
+_RELA, _SYMBOL = struct.Struct("<QQq"), struct.Struct("<IBBHQQ")
+_UNDEFINED = 0
 #: Sections that only shared or dynamically linked programs have.
 DYNAMIC_SECTIONS = (
     ".got",
@@ -68,6 +73,15 @@ class Span:
         return self.start < other.end and other.start < self.end
 
 
+@dataclass(frozen=True)
+class Relocation:
+    """Where a relocation is, its type (R_RISCV_...), and the number of its symbol in the section's table."""
+
+    offset: int
+    type: int
+    symbol: int
+
+
 class Linked:
     """A linked restorer, read once."""
 
@@ -83,6 +97,23 @@ class Linked:
     def symbols(self) -> list[Symbol]:
         tables = [section for section in self.sections if isinstance(section, SymbolTableSection)]
         return [symbol for table in tables for symbol in table.iter_symbols()]
+
+    @cached_property
+    def relocations(self) -> list[tuple[RelocationSection, list[Relocation]]]:
+        """Each section of relocations, and what is in it."""
+        found = [section for section in self.sections if isinstance(section, RelocationSection)]
+        return [(section, [_relocation(*entry) for entry in _RELA.iter_unpack(section.data())]) for section in found]
+
+    @cached_property
+    def undefined(self) -> list[str]:
+        """The names of the symbols that are defined nowhere."""
+        return [
+            table.stringtable.get_string(name)
+            for table in self.sections
+            if isinstance(table, SymbolTableSection)
+            for name, _, _, section, _, _ in _SYMBOL.iter_unpack(table.data())
+            if section == _UNDEFINED and name
+        ]
 
     @cached_property
     def spans(self) -> list[Span]:
@@ -136,6 +167,10 @@ class Linked:
     def word(self, address: int, size: int) -> int | None:
         data = self.read(address, size)
         return int.from_bytes(data, "little") if len(data) == size else None
+
+
+def _relocation(offset: int, info: int, _addend: int) -> Relocation:
+    return Relocation(offset, info & 0xFFFF_FFFF, info >> 32)
 
 
 Rule = Callable[[Linked], Iterator[str]]
@@ -209,20 +244,18 @@ def _homes(linked: Linked) -> list[Span]:
 
 def position_independent(linked: Linked) -> Iterator[str]:
     """No address is stored in what is loaded, because the image runs wherever a loader puts it."""
-    for section in linked.sections:
-        if not isinstance(section, RelocationSection):
-            continue
+    for section, relocations in linked.relocations:
         target = linked.elf.get_section(section["sh_info"])
         symbols = linked.elf.get_section(section["sh_link"])
         if not target["sh_flags"] & SH_FLAGS.SHF_ALLOC or not isinstance(symbols, SymbolTableSection):
             continue
-        for relocation in section.iter_relocations():
-            if relocation["r_info_type"] not in ABSOLUTE:
+        for relocation in relocations:
+            if relocation.type not in ABSOLUTE:
                 continue
-            symbol = symbols.get_symbol(relocation["r_info_sym"])
+            symbol = symbols.get_symbol(relocation.symbol)
             # By value: the size is a number that may be defined in a section, and an absolute symbol may be an address.
             if any(home.start <= symbol["st_value"] < home.end for home in _homes(linked)):
-                where = f"{target.name} at {relocation['r_offset']:#x}"
+                where = f"{target.name} at {relocation.offset:#x}"
                 yield f"{where} holds the absolute address of {symbol.name or 'a section'}: reach it relative to pc"
 
 
@@ -231,13 +264,12 @@ def statically_linked(linked: Linked) -> Iterator[str]:
     for section in linked.sections:
         if section.name in DYNAMIC_SECTIONS and section["sh_size"]:
             yield f"there is a section {section.name}, which a program without a loader cannot use"
-        if isinstance(section, RelocationSection):
-            kinds = {relocation["r_info_type"] for relocation in section.iter_relocations()} & DYNAMIC
-            if kinds:
-                yield f"{section.name} holds relocations of types {sorted(kinds)}, which only a dynamic linker resolves"
-    for symbol in linked.symbols[1:]:
-        if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name:
-            yield f"the symbol {symbol.name} is not defined"
+    for section, relocations in linked.relocations:
+        kinds = {relocation.type for relocation in relocations} & DYNAMIC
+        if kinds:
+            yield f"{section.name} holds relocations of types {sorted(kinds)}, which only a dynamic linker resolves"
+    for name in linked.undefined:
+        yield f"the symbol {name} is not defined"
 
 
 def _taken(linked: Linked) -> Iterator[Span]:
@@ -332,7 +364,7 @@ def audit(path: Path, config: BuildConfig) -> list[Finding]:
         try:
             linked = Linked(ELFFile(file), config)
             return [Finding(one.rule, what) for one in check(linked) for what in one.broken]
-        except ELFError as error:
+        except (ELFError, struct.error) as error:
             return [Finding("readable", f"{path} is not an ELF file that can be read: {error}")]
 
 

@@ -27,10 +27,10 @@ def source_state(root: Path, env: Mapping[str, str]) -> tuple[str, bool]:
     ("", False) where that is no git checkout of its own, or there is no git.
     """
     try:
-        if Path(_git(root, env, "rev-parse", "--show-toplevel").rstrip("\n")) != root.resolve():
+        top, commit = _git(root, env, "rev-parse", "--show-toplevel", "HEAD").rstrip("\n").rsplit("\n", 1)
+        if Path(top) != root.resolve():
             return "", False
-        commit = _git(root, env, "rev-parse", "HEAD")[:8]
-        return commit, bool(_git(root, env, "status", "--porcelain", "--untracked-files=no"))
+        return commit[:8], bool(_git(root, env, "status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.CalledProcessError):
         return "", False
 
