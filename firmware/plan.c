@@ -1,8 +1,9 @@
 /* Finds the checkpoint, checks what it says of itself, and wakes the other harts when there is a plan. */
+#include "plan.h"
+
 #include "display.h"
 #include "header.h"
 #include "log.h"
-#include "plan.h"
 
 struct gcpt_plan gcpt_the_plan;
 extern uint64_t gcpt_sleepers[2];
@@ -89,7 +90,7 @@ static void wake_sleepers(void)
     }
 }
 
-/* Called once, by the first hart to arrive. image, image_end: what the restorer occupies. Does not return on failure. */
+/* Called once, by the first hart. image, image_end: what the restorer occupies. Does not return on failure. */
 void gcpt_make_plan(uint64_t hart, uint64_t image, uint64_t image_end)
 {
     struct gcpt_plan *plan = &gcpt_the_plan;

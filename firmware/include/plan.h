@@ -14,10 +14,10 @@ struct gcpt_layout {
 };
 
 struct gcpt_plan {
-    uint64_t base;              /* address of hart 0's block */
-    uint64_t block_size;        /* bytes from one hart's block to the next */
-    uint64_t harts;             /* harts in the checkpoint; 0: there is none, boot the payload */
-    uint64_t restored;          /* those of them that are not parked */
+    uint64_t base;       /* address of hart 0's block */
+    uint64_t block_size; /* bytes from one hart's block to the next */
+    uint64_t harts;      /* harts in the checkpoint; 0: there is none, boot the payload */
+    uint64_t restored;   /* those of them that are not parked */
     struct gcpt_layout layout;
 };
 

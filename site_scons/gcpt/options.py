@@ -161,6 +161,9 @@ TABLE: tuple[Option, ...] = (
         choices=("vscode",),
     ),
     Option("pytest_args", _TESTS, "ARGS", "", 'more arguments for the tests, such as pytest_args="-k audit -x"'),
+    Option("lint", _TESTS, "CHECK[,...]", "(all)", "which checks scons lint makes"),
+    _choice("lint_fix", _TESTS, ("0", "1"), "mend what scons lint finds and its tools can mend", ""),
+    Option("mutant", _TESTS, "WORD", "", "scons mutants plants only the faults with this in their names"),
     Option("bench_json", _BENCH, "FILE", BENCH_JSON, "write the bench's figures there"),
     Option("bench_compare", _BENCH, "FILE", "", "compare with the figures of an earlier bench"),
     _choice("bench_quick", _BENCH, ("0", "1"), "leave out what a clock measures", ""),
@@ -229,7 +232,7 @@ def help_text() -> str:
     lines = ["usage: scons [OPTION=VALUE...] [TARGET...]", ""]
     lines += [
         "Targets: build (the default), test, bench; report: a page on the variant (docs/report.md);",
-        "export, matrix, sbom, install (docs/downstream.md);",
+        "lint, mutants (docs/checks.md); export, matrix, sbom, install (docs/downstream.md);",
         "compiledb: compile_commands.json, for editors; run, debug, debug-server: a checkpoint in QEMU, by default",
         "with platform=qemu-virt and mode=auto. scons -c [TARGET...] removes what was built.",
     ]

@@ -111,5 +111,5 @@ def check(config: BuildConfig, search_path: str) -> None:
 
 def needed(targets: list[str]) -> bool:
     """Whether building ``targets`` (none: the default) runs the toolchain."""
-    without = ("test", "compiledb", "ide")
+    without = ("test", "lint", "mutants", "compiledb", "ide")
     return not targets or not all(target in without or target.endswith(".json") for target in targets)

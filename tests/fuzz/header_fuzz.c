@@ -1,6 +1,6 @@
 /*
- * Any bytes as a header, for libFuzzer. What the decoder accepts is checked once more, in arithmetic that cannot wrap and
- * field by field; what it refuses must end with a code that is about headers. The sanitizers watch the rest.
+ * Any bytes as a header, for libFuzzer. What the decoder accepts is checked once more, in arithmetic that cannot wrap
+ * and field by field; what it refuses must end with a code that is about headers. The sanitizers watch the rest.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +48,7 @@ static void check(const struct gcpt_plan *plan, const struct place *place)
     require(plan->harts >= 1 && plan->harts <= 128, "1 to 128 harts", "cpu_num");
     const struct gcpt_layout *layout = &plan->layout;
 #define FIELD(name, size) { #name, layout->name, (wide)layout->name + (size) }
+    /* clang-format off */
     struct range fields[] = {
         FIELD(pc, 8),
         FIELD(mode, 8),
@@ -59,6 +60,7 @@ static void check(const struct gcpt_plan *plan, const struct place *place)
         FIELD(vector_reg, 32 * 16),
         FIELD(misc_reserve, 8), /* written */
     };
+    /* clang-format on */
 #undef FIELD
     const unsigned count = sizeof fields / sizeof fields[0] - !layout->misc_reserve;
     const struct range image = { "image", place->image, place->image_end };
@@ -71,7 +73,8 @@ static void check(const struct gcpt_plan *plan, const struct place *place)
             wide distance = (wide)plan->block_size * hart;
             struct range range = { first.name, first.begin + distance, first.end + distance };
             require(range.begin % 8 == 0, "aligned", range.name);
-            require(within(&range, GCPT_DRAM, GCPT_DRAM_SIZE) || within(&range, GCPT_FLASH, 2 << 20), "in memory", range.name);
+            require(within(&range, GCPT_DRAM, GCPT_DRAM_SIZE) || within(&range, GCPT_FLASH, 2 << 20), "in memory",
+                    range.name);
             require(!meet(&range, &image, 0), "outside the restorer", range.name);
         }
         for (unsigned k = 0; k < count; k++)

@@ -1,0 +1,44 @@
+"""The aliases "lint" and "mutants": modules of gcpt in processes of their own, their output as it comes."""
+
+import subprocess
+import sys
+
+from SCons.Errors import BuildError
+from SCons.Script import Action
+
+#: Options of this run that builds of a check have too.
+_PASSED_ON = ("cross_compile", "picolibc", "nanopb_dir")
+
+
+def _lint(given):
+    yield "gcpt.lint"
+    yield from ["--fix"] if given.get("lint_fix") == "1" else []
+    yield from [given["lint"]] if given.get("lint") else []
+    yield from (f"{name}={given[name]}" for name in _PASSED_ON if given.get(name))
+
+
+def _mutants(given):
+    yield "gcpt.mutants"
+    yield from [given["mutant"]] if given.get("mutant") else []
+
+
+_CHECKS = {"lint": _lint, "mutants": _mutants}
+
+
+def _action(name):
+    def run(target, source, env):
+        command = [sys.executable, "-m", *_CHECKS[name](env["GIVEN"])]
+        environment = {**env["ENV"], "PYTHONPATH": "site_scons"}
+        status = subprocess.run(command, check=False, env=environment).returncode
+        return BuildError(node=target, errstr=f"{name} ended with {status}", status=status) if status else None
+
+    return run
+
+
+def generate(env):
+    for name in _CHECKS:
+        env.AlwaysBuild(env.Alias(name, [], Action(_action(name), f"[{name[:3].upper()}] gcpt.{name}")))
+
+
+def exists(env):
+    return True
