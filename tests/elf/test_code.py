@@ -40,3 +40,51 @@ def test_c_touches_no_floating_point_or_vector_register(build_restorer, options)
     assert users >= {"vlen_same", "float_registers"}  # restore.S: loads of either kind are seen
     assert not users & compiled
     assert bool(compiled) == (options["mode"] != "single_core")
+
+
+def _code(restorer) -> list[str]:
+    """The instructions of a disassembly in their order, as "mnemonic operands"."""
+    listing = (restorer.folder / restorer.config.variant / "gcpt.dis").read_text()
+    return [" ".join(words.split()) for words in re.findall(r"^ *[0-9a-f]+:\t[0-9a-f ]+\t(.*)", listing, re.MULTILINE)]
+
+
+def _before(code: list[str], first: str, then: str) -> bool:
+    """Whether ``then`` comes after the last instruction that begins with ``first``, and before the hart leaves."""
+    at = max(i for i, line in enumerate(code) if line.startswith(first))
+    for line in code[at + 1 :]:
+        if line.startswith(then):
+            return True
+        if line.startswith(("mret", "j ", "jr ")):
+            return False
+    return False
+
+
+@pytest.mark.parametrize("mode", ["single_core", "dual_core"])
+def test_fences_that_no_simulator_misses(build_restorer, mode):
+    """QEMU translates afresh whatever is written: only the code shows that RTL is told."""
+    code = _code(build_restorer(platform="qemu-virt", mode=mode))
+    assert _before(code, "csrw pmpcfg2", "sfence.vma")
+    # The trampoline's last word, then fence.i, before the hart goes there.
+    assert _before(code, "sd a3,0(s8)", "fence.i")
+
+
+def test_the_newer_xiangshan_is_made_ready_and_told_the_time(build_restorer):
+    """No emulator here has its SYSCNT, Smrnmi and Smdbltrp."""
+    code = _code(build_restorer(platform="xiangshan-syscnt", mode="single_core"))
+    assert _before(code, "csrs 0x744,8", "csrc mstatus") or _before(code, "csrs mnstatus,8", "csrc mstatus")
+    store = next(i for i, line in enumerate(code) if re.match(r"sw a2,24\(a1\)", line))
+    assert (code[store - 1], code[store + 1]) == ("li a2,1", "lw a2,24(a1)")
+    assert code[store + 2].startswith("bnez a2,")
+
+
+@pytest.mark.parametrize(
+    ("platform", "waits"),
+    [
+        ("qemu-virt", (r"lbu t2,5\(t1\)", r"andi? t2,t2,32$", r"beqz t2,")),
+        ("xiangshan-syscnt", (r"lw t2,8\(t1\)", r"andi? t2,t2,8$", r"bnez t2,")),
+    ],
+)
+def test_a_console_that_is_busy_is_waited_for(build_restorer, platform, waits):
+    """QEMU's never is."""
+    code = iter(_code(build_restorer(platform=platform, mode="single_core")))
+    assert all(any(re.match(wait, line) for line in code) for wait in waits)

@@ -14,6 +14,7 @@ from gcpt.synthetic import Aliases, Mode, Recipe
 
 MODES = tuple(Mode)
 PLATFORM = BY_NAME["qemu-virt"]
+MRET = bytes.fromhex("73002030")
 #: Values compared on one hart of single_core; a comparison that silently shrinks would pass anything.
 ITEMS = 178
 
@@ -64,6 +65,22 @@ def test_m_mode_jump(bench: Bench, mode: str, offset: int) -> None:
     restorer = bench.build(mode)
     memory = bench.restored(made, SINGLE_CORE if mode == "single_core" else DUAL_CORE, restorer)
     assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+
+
+def test_m_mode_jumps_of_several_harts(bench: Bench) -> None:
+    """Each hart stops in a trampoline of its own before the jump, and so after the others have written theirs."""
+    made = synthetic.make(Recipe((Mode.M,), harts=3))
+    for hart, state in enumerate(made.harts):
+        at = made.memory.index((state.pc, made.memory[0][1]))
+        state.pc = DRAM + 0x10_0000 + 0x1000 * hart
+        made.memory[at] = (state.pc, made.memory[at][1])
+    restorer = bench.build("dual_core")
+    memory = bench.restored(made, DUAL_CORE, restorer)
+    leave = DRAM + restorer.image.read_bytes().index(MRET)
+    with bench.run(memory, Machine(harts=3), paused=True) as running:
+        harts = dict(enumerate(made.harts))
+        report = compare_machine(running, harts, restorer.csr_groups, PLATFORM.clint, leave=leave)
+    assert_exact(report)
 
 
 #: What another run may leave in a hart, less what would stop the restorer at once: locked PMP entries, interrupts.
