@@ -52,13 +52,22 @@ def container(head: bytes) -> str:
     return next((name for name, magic in _MAGICS.items() if head.startswith(magic)), "raw")
 
 
-def container_of(path: Path) -> str:
-    """The container of the file ``path``; UserError when it cannot be read."""
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file ``path``; UserError when it cannot be read, or only once, as a pipe."""
     try:
         with path.open("rb") as file:
-            return container(file.read(4))
+            if not file.seekable():
+                raise UserError(f"{path}: this is a pipe, and the file is read more than once: save it first")
+            yield file
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
+
+
+def container_of(path: Path) -> str:
+    """The container of the file ``path``; UserError when it cannot be read."""
+    with _opened(path) as file:
+        return container(file.read(4))
 
 
 # Reading.
@@ -85,7 +94,10 @@ def _decompress(file: BinaryIO, name: str) -> Iterator[bytes]:
             stream = _decompressor(name)
         elif stream.needs_input and not data and not (data := file.read(_COMPRESSED_PIECE)):
             raise UserError(f"{file.name}: the file ends in the middle of its {name} stream: copy it again")
-        content, data = stream.decompress(data, _PIECE), b""
+        try:
+            content, data = stream.decompress(data, _PIECE), b""
+        except (igzip_lib.IsalError, zstd.ZstdError) as error:  # type: ignore[misc]  # isal types it as an instance
+            raise UserError(f"{file.name}: damaged: {error}") from error
         if content:
             yield content
 
@@ -110,41 +122,30 @@ def _extents(file: BinaryIO) -> Iterator[bytes]:
 
 def raw_chunks(path: Path) -> Iterator[bytes]:
     """The content of a file that is known to be raw, whatever its first bytes look like."""
-    try:
-        with path.open("rb") as file:
-            yield from _extents(file)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+    with _opened(path) as file:
+        yield from _extents(file)
 
 
 def read_at(path: Path, offset: int, size: int) -> bytes:
     """Bytes of a file that is known to be raw, fewer where it ends."""
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(size)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+    with _opened(path) as file:
+        file.seek(offset)
+        return file.read(size)
 
 
 def chunks(path: Path) -> Iterator[bytes]:
     """The uncompressed content of ``path``, in pieces of 1 byte to 1 MiB; UserError when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            name = container(file.read(4))
-            file.seek(0)
-            if name == "elf":
-                yield from elfimage.chunks(file, _PIECE)
-            elif name != "raw":
-                yield from _decompress(file, name)
-            elif stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                yield from _extents(file)
-            else:
-                yield from iter(partial(file.read, _PIECE), b"")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except (igzip_lib.IsalError, zstd.ZstdError) as error:  # type: ignore[misc]  # isal types it as an instance
-        raise UserError(f"{path}: damaged: {error}") from error
+    with _opened(path) as file:
+        name = container(file.read(4))
+        file.seek(0)
+        if name == "elf":
+            yield from elfimage.chunks(file, _PIECE)
+        elif name != "raw":
+            yield from _decompress(file, name)
+        elif stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            yield from _extents(file)
+        else:
+            yield from iter(partial(file.read, _PIECE), b"")
 
 
 def read_prefix(path: Path, size: int) -> bytes:

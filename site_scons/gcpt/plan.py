@@ -34,8 +34,6 @@ MODES: dict[Kind, str] = {Kind.SINGLE_CORE: "single_core", Kind.DUAL_CORE: "dual
 _OF_FILES = ("gcpt_payload", "gcpt_payload_position", "gcpt_dtb")
 _NEMU = Place(Kind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
 _WORD = 1 << 64
-#: Which ``mode=`` restores a layout.
-MODES = {Kind.SINGLE_CORE: "single_core", Kind.DUAL_CORE: "dual_core", Kind.PROTOBUF: "normal"}
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def write(out: Path, said: dict[str, Any], opened: CheckpointFile, content: Iter
     """Write the page to ``out``, all of it or nothing; returns its bytes. content: of the memory image, all of it."""
     found = occupancy.measure(content)
     length = sum(map(len, image.chunks(opened.flash))) if opened.flash else found.length
-    text = page(said, opened, found, length).encode()
+    text = page(said, opened, found, length).encode(errors="replace")
     with image.replacing(out) as file:
         file.write(text)
     return len(text)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import signal
 import socket
 import struct
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from gcpt.children import child
 from gcpt.gdb import Gdb, GdbError
 from gcpt.layouts import MIB
 
@@ -59,6 +61,7 @@ class Qemu:
 
     def __init__(self, image: Path, machine: Machine, folder: Path, paused: bool = True) -> None:
         self.machine = machine
+        self._image = image
         self._matched = 0
         self.log = folder / "qemu.log"
         self.console_log = folder / "console.log"
@@ -76,19 +79,12 @@ class Qemu:
         # A file takes the console's output whether anybody reads or not: a full socket would stop the guest.
         with self.log.open("a") as log, self.console_log.open("w") as console:
             # In a group of its own: Ctrl-C at the terminal is gdb's, and would end the machine too.
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=console, stderr=log, process_group=0
-            )
+            self._child = child(self._command, stdin=subprocess.PIPE, stdout=console, stderr=log, process_group=0)
+            self._process = self._child.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()  # QEMU quits in order at SIGTERM
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self._child.__exit__(None, None, None)  # QEMU quits in order at SIGTERM
         if self._process.stdin:
             self._process.stdin.close()
         self._sockets.cleanup()
@@ -110,7 +106,7 @@ class Qemu:
             except OSError:
                 connection.close()
             if (status := self._process.poll()) is not None:
-                raise self.failure(f"QEMU ended early, with status {status}")
+                raise self._ended(status)
             if time.monotonic() > deadline:
                 raise self.failure("QEMU did not open its gdb socket within 10 s")
             time.sleep(_POLL)
@@ -125,7 +121,13 @@ class Qemu:
                 status = self._process.wait(1)
             except subprocess.TimeoutExpired:
                 raise error from None
-            raise self.failure(f"QEMU ended early, with status {status}") from error
+            raise self._ended(status) from error
+
+    def _ended(self, status: int, when: str = "early, with") -> QemuError:
+        if status == -signal.SIGBUS:  # a write to a page that the file of its memory has no room for
+            room = f"the disk of {self._image.parent} is full, where the machine's memory is"
+            return self.failure(f"{room}: TMPDIR names another folder")
+        return self.failure(f"QEMU ended {when} status {status}")
 
     def type(self, text: str) -> None:
         """Type ``text`` at the console."""
@@ -139,25 +141,23 @@ class Qemu:
 
     def expect(self, pattern: str, timeout: float) -> re.Match[str]:
         """Wait until the console's output, all since the start, has ``pattern``; QemuError when it does not come."""
-        deadline = time.monotonic() + timeout
-        while True:
-            status = self._process.poll()
-            if match := re.search(pattern, self.output()):
-                return match
-            if status is not None:
-                raise self.failure(f"QEMU ended with status {status} before its console printed {pattern!r}")
-            if time.monotonic() > deadline:
-                raise self.failure(f"the console did not print {pattern!r} within {timeout:g} s")
-            time.sleep(_POLL)
+        return self._expect(pattern, timeout, 0)
 
     def expect_next(self, pattern: str, timeout: float) -> None:
         """Like ``expect``, in what came after the last match of this."""
-        deadline = time.monotonic() + timeout
-        while not (match := re.compile(pattern).search(self.output(), self._matched)):
-            if self._process.poll() is not None or time.monotonic() > deadline:
+        self._matched = self._expect(pattern, timeout, self._matched).end()
+
+    def _expect(self, pattern: str, timeout: float, begin: int) -> re.Match[str]:
+        deadline, compiled = time.monotonic() + timeout, re.compile(pattern)
+        while True:
+            status = self._process.poll()  # before the output is read: what it printed at its end counts
+            if match := compiled.search(self.output(), begin):
+                return match
+            if status is not None:
+                raise self._ended(status, f"before its console printed {pattern!r}, with")
+            if time.monotonic() > deadline:
                 raise self.failure(f"the console did not print {pattern!r} within {timeout:g} s")
             time.sleep(_POLL)
-        self._matched = match.end()
 
     def wait_exit(self, timeout: float) -> int:
         """QEMU's exit status, which is the code that the guest gave the finisher; QemuError when it runs on."""

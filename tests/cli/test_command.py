@@ -57,15 +57,6 @@ def test_completion() -> None:
     assert shell.stdout.strip() == "completion"
 
 
-def test_a_reader_that_leaves() -> None:
-    """``gcpt ... | head -1`` ends without a word."""
-    pipe = f"{sys.executable} -m gcpt completion bash | head -n 1 >/dev/null; exit ${{PIPESTATUS[0]}}"
-    run = subprocess.run(
-        ["bash", "-c", pipe], env={"PYTHONPATH": str(ROOT / "site_scons")}, capture_output=True, text=True, check=False
-    )
-    assert (run.returncode, run.stderr) == (0, "")
-
-
 def test_wheel(tmp_path: Path) -> None:
     """``pip install .`` makes a wheel that holds the package and the compiled message types."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--quiet"]

@@ -1,9 +1,12 @@
 """The adapter itself: early ends, silence and exit codes are reported with what is known."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from bench import DRAM, Bench
+from command import child
 
 from gcpt.qemu import Machine, Qemu, QemuError
 
@@ -27,9 +30,18 @@ def test_pattern_that_does_not_come(bench: Bench) -> None:
 def test_end_while_waiting(bench: Bench) -> None:
     with (
         bench.run(_ending(bench, 42), Machine()) as running,
-        pytest.raises(QemuError, match="ended with status 42 before its console printed"),
+        pytest.raises(QemuError, match="ended before its console printed 'login:', with status 42"),
     ):
         running.expect("login:", 10)
+
+
+def test_a_disk_that_is_full(bench: Bench) -> None:
+    """A page of the machine's memory without room for it is a SIGBUS."""
+    with bench.run(bench.image([]), Machine(), paused=True) as running:
+        running.wait_ready().close()
+        os.kill(int(child(os.getpid(), "qemu")), signal.SIGBUS)
+        with pytest.raises(QemuError, match=r"the disk of .* is full, .*: TMPDIR names another folder"):
+            running.expect("login:", 10)
 
 
 @pytest.mark.parametrize("code", [0, 1, 42])

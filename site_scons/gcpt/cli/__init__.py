@@ -3,11 +3,15 @@
 Exit status of all: 0 well, 1 something was found (a difference, an error in a checkpoint), 2 bad input or usage.
 """
 
+import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
+from typing import Any, NoReturn
 
 import click
 
@@ -21,7 +25,17 @@ SUBCOMMANDS: tuple[str, ...] = (
 )
 
 
+class _ReaderLeftError(Exception):
+    """Who read the output has closed it."""
+
+
 class _Lazy(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderLeftError from error  # of which click would make exit status 1
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(SUBCOMMANDS)
 
@@ -51,10 +65,38 @@ def _complain(text: str) -> int:
     return 2
 
 
+def _forget_output() -> None:
+    """Nothing more goes to standard output, not even what Python has kept for its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """SIGTERM and a closed terminal end the block in order: machines, temporary folders and half files go with it."""
+
+    def end(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    taken = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``gcpt`` with the arguments ``argv``; the exit status."""
+    if sys.stdout is None or sys.stderr is None:  # the next file that is opened would take its number
+        return _complain("standard output is closed: >/dev/null instead") if sys.stderr else 2
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files, whatever bytes they are
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
     try:
-        status = gcpt.main(argv, prog_name="gcpt", standalone_mode=False)
+        with _ending():
+            status = gcpt.main(argv, prog_name="gcpt", standalone_mode=False, color=False if plain else None)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message())
@@ -69,7 +111,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         print("gcpt: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read us has had enough: nothing more, and no complaint
+    except (_ReaderLeftError, BrokenPipeError):
+        _forget_output()
         return 0
+    except OSError as error:
+        _forget_output()
+        return _complain(f"{error.filename or 'standard output'}: {error.strerror}")
     return status if isinstance(status, int) else 0

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gcpt.cli.attended import attended
 from gcpt.cli.output import memory_option
 from gcpt.errors import UserError
 
@@ -119,6 +118,7 @@ def _serve(ready: "Prepared", port: int, script: Path) -> int:
 
     The socket is opened here, so that a port in use is told before anything starts, and gdb may connect at once.
     """
+    from gcpt.children import child
     from gcpt.qemu import PROGRAM
 
     try:
@@ -131,6 +131,8 @@ def _serve(ready: "Prepared", port: int, script: Path) -> int:
         there = f"localhost:{listening.getsockname()[1]}"
         line = f"gcpt: stopped at reset, gdb may come: target remote {there}, source {script}"
         try:
-            return attended(qemu, [listening.fileno()], lambda: print(line, flush=True))
+            with child(qemu, pass_fds=[listening.fileno()]) as running:
+                print(line, flush=True)
+                return running.wait()
         except FileNotFoundError as error:
             raise UserError(f"{PROGRAM}: not found: ./sconsw --setup-only installs QEMU") from error

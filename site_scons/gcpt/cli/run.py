@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from gcpt.cli.attended import attended
 from gcpt.cli.output import memory_option
 from gcpt.errors import UserError
 
@@ -26,6 +25,7 @@ def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory:
     Example:
       gcpt run uboot.zst
     """
+    from gcpt.children import child
     from gcpt.machine import prepare
     from gcpt.qemu import PROGRAM
 
@@ -33,6 +33,7 @@ def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory:
         ready = prepare(checkpoint, Path(folder), restorer, flash, memory)
         qemu = [PROGRAM, *ready.machine.arguments(ready.memory), "-serial", "mon:stdio"]
         try:
-            return attended(qemu)
+            with child(qemu) as running:
+                return running.wait()
         except FileNotFoundError as error:
             raise UserError(f"{PROGRAM}: not found: ./sconsw --setup-only installs QEMU") from error

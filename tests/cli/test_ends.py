@@ -1,0 +1,160 @@
+"""How the command ends when somebody ends it, when nobody reads it, when its output has no room: always in order."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command import ENVIRONMENT, Terminal, child, gcpt, here, refusal
+from guests import OPENSBI
+
+Make = Callable[..., Path]
+GCPT = [sys.executable, "-m", "gcpt"]
+
+
+def _until(what: Callable[[], object], running: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert running.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _gone(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_no_half_file_is_left(number: signal.Signals, checkpoint_file: Make, tmp_path: Path) -> None:
+    """While 64 GiB go through."""
+    large, out = tmp_path / "large", tmp_path / "out.gz"
+    here("convert", checkpoint_file(), large, "--container", "raw")
+    os.truncate(large, 64 << 30)
+    out.write_bytes(b"as it was")
+    before = sorted(tmp_path.iterdir())
+    with subprocess.Popen([*GCPT, "convert", large, out], env=ENVIRONMENT, stderr=subprocess.PIPE) as running:
+        _until(lambda: sorted(tmp_path.iterdir()) != before, running)
+        running.send_signal(number)
+        assert running.wait(20) == 128 + number
+        assert running.stderr is not None
+        assert running.stderr.read().strip() == (b"gcpt: interrupted" if number is signal.SIGINT else b"")
+    assert sorted(tmp_path.iterdir()) == before
+    assert out.read_bytes() == b"as it was"
+
+
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [
+        ("run", signal.SIGTERM),
+        ("run", signal.SIGKILL),
+        ("snapshot", signal.SIGHUP),
+        ("snapshot", signal.SIGKILL),
+        ("debug", signal.SIGTERM),
+    ],
+)
+def test_the_machine_ends_too(command: str, number: signal.Signals, checkpoint_file: Make, tmp_path: Path) -> None:
+    """However the command is ended. Its temporary files are gone, unless it had no say in it."""
+    arguments: dict[str, list[str | Path]] = {
+        "run": [checkpoint_file()],
+        "snapshot": ["-o", tmp_path / "out", "--load", f"{OPENSBI}@0x80100000", "--on", "never"],
+        "debug": [checkpoint_file(), "--batch", "-x", "shell sleep 60"],
+    }
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    machine = ""
+
+    def started() -> str:
+        nonlocal machine
+        machine = child(running.pid, "qemu") or machine
+        return child(running.pid, "gdb") if command == "debug" else machine
+
+    with subprocess.Popen(
+        [*GCPT, command, *arguments[command]],
+        env={**ENVIRONMENT, "TMPDIR": str(temporary)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as running:
+        _until(started, running)
+        running.send_signal(number)
+        assert running.wait(20) == (-number if number is signal.SIGKILL else 128 + number)
+        deadline = time.monotonic() + 10
+        while not _gone(machine) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert _gone(machine)
+    if number is not signal.SIGKILL:
+        assert not list(temporary.iterdir())
+
+
+def test_output_without_room(checkpoint_file: Make) -> None:
+    path = checkpoint_file()
+    for arguments in (["info", path], ["info", path, "--hart", "0", "--all", "--json"], ["completion", "bash"]):
+        with Path("/dev/full").open("w") as full:
+            run = subprocess.run(
+                [*GCPT, *arguments], env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert (run.returncode, run.stderr) == (2, "gcpt: standard output: No space left on device\n")
+
+
+def test_output_that_is_closed(checkpoint_file: Make) -> None:
+    path = checkpoint_file()
+    line = f'"{sys.executable}" -m gcpt info "{path}" '
+    for closed, said in ((">&-", "gcpt: standard output is closed: >/dev/null instead\n"), (">&- 2>&-", "")):
+        run = subprocess.run(
+            ["bash", "-c", line + closed], env=ENVIRONMENT, capture_output=True, text=True, check=False
+        )
+        assert (run.returncode, run.stderr) == (2, said)
+
+
+def test_a_reader_that_leaves(checkpoint_file: Make) -> None:
+    """As ``gcpt ... | head -1``, and it has left before anything comes: not a word, and no exit status of a finding."""
+    path = checkpoint_file()
+    for arguments in (["info", path], ["info", path, "--hart", "0", "--all", "--json"], ["diff", path, path]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        run = subprocess.run(
+            [*GCPT, *arguments], env=ENVIRONMENT, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        )
+        os.close(writing)
+        assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["info", "validate", "verify", "convert", "diff"])
+def test_a_pipe_is_no_file(command: str, checkpoint_file: Make, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    more = {"convert": [tmp_path / "out"], "diff": [checkpoint_file()]}.get(command, [])
+    with subprocess.Popen(["bash", "-c", 'echo xxxxxxxx > "$0"', pipe]) as writing:
+        said = refusal(gcpt(command, pipe, *more, timeout=20))
+        writing.kill()
+    assert said == f"{pipe}: this is a pipe, and the file is read more than once: save it first"
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_of_any_bytes(checkpoint_file: Make, tmp_path: Path) -> None:
+    """They come out as they went in, wherever they are printed."""
+    name = b"\xff\xc3\xa4.zst"
+    path = tmp_path / os.fsdecode(name)
+    checkpoint_file().rename(path)
+    strict = {**ENVIRONMENT, "PYTHONIOENCODING": "utf-8:strict"}
+    for arguments in (["info", path], ["diff", path, path], ["info", path, "--html", "page"]):
+        run = subprocess.run([*GCPT, *arguments], env=strict, capture_output=True, cwd=tmp_path, check=False)
+        assert (run.returncode, run.stderr) == (0, b"")
+        assert name in run.stdout or run.stdout.startswith(b"page: ")
+    assert refusal(gcpt("info", path, "--hart", "7")).startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1", "TERM": "xterm"}, {"TERM": "dumb"}])
+def test_a_terminal_without_colour(environment: dict[str, str], checkpoint_file: Make, tmp_path: Path) -> None:
+    command = ["env", *(f"{name}={value}" for name, value in environment.items()), *GCPT, "validate"]
+    with Terminal([*command, str(checkpoint_file())], tmp_path) as terminal:
+        terminal.expect(r"errors?, \d+ warnings?")
+        terminal.wait()
+    assert "\x1b[3" not in terminal.seen and "\x1b[1m" not in terminal.seen
