@@ -1,4 +1,4 @@
-"""Set up what a build needs: system packages, the Python environment, the nanopb sources.
+"""Set up what a build needs: system packages, the Python environment, the sources of nanopb and picolibc.
 
 ./sconsw runs this with the system's Python, so it uses the standard library only and imports nothing
 of this package. Each step looks first whether its result is there, and writes its stamp last: a set-up
@@ -7,6 +7,7 @@ that was interrupted is mended by the next one.
 
 import argparse
 import fcntl
+import fnmatch
 import hashlib
 import importlib
 import importlib.util
@@ -26,7 +27,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 STAMP = "gcpt.stamp"
 APT_INSTALL = ("apt-get", "install", "-y", "--no-install-recommends")
-OWN_NANOPB = "or name your own nanopb checkout with nanopb_dir=DIR"
+#: What somebody may want of a checkout, and the groups of system packages that it cannot do without. A build can: zig,
+#: which is in the environment, compiles where the group "compiler" is not there.
+GROUPS = ("setup", "compiler", "run", "test")
+PURPOSES = {"build": ("setup",), "run": ("setup", "run"), "test": GROUPS}
+#: The foreign sources, and the option that names an own copy of each.
+SOURCES = {"nanopb": "nanopb_dir=DIR", "picolibc": "picolibc=DIR"}
 
 
 class SetupError(Exception):
@@ -42,11 +48,12 @@ def say(text: str) -> None:
 
 @dataclass(frozen=True)
 class Package:
-    """A system package, and one probe (command, file or modules) that tells whether it is needed."""
+    """A system package of a group, and one probe (command, file or modules) that tells whether it is needed."""
 
     name: str
     use: str
     licence: str
+    group: str = "test"
     command: str = ""
     file: str = ""
     modules: Sequence[str] = ()
@@ -91,28 +98,54 @@ def apt_install(names: Sequence[str], prefix: Sequence[str]) -> None:
         require("apt-get could not install: see its output above", updated, capture(install))
 
 
-def provide_system(packages: Sequence[Package], stamp: Path, environ: Mapping[str, str]) -> None:
+def refusal(packages: Sequence[Package], environ: Mapping[str, str]) -> str:
+    """Why these cannot be installed from here and what to do instead; "" where they can."""
+    if not (shutil.which("dpkg") and shutil.which("apt-get")):
+        wanted = ", ".join(f"{package.probe} ({package.use})" for package in packages)
+        return f"this system has no apt-get: install by its own means {wanted}"
+    root, sudo = os.geteuid() == 0, shutil.which("sudo") is not None
+    if not environ.get("GCPT_NO_SYSTEM") and (root or (sudo and sudo_without_password())):
+        return ""
+    command = command_to_type([package.name for package in packages], root, sudo)
+    return f"system packages are missing; type this, then run ./sconsw again:\n{command}"
+
+
+def install(packages: Sequence[Package]) -> None:
+    names = [package.name for package in packages]
+    say(f"installing {' '.join(names)} with apt-get (this can take minutes)")
+    apt_install(names, () if os.geteuid() == 0 else ("sudo", "-n"))
+    if absent := [f"{package.name} ({package.probe})" for package in missing(packages)]:
+        raise SetupError(f"installed but not found: {', '.join(absent)}; mend PATH or python3")
+
+
+def provide_system(packages: Sequence[Package], purpose: str, stamp: Path, environ: Mapping[str, str]) -> None:
+    """Install what is missing. What cannot be installed is an error only where ``purpose`` needs it.
+
+    The stamp names the purposes that all is there for.
+    """
     lacking = missing(packages)
-    if lacking:
+    insisted = [package for package in lacking if package.group in PURPOSES[purpose]]
+    if insisted:
         stamp.unlink(missing_ok=True)
-        names = [package.name for package in lacking]
-        if not (shutil.which("dpkg") and shutil.which("apt-get")):
-            wanted = ", ".join(f"{package.probe} ({package.use})" for package in lacking)
-            raise SetupError(f"this system has no apt-get: install by its own means {wanted}")
-        root, sudo = os.geteuid() == 0, shutil.which("sudo") is not None
-        allowed = not environ.get("GCPT_NO_SYSTEM")
-        if not (allowed and (root or (sudo and sudo_without_password()))):
-            raise SetupError(
-                "system packages are missing; type this, then run ./sconsw again:\n"
-                + command_to_type(names, root, sudo)
-            )
-        say(f"installing {' '.join(names)} with apt-get (this can take minutes)")
-        apt_install(names, () if root else ("sudo", "-n"))
-        if absent := [f"{package.name} ({package.probe})" for package in missing(packages)]:
-            raise SetupError(f"installed but not found: {', '.join(absent)}; mend PATH or python3")
+        if why := refusal(insisted, environ):
+            raise SetupError(why)
+    if lacking and (why := refusal(lacking, environ)):
+        say(f"going on, although for other uses {why}")
+    else:
+        for group in GROUPS:
+            if chosen := [package for package in lacking if package.group == group]:
+                try:
+                    install(chosen)
+                except SetupError as error:
+                    if group in PURPOSES[purpose]:
+                        raise
+                    say(f"going on, although for other uses {error}")
+    absent = {package.group for package in missing(lacking)}
+    if lacking and not absent:
         say("system packages: ready")
+    met = [one for one, groups in PURPOSES.items() if not absent.intersection(groups)]
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.touch()
+    stamp.write_text(" ".join(met) + "\n")
 
 
 def sudo_without_password() -> bool:
@@ -170,11 +203,13 @@ def install_command(root: Path, venv: Path) -> None:
     command.chmod(0o755)
 
 
-# --- the nanopb sources ----------------------------------------------------------------------------
+# --- foreign sources -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Pin:
+    """A tarball of Debian's source packages. files: names in it, or patterns of them, that are needed."""
+
     version: str
     licence: str
     use: str
@@ -218,12 +253,13 @@ def apt_options(directory: Path, sources: Path) -> list[str]:
     return [f"-o{key}={value}" for key, value in settings.items()]
 
 
-def download_nanopb(pin: Pin, directory: Path, lock: int) -> Path:
-    """Fetch the Debian source package with apt-get, without touching the system's apt state."""
+def download_source(name: str, pin: Pin, directory: Path, lock: int) -> Path:
+    """Fetch the tarball of the Debian source package with apt-get, without touching the system's apt state."""
+    own = f"or name your own copy with {SOURCES[name]}"
     if not shutil.which("apt-get"):
-        raise SetupError(f"fetching nanopb {pin.version} needs apt-get: install it, {OWN_NANOPB}")
-    for name in ("lists/partial", "cache/archives/partial", "state"):
-        (directory / name).mkdir(parents=True)
+        raise SetupError(f"fetching {name} {pin.version} needs apt-get: install it, {own}")
+    for folder in ("lists/partial", "cache/archives/partial", "state"):
+        (directory / folder).mkdir(parents=True)
     uris = capture(["apt-get", "--print-uris", "update"])
     require("apt-get could not list the machine's mirrors: see its output above", uris)
     sources = directory / "sources.list"
@@ -231,16 +267,31 @@ def download_nanopb(pin: Pin, directory: Path, lock: int) -> Path:
     apt = ["apt-get", *apt_options(directory, sources)]
     # One mirror of several may lack the suite: only the download has to succeed.
     updated = capture([*apt, "update"], lock)
-    source = [*apt, "source", "--download-only", "--only-source", pin.debian_source]
+    source = [*apt, "source", "--download-only", "--only-source", "--tar-only", pin.debian_source]
     require(
-        f"apt-get could not fetch {pin.debian_source}: see its output above; check the network, {OWN_NANOPB}",
+        f"apt-get could not fetch {pin.debian_source}: see its output above; check the network, {own}",
         updated,
         capture(source, lock, directory),
     )
     return directory / pin.tarball
 
 
-def unpack_nanopb(pin: Pin, tarball: Path, target: Path) -> None:
+def needed_files(pin: Pin, names: Sequence[str]) -> list[str]:
+    """Those of ``names`` that the pin's patterns choose; SetupError for a pattern that chooses nothing."""
+    chosen = []
+    for pattern in pin.files:
+        found = fnmatch.filter(names, pattern)
+        if not found:
+            raise SetupError(f"{pin.tarball} holds no file {pattern}: mend the pin in third_party/")
+        chosen += found
+    return chosen
+
+
+def stamp_text(pin: Pin) -> str:
+    return "\n".join((pin.sha256, *pin.files)) + "\n"
+
+
+def unpack_source(pin: Pin, tarball: Path, target: Path) -> None:
     """Put the pinned tarball's needed files into target, all of them or none."""
     found = sha256(tarball)
     if found != pin.sha256:
@@ -249,30 +300,31 @@ def unpack_nanopb(pin: Pin, tarball: Path, target: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     with tarfile.open(tarball) as archive:
-        names = {name.partition("/")[2]: name for name in archive.getnames()}
-        for wanted in pin.files:
-            member = archive.extractfile(names[wanted]) if wanted in names else None
-            if member is None:
-                raise SetupError(f"{tarball.name} holds no file {wanted}: mend third_party/nanopb.toml")
-            (partial / wanted).write_bytes(member.read())
-    (partial / STAMP).write_text(pin.sha256 + "\n")
+        members = {member.name.partition("/")[2]: member for member in archive if member.isfile()}
+        for name in needed_files(pin, list(members)):
+            content = archive.extractfile(members[name])
+            assert content
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            (partial / name).write_bytes(content.read())
+    (partial / STAMP).write_text(stamp_text(pin))
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
 
 
-def provide_nanopb(pin: Pin, third_party: Path, lock: int) -> None:
-    target = third_party / "nanopb"
+def provide_source(name: str, pin: Pin, third_party: Path, lock: int) -> None:
+    target = third_party / name
     stamp = target / STAMP
-    complete = all((target / name).is_file() for name in (STAMP, *pin.files))
-    if complete and stamp.read_text().strip() == pin.sha256:
+    plain = [file for file in pin.files if "*" not in file]
+    complete = all((target / file).is_file() for file in (STAMP, *plain))
+    if complete and stamp.read_text() == stamp_text(pin):
         stamp.touch()
         return
-    say(f"fetching the sources of nanopb {pin.version} with apt-get")
+    say(f"fetching the sources of {name} {pin.version} with apt-get")
     directory = third_party / "apt"
     shutil.rmtree(directory, ignore_errors=True)
-    unpack_nanopb(pin, download_nanopb(pin, directory, lock), target)
+    unpack_source(pin, download_source(name, pin, directory, lock), target)
     shutil.rmtree(directory)
-    say("nanopb sources: ready")
+    say(f"{name} sources: ready")
 
 
 # --- all of it -------------------------------------------------------------------------------------
@@ -314,21 +366,22 @@ def locked(path: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-def provide(root: Path, fetch_nanopb: bool, environ: Mapping[str, str]) -> None:
+def provide(root: Path, purpose: str, sources: Sequence[str], environ: Mapping[str, str]) -> None:
     data, built = root / "third_party", root / "build/third_party"
     with locked(root / ".sconsw.lock") as lock:
-        provide_system(read_packages(data / "debian.toml"), built / "system.stamp", environ)
+        provide_system(read_packages(data / "debian.toml"), purpose, built / "system.stamp", environ)
         provide_environment(root, lock)
-        if fetch_nanopb:
-            provide_nanopb(read_pin(data / "nanopb.toml"), built, lock)
+        for name in sources:
+            provide_source(name, read_pin(data / f"{name}.toml"), built, lock)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Set up what a build needs.")
-    parser.add_argument("--fetch-nanopb", action="store_true", help="fetch the nanopb sources too")
+    parser.add_argument("--for", dest="purpose", choices=PURPOSES, default="test", help="what has to work afterwards")
+    parser.add_argument("sources", nargs="*", help=f"foreign sources to fetch too, of {', '.join(SOURCES)}")
     options = parser.parse_args(argv)
     try:
-        provide(ROOT, options.fetch_nanopb, os.environ)
+        provide(ROOT, options.purpose, options.sources, os.environ)
     except (SetupError, OSError) as error:
         say(f"error: {error}")
         return 1
