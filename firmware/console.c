@@ -14,11 +14,15 @@ static int put(char character, FILE *stream)
     return 0;
 }
 
-/* The stream is made anew each time: one that the linker filled in would hold the absolute address of put. */
+/*
+ * The stream is made anew each time: one that the linker filled in would hold the absolute address of put, and so would
+ * the constant that clang copies an initializer from.
+ */
 void gcpt_printf(const char *format, ...)
 {
-    FILE stream = { .flags = __SWR, .put = put };
+    FILE stream = { .flags = __SWR };
     va_list arguments;
+    stream.put = put;
     va_start(arguments, format);
     vfprintf(&stream, format, arguments);
     va_end(arguments);

@@ -25,6 +25,16 @@ settings.register_profile("gcpt", deadline=None)
 settings.load_profile("gcpt")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--build",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="an option of the restorers that tests build with others (./sconsw test toolchain=llvm gives this one)",
+    )
+
+
 @pytest.fixture(scope="session")
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all workers of a pytest-xdist session share."""
@@ -33,13 +43,16 @@ def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def build_restorer(session_folder: Path) -> Build:
+def build_restorer(session_folder: Path, pytestconfig: pytest.Config) -> Build:
     """``build_restorer(mode="single_core", platform="qemu-virt")``: what SCons makes of these options.
 
     Each set of options is built once in a session, whichever worker asks first.
     """
+    every = dict(option.split("=", 1) for option in pytestconfig.getoption("--build"))
 
     def build(**options: str) -> Restorer:
+        if not options.keys() & {"toolchain", "cross_compile"}:
+            options = {**every, **options}
         digest = hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()[:12]
         folder = session_folder / f"build-{digest}"
         settings = {**options, "build_dir": str(folder)}

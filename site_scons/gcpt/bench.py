@@ -9,13 +9,14 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from gcpt import buildtimes, containertimes, figures, qemu
+from gcpt import buildtimes, containertimes, figures, qemu, toolchains
+from gcpt.config import resolve
 from gcpt.errors import UserError
 from gcpt.figures import Figures
 from gcpt.measure import CASES, CROWD, Restores, build
-from gcpt.options import CROSS_COMPILE
 from gcpt.qemu import QemuError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,14 +65,18 @@ def measure(scons: list[str], budgets: Figures, folder: Path, quick: bool) -> Fi
     return result
 
 
-def machine(gcc: str) -> dict[str, str]:
-    """What the figures were measured with: budgets hold for one version of the compiler only."""
+def machine(options: Mapping[str, str]) -> dict[str, str]:
+    """What the figures were measured with: budgets hold for one version of the compiler only.
+
+    options: those of the builds.
+    """
+    compiler = toolchains.presumed(resolve(options), os.environ)
 
     def first_line(*command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")[0]
 
     return {
-        "compiler": first_line(gcc, "--version"),
+        "compiler": toolchains.versions(compiler, os.environ)["compiler"],
         "qemu": first_line(qemu.PROGRAM, "--version"),
         "python": platform.python_version(),
         "cpus": str(os.cpu_count()),
@@ -118,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
     except (QemuError, subprocess.CalledProcessError) as error:
         print(f"gcpt: {error}", file=sys.stderr)
         return 1
-    figures.save(given.json, machine(options.get("cross_compile", CROSS_COMPILE) + "gcc"), result)
+    figures.save(given.json, machine(options), result)
     print(report(result, budgets))
     if given.compare:
         head = (f"compared with {given.compare}", "old", "new", "ratio")

@@ -60,9 +60,11 @@ def measure_wrapper(root: Path, folder: Path) -> Figures:
     SCons itself takes a hundred times that, and varies by more.
     """
     project, true = folder / "set up", shutil.which("true") or "/bin/true"
-    for stamp in (".venv/gcpt.stamp", "build/third_party/system.stamp", "build/third_party/nanopb/gcpt.stamp"):
-        (project / stamp).parent.mkdir(parents=True)
-        (project / stamp).write_text(f"{project}/.venv\n")
+    stamps = {".venv/gcpt.stamp": f"{project}/.venv\n", "build/third_party/system.stamp": "build\n"}
+    stamps |= {f"build/third_party/{name}/gcpt.stamp": "" for name in ("nanopb", "picolibc")}
+    for stamp, text in stamps.items():
+        (project / stamp).parent.mkdir(parents=True, exist_ok=True)
+        (project / stamp).write_text(text)
     for name in ("requirements.txt", "site_scons", "third_party"):
         (project / name).symlink_to(root / name)
     (project / ".venv/bin").mkdir()

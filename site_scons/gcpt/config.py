@@ -21,7 +21,8 @@ _SOURCES = ("docs", "firmware", "proto", "site_scons", "tests", "third_party", "
 class BuildConfig:
     """One restorer, validated: addresses are physical bytes, hart numbers below ``harts``.
 
-    nanopb_dir: the user's own nanopb checkout; None is the one that ./sconsw fetched.
+    toolchain: a kind, or "auto"; cross_compile: the prefix of a GNU one, "" the first that is there.
+    nanopb_dir, picolibc_dir: the user's own; None are those that ./sconsw fetched.
     """
 
     mode: str
@@ -39,8 +40,9 @@ class BuildConfig:
     selfcheck: bool = False
     flash: bool = False
     ram: int | None = None
-    cross_compile: str = options.CROSS_COMPILE
-    picolibc: Path = Path(options.PICOLIBC)
+    toolchain: str = "auto"
+    cross_compile: str = ""
+    picolibc_dir: Path | None = None
     nanopb_dir: Path | None = None
     debug: bool = False
     build_dir: Path = Path("build")
@@ -88,7 +90,7 @@ class BuildConfig:
     @property
     def common_dir(self) -> Path:
         """Where outputs go that other configurations have the same: those of this toolchain and nanopb."""
-        names = ("cross_compile", "picolibc", "nanopb_dir", "debug")
+        names = ("toolchain", "cross_compile", "picolibc", "nanopb_dir", "debug")
         tools = options.variant_name({name: self.given[name] for name in names if name in self.given})
         return self.build_dir / "common" / tools.replace(options.MODES[0], "objects", 1)
 
@@ -96,6 +98,11 @@ class BuildConfig:
     def nanopb(self) -> Path:
         """nanopb's C runtime."""
         return self.nanopb_dir or Path("build/third_party/nanopb")
+
+    @property
+    def picolibc(self) -> Path:
+        """picolibc's sources."""
+        return self.picolibc_dir or Path("build/third_party/picolibc")
 
     @property
     def given(self) -> dict[str, str]:
@@ -121,8 +128,9 @@ class BuildConfig:
             "flash": str(int(self.flash)),
             "ram": "" if self.ram is None else f"{self.ram:#x}",
             "log": self.log,
+            "toolchain": self.toolchain,
             "cross_compile": self.cross_compile,
-            "picolibc": str(self.picolibc),
+            "picolibc": str(self.picolibc_dir or ""),
             "nanopb_dir": str(self.nanopb_dir or ""),
             "debug": str(int(self.debug)),
             "build_dir": str(self.build_dir),
@@ -174,8 +182,9 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         flash=_is_on("flash", text),
         ram=parse.address("ram", text["ram"], multiple=16) if text["ram"] else None,
         log=log,
+        toolchain=_toolchain(text["toolchain"], text["cross_compile"]),
         cross_compile=parse.prefix("cross_compile", text["cross_compile"]),
-        picolibc=parse.path("picolibc", text["picolibc"]),
+        picolibc_dir=parse.path("picolibc", text["picolibc"]) if text["picolibc"] else None,
         nanopb_dir=parse.path("nanopb_dir", text["nanopb_dir"]) if text["nanopb_dir"] else None,
         debug=_is_on("debug", text),
         build_dir=_outputs("build_dir", text["build_dir"]),
@@ -208,6 +217,16 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
 
 def _is_on(name: str, text: Mapping[str, str]) -> bool:
     return parse.choice(options.BY_NAME[name], text[name]) == "1"
+
+
+def _toolchain(text: str, prefix: str) -> str:
+    """The kind of toolchain; a prefix says that already, and needs no name in variants besides its own."""
+    kind = parse.choice(options.BY_NAME["toolchain"], text)
+    if not prefix:
+        return kind
+    if kind not in ("auto", "gnu"):
+        raise UserError(f"cross_compile={prefix} is for GNU tools, not for toolchain={kind}: leave one of them out")
+    return "auto"
 
 
 def _check_flash(config: BuildConfig) -> None:

@@ -12,9 +12,9 @@ from gcpt import platforms
 
 MODES = ("normal", "dual_core", "single_core", "auto")
 LOG_LEVELS = ("quiet", "info", "debug")
-#: The toolchain prefix, the C library and the file of kept options where none is named.
+TOOLCHAINS = ("auto", "gnu", "llvm", "zig")
+#: The prefix of the reference compiler, and the file of kept options where none is named.
 CROSS_COMPILE = "riscv64-unknown-elf-"
-PICOLIBC = "/usr/lib/picolibc/riscv64-unknown-elf"
 OPTIONS_FILE = "gcpt.options"
 #: Where scons install puts things where nothing is said.
 PREFIX = "/usr/local"
@@ -120,17 +120,24 @@ TABLE: tuple[Option, ...] = (
     _choice("flash", _MACHINE, ("0", "1"), "the image runs from read-only flash", "flash"),
     Option("ram", _MACHINE, "ADDR", "", "memory for a restorer in flash that prints or serves several harts", "ram{}"),
     _choice("log", _MACHINE, LOG_LEVELS, "what the restorer prints: errors only, or also what it does", "{}"),
-    Option(
-        "cross_compile", _BUILD, "PREFIX", CROSS_COMPILE, "the prefix of the toolchain's commands", "cc.{}", digest=True
+    _choice(
+        "toolchain",
+        _BUILD,
+        TOOLCHAINS,
+        "what compiles and links: auto is the first usable one in this order; scons toolchains lists them",
+        "{}",
     ),
     Option(
-        "picolibc",
+        "cross_compile",
         _BUILD,
-        "DIR",
-        PICOLIBC,
-        "the C library: a folder with include/ and lib/",
-        "picolibc.{}",
+        "PREFIX",
+        f"({CROSS_COMPILE}, riscv64-linux-gnu- or riscv64-unknown-linux-gnu-)",
+        "GNU tools whose names begin like this",
+        "cc.{}",
         digest=True,
+    ),
+    Option(
+        "picolibc", _BUILD, "DIR", "(fetched by ./sconsw)", "your own sources of picolibc", "picolibc.{}", digest=True
     ),
     Option(
         "nanopb_dir", _BUILD, "DIR", "(fetched by ./sconsw)", "your own checkout of nanopb", "nanopb.{}", digest=True
@@ -232,7 +239,8 @@ def help_text() -> str:
     lines = ["usage: scons [OPTION=VALUE...] [TARGET...]", ""]
     lines += [
         "Targets: build (the default), test, bench; report: a page on the variant (docs/report.md);",
-        "lint, mutants (docs/checks.md); export, matrix, sbom, install (docs/downstream.md);",
+        "toolchains: which there are (docs/toolchains.md); lint, mutants (docs/checks.md);",
+        "export, matrix, sbom, install (docs/downstream.md);",
         "compiledb: compile_commands.json, for editors; run, debug, debug-server: a checkpoint in QEMU, by default",
         "with platform=qemu-virt and mode=auto. scons -c [TARGET...] removes what was built.",
     ]

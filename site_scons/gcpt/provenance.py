@@ -10,7 +10,7 @@ from gcpt.config import BuildConfig
 from gcpt.stamp import Stamp
 
 #: Options that say how or where to build, not what: the same image on another machine.
-_HOW = ("cross_compile", "picolibc", "nanopb_dir", "build_dir")
+_HOW = ("toolchain", "cross_compile", "picolibc", "nanopb_dir", "build_dir")
 #: Options that name a file: its name and a digest of its bytes are stamped, not the folder.
 _FILES = ("gcpt_payload", "gcpt_dtb")
 

@@ -1,7 +1,6 @@
 """``scons report``: what there is to know of a restorer, on one page."""
 
 import hashlib
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -130,17 +129,14 @@ def _about(config: BuildConfig) -> str:
     )
 
 
-def compiler_of(command: Sequence[str]) -> str:
-    """What the compiler calls itself; OSError or CalledProcessError when it does not."""
-    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
-    return done.stdout.split("\n")[0]
+def write(out: Path, elf: Path, image: Path, config: BuildConfig, root: Path, compiler: str) -> None:
+    """Measure, and write the page of the restorer ``elf`` to ``out``, all of it or nothing.
 
-
-def write(out: Path, elf: Path, image: Path, config: BuildConfig, root: Path, compiler: Sequence[str]) -> None:
-    """Measure, and write the page of the restorer ``elf`` to ``out``, all of it or nothing."""
+    compiler: what it calls itself.
+    """
     with elf.open("rb") as file:
         linked = Linked(ELFFile(file), config)
         steps = measure(config, elf.parent, root)
-        text = page(config, linked, image, steps, compiler_of(compiler))
+        text = page(config, linked, image, steps, compiler)
     with replacing(out) as target:
         target.write(text.encode())

@@ -13,19 +13,15 @@ from importlib import metadata
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
-from gcpt import render, stamp
+from gcpt import render, stamp, toolchain
 from gcpt.config import BuildConfig
 
-_ROOT = Path(__file__).resolve().parents[2]
-_NANOPB, _DEBIAN = "third_party/nanopb.toml", "third_party/debian.toml"
+_THIRD_PARTY = Path(__file__).resolve().parents[2] / "third_party"
 #: Python packages that run on the way to an image; requirements.txt has their versions and hashes.
 _PACKAGES = ("scons", "nanopb", "grpcio-tools", "protobuf", "pyelftools")
-#: What a library of the linker is, by its file's name: its own name, and the Debian package that says the licence.
-_LIBRARIES = {
-    "libc.a": ("picolibc", "picolibc-riscv64-unknown-elf"),
-    "libgcc.a": ("libgcc", "gcc-riscv64-unknown-elf"),
-}
-_MEMBER = re.compile(r"^(\S.*\.a)\([^()]+\)$", re.MULTILINE)
+#: Foreign sources: the file that says their version, and how.
+_NANOPB_VERSION = ("pb.h", r'NANOPB_VERSION\s+"(?:nanopb-)?([^"]+)"')
+_PICOLIBC_VERSION = ("meson.build", r"\bversion: *'([^']+)'")
 
 
 @dataclass(frozen=True)
@@ -39,11 +35,6 @@ class Part:
     source: str = ""
 
 
-def linked_libraries(link_map: str) -> list[Path]:
-    """The libraries that the linker took something from, as its map tells."""
-    return [Path(name) for name in sorted(set(_MEMBER.findall(link_map)))]
-
-
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -53,28 +44,25 @@ def _found(pattern: str, text: str) -> str:
     return match[1] if match else ""
 
 
-def _nanopb(config: BuildConfig) -> Part:
-    version = _found(r'NANOPB_VERSION\s+"(?:nanopb-)?([^"]+)"', (config.nanopb / "pb.h").read_text())
-    pin = tomllib.loads((_ROOT / _NANOPB).read_text())
-    if config.nanopb_dir:
-        return Part("nanopb", version, pin["licence"])
+def _compiled(name: str, folder: Path, own: bool, version: tuple[str, str]) -> Part:
+    """The foreign sources ``name`` in ``folder``. own: the user's copy, of which the pin tells the licence only."""
+    file, pattern = version
+    found = _found(pattern, (folder / file).read_text())
+    pin = tomllib.loads((_THIRD_PARTY / f"{name}.toml").read_text())
+    if own:
+        return Part(name, found, pin["licence"])
     package, _, release = pin["debian_source"].partition("=")
     source = f"pkg:deb/debian/{package}@{release}?arch=source&distro={pin['suite']}"
-    return Part("nanopb", version, pin["licence"], pin["sha256"], source)
+    return Part(name, found, pin["licence"], pin["sha256"], source)
 
 
-def parts(config: BuildConfig, link_map: str, compiler: str) -> list[Part]:
-    """What is in the image besides the project's own. compiler: what it says of its version."""
-    packages = tomllib.loads((_ROOT / _DEBIAN).read_text())["package"]
-    licences = {package["name"]: package["licence"] for package in packages}
-    found = [_nanopb(config)] if render.needs_nanopb(config) else []
-    for path in linked_libraries(link_map):
-        name, package = _LIBRARIES.get(path.name, (path.stem, ""))
-        if name == "picolibc":
-            version = _found(r'_PICOLIBC_VERSION\s+"([^"]+)"', (config.picolibc / "include/picolibc.h").read_text())
-        else:
-            version = version_of(compiler) if name == "libgcc" else ""
-        found.append(Part(name, version, licences.get(package, ""), sha256(path)))
+def parts(config: BuildConfig) -> list[Part]:
+    """What is in the image besides the project's own: foreign sources, compiled with it, and files. No library is."""
+    found = []
+    if render.needs_nanopb(config):
+        found.append(_compiled("nanopb", config.nanopb, bool(config.nanopb_dir), _NANOPB_VERSION))
+    if toolchain.library_sources(config):
+        found.append(_compiled("picolibc", config.picolibc, bool(config.picolibc_dir), _PICOLIBC_VERSION))
     embedded = [path for path in (config.payload, config.dtb) if path]
     return found + [Part(path.name, "", "", sha256(path)) for path in embedded]
 
@@ -84,8 +72,8 @@ def version_of(line: str) -> str:
     return _found(r"(\d+(?:\.\d+)+)\)?\s*$", line) or _found(r"(\d+(?:\.\d+)+)", line)
 
 
-def text(config: BuildConfig, files: Iterable[Path], image: bytes, link_map: str, commands: Mapping[str, str]) -> str:
-    """The bill of ``image``. files: outputs to list. commands: the toolchain's answers to --version, by part."""
+def text(config: BuildConfig, files: Iterable[Path], image: bytes, commands: Mapping[str, str]) -> str:
+    """The bill of ``image``. files: outputs to list. commands: what those of the toolchain call themselves, by part."""
     from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import HashAlgorithm, HashType, Property
     from cyclonedx.model.bom import Bom
@@ -130,7 +118,7 @@ def text(config: BuildConfig, files: Iterable[Path], image: bytes, link_map: str
             hashes=hashes(part.sha256),
             purl=PackageURL.from_string(part.source) if part.source else None,
         )
-        for part in parts(config, link_map, commands["compiler"])
+        for part in parts(config)
     ]
     bom = Bom(serial_number=uuid5(NAMESPACE_URL, f"urn:sha256:{digest}"), components=foreign)
     bom.metadata.timestamp = None  # type: ignore[assignment]  # the schema asks for none, and it would differ each time

@@ -1,62 +1,86 @@
-"""The flags of the compiler, assembler and linker, and whether the tools are there. Data and pure functions."""
+"""The flags of the compiler, assembler and linker, and which foreign sources they are for. Data and pure functions."""
 
 import os
-import shutil
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from gcpt import generated, render
 from gcpt.config import BuildConfig
 from gcpt.errors import UserError
 
-#: Commands of the toolchain that a build runs, without their prefix.
-COMMANDS = ("gcc", "objcopy", "objdump")
-
-#: The ABI that the libgcc of every distribution's compiler has. The compiler has no use for F and D in this code, which
+#: The extensions that compilers may use, and how calls pass values. They have no use for F and D in this code, which
 #: tests/elf looks after: these registers hold the checkpoint's state.
-MACHINE = ("-march=rv64imafdc_zicsr_zifencei", "-mabi=lp64d")
-
-C_FLAGS = (
-    *MACHINE,
+_MACHINE = ("-march=rv64imafdc_zicsr_zifencei", "-mabi=lp64d")
+#: What each kind of toolchain is told of the machine. zig would add debug information and checks of its own.
+MACHINES = {
+    "gnu": _MACHINE,
+    "llvm": ("--target=riscv64-unknown-elf", *_MACHINE),
+    "zig": (
+        *("-target", "riscv64-freestanding-none", "-mcpu=generic_rv64+m+a+f+d+c+zicsr+zifencei", "-mabi=lp64d"),
+        *("-g0", "-fno-sanitize=undefined"),
+    ),
+}
+_C_FLAGS = (
     *("-std=c11", "-Os", "-ffreestanding", "-mcmodel=medany"),
     # The image runs wherever it is loaded: no tables of absolute addresses.
     *("-fno-pie", "-fno-jump-tables"),
-    *("-fno-common", "-fno-stack-protector", "-ffunction-sections", "-fdata-sections"),
+    # What distributions make their compilers do unasked.
+    *("-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-U_FORTIFY_SOURCE"),
+    *("-fno-common", "-ffunction-sections", "-fdata-sections"),
     *("-Wall", "-Wextra", "-Wundef", "-Werror", "-Wdate-time"),
 )
 #: A file that needs more of the assembler says so with ".option arch".
-ASM_FLAGS = (*MACHINE, "-x", "assembler-with-cpp", "-Wundef", "-Werror", "-Wa,--fatal-warnings")
-#: What debug=1 adds to both; the last -O counts. The image gets no symbol, but the C of -Og is larger.
-DEBUG_C_FLAGS = ("-g", "-Og")
-DEBUG_ASM_FLAGS = ("-g",)
+_ASM_FLAGS = ("-x", "assembler-with-cpp", "-Wundef", "-Werror", "-Wa,--fatal-warnings")
+#: What debug=1 adds to both; the last -g and -O count. The image gets no symbol, but the C of -Og is larger.
+_DEBUG_C_FLAGS = ("-g", "-Og")
+_DEBUG_ASM_FLAGS = ("-g",)
+
 #: A decoder from a buffer, without messages or memory allocation (nanopb, "Compilation options").
 NANOPB_DEFINES = ("-DPB_BUFFER_ONLY", "-DPB_NO_ERRMSG")
 NANOPB_SOURCES = ("pb_common.c", "pb_decode.c")
 NANOPB_FILES = (*NANOPB_SOURCES, "checkpoint.pb.c")
 
+#: picolibc's folder of the C library, and what is compiled of it: what compilers call, and for those who print the
+#: vfprintf without floating point.
+_LIBC = "newlib/libc"
+_STRINGS = ("machine/riscv/memcpy-asm.S", "machine/riscv/memset.S")
+_PRINTF = ("tinystdio/vfiprintf.c", "string/strnlen.c")
+_LIBC_INCLUDES = ("tinystdio", "machine/riscv", "include", "locale")
+_LIBC_CONFIGURATION = Path("third_party")
+#: The small ones of its functions; what our own flags warn of is not ours to mend.
+_LIBC_FLAGS = ("-D__PREFER_SIZE_OVER_SPEED", "-D_LIBC", "-w")
+
 LINK_FLAGS = (
-    # Chooses libgcc: the names of its folders know no extensions of letters.
-    *("-march=rv64imafdc", "-mabi=lp64d"),
-    *("-nostdlib", "-static", "-no-pie"),
-    "-Wl,--build-id=none,--gc-sections,--fatal-warnings",
+    *("-m", "elf64lriscv", "-nostdlib", "-static"),
+    *("--build-id=none", "--gc-sections", "--fatal-warnings"),
     # Kept for the audit, which looks for absolute addresses in them; they are not part of the image.
-    "-Wl,--emit-relocs",
+    "--emit-relocs",
     # The image need not be paged in: without this, a segment would start at a multiple of 4 KiB.
-    "-Wl,-z,max-page-size=4,-z,noexecstack",
+    *("-z", "max-page-size=4", "-z", "noexecstack"),
 )
-#: The integer-only vfprintf of picolibc (1,920 bytes) under the name that printf calls.
-PRINTF_FLAGS = ("-Wl,--defsym=vfprintf=__i_vfprintf",)
-
-_SETUP = "./sconsw --setup-only installs it"
+#: The vfprintf without floating point under the name that printf calls.
+_PRINTF_FLAGS = ("--defsym=vfprintf=__i_vfprintf",)
 
 
-def c_library(config: BuildConfig) -> Path:
-    """picolibc's library for MACHINE."""
-    return config.picolibc / "lib/rv64imafdc/lp64d/libc.a"
+def c_flags(kind: str, debug: bool = False) -> list[str]:
+    """For C, with a toolchain of this kind; debug: as debug=1 has it."""
+    return [*MACHINES[kind], *_C_FLAGS, *(_DEBUG_C_FLAGS if debug else ())]
+
+
+def asm_flags(kind: str, debug: bool = False) -> list[str]:
+    """For assembly, with a toolchain of this kind; debug: as debug=1 has it."""
+    return [*MACHINES[kind], *_ASM_FLAGS, *(_DEBUG_ASM_FLAGS if debug else ())]
+
+
+def for_clangd(kind: str, compiler: Sequence[str], words: Sequence[str]) -> list[str]:
+    """The command ``words`` of a compiler of this kind as clangd understands it: zig's as that of the clang in it."""
+    if kind != "zig":
+        return list(words)
+    return [compiler[0], *MACHINES["llvm"], *words[len(compiler) + len(MACHINES["zig"]) :]]
 
 
 def link_flags(config: BuildConfig) -> list[str]:
-    return [*LINK_FLAGS, *(PRINTF_FLAGS if render.needs_printf(config) else ())]
+    return [*LINK_FLAGS, *(_PRINTF_FLAGS if render.needs_printf(config) else ())]
 
 
 def debug_map(folder: str) -> str:
@@ -64,9 +88,29 @@ def debug_map(folder: str) -> str:
     return f"-fdebug-prefix-map={folder}=."
 
 
-def libraries(config: BuildConfig) -> list[Path]:
-    """What is linked besides the firmware's own objects: nothing where there is no C."""
-    return [] if config.direct else [c_library(config)]
+def library_sources(config: BuildConfig) -> list[Path]:
+    """What is compiled of picolibc: nothing where there is no C."""
+    names = (*_STRINGS, *(_PRINTF if render.needs_printf(config) else ())) if not config.direct else ()
+    return [config.picolibc / _LIBC / name for name in names]
+
+
+def library_includes(config: BuildConfig) -> list[Path]:
+    """The folders of picolibc's headers, and of the one with which it is configured."""
+    return [_LIBC_CONFIGURATION, *(config.picolibc / _LIBC / name for name in _LIBC_INCLUDES)]
+
+
+def library_version(config: BuildConfig, name: str) -> list[Path]:
+    """What changes with the picolibc that the source ``name`` includes: its headers are not followed one by one.
+
+    The firmware's assembly includes nothing of it.
+    """
+    if name.endswith(".S") and not _is_of_library(config, name):
+        return []
+    return [_LIBC_CONFIGURATION / "picolibc.h", config.picolibc / "meson.build"]
+
+
+def _is_of_library(config: BuildConfig, name: str) -> bool:
+    return name in {path.name for path in library_sources(config)}
 
 
 def include_path(config: BuildConfig, name: str, folder: Path | None = None) -> list[Path]:
@@ -84,32 +128,30 @@ def embedded(config: BuildConfig, name: str) -> dict[str, Path]:
 
 
 def defines(config: BuildConfig, name: str) -> list[str]:
-    """-D flags of the source ``name``."""
+    """-D flags of the source ``name``, and picolibc's of one of its sources."""
+    if _is_of_library(config, name):
+        return list(_LIBC_FLAGS)
     if name in NANOPB_FILES or generated.uses_nanopb(name):
         return list(NANOPB_DEFINES)
     return [f'-D{macro}="{path}"' for macro, path in embedded(config, name).items()]
 
 
-def programs(config: BuildConfig, names: Iterable[str], search_path: str) -> list[Path]:
-    """The files of these commands of the toolchain, as far as they are there."""
-    found = (shutil.which(config.cross_compile + name, path=search_path) for name in names)
-    return [Path(path) for path in found if path]
+def check_sources(config: BuildConfig) -> None:
+    """UserError if foreign sources that a build needs are not there."""
+    parts = [(config.picolibc, config.picolibc_dir, library_sources(config), "picolibc=DIR")]
+    if config.protobuf:
+        wanted = [config.nanopb / name for name in NANOPB_SOURCES]
+        parts.append((config.nanopb, config.nanopb_dir, wanted, "nanopb_dir=DIR"))
+    for folder, own, wanted, option in parts:
+        if absent := [str(path.relative_to(folder)) for path in wanted if not path.is_file()]:
+            remedy = "name another folder" if own else "./sconsw --setup-only fetches it, or name your own"
+            raise UserError(f"{folder}{os.sep} holds no {' and '.join(absent)}: {remedy} with {option}")
 
 
-def check(config: BuildConfig, search_path: str) -> None:
-    """UserError if something that a build needs is not there. Looks for files only, runs nothing."""
-    for name in COMMANDS:
-        if not programs(config, [name], search_path):
-            command = config.cross_compile + name
-            raise UserError(f"{command} is not found: {_SETUP}, or name another toolchain with cross_compile=PREFIX")
-    if not c_library(config).is_file():
-        raise UserError(f"{c_library(config)} does not exist: {_SETUP}, or name picolibc's folder with picolibc=DIR")
-    if config.protobuf and not all((config.nanopb / name).is_file() for name in NANOPB_SOURCES):
-        remedy = "name a checkout of nanopb" if config.nanopb_dir else "./sconsw --setup-only fetches it"
-        raise UserError(f"{config.nanopb}{os.sep} holds no {' and '.join(NANOPB_SOURCES)}: {remedy} (nanopb_dir=DIR)")
+#: Targets that are neither compiled nor linked.
+_WITHOUT = ("test", "lint", "mutants", "compiledb", "ide", "toolchains")
 
 
 def needed(targets: list[str]) -> bool:
     """Whether building ``targets`` (none: the default) runs the toolchain."""
-    without = ("test", "lint", "mutants", "compiledb", "ide")
-    return not targets or not all(target in without or target.endswith(".json") for target in targets)
+    return not targets or not all(target in _WITHOUT or target.endswith(".json") for target in targets)

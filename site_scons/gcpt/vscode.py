@@ -118,11 +118,12 @@ class _File:
 
 def _files(qemu: BuildConfig, given: Mapping[str, str], compiler: str) -> dict[str, _File]:
     driver = compiler if "/" in compiler else f"**/{compiler}"
+    asked = [f"--query-driver={driver}"] if compiler else []
     tasks = {task["label"]: task for task in _tasks(given)}
     configuration = _launch(qemu.variant_dir, given.get("gdb_port") or GDB_PORT)
     settings = {
         "clangd.path": "clangd-19",
-        "clangd.arguments": [f"--compile-commands-dir={_ROOT}", f"--query-driver={driver}"],
+        "clangd.arguments": [f"--compile-commands-dir={_ROOT}", *asked],
         "C_Cpp.intelliSenseEngine": "disabled",
         "python.defaultInterpreterPath": f"{_ROOT}/.venv/bin/python",
     }
@@ -218,7 +219,7 @@ def write(folder: Path, qemu: BuildConfig, given: Mapping[str, str], compiler: s
     """Bring the files in ``folder`` up to date; a line for each file written or entry left alone.
 
     given: the options of the tasks. qemu: the configuration that those of QEMU build. compiler: its command, whose
-    headers clangd asks for. UserError, with nothing written, where a file cannot be read.
+    headers clangd asks for, or "" for clangd's own. UserError, with nothing written, where a file cannot be read.
     """
     before = _record(folder)
     after: dict[str, Any] = {}

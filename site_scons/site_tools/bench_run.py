@@ -9,7 +9,7 @@ from SCons.Script import Action
 from gcpt.options import BENCH_JSON
 
 #: Options of this run that its builds have too.
-_PASSED_ON = ("cross_compile", "picolibc", "nanopb_dir")
+_PASSED_ON = ("toolchain", "cross_compile", "picolibc", "nanopb_dir")
 
 
 def _run(target, source, env):

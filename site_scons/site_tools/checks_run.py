@@ -7,7 +7,7 @@ from SCons.Errors import BuildError
 from SCons.Script import Action
 
 #: Options of this run that builds of a check have too.
-_PASSED_ON = ("cross_compile", "picolibc", "nanopb_dir")
+_PASSED_ON = ("toolchain", "cross_compile", "picolibc", "nanopb_dir")
 
 
 def _lint(given):

@@ -11,7 +11,7 @@ from pathlib import Path
 from SCons.Errors import BuildError
 from SCons.Script import BUILD_TARGETS, COMMAND_LINE_TARGETS, Action, GetOption
 
-from gcpt import generated, launch
+from gcpt import generated, launch, toolchain
 from gcpt.config import resolve
 
 _DATABASE = "compile_commands.json"
@@ -19,6 +19,7 @@ _DATABASE = "compile_commands.json"
 
 def _entry(env, node, file):
     words = [file if word == str(node.sources[0]) else word for word in env.CompileCommand(node)]
+    words = toolchain.for_clangd(env["TOOLCHAIN"].kind, env["CC"], words)
     return {"directory": os.getcwd(), "file": file, "arguments": words}
 
 
@@ -48,7 +49,8 @@ def _write(target, source, env):
 
     given = env["GIVEN"]
     try:
-        for line in vscode.write(vscode.FOLDER, resolve(launch.for_qemu(given)), given, env["CC"][0]):
+        compiler = "" if env["TOOLCHAIN"].kind == "zig" else env["CC"][0]
+        for line in vscode.write(vscode.FOLDER, resolve(launch.for_qemu(given)), given, compiler):
             print(line)
     except UserError as error:
         return BuildError(node=target, errstr=str(error), status=2)

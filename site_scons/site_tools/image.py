@@ -1,4 +1,6 @@
-"""Image(target, elf): the bytes that are loaded. Disassembly(target, elf): the restorer's code as text."""
+"""Image(target, elf): the bytes that are loaded. Disassembly(target, elf): the restorer's code as text, where the
+toolchain has an objdump; else nothing.
+"""
 
 import subprocess
 from pathlib import Path
@@ -6,26 +8,40 @@ from pathlib import Path
 from SCons.Script import Action, Builder
 
 
-def _depend_on(program):
-    def emitter(target, source, env):
-        env.Depends(target, env.Programs(program))
-        return target, source
+def _load(target, source, env):
+    from gcpt import binary
 
-    return emitter
+    Path(target[0].path).write_bytes(binary.loaded(Path(source[0].path)))
 
 
 def _list_code(target, source, env):
     with Path(target[0].path).open("wb") as file:
-        command = [env["OBJDUMP"], "-d", "-j", ".text", source[0].path]
+        command = [*env["OBJDUMP"], "-d", "-j", ".text", source[0].path]
         return subprocess.run(command, check=False, stdout=file, env=env["ENV"]).returncode
 
 
+def _image(env, target, elf):
+    image = env.LoadedBytes(target, elf)
+    env.Depends(image, env.File("site_scons/gcpt/binary.py"))
+    return image
+
+
+def _disassembly(env, target, elf):
+    if not env["OBJDUMP"]:
+        return []
+    listing = env.Listing(target, elf)
+    env.Depends(listing, env["PROGRAMS"]["objdump"])
+    return listing
+
+
 def generate(env):
-    env["IMAGECOMSTR"] = "[BIN] $TARGET"
-    image = Action([["$OBJCOPY", "-O", "binary", "$SOURCE", "$TARGET"]], "$IMAGECOMSTR")
-    listing = Action(_list_code, "[DIS] $TARGET", varlist=["OBJDUMP"])
-    builders = {"Image": (image, "objcopy"), "Disassembly": (listing, "objdump")}
-    env.Append(BUILDERS={name: Builder(action=act, emitter=_depend_on(of)) for name, (act, of) in builders.items()})
+    actions = {
+        "LoadedBytes": Action(_load, "[BIN] $TARGET"),
+        "Listing": Action(_list_code, "[DIS] $TARGET", varlist=["OBJDUMP"]),
+    }
+    env.Append(BUILDERS={name: Builder(action=action) for name, action in actions.items()})
+    env.AddMethod(_image, "Image")
+    env.AddMethod(_disassembly, "Disassembly")
 
 
 def exists(env):

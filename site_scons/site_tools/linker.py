@@ -40,7 +40,7 @@ def _outputs(target, source, env):
     env.Precious([elf, map_file])
     env.Clean(elf, [f"{node.path}.rejected" for node in (elf, map_file)])
     env.Depends(elf, [env.File(f"site_scons/gcpt/{name}.py") for name in _RULES])
-    env.Depends(elf, [env.File("site_scons/site_tools/linker.py"), env["LINKER_LIBRARIES"], env.Programs("gcc", "ld")])
+    env.Depends(elf, [env.File("site_scons/site_tools/linker.py"), *env["PROGRAMS"]["linker"]])
     return [elf, map_file], source
 
 
@@ -60,12 +60,11 @@ def generate(env):
     folder = config.variant_dir / "generated"
     env.Replace(
         LINKER_PATH=[str(folder)],
-        LINKER_LIBRARIES=[env.File(str(path)) for path in toolchain.libraries(config)],
         LINK_FLAGS=[*toolchain.link_flags(config), f"-L{folder}", "-T", _SCRIPT],
         LINKCOMSTR="[ LD] $TARGET",
     )
-    outputs = ["-Xlinker", "-Map=${TARGETS[1]}.rejected", "-o", "${TARGET}.rejected"]
-    link = ["$CC", "$LINK_FLAGS", *outputs, "$SOURCES", "$LINKER_LIBRARIES", "-lgcc"]
+    outputs = ["-Map=${TARGETS[1]}.rejected", "-o", "${TARGET}.rejected"]
+    link = ["$LD", "$LINK_FLAGS", *outputs, "$SOURCES"]
     builder = Builder(
         action=[Action(_load_rules, None), Action([link], "$LINKCOMSTR"), Action(_audit, "[AUD] $TARGET")],
         emitter=_outputs,

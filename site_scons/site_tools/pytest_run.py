@@ -1,4 +1,7 @@
-"""The alias "test": runs pytest with this Python, its output as it comes. Builds nothing itself."""
+"""The alias "test": runs pytest with this Python, its output as it comes. Builds nothing itself.
+
+What the tests build is built with this run's toolchain.
+"""
 
 import shlex
 import subprocess
@@ -7,9 +10,14 @@ import sys
 from SCons.Errors import BuildError
 from SCons.Script import Action
 
+#: Options of this run that the restorers of the tests have too.
+_PASSED_ON = ("toolchain", "cross_compile")
+
 
 def _run(target, source, env):
-    arguments = shlex.split(env["GIVEN"].get("pytest_args", ""))
+    given = env["GIVEN"]
+    arguments = [f"--build={name}={given[name]}" for name in _PASSED_ON if given.get(name)]
+    arguments += shlex.split(given.get("pytest_args", ""))
     status = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", "2", *arguments], check=False, env=env["ENV"]
     ).returncode

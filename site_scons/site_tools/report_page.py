@@ -12,12 +12,13 @@ _CODE = ("audit", "count", "drawing", "measure", "memorymap", "pages", "phases",
 
 
 def _write(target, source, env):
-    from gcpt import qemu, report
+    from gcpt import qemu, report, toolchains
     from gcpt.errors import UserError
 
     elf, image = (Path(node.path) for node in source[:2])
     try:
-        report.write(Path(target[0].path), elf, image, env["CONFIG"], Path(env.Dir("#").abspath), env["CC"])
+        compiler = toolchains.versions(env["TOOLCHAIN"], env["ENV"])["compiler"]
+        report.write(Path(target[0].path), elf, image, env["CONFIG"], Path(env.Dir("#").abspath), compiler)
     except FileNotFoundError as error:
         return BuildError(node=target, errstr=f"{error.filename} is not found: ./sconsw --setup-only installs it")
     except (UserError, qemu.QemuError, OSError, subprocess.CalledProcessError) as error:

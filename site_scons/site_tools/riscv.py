@@ -1,8 +1,8 @@
-"""FirmwareObject(source), NanopbObject(source): one C or assembly file compiled for the restorer.
+"""FirmwareObject(source), NanopbObject(source), LibraryObject(source): one file, compiled for the restorer.
 
 An object depends on its source, on what that includes or embeds, on the compiler and on picolibc's version. Variants
 of one run that agree on it share it: the first one that asks makes it known.
-Programs(name...): files of the toolchain's commands, to depend on.
+env["PROGRAMS"]: the files of the toolchain's commands, to depend on.
 """
 
 import os
@@ -44,8 +44,8 @@ def _compiled(env, target, source, folder=None):
     [node] = env.CompiledObject(
         target, source, DEFINES=defines, CPPPATH=folders, INCLUDES=[f"-I{folder}" for folder in folders]
     )
-    inputs = [config.picolibc / "include/picolibc.h", *toolchain.embedded(config, name).values()]
-    env.Depends(node, [env.File(str(path)) for path in inputs] + env.Programs("gcc", "as"))
+    inputs = [*toolchain.library_version(config, name), *toolchain.embedded(config, name).values()]
+    env.Depends(node, [env.File(str(path)) for path in inputs] + env["PROGRAMS"]["compiler"])
     return node
 
 
@@ -66,13 +66,13 @@ def _nanopb_object(env, source):
     return node if node.has_builder() else _compiled(env, node, source)
 
 
-def _programs(env, *names):
-    path = env["ENV"].get("PATH", os.defpath)
-    return [env.File(str(file)) for file in toolchain.programs(env["CONFIG"], names, path)]
+def _library_object(env, source):
+    node = env.File(f"{env['CONFIG'].common_dir}/picolibc/{os.path.basename(source)}.o")
+    return node if node.has_builder() else _compiled(env, node, source)
 
 
 def _changed(dependency, target, previous, repository_node=None):
-    """By content, but for the toolchain and its library: 20 MB, which are replaced whole and bear another time then."""
+    """By content, but for the toolchain: up to 200 MB, which are replaced whole and bear another time then."""
     by_time = dependency in target.get_build_env()["TOOLCHAIN_FILES"]
     decide = dependency.changed_timestamp_match if by_time else dependency.changed_content
     return decide(target, previous, repository_node)
@@ -88,17 +88,22 @@ def _compile_command(env, node):
 
 def generate(env):
     config = env["CONFIG"]
+    tools = env["TOOLCHAINS"][config.variant]
+    files = tools.files(env["ENV"].get("PATH", os.defpath))
+    env["ENV"] |= tools.environment(config.build_dir)
     env.Replace(
         SPAWN=_spawn,
+        TOOLCHAIN=tools,
         # Lists, because SCons cuts a word at its spaces.
-        CC=[config.cross_compile + "gcc"],
-        OBJCOPY=[config.cross_compile + "objcopy"],
-        OBJDUMP=config.cross_compile + "objdump",
-        C_FLAGS=[*toolchain.C_FLAGS, *(toolchain.DEBUG_C_FLAGS if config.debug else ())],
-        ASM_FLAGS=[*toolchain.ASM_FLAGS, *(toolchain.DEBUG_ASM_FLAGS if config.debug else ())],
+        CC=list(tools.compiler),
+        LD=list(tools.linker),
+        OBJDUMP=list(tools.objdump),
+        PROGRAMS={name: [env.File(str(path)) for path in paths] for name, paths in files.items()},
+        C_FLAGS=toolchain.c_flags(tools.kind, config.debug),
+        ASM_FLAGS=toolchain.asm_flags(tools.kind, config.debug),
         # Within $( and $), which other folders' objects need not have the same: cache_dir= serves them all.
         DEBUG_MAP=["$(", toolchain.debug_map(os.getcwd().replace("$", "$$")), "$)"] if config.debug else [],
-        LIBRARY_INCLUDES=["-isystem", f"{config.picolibc}/include"],
+        LIBRARY_INCLUDES=[word for path in toolchain.library_includes(config) for word in ("-isystem", str(path))],
         CCCOMSTR="[ CC] $SOURCE",
         ASCOMSTR="[ AS] $SOURCE",
     )
@@ -111,13 +116,12 @@ def generate(env):
         single_source=True,
     )
     env.Append(BUILDERS={"CompiledObject": builder})
-    env.AddMethod(_programs, "Programs")
     env.AddMethod(_firmware_object, "FirmwareObject")
     env.AddMethod(_nanopb_object, "NanopbObject")
+    env.AddMethod(_library_object, "LibraryObject")
     env.AddMethod(_compile_command, "CompileCommand")
-    libraries = [env.File(str(path)) for path in toolchain.libraries(config)]
-    env["TOOLCHAIN_FILES"] = [*libraries, *env.Programs("gcc", "as", "ld", "objcopy", "objdump")]
-    env["IMPLICIT_COMMAND_DEPENDENCIES"] = False  # Programs() finds those with a space in their path, too
+    env["TOOLCHAIN_FILES"] = [node for nodes in env["PROGRAMS"].values() for node in nodes]
+    env["IMPLICIT_COMMAND_DEPENDENCIES"] = False  # PROGRAMS has those with a space in their path, too
     env.Decider(_changed)
 
 

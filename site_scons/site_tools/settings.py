@@ -1,6 +1,6 @@
 """The options of this run as env["CONFIG"], the variants of a matrix as env["MATRIX"], the commands' environment.
 
-And where SCons keeps signatures.
+And env["TOOLCHAINS"], what compiles and links each of them, by variant; and where SCons keeps signatures.
 """
 
 import os
@@ -12,7 +12,7 @@ from SCons import dblite
 from SCons.Script import ARGLIST, ARGUMENTS, COMMAND_LINE_TARGETS, Exit, GetOption
 from SCons.Variables import Variables
 
-from gcpt import launch, toolchain
+from gcpt import launch, toolchain, toolchains
 from gcpt.config import resolve
 from gcpt.errors import UserError
 from gcpt.options import OPTIONS_FILE, TABLE, as_text, undashed
@@ -58,6 +58,22 @@ def _matrix(given):
     return matrix.configurations(groups, given, f"matrix={file}" if file else "matrix")
 
 
+def _toolchains(configs, built, environment):
+    """What compiles and links each of ``configs``, by variant. For those not ``built``, nothing is tried out."""
+    chosen, said = {}, []
+    for config in configs:
+        if config in built:
+            toolchain.check_sources(config)
+            chosen[config.variant], rejected = toolchains.for_build(config, environment)
+            name = chosen[config.variant].name
+            said += [f"gcpt: {name} builds, because {reason} (scons toolchains tells more)" for reason in rejected[:1]]
+        else:
+            chosen[config.variant] = toolchains.presumed(config, environment)
+    for line in dict.fromkeys(said):
+        print(line)
+    return chosen
+
+
 class _Signatures:
     """SCons's file of signatures, in the build folder; neither is made by a run that builds nothing."""
 
@@ -79,9 +95,10 @@ def generate(env):
         env["GIVEN"] = launch.with_defaults(given, targets)
         env["CONFIG"] = resolve(env["GIVEN"])
         env["MATRIX"] = _matrix(env["GIVEN"])
-        if toolchain.needed(targets) and not (GetOption("clean") or GetOption("no_exec")):
-            for config in env["MATRIX"] or [env["CONFIG"]]:
-                toolchain.check(config, env["ENV"].get("PATH", os.defpath))
+        asked = [*env["MATRIX"], env["CONFIG"]]
+        looks_only = any(GetOption(name) for name in ("clean", "no_exec", "question"))
+        built = (env["MATRIX"] or asked) if toolchain.needed(targets) and not looks_only else []
+        env["TOOLCHAINS"] = _toolchains(asked, built, env["ENV"])
     except UserError as error:
         print(f"gcpt: {error}", file=sys.stderr)
         Exit(2)

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("SConstruct", "site_scons", "firmware", "proto", "pyproject.toml", "third_party", ".clangd", "sconsw")
-NANOPB = "build/third_party/nanopb"
+FOREIGN = ("build/third_party/nanopb", "build/third_party/picolibc")
 
 
 class Run:
@@ -74,8 +74,9 @@ def _copy_parts(folder: Path) -> Project:
             shutil.copytree(ROOT / part, folder / part, ignore=without_caches)
         else:
             shutil.copy(ROOT / part, folder / part)
-    assert (ROOT / NANOPB).is_dir(), "run ./sconsw --setup-only first"
-    shutil.copytree(ROOT / NANOPB, folder / NANOPB)
+    for part in FOREIGN:
+        assert (ROOT / part).is_dir(), "run ./sconsw --setup-only first"
+        shutil.copytree(ROOT / part, folder / part)
     return Project(folder)
 
 

@@ -47,6 +47,13 @@ def test_clangd_understands_every_file_though_nothing_was_compiled(project, argu
     assert clangd(project, *firmware(project)) == []
 
 
+@pytest.mark.parametrize("toolchain", ["llvm", "zig"])
+def test_clangd_understands_the_commands_of_other_compilers(project, toolchain):
+    project.build("compiledb", "log=debug", "display_cpu=0", "debug=1", f"toolchain={toolchain}")
+    names = ("plan.c", "console.c", "decode.c", "head.S", "include/macros.h")
+    assert clangd(project, *(project / f"firmware/{name}" for name in names)) == []
+
+
 def test_the_database_is_that_of_the_options_and_not_made_again(project):
     project.build("compiledb", "mode=single_core", "debug=1")
     assert project.build("compiledb", "mode=single_core", "debug=1").steps == set()

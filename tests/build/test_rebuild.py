@@ -28,11 +28,17 @@ def test_scanner_finds_what_the_compiler_reads(built):
     read = {Path(entry["file"]).name: headers_of(built, entry) for entry in entries}
     inputs = set().union(*read.values())
     assert {"firmware/include/macros.h", "build/third_party/nanopb/pb.h"} <= inputs
-    for name in sorted(path for path in inputs if path.startswith(("firmware/", "build/third_party/"))):
+    for name in sorted(path for path in inputs if path.startswith(("firmware/", "build/third_party/nanopb/"))):
         # An unused macro in the lines between: the objects are the same, so nothing is linked again.
         built.append(name, "\n#define GCPT_TEST_NOTHING 1\n")
         run = built.build("display_cpu=0", "log=debug")
         assert run.compiled() == {source for source, paths in read.items() if name in paths}, name
+
+
+@pytest.mark.parametrize("name", ["third_party/picolibc.h", "build/third_party/picolibc/meson.build"])
+def test_picolibcs_headers_are_followed_by_its_version_and_configuration(built, name):
+    built.append(name, "\n")
+    assert {"plan.c", "pb_decode.c", "memset.S"} <= built.build().compiled()
 
 
 def test_touching_files_rebuilds_nothing(built):
@@ -48,6 +54,12 @@ def test_touching_files_rebuilds_nothing(built):
         ("proto/checkpoint.proto", "// The header", "// This is the header", set()),
         ("proto/checkpoint.proto", "uint64 version = 6;", "uint64 version = 7;", {"decode.c", "checkpoint.pb.c"}),
         ("build/third_party/nanopb/pb_decode.c", "return true;", "return false;", {"pb_decode.c"}),
+        (
+            "build/third_party/picolibc/newlib/libc/machine/riscv/memset.S",
+            "beqz a2, 2f",
+            "beqz a2, 2f; nop",
+            {"memset.S"},
+        ),
         ("firmware/gcpt.ld", "ENTRY(_start)", "gcpt_test = 1;\nENTRY(_start)", set()),
         ("site_scons/gcpt/budgets.py", "12288", "12289", set()),
         ("site_scons/gcpt/audit.py", "TRAMPOLINE_PAGE = 0x1000", "TRAMPOLINE_PAGE = 0x2000", set()),
@@ -151,7 +163,7 @@ def test_the_toolchain_is_an_input(built, tmp_path):
     """The same compiler under another prefix, then another compiler under this prefix."""
     folder = tmp_path / "tool chain"
     folder.mkdir()
-    for name in ("gcc", "objcopy", "objdump"):
+    for name in ("gcc", "ld", "objdump"):
         real = subprocess.run(["which", f"riscv64-unknown-elf-{name}"], capture_output=True, text=True).stdout.strip()
         (folder / f"my-{name}").write_text(f'#!/bin/sh\nexec {real} "$@"\n')
         (folder / f"my-{name}").chmod(0o755)
@@ -167,11 +179,21 @@ def test_the_toolchain_is_an_input(built, tmp_path):
     assert {"head.S", "plan.c", "pb_decode.c"} <= run.compiled()
     assert "PB" not in run.kinds()
 
+    with (folder / "my-ld").open("a") as file:
+        file.write("# another version\n")
+    run = built.build(prefix)
+    assert (run.compiled(), "LD" in run.kinds()) == (set(), True)
 
-def test_own_nanopb_checkout(built, tmp_path):
-    (built / "build/third_party/nanopb").rename(tmp_path / "my nanopb")
-    run = built.build(f"nanopb_dir={tmp_path}/my nanopb")
-    assert {"pb_common.c", "pb_decode.c"} <= run.compiled()
+
+@pytest.mark.parametrize(
+    ("name", "option", "compiled"),
+    [("nanopb", "nanopb_dir", {"pb_common.c", "pb_decode.c"}), ("picolibc", "picolibc", {"memset.S", "memcpy-asm.S"})],
+)
+def test_own_copy_of_foreign_sources(built, tmp_path, name, option, compiled):
+    (built / f"build/third_party/{name}").rename(tmp_path / f"my {name}")
+    run = built.build(f"{option}={tmp_path}/my {name}")
+    assert compiled <= run.compiled()
+    assert built.build(f"{option}={tmp_path}/my {name}").steps == set()
 
 
 def test_a_lost_output_is_made_again(built):

@@ -51,8 +51,10 @@ def refused(project, *arguments, **environment):
         ("gdb_port=65536", "gdb_port=65536: want a number from 1 to 65535"),
         ("debug=yes", "debug=yes: want one of 0, 1"),
         ("options_file=missing", "options_file=missing: there is no such file"),
-        ("cross_compile=nothing-", "nothing-gcc is not found: ./sconsw --setup-only"),
-        ("picolibc=/nowhere", "libc.a does not exist"),
+        ("cross_compile=nothing-", "nothing-gcc is not found: name another prefix"),
+        ("toolchain=zig cross_compile=riscv64-unknown-elf-", "is for GNU tools, not for toolchain=zig: leave one"),
+        ("toolchain=clang", "toolchain=clang: want one of auto, gnu, llvm, zig"),
+        ("picolibc=/nowhere", "/nowhere/ holds no newlib/libc/machine/riscv/memcpy-asm.S"),
         ("nanopb_dir=proto", "proto/ holds no pb_common.c"),
     ],
 )
@@ -62,14 +64,21 @@ def test_one_line_and_nothing_built(built, arguments, words):
 
 
 def test_a_missing_toolchain_is_named_before_anything_is_built(project):
-    line = refused(project, PATH="/nowhere")
-    assert "riscv64-unknown-elf-gcc is not found: ./sconsw --setup-only installs it" in line
+    assert "toolchain=gnu: riscv64-unknown-elf-gcc is not found; riscv64-linux-gnu-gcc is not found; " in refused(
+        project, "toolchain=gnu", PATH="/nowhere"
+    )
+    assert "toolchain=llvm: clang is not found: ./sconsw --setup-only installs it" in refused(
+        project, "toolchain=llvm", PATH="/nowhere"
+    )
 
 
-def test_missing_nanopb_sources_are_named_where_they_are_needed(project):
-    shutil.rmtree(project / "build/third_party")
-    assert "./sconsw --setup-only fetches it" in refused(project)
+def test_missing_sources_are_named_where_they_are_needed(project):
+    shutil.rmtree(project / "build/third_party/nanopb")
+    assert "nanopb/ holds no pb_common.c and pb_decode.c: ./sconsw --setup-only fetches it" in refused(project)
     project.build("mode=dual_core")
+    shutil.rmtree(project / "build/third_party/picolibc")
+    assert "memset.S: ./sconsw --setup-only fetches it" in refused(project, "mode=dual_core")
+    project.build("mode=single_core")
 
 
 def test_old_python_or_scons_is_refused_with_a_remedy(project):

@@ -3,16 +3,17 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from gcpt import sbom
-
+ROOT = Path(__file__).parents[2]
 CERTIFIED = ["SHA256SUMS", "config.json", "gcpt.bin", "gcpt.cdx.json", "gcpt.elf", "gcpt.map"]
 
 
@@ -49,7 +50,7 @@ def test_the_bill_names_what_is_in_the_image(built):
     parts = {part["name"]: part for part in bill["components"]}
     assert set(parts) == {"nanopb", "picolibc"}
     assert parts["nanopb"]["licenses"] == [{"license": {"id": "Zlib"}}]
-    stamp = (built / "build/third_party/nanopb/gcpt.stamp").read_text().strip()
+    stamp = (built / "build/third_party/nanopb/gcpt.stamp").read_text().split()[0]
     assert parts["nanopb"]["hashes"][0]["content"] == stamp, "the tarball that was fetched"
     tools = {tool["name"]: tool["version"] for tool in bill["metadata"]["tools"]["components"]}
     assert {"compiler", "linker", "scons", "nanopb", "protobuf"} <= set(tools)
@@ -82,16 +83,37 @@ def test_a_restorer_without_c_has_nothing_of_others(built):
     }
 
 
-def test_libraries_are_those_that_the_linker_took_from(built):
-    built.build("sbom", "log=info")
-    parts = {part["name"]: part for part in _bill(built / "build/normal-info")["components"]}
-    assert set(parts) == {"nanopb", "picolibc", "libgcc"}
-    gcc = ["riscv64-unknown-elf-gcc", "-march=rv64imafdc", "-mabi=lp64d", "-print-libgcc-file-name"]
-    libgcc = Path(subprocess.run(gcc, capture_output=True, text=True, check=True).stdout.strip())
-    assert parts["libgcc"]["hashes"][0]["content"] == hashlib.sha256(libgcc.read_bytes()).hexdigest()
-    assert parts["libgcc"]["licenses"] == [{"expression": "GPL-3.0-or-later WITH GCC-exception-3.1"}]
-    members = "/a b/libgcc.a(save.o)\n   x.o (f)\n/usr/lib/libc.a(a.o)\n/usr/lib/libc.a(b.o)\nLOAD /usr/lib/other.a\n"
-    assert sbom.linked_libraries(members) == [Path("/a b/libgcc.a"), Path("/usr/lib/libc.a")]
+def test_only_what_the_bill_names_is_linked(built):
+    built.build("build", "sbom", "log=info")
+    folder = built / "build/normal-info"
+    linked = re.findall(r"^LOAD (.*)$", (folder / "gcpt.map").read_text(), re.MULTILINE)
+    entries = json.loads((folder / "compile_commands.json").read_text())
+    assert sorted(linked) == sorted(entry["output"] for entry in entries)
+    foreign = {Path(entry["file"]).parts[2] for entry in entries if entry["file"].startswith("build/third_party/")}
+    parts = {part["name"]: part for part in _bill(folder)["components"]}
+    assert set(parts) == foreign == {"nanopb", "picolibc"}
+    for name, part in parts.items():
+        pin = tomllib.loads((ROOT / f"third_party/{name}.toml").read_text())
+        assert (part["version"], part["hashes"][0]["content"]) == (pin["version"], pin["sha256"])
+
+
+@pytest.mark.parametrize(
+    ("option", "compiler", "linker"),
+    [
+        ("cross_compile=riscv64-linux-gnu-", ["riscv64-linux-gnu-gcc", "-dumpfullversion"], "riscv64-linux-gnu-ld"),
+        ("toolchain=llvm", ["clang-19", "-dumpversion"], "ld.lld-19"),
+        ("toolchain=zig", [sys.executable, "-m", "ziglang", "version"], ""),
+    ],
+)
+def test_the_bill_names_the_tools_that_were_used(project, option, compiler, linker):
+    project.build("sbom", "mode=single_core", option)
+    [folder] = (path.parent for path in (project / "build").glob("single_core-*/gcpt.cdx.json"))
+    tools = {tool["name"]: tool for tool in _bill(folder)["metadata"]["tools"]["components"]}
+    version = subprocess.run(compiler, capture_output=True, text=True, check=True).stdout.strip()
+    assert tools["compiler"]["version"] == version
+    if linker:
+        said = subprocess.run([linker, "--version"], capture_output=True, text=True, check=True).stdout
+        assert tools["linker"]["description"] == said.split("\n")[0]
 
 
 def _installed(folder: Path) -> list[str]:

@@ -32,7 +32,7 @@ def _by_function(listing: str) -> list[tuple[str, str]]:
 def test_c_touches_no_floating_point_or_vector_register(build_restorer, options):
     """They hold the checkpoint's state when the trap handler calls it. The compiler may use them, but need not."""
     restorer = build_restorer(platform="qemu-virt", **options)
-    listing = (restorer.folder / restorer.config.variant / "gcpt.dis").read_text()
+    listing = restorer.listing()
     users = {function for function, mnemonic in _by_function(listing) if _UNIT.match(mnemonic)}
     with (restorer.folder / "gcpt.elf").open("rb") as file:
         symbols = ELFFile(file).get_section_by_name(".symtab").iter_symbols()

@@ -62,7 +62,7 @@ def test_mtime_of_a_syscnt(bench: Bench) -> None:
     """The value, then 1 to the update register, then it waits for that to clear, and goes on."""
     made = synthetic.make(Recipe((Mode.S,)))
     restorer = bench.build("single_core", platform="xiangshan-syscnt", clint="0x2000000", uart="16550@0x10000000")
-    listing = (restorer.folder / restorer.config.variant / "gcpt.dis").read_text()
+    listing = restorer.listing()
     at = [int(line.split(":")[0], 16) for line in listing.splitlines() if re.search(r"\b[sl]w\ta2,24\(a1\)", line)]
     update, poll = at
     store = update - 4  # sd a0, (a1); li a2, 1

@@ -1,9 +1,11 @@
 """A restorer that the build made."""
 
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from gcpt.config import BuildConfig
+from gcpt.options import CROSS_COMPILE
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,11 @@ class Restorer:
     def csr_groups(self) -> tuple[str, ...]:
         """The groups of the inventory that it writes."""
         return self.config.csr_groups
+
+    def listing(self) -> str:
+        """Its code as the reference's objdump has it, whatever linked it."""
+        command = [f"{CROSS_COMPILE}objdump", "-d", "-j", ".text", str(self.folder / "gcpt.elf")]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     @property
     def size(self) -> int:

@@ -73,6 +73,8 @@ def test_payload_lies_a_mib_above_the_base_of_memory():
         {"platform": "kmh-fpga", "clint": "0x2000000", "uart": "htif", "log": "debug", "header_addr": "0"},
         {"gcpt_payload": "fw.bin", "gcpt_payload_position": "0x80400000", "gcpt_dtb": "board.dtb"},
         {"cross_compile": "riscv64-linux-gnu-", "picolibc": "/opt/p", "nanopb_dir": "np", "build_dir": "out"},
+        {"toolchain": "llvm"},
+        {"toolchain": "gnu", "cross_compile": "riscv64-linux-gnu-"},
     ],
 )
 def test_given_options_make_the_same_configuration_again(values):
@@ -84,7 +86,8 @@ def test_given_options_make_the_same_configuration_again(values):
 
 def test_variants_share_what_does_not_depend_on_their_options():
     assert resolve({}).common_dir == resolve({"mode": "auto", "platform": "spike"}).common_dir
-    assert resolve({}).common_dir != resolve({"cross_compile": "x-"}).common_dir
+    folders = [resolve(one).common_dir for one in ({}, {"cross_compile": "x-"}, {"toolchain": "llvm"})]
+    assert len({*folders, resolve({"toolchain": "gnu", "cross_compile": "x-"}).common_dir}) == 3
     assert resolve({}).common_dir != resolve({"nanopb_dir": "x"}).common_dir
 
 

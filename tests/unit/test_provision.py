@@ -64,16 +64,16 @@ def test_sources_come_from_each_full_mirror_once() -> None:
 
 def test_a_tarball_with_another_hash_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="not the pinned"):
-        provision.unpack_nanopb(pin(), tarball(tmp_path / "t.tar.gz", "pb.h"), tmp_path / "nanopb")
+        provision.unpack_source(pin(), tarball(tmp_path / "t.tar.gz", "pb.h"), tmp_path / "nanopb")
     assert not (tmp_path / "nanopb").exists()
 
 
 def test_a_tarball_without_a_needed_file_leaves_the_old_sources(tmp_path: Path) -> None:
     source, target = tarball(tmp_path / "t.tar.gz", "pb.h"), tmp_path / "nanopb"
     wanted = pin(sha256=provision.sha256(source), files=["pb.h"])
-    provision.unpack_nanopb(wanted, source, target)
+    provision.unpack_source(wanted, source, target)
     with pytest.raises(SetupError, match=r"pb_new\.c"):
-        provision.unpack_nanopb(pin(sha256=wanted.sha256, files=["pb_new.c"]), source, target)
+        provision.unpack_source(pin(sha256=wanted.sha256, files=["pb_new.c"]), source, target)
     assert (target / "pb.h").read_text() == "pb.h"
 
 

@@ -9,38 +9,23 @@ from gcpt.errors import UserError
 ROOT = Path(__file__).parents[2]
 
 
-def tools(folder: Path, names: str) -> str:
-    for name in names.split():
-        (folder / f"p-{name}").write_text("#!/bin/sh\n")
-        (folder / f"p-{name}").chmod(0o755)
-    return str(folder)
-
-
-def library(folder: Path) -> Path:
-    archive = folder / "lib/rv64imafdc/lp64d/libc.a"
-    archive.parent.mkdir(parents=True)
-    archive.touch()
-    return folder
-
-
-def test_check_names_what_is_missing_and_how_to_get_it(tmp_path):
-    values = {"cross_compile": "p-", "picolibc": str(tmp_path / "c"), "nanopb_dir": str(tmp_path / "nanopb")}
-    config = resolve(values)
-    with pytest.raises(UserError, match=r"p-gcc is not found: \./sconsw --setup-only"):
-        toolchain.check(config, str(tmp_path))
-    with pytest.raises(UserError, match="p-objdump is not found"):
-        toolchain.check(config, tools(tmp_path, "gcc objcopy"))
-    path = tools(tmp_path, "gcc objcopy objdump")
-    with pytest.raises(UserError, match=r"libc.a does not exist: ./sconsw --setup-only .* picolibc=DIR"):
-        toolchain.check(config, path)
-    library(tmp_path / "c")
+def test_missing_sources_are_named_and_how_to_get_them(tmp_path):
+    values = {"picolibc": str(tmp_path / "c"), "nanopb_dir": str(tmp_path / "nanopb")}
+    with pytest.raises(UserError, match=r"c/ holds no newlib/libc/.*/memset.S: name another .* picolibc=DIR"):
+        toolchain.check_sources(resolve({**values, "mode": "dual_core"}))
+    toolchain.check_sources(resolve({**values, "mode": "single_core"}))
+    for path in toolchain.library_sources(resolve(values)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    toolchain.check_sources(resolve({**values, "mode": "dual_core"}))
     with pytest.raises(UserError, match=r"holds no pb_common.c and pb_decode.c: .*nanopb_dir=DIR"):
-        toolchain.check(config, path)
-    toolchain.check(resolve({**values, "mode": "dual_core"}), path)
+        toolchain.check_sources(resolve(values))
     (tmp_path / "nanopb").mkdir()
     for name in toolchain.NANOPB_SOURCES:
         (tmp_path / "nanopb" / name).touch()
-    toolchain.check(config, path)
+    toolchain.check_sources(resolve(values))
+    with pytest.raises(UserError, match=r"holds no newlib/libc/tinystdio/vfiprintf.c and .*strnlen.c"):
+        toolchain.check_sources(resolve({**values, "log": "info"}))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +33,7 @@ def test_check_names_what_is_missing_and_how_to_get_it(tmp_path):
     [
         ([], True),
         (["test"], False),
+        (["toolchains"], False),
         (["build"], True),
         (["test", "build"], True),
         (["build/normal/compile_commands.json"], False),

@@ -16,9 +16,9 @@ def folder(tmp_path):
     return tmp_path / ".vscode"
 
 
-def write(folder, **options):
+def write(folder, compiler="p-gcc", **options):
     given = GIVEN | options
-    return vscode.write(folder, resolve(given), given, "p-gcc")
+    return vscode.write(folder, resolve(given), given, compiler)
 
 
 def texts(folder):
@@ -33,6 +33,8 @@ def test_from_nothing_and_again(folder):
     assert texts(folder) == first
     assert "--query-driver=**/p-gcc" in json.loads(first["settings.json"])["clangd.arguments"]
     assert {path.name for path in vscode.unchanged(folder)} == set(first)
+    write(folder, compiler="")
+    assert "--query-driver" not in (folder / "settings.json").read_text()
 
 
 def test_what_was_written_is_renewed_with_other_options(folder):

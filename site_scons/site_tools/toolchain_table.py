@@ -1,0 +1,17 @@
+"""The alias "toolchains": tries out each toolchain of this machine and prints what came of it."""
+
+from SCons.Script import Action
+
+from gcpt import toolchains
+
+
+def _print_table(target, source, env):
+    print(toolchains.report(env["CONFIG"], env["ENV"]))
+
+
+def generate(env):
+    env.AlwaysBuild(env.Alias("toolchains", [], Action(_print_table, None)))
+
+
+def exists(env):
+    return True
