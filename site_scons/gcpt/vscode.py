@@ -24,7 +24,8 @@ _ROOT = "${workspaceFolder}"
 #: What the compiler, the assembler, the linker, the audit, SCons and the options' check say of a fault.
 _GCC = r"^([^\s:][^:]*):(\d+):(\d+): (?:fatal )?(error|warning): (.*)$"
 _ASSEMBLER = r"^([^\s:][^:]*):(\d+): (Error|Warning|Fatal error): (.*)$"
-_LINKER = r"^(?:[^\s:]*ld[^:]*: ?)?([^\s:][^:]*):(\d+): (?!Error|Warning|Fatal)(.*)$"
+_LINKER = r"^(?:[^\s:]*ld[^:]*: ?(?:error: )?)?([^\s:][^:]*):(\d+): (?!Error|Warning|Fatal)(.*)$"
+_LLD = r"^(\S*ld\.lld[^\s:]*): error: (?![^\s:]+:\d+: )(.*)$"
 _AUDIT = r"^scons: \*\*\* \[(.+?)\] (audit rule .*)$"
 _SCONS = r"^(scons): \*\*\* (?!\[.+?\] audit rule )(?!\[.+?\] Error \d+$)(.*)$"
 _OPTIONS = r"^(gcpt): (?!stopped at reset)(.*)$"
@@ -47,7 +48,7 @@ def _matchers(background: bool = False) -> list[dict[str, Any]]:
         {"regexp": _GCC, "file": 1, "line": 2, "column": 3, "severity": 4, "message": 5},
         {"regexp": _ASSEMBLER, "file": 1, "line": 2, "severity": 3, "message": 4},
         {"regexp": _LINKER, "file": 1, "line": 2, "message": 3},
-        *({"regexp": one, "kind": "file", "file": 1, "message": 2} for one in (_AUDIT, _SCONS, _OPTIONS)),
+        *({"regexp": one, "kind": "file", "file": 1, "message": 2} for one in (_LLD, _AUDIT, _SCONS, _OPTIONS)),
     ]
     first, *others = [whole | {"pattern": pattern} for pattern in patterns]
     if background:

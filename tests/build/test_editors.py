@@ -197,6 +197,22 @@ def test_the_matchers_find_what_is_wrong_in_the_sources(project, vscode, name, o
     assert len(found) == len(set(found))
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new", "file", "message"),
+    [
+        ("firmware/gcpt.ld", "ENTRY(_start)", "ENTRY)", "firmware/gcpt.ld", "( expected"),
+        ("firmware/head.S", "j       gcpt_boot", "j nobody", "ld.lld-19", "undefined symbol: nobody"),
+    ],
+    ids=["linker script", "symbol"],
+)
+def test_the_matchers_find_what_lld_says(project, vscode, name, old, new, file, message):
+    project.build("ide=vscode", "toolchain=llvm")
+    project.replace(name, old, new)
+    _, output = vscode.run("gcpt: build")
+    [found] = vscode.problems("gcpt: build", output)
+    assert found[0] == file and message in found[2], (found, output)
+
+
 def test_the_matchers_find_wrong_options(project, vscode):
     project.build("ide=vscode", "mode=dual_core")
     (project / ".vscode/tasks.json").write_text(

@@ -5,6 +5,8 @@ import re
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from gcpt.options import CROSS_COMPILE
+
 #: Floating-point and vector instructions: f... but fence, and v... .
 _UNIT = re.compile(r"^(f(?!ence)|v)\w*(\.\w+)*$|^c?\.?f[ls][dw]")
 
@@ -15,7 +17,7 @@ def _by_function(listing: str) -> list[tuple[str, str]]:
     for line in listing.splitlines():
         if match := re.match(r"[0-9a-f]+ <(\w+)>:", line):
             function = match[1]
-        elif match := re.match(r" *[0-9a-f]+:\t[0-9a-f ]+\t(\S+)", line):
+        elif match := re.match(r" *[0-9a-f]+: [0-9a-f ]+\t(\S+)", line):
             found.append((function, match[1]))
     return found
 
@@ -26,8 +28,10 @@ def _by_function(listing: str) -> list[tuple[str, str]]:
         {"mode": "single_core"},
         {"mode": "auto", "log": "debug", "display_cpu": "all", "selfcheck": "1"},
         {"mode": "normal", "log": "debug", "display_cpu": "all", "selfcheck": "1", "debug": "1"},
+        {"mode": "auto", "log": "debug", "display_cpu": "all", "selfcheck": "1", "toolchain": "llvm"},
+        {"mode": "auto", "log": "debug", "display_cpu": "all", "selfcheck": "1", "toolchain": "zig"},
     ],
-    ids=lambda options: options["mode"],
+    ids=lambda options: f"{options['mode']} {options.get('toolchain', '')}".strip(),
 )
 def test_c_touches_no_floating_point_or_vector_register(build_restorer, options):
     """They hold the checkpoint's state when the trap handler calls it. The compiler may use them, but need not."""
@@ -42,8 +46,12 @@ def test_c_touches_no_floating_point_or_vector_register(build_restorer, options)
     assert bool(compiled) == (options["mode"] != "single_core")
 
 
+#: What these options leave is assembly, which is the same from all toolchains; its listing is one's own.
+_REFERENCE = {"cross_compile": CROSS_COMPILE}
+
+
 def _code(restorer) -> list[str]:
-    """The instructions of a disassembly in their order, as "mnemonic operands"."""
+    """The instructions of the reference's disassembly in their order, as "mnemonic operands"."""
     listing = (restorer.folder / restorer.config.variant / "gcpt.dis").read_text()
     return [" ".join(words.split()) for words in re.findall(r"^ *[0-9a-f]+:\t[0-9a-f ]+\t(.*)", listing, re.MULTILINE)]
 
@@ -62,7 +70,7 @@ def _before(code: list[str], first: str, then: str) -> bool:
 @pytest.mark.parametrize("mode", ["single_core", "dual_core"])
 def test_fences_that_no_simulator_misses(build_restorer, mode):
     """QEMU translates afresh whatever is written: only the code shows that RTL is told."""
-    code = _code(build_restorer(platform="qemu-virt", mode=mode))
+    code = _code(build_restorer(platform="qemu-virt", mode=mode, **_REFERENCE))
     assert _before(code, "csrw pmpcfg2", "sfence.vma")
     # The trampoline's last word, then fence.i, before the hart goes there.
     assert _before(code, "sd a3,0(s8)", "fence.i")
@@ -70,7 +78,7 @@ def test_fences_that_no_simulator_misses(build_restorer, mode):
 
 def test_the_newer_xiangshan_is_made_ready_and_told_the_time(build_restorer):
     """No emulator here has its SYSCNT, Smrnmi and Smdbltrp."""
-    code = _code(build_restorer(platform="xiangshan-syscnt", mode="single_core"))
+    code = _code(build_restorer(platform="xiangshan-syscnt", mode="single_core", **_REFERENCE))
     assert _before(code, "csrs 0x744,8", "csrc mstatus") or _before(code, "csrs mnstatus,8", "csrc mstatus")
     store = next(i for i, line in enumerate(code) if re.match(r"sw a2,24\(a1\)", line))
     assert (code[store - 1], code[store + 1]) == ("li a2,1", "lw a2,24(a1)")
@@ -86,5 +94,5 @@ def test_the_newer_xiangshan_is_made_ready_and_told_the_time(build_restorer):
 )
 def test_a_console_that_is_busy_is_waited_for(build_restorer, platform, waits):
     """QEMU's never is."""
-    code = iter(_code(build_restorer(platform=platform, mode="single_core")))
+    code = iter(_code(build_restorer(platform=platform, mode="single_core", **_REFERENCE)))
     assert all(any(re.match(wait, line) for line in code) for wait in waits)

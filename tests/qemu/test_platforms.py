@@ -63,7 +63,7 @@ def test_mtime_of_a_syscnt(bench: Bench) -> None:
     made = synthetic.make(Recipe((Mode.S,)))
     restorer = bench.build("single_core", platform="xiangshan-syscnt", clint="0x2000000", uart="16550@0x10000000")
     listing = restorer.listing()
-    at = [int(line.split(":")[0], 16) for line in listing.splitlines() if re.search(r"\b[sl]w\ta2,24\(a1\)", line)]
+    at = [int(line.split(":")[0], 16) for line in listing.splitlines() if re.search(r"\b[sl]w\ta2, 0x18\(a1\)", line)]
     update, poll = at
     store = update - 4  # sd a0, (a1); li a2, 1
     with (

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gcpt.config import BuildConfig
-from gcpt.options import CROSS_COMPILE
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,8 @@ class Restorer:
         return self.config.csr_groups
 
     def listing(self) -> str:
-        """Its code as the reference's objdump has it, whatever linked it."""
-        command = [f"{CROSS_COMPILE}objdump", "-d", "-j", ".text", str(self.folder / "gcpt.elf")]
+        """Its code as one disassembler has it that knows every extension, whatever linked it."""
+        command = ["llvm-objdump-19", "-d", "-j", ".text", "--mattr=+a,+c,+d,+v,+h", str(self.folder / "gcpt.elf")]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     @property
