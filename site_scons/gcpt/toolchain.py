@@ -11,13 +11,13 @@ from gcpt.errors import UserError
 #: The extensions that compilers may use, and how calls pass values. They have no use for F and D in this code, which
 #: tests/elf looks after: these registers hold the checkpoint's state.
 _MACHINE = ("-march=rv64imafdc_zicsr_zifencei", "-mabi=lp64d")
-#: What each kind of toolchain is told of the machine. zig would add debug information and checks of its own.
+#: What each kind of toolchain is told of the machine. zig would add checks of its own.
 MACHINES = {
     "gnu": _MACHINE,
     "llvm": ("--target=riscv64-unknown-elf", *_MACHINE),
     "zig": (
         *("-target", "riscv64-freestanding-none", "-mcpu=generic_rv64+m+a+f+d+c+zicsr+zifencei", "-mabi=lp64d"),
-        *("-g0", "-fno-sanitize=undefined"),
+        "-fno-sanitize=undefined",
     ),
 }
 _C_FLAGS = (
@@ -31,9 +31,11 @@ _C_FLAGS = (
 )
 #: A file that needs more of the assembler says so with ".option arch".
 _ASM_FLAGS = ("-x", "assembler-with-cpp", "-Wundef", "-Werror", "-Wa,--fatal-warnings")
-#: What debug=1 adds to both; the last -g and -O count. The image gets no symbol, but the C of -Og is larger.
-_DEBUG_C_FLAGS = ("-g", "-Og")
-_DEBUG_ASM_FLAGS = ("-g",)
+#: What debug=1 adds to C; the last -O counts. The image gets no symbol, but the C of -Og is larger, and too large with
+#: zig, which would not optimize at all for it.
+_DEBUG = {"gnu": ("-g", "-Og"), "llvm": ("-g", "-Og"), "zig": ("-g",)}
+#: Without it: zig would add debug information.
+_NO_DEBUG = {"gnu": (), "llvm": (), "zig": ("-g0",)}
 
 #: A decoder from a buffer, without messages or memory allocation (nanopb, "Compilation options").
 NANOPB_DEFINES = ("-DPB_BUFFER_ONLY", "-DPB_NO_ERRMSG")
@@ -64,12 +66,12 @@ _PRINTF_FLAGS = ("--defsym=vfprintf=__i_vfprintf",)
 
 def c_flags(kind: str, debug: bool = False) -> list[str]:
     """For C, with a toolchain of this kind; debug: as debug=1 has it."""
-    return [*MACHINES[kind], *_C_FLAGS, *(_DEBUG_C_FLAGS if debug else ())]
+    return [*MACHINES[kind], *_C_FLAGS, *(_DEBUG if debug else _NO_DEBUG)[kind]]
 
 
 def asm_flags(kind: str, debug: bool = False) -> list[str]:
     """For assembly, with a toolchain of this kind; debug: as debug=1 has it."""
-    return [*MACHINES[kind], *_ASM_FLAGS, *(_DEBUG_ASM_FLAGS if debug else ())]
+    return [*MACHINES[kind], *_ASM_FLAGS, *(("-g",) if debug else _NO_DEBUG[kind])]
 
 
 def for_clangd(kind: str, compiler: Sequence[str], words: Sequence[str]) -> list[str]:

@@ -68,6 +68,17 @@ def test_compile_database_of_another_compiler(project, choice):
         assert (project / entry["output"]).read_bytes() == before
 
 
+@pytest.mark.parametrize("choice", ["llvm", "zig"])
+def test_debug_has_source_lines_wherever_it_was_built(project, choice):
+    project.build(*CHOICES[choice], "mode=auto", "debug=1")
+    command = ["gdb-multiarch", "-batch", "-ex", "info line gcpt_check_plan", "build/gcpt.elf"]
+    said = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=True).stdout
+    assert 'firmware/decode.c" starts at address' in said
+    assert str(project.folder).encode() not in (project / "build/gcpt.elf").read_bytes()
+    project.build(*CHOICES[choice], "mode=auto")
+    assert b".debug_line" not in (project / "build/gcpt.elf").read_bytes()
+
+
 #: What distributions make their compilers do unasked.
 DEFAULTS = (
     "-fPIE -fstack-protector-strong -fstack-clash-protection -fasynchronous-unwind-tables -fexceptions "
