@@ -41,10 +41,17 @@ def _compiled(env, target, source, folder=None):
     name = os.path.basename(str(source))
     defines = [flag.replace('"', _QUOTE) for flag in toolchain.defines(config, name)]
     folders = [str(path) for path in toolchain.include_path(config, name, folder)]
+    version = toolchain.library_version(config, name)
+    library = toolchain.library_includes(config) if version else []
     [node] = env.CompiledObject(
-        target, source, DEFINES=defines, CPPPATH=folders, INCLUDES=[f"-I{folder}" for folder in folders]
+        target,
+        source,
+        DEFINES=defines,
+        CPPPATH=folders,
+        INCLUDES=[f"-I{folder}" for folder in folders],
+        LIBRARY_INCLUDES=[word for folder in library for word in ("-isystem", str(folder))],
     )
-    inputs = [*toolchain.library_version(config, name), *toolchain.embedded(config, name).values()]
+    inputs = [*version, *toolchain.embedded(config, name).values()]
     env.Depends(node, [env.File(str(path)) for path in inputs] + env["PROGRAMS"]["compiler"])
     return node
 
@@ -103,7 +110,6 @@ def generate(env):
         ASM_FLAGS=toolchain.asm_flags(tools.kind, config.debug),
         # Within $( and $), which other folders' objects need not have the same: cache_dir= serves them all.
         DEBUG_MAP=["$(", toolchain.debug_map(os.getcwd().replace("$", "$$")), "$)"] if config.debug else [],
-        LIBRARY_INCLUDES=[word for path in toolchain.library_includes(config) for word in ("-isystem", str(path))],
         CCCOMSTR="[ CC] $SOURCE",
         ASCOMSTR="[ AS] $SOURCE",
     )
