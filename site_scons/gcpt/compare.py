@@ -301,11 +301,13 @@ def _proven(gdb: Gdb, hart: int, found: Difference, clint: int) -> Difference:
     if not found.reason and found.got != "none" and _came_due(gdb, hart, found, clint):
         return replace(found, reason="the compare value came due since then")
     entry = BY_NAME.get(found.name)
-    if found.reason or entry is None or entry.when in (When.ALIAS, When.VECTOR) or not _unlocked(gdb, hart, found.name):
+    if found.reason or entry is None or not _unlocked(gdb, hart, found.name):
+        return found
+    if entry.when == When.VECTOR or (entry.when == When.ALIAS and entry.name != "sstatus"):
         return found
     gdb.write_csr(hart, entry.number, int(found.wanted, 16))
     again = gdb.read_csr(hart, entry.number)
-    if entry.name in ("mstatus", "vsstatus") and again is not None:
+    if entry.name in ("mstatus", "sstatus", "vsstatus") and again is not None:
         again = mstatus.with_sd(again)
     return replace(found, reason="WARL: the hart holds no more of it") if again == int(found.got, 16) else found
 

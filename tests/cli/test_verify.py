@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command import gcpt, refusal
 
-from gcpt import image, packing
+from gcpt import demo, image, packing
 from gcpt.state import DUAL_CORE, SINGLE_CORE, HartState, Place
 from gcpt.synthetic import Mode, Recipe
 
@@ -52,6 +52,14 @@ def test_json(checkpoint_file: Make, broken: Path) -> None:
     assert (run.returncode, said["unexplained"]) == (1, 1)
     assert [one["name"] for one in said["differences"] if one["reason"] == "UNEXPLAINED"] == ["stvec"]
     assert said["exact"] + len(said["differences"]) == said["compared"]
+
+
+def test_the_one_to_try_with_is_explained(tmp_path: Path) -> None:
+    """It has zeros where a hart holds UXL: mstatus says so, and its view sstatus."""
+    path = tmp_path / "demo.img"
+    demo.main([str(path)])
+    run = gcpt("verify", path)
+    assert (run.returncode, run.stdout.splitlines()[-1].endswith(", 0 unexplained")) == (0, True)
 
 
 def test_a_value_that_the_hart_cannot_hold(checkpoint_file: Make) -> None:
