@@ -1,5 +1,6 @@
 """Planted faults: those of the short run are noticed; one that nothing notices is told, and so is a faulty table."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,11 @@ def test_faults_of_the_short_run_are_noticed(capsys: pytest.CaptureFixture[str])
 @pytest.fixture
 def copy(tmp_path: Path) -> mutants.Copy:
     return mutants.Copy(ROOT, tmp_path / "copy")
+
+
+def test_a_copy_has_all_sources(copy: mutants.Copy) -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [name for name in listed.splitlines() if (ROOT / name).exists() and not (copy.folder / name).exists()] == []
 
 
 def _fault(**other: object) -> mutants.Mutant:
@@ -91,6 +97,12 @@ def test_a_survivor_fails_the_run(copy: mutants.Copy, capsys: pytest.CaptureFixt
     _table(copy)
     assert mutants.main([], copy.folder) == 1
     assert "0 of 1 planted faults were noticed" in capsys.readouterr().out
+
+
+def test_a_survivor_that_is_known_does_not(copy: mutants.Copy, capsys: pytest.CaptureFixture[str]) -> None:
+    _table(copy, known="true")
+    assert mutants.main([], copy.folder) == 0
+    assert "0 of 1 planted faults were noticed, 1 are known to survive" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,24 @@ def test_offsets_of_the_default_layout() -> None:
     assert bytes(block[0xFDFF8 + 16 * 31 : 0xFDFF8 + 16 * 32]) == hart.v[31]
 
 
+def test_offsets_of_the_multi_core_layout() -> None:
+    """Against numbers written out here, too."""
+    hart = synthetic.make(Recipe((Mode.S,))).harts[0]
+    block = bytearray(block_size(MULTI_CORE))
+    state.write_hart(block, MULTI_CORE, 3, hart, 4)
+
+    def word(at: int) -> int:
+        return int.from_bytes(block[at : at + 8], "little")
+
+    assert (word(0x0), word(0x8), word(0x10), word(0x18)) == (0xBEEF, hart.pc, 1, hart.mtime)
+    assert word(0x20 + 8 * 3) == hart.mtimecmp
+    assert word(0x1000 + 8 * 31) == hart.x[31]
+    assert word(0x1130 + 8 * 31) == hart.f[31]
+    assert word(0x1238 + 8 * 0x180) == hart.get("satp")
+    assert word(0x9240) == 4
+    assert bytes(block[0x11240 + 16 * 31 : 0x11240 + 16 * 32]) == hart.v[31]
+
+
 def test_vlenb_that_was_not_written_is_128_bits() -> None:
     hart = synthetic.make(Recipe()).harts[0]
     hart.set("vlenb", 0)
