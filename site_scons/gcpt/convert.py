@@ -59,9 +59,11 @@ def convert(
     UserError where something would be lost, or the layout cannot hold the state.
     """
     opened, target = source.opened, layout or source.layout
-    if flash_out and flash_out.resolve() == out.resolve():
-        raise UserError(f"--flash-out {flash_out} is OUT too: two images need two files")
-    _check_flash(source, target, flash_out)
+    if target == "flash":
+        check_pair(len(opened.harts), flash_out)
+    else:
+        _check_flash(source, flash_out)
+    check_apart(out, flash_out)
     rest = source.flash_rest()
     if layout in (None, source.layout):
         memory, rest = image.chunks(opened.path), image.chunks(source.flash) if source.flash else rest
@@ -79,16 +81,25 @@ def convert(
     return image.write_all(files)[-1]
 
 
-def _check_flash(source: Source, target: str | None, flash_out: Path | None) -> None:
-    """UserError unless what is in a flash image, or is to be there, has a file to go to."""
-    if target == "flash":
-        if len(source.opened.harts) > 1:
-            raise UserError(f"layout flash holds one hart, and there are {len(source.opened.harts)}: use another")
-        if not flash_out:
-            raise UserError("layout flash is a pair of images: name the second with --flash-out")
-    elif flash_out and not source.flash:
+def check_pair(harts: int, flash_out: Path | None) -> None:
+    """UserError unless so many harts can be in a flash image, and it has a file to go to."""
+    if harts > 1:
+        raise UserError(f"layout flash holds one hart, and there are {harts}: use another")
+    if not flash_out:
+        raise UserError("layout flash is a pair of images: name the second with --flash-out")
+
+
+def check_apart(out: Path, flash_out: Path | None) -> None:
+    """UserError where both images of a pair would be one file."""
+    if flash_out and flash_out.resolve() == out.resolve():
+        raise UserError(f"--flash-out {flash_out} is OUT too: two images need two files")
+
+
+def _check_flash(source: Source, flash_out: Path | None) -> None:
+    """UserError unless what is in a flash image has a file to go to, and a file for one something to hold."""
+    if flash_out and not source.flash:
         raise UserError("--flash-out: neither this checkpoint nor the layout has a flash image: leave it out")
-    elif source.flash and not flash_out and any(chunk.strip(b"\0") for chunk in source.flash_rest()):
+    if source.flash and not flash_out and any(chunk.strip(b"\0") for chunk in source.flash_rest()):
         raise UserError(f"{source.flash}: there is more than the state in it, which would be lost: give --flash-out")
 
 

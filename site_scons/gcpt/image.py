@@ -21,7 +21,7 @@ from gcpt.errors import UserError
 
 CONTAINERS = ("raw", "gzip", "zstd")
 #: A container by the ending of a file that is to be written.
-ENDINGS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+ENDINGS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".raw": "raw", ".bin": "raw", ".img": "raw"}
 _MAGICS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "elf": elfimage.MAGIC}
 #: Bytes of a compressed file taken at once, and of content made of them at once: 4 bytes of zstd can stand for 128 KiB.
 _COMPRESSED_PIECE, _PIECE = 1 << 16, 1 << 20

@@ -91,9 +91,13 @@ class Qemu:
 
     def failure(self, what: str) -> QemuError:
         """What is known when something went wrong: ``what``, the end of the output, where the logs are."""
-        messages = "".join(self.log.read_text(errors="replace").splitlines(keepends=True)[1:])
+        messages = "\n".join(self._messages())
         parts = [what, "--- end of the console:", self.output()[-_TAIL:], "--- QEMU's messages:", messages[-_TAIL:]]
         return QemuError("\n".join([*parts, f"--- logs: {self.log}, {self.console_log}"]))
+
+    def _messages(self) -> list[str]:
+        """QEMU's own, behind its command line."""
+        return self.log.read_text(errors="replace").splitlines()[1:]
 
     def wait_ready(self) -> socket.socket:
         """A connection to QEMU's gdb socket, which appears a moment after its start."""
@@ -127,7 +131,8 @@ class Qemu:
         if status == -signal.SIGBUS:  # a write to a page that the file of its memory has no room for
             room = f"the disk of {self._image.parent} is full, where the machine's memory is"
             return self.failure(f"{room}: TMPDIR names another folder")
-        return self.failure(f"QEMU ended {when} status {status}")
+        said = "".join(f": {line}" for line in self._messages()[-1:] if line.startswith(PROGRAM))
+        return self.failure(f"QEMU ended {when} status {status}{said}")
 
     def type(self, text: str) -> None:
         """Type ``text`` at the console."""

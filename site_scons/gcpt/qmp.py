@@ -8,12 +8,24 @@ from qemu.qmp import QMPClient, QMPError
 from gcpt.errors import UserError
 
 Address = str | tuple[str, int]
+#: Seconds that QEMU has to greet.
+_PATIENCE = 5
 
 
 def address(text: str) -> Address:
-    """``unix:PATH``, a path, or ``HOST:PORT``."""
-    host, _, port = text.rpartition(":")
-    return (host or "localhost", int(port)) if port.isdigit() else text.removeprefix("unix:")
+    """``unix:PATH``, a path, ``HOST:PORT`` or, as QEMU writes it, ``tcp:HOST:PORT``; UserError for a port too large."""
+    host, _, port = text.removeprefix("tcp:").rpartition(":")
+    if not port.isdigit():
+        return text.removeprefix("unix:")
+    if int(port) > 0xFFFF:
+        raise UserError(f"{text}: {port} is no port: want 1 to {0xFFFF}")
+    return host or "localhost", int(port)
+
+
+def for_qemu(text: str) -> str:
+    """The same in QEMU's words."""
+    where = address(text)
+    return f"unix:{where}" if isinstance(where, str) else f"tcp:{where[0]}:{where[1]}"
 
 
 class Qmp:
@@ -26,10 +38,14 @@ class Qmp:
 
     def __enter__(self) -> Self:
         try:
-            self._loop.run_until_complete(self._client.connect(address(self._text)))
+            connecting = self._client.connect(address(self._text))
+            self._loop.run_until_complete(asyncio.wait_for(connecting, _PATIENCE))
+        except TimeoutError as error:
+            self._loop.close()
+            raise UserError(f"--qmp {self._text}: who is there does not speak QMP: is it the gdb stub?") from error
         except (QMPError, OSError) as error:
             self._loop.close()
-            text = f"--qmp {self._text}: {error}: start QEMU with -qmp {self._text},server=on,wait=off"
+            text = f"--qmp {self._text}: {error}: start QEMU with -qmp {for_qemu(self._text)},server=on,wait=off"
             raise UserError(text) from error
         return self
 

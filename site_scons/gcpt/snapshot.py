@@ -12,14 +12,16 @@ from itertools import zip_longest
 from pathlib import Path
 
 from gcpt import blocks, image, mstatus, platforms, qemu
-from gcpt.compare import TRAP, lead_out
+from gcpt.checkpoint import place_for, with_state, write_checkpoint
+from gcpt.compare import TRAP, lead_out, run_to_first
+from gcpt.convert import Watch, check_pair
 from gcpt.csrs import BY_NAME, INVENTORY, When
 from gcpt.errors import UserError
 from gcpt.gdb import Gdb, GdbTimeoutError
-from gcpt.layouts import BLOCK_SIZE, DEFAULT, MIB, RESERVED_SIZE
+from gcpt.layouts import MIB, RESERVED_SIZE
 from gcpt.platforms import CLINT_MSIP, CLINT_MTIME, CLINT_MTIMECMP
-from gcpt.qmp import Qmp, address
-from gcpt.state import Checkpoint, HartState, Place, Reader, block_size
+from gcpt.qmp import Qmp, address, for_qemu
+from gcpt.state import SINGLE_CORE, Checkpoint, HartState, Place, Reader
 
 _SAVED = (When.EARLY, When.TIMER, When.LOCK, When.LAST, When.ALIAS, When.VECTOR)
 #: Read-only, and yet part of a checkpoint: they tell what the hart is.
@@ -137,12 +139,10 @@ class Machine:
     read: Reader
 
 
-def taken_ranges(place: Place, harts: int) -> list[tuple[int, int]]:
-    """The bytes of the image (begin, end) that the state of ``harts`` harts takes, and the restorer's MiB."""
-    size = BLOCK_SIZE if place.layout is DEFAULT else block_size(place.layout)
-    whole = [(place.block(hart), place.block(hart) + size) for hart in range(harts)]
-    header = [(place.header_at, place.base)] if place.header_at >= 0 else []
-    return [(0, RESERVED_SIZE), *header, *whole]
+def _ranges(checkpoint: Checkpoint) -> list[tuple[int, int]]:
+    """The bytes of the image (begin, end) that a checkpoint takes: the restorer's MiB, and the state beyond it."""
+    state = blocks.ranges(checkpoint)
+    return [(0, RESERVED_SIZE), *((max(begin, RESERVED_SIZE), end) for begin, end in state if end > RESERVED_SIZE)]
 
 
 def check_free(taken: Machine, place: Place, force: bool = False) -> None:
@@ -150,7 +150,7 @@ def check_free(taken: Machine, place: Place, force: bool = False) -> None:
 
     force: what lies in the restorer's MiB is not needed any more.
     """
-    for begin, end in [one for one in taken_ranges(place, len(taken.harts)) if one[0] or not force]:
+    for begin, end in _ranges(Checkpoint(place, taken.harts))[int(force) :]:
         for start in range(begin, end, MIB):
             piece = taken.read(start, min(MIB, end - start))
             if piece.strip(b"\0"):
@@ -163,13 +163,37 @@ def check_free(taken: Machine, place: Place, force: bool = False) -> None:
                 )
 
 
-def without_state(taken: Machine, place: Place) -> Iterator[bytes]:
-    """The memory with zeros where the state goes, which ``check_free`` looked at."""
-    return image.cleared(taken.content(), blocks.ranges(Checkpoint(place, taken.harts)))
+def write(
+    taken: Machine,
+    out: Path,
+    container: str,
+    layout: str = "auto",
+    flash_out: Path | None = None,
+    force: bool = False,
+    watch: Watch = iter,
+) -> None:
+    """Write the checkpoint to ``out``, and of layout flash the state to ``flash_out``: both, or nothing.
+
+    layout: one of LAYOUTS, or auto. force: what lies in the restorer's MiB is not needed any more. UserError where the
+    layout cannot hold the state, or memory is in use there.
+    """
+    if layout == "flash":
+        check_pair(len(taken.harts), flash_out)
+        assert flash_out is not None
+        state = with_state([bytes(RESERVED_SIZE)], taken.harts, SINGLE_CORE)
+        files = [(flash_out, state, image.container_for(flash_out, "raw"))]
+        image.write_all([*files, (out, watch(taken.content()), container)])
+        return
+    place = place_for(layout, len(taken.harts))
+    check_free(taken, place, force)
+    free = image.cleared(taken.content(), blocks.ranges(Checkpoint(place, taken.harts)))
+    write_checkpoint(out, taken.harts, watch(free), place, container)
 
 
 def _go_on(gdb: Gdb, moment: Moment) -> None:
     """From a stop to the pc and over the instructions that ``moment`` names."""
+    if moment.hart is not None and moment.hart >= len(gdb.threads):
+        raise UserError(f"--hart {moment.hart}: the machine has harts 0 to {len(gdb.threads) - 1}")
     if moment.at is not None:
         gdb.set_breakpoint(moment.at)
         stopped = None
@@ -226,6 +250,8 @@ def launch(
             if text is not None:
                 running.type(text)
         with running.gdb() as gdb:
+            if not moment.patterns:  # out of the reset code, which a checkpoint does not hold
+                run_to_first(gdb, dict.fromkeys(range(harts), first), moment.timeout)
             _go_on(gdb, moment)
             states = _states(gdb)
             if first != VIRT.dram:
@@ -251,7 +277,8 @@ def attach(gdb_address: str, qmp_address: str, moment: Moment, folder: Path) -> 
         try:
             gdb = Gdb.unix(Path(where)) if isinstance(where, str) else Gdb.tcp(*where)
         except OSError as error:
-            raise UserError(f"--gdb {gdb_address}: {error.strerror}: start QEMU with -gdb {gdb_address}") from error
+            start = f"start QEMU with -gdb {for_qemu(gdb_address)},server=on,wait=off"
+            raise UserError(f"--gdb {gdb_address}: {error.strerror}: {start}") from error
         with gdb:
             try:
                 _go_on(gdb, moment)

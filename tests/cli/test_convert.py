@@ -105,7 +105,7 @@ def test_what_else_is_in_flash_is_kept(checkpoint_file: Make, tmp_path: Path) ->
     assert _digest(tmp_path / "flash copy") == _digest(flash)
 
 
-@pytest.mark.parametrize(("ending", "container"), [(".gz", "gzip"), (".zst", "zstd"), ("", "zstd")])
+@pytest.mark.parametrize(("ending", "container"), [(".gz", "gzip"), (".zst", "zstd"), (".bin", "raw"), ("", "zstd")])
 def test_containers(checkpoint_file: Make, tmp_path: Path, ending: str, container: str) -> None:
     """The same content in another container, or by default in that of the input; the same bytes each time."""
     start, out, again = checkpoint_file(), tmp_path / f"out{ending}", tmp_path / f"again{ending}"

@@ -1,6 +1,7 @@
 """``gcpt snapshot``: checkpoints that the tests take themselves, of real software, and what becomes of them."""
 
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -8,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from command import gcpt, refusal
-from guests import ADDRESS, OPENSBI, USER_ALIAS, Worker, answer, exact, symbol
+from guests import ADDRESS, LOAD_U_BOOT, OPENSBI, USER_ALIAS, Worker, answer, exact, symbol
 
 from gcpt import image, qemu
-from gcpt.checkpoint import open_checkpoint
+from gcpt.checkpoint import PLACES, open_checkpoint
 from gcpt.qemu import Machine, Qemu
 from gcpt.state import Kind
 
@@ -118,14 +119,45 @@ def test_at_a_pc_and_some_instructions_later(tmp_path: Path) -> None:
     assert (taken[0].x[20], taken[2].x[20]) == (0, 4000)  # lui and addi of s4
 
 
+@pytest.mark.parametrize("harts", [1, 4])
+def test_at_once(tmp_path: Path, harts: int) -> None:
+    """Before the first instruction of each hart of a machine that is started: not in QEMU's reset code."""
+    path = tmp_path / "first.zst"
+    _taken(gcpt("snapshot", "-o", path, "--harts", str(harts), *LOAD_U_BOOT))
+    assert [(state.pc, state.mode) for state in open_checkpoint(path).harts] == [(0x8010_0000, 3)] * harts
+    exact(path)
+    run = gcpt("snapshot", "-o", tmp_path / "again", "--harts", str(harts), *LOAD_U_BOOT, "--at", "0x80100000")
+    assert run.stdout.count("pc 0x80100000 mode M") == harts
+
+
+@pytest.mark.parametrize("layout", ["nemu", "flash"])
+def test_into_the_layouts_of_nemu(tmp_path: Path, layout: str, undisturbed: str) -> None:
+    path, flash = tmp_path / "worker.gz", tmp_path / "flash.gz"
+    binary, _ = Worker(1, sv=39).build(tmp_path)
+    more = ("--flash-out", flash) if layout == "flash" else ()
+    arguments = ("--load", f"{binary}@{ADDRESS:#x}", "--on", r"\.{7}", "--layout", layout, *more)
+    _taken(gcpt("snapshot", "-o", path, *arguments))
+    pair = (path, "--flash", flash) if layout == "flash" else (path,)
+    assert open_checkpoint(path, flash if more else None).place == PLACES["single_core" if more else "nemu"]
+    exact(*pair)
+    assert gcpt("run", *pair).stdout.endswith(undisturbed)
+
+
+def test_an_address_at_which_nobody_speaks_qmp(tmp_path: Path) -> None:
+    """Such as the gdb stub, when the two are mixed up."""
+    with socket.create_server(("localhost", 0)) as silent:
+        said = refusal(gcpt("snapshot", "-o", tmp_path / "out", "--gdb", ":1", "--qmp", f":{silent.getsockname()[1]}"))
+    assert said.endswith("who is there does not speak QMP: is it the gdb stub?")
+
+
 def test_memory_that_is_in_use(tmp_path: Path) -> None:
     file, out = tmp_path / "code", tmp_path / "out"
     file.write_bytes(bytes.fromhex("6f000000") * 1024)
     within = refusal(gcpt("snapshot", "-o", out, "--load", f"{file}@0x80001000"))
     assert "memory at 0x80001000 is in use, in the restorer's MiB" in within
-    arguments = ("--harts", "2", "--load", f"{file}@0x80100000", "--load", f"{file}@0x80401000")
+    arguments = ("--harts", "2", "--load", f"{file}@0x80100000", "--load", f"{file}@0x804ee000")
     of_state = refusal(gcpt("snapshot", "-o", out, *arguments))
-    assert "memory at 0x80401000 is in use, in the place of the state (dual_core)" in of_state
+    assert "memory at 0x804ee000 is in use, in the place of the state (dual_core)" in of_state
     assert not out.exists()
 
 
@@ -142,6 +174,22 @@ def test_bad_input(tmp_path: Path) -> None:
         "no hart came to pc 0x90000000 within 1 s": (*out, *some, "--at", "0x90000000", "--timeout", "1"),
         "start QEMU with -qmp": (*out, "--gdb", ":1", "--qmp", tmp_path / "none"),
         "holds one hart, and there are 2": (*out, *some, "--harts", "2", "--layout", "single_core"),
+        "layout flash holds one hart": (
+            *out,
+            *some,
+            "--harts",
+            "2",
+            "--layout",
+            "flash",
+            "--flash-out",
+            tmp_path / "f",
+        ),
+        "name the second with --flash-out": (*out, *some, "--layout", "flash"),
+        "two images need two files": (*out, *some, "--layout", "flash", "--flash-out", tmp_path / "out"),
+        "--flash-out is for --layout flash": (*out, *some, "--flash-out", tmp_path / "f"),
+        "the machine has harts 0 to 1": (*out, *some, "--harts", "2", "--hart", "2", "--after", "1"),
+        "status 1: qemu-system-riscv64: -nosuch: invalid option": (*out, *some, "--", "-nosuch"),
+        "70000 is no port": (*out, "--gdb", ":1", "--qmp", ":70000"),
     }
     for words, arguments in said.items():
         assert words in refusal(gcpt("snapshot", *arguments))

@@ -16,7 +16,7 @@ from gcpt.layouts import LAYOUTS
 @click.option(
     "--container",
     type=click.Choice(["raw", "gzip", "zstd"]),
-    help="By default what OUT's name ends in (.gz, .zst, .zstd), else that of IN; raw for an ELF.",
+    help="By default what OUT's name ends in (.gz, .zst, .zstd; .raw, .bin, .img), else that of IN, or raw.",
 )
 @click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a pair, with or without the state.")
 @click.option("--flash-out", type=click.Path(path_type=Path), help="The flash image to write, where there is one.")

@@ -2,14 +2,14 @@
 
 import re
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import click
 
 from gcpt.cli.output import Address, memory_option, progress, told
 from gcpt.errors import UserError
-
-_LAYOUTS = ("auto", "single_core", "dual_core", "protobuf")
+from gcpt.layouts import LAYOUTS
 
 
 class _Load(click.ParamType[tuple[Path, int]]):
@@ -40,7 +40,14 @@ class _Load(click.ParamType[tuple[Path, int]]):
 @click.option("--timeout", type=float, default=60, show_default=True, help="Seconds that each of these may take.")
 @click.option("--gdb", "gdb_address", metavar="ADDR", help="Take the machine that runs with its gdb stub here.")
 @click.option("--qmp", "qmp_address", metavar="ADDR", help="That machine's QMP: unix:PATH or HOST:PORT.")
-@click.option("--layout", type=click.Choice(_LAYOUTS), default="auto", show_default=True, help="Where the state goes.")
+@click.option(
+    "--layout",
+    type=click.Choice(("auto", *LAYOUTS)),
+    default="auto",
+    show_default=True,
+    help="Where the state goes; auto: single_core or dual_core.",
+)
+@click.option("--flash-out", type=click.Path(path_type=Path), help="The flash image of layout flash, with the state.")
 @click.option("--container", type=click.Choice(["raw", "gzip", "zstd"]), help="By default what the output's name says.")
 @click.option("--force", is_flag=True, help="Lose what lies in the first MiB: it is not needed any more.")
 @click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]")
@@ -60,11 +67,14 @@ def command(
     gdb_address: str | None,
     qmp_address: str | None,
     layout: str,
+    flash_out: Path | None,
     container: str | None,
     force: bool,
     qemu: tuple[str, ...],
 ) -> int:
     """Take a checkpoint of a stock QEMU "virt" machine: one that this starts, or one that runs already.
+
+    Without --on, --at and --after it is taken at once: of a machine that this starts, at its first instruction.
 
     The first MiB of memory is the restorer's: load firmware at 0x80100000. Devices other than the CLINT (PLIC, UART,
     disks) have no place in a checkpoint. A machine that ran already goes on afterwards.
@@ -77,10 +87,11 @@ def command(
       gcpt snapshot -o now.gz --gdb :1234 --qmp unix:/tmp/qmp
     """
     from gcpt import image
-    from gcpt.checkpoint import place_for, write_checkpoint
+    from gcpt.checkpoint import place_for
+    from gcpt.convert import check_apart, check_pair
     from gcpt.gdb import GdbError
     from gcpt.qemu import QemuError
-    from gcpt.snapshot import Moment, check_free, without_state
+    from gcpt.snapshot import Moment, attach, launch, write
 
     for pattern in patterns:
         try:
@@ -96,20 +107,22 @@ def command(
         )
     if not gdb_address and not loads:
         raise UserError("nothing to run: give --load FILE@ADDR, or --gdb and --qmp of a machine that runs")
-    from gcpt.snapshot import attach, launch
-
+    if layout == "flash":
+        check_pair(1 if gdb_address else harts, flash_out)
+    elif flash_out:
+        raise UserError(f"--flash-out is for --layout flash, and the layout is {layout}: leave it out")
+    elif not gdb_address:
+        place_for(layout, harts)
+    check_apart(output, flash_out)
+    name = container or image.container_for(output, "raw")
     with tempfile.TemporaryDirectory(prefix="gcpt-") as folder:
         try:
             if gdb_address and qmp_address:
                 source = attach(gdb_address, qmp_address, moment, Path(folder))
             else:
                 source = launch(loads, start, harts, memory, vlen, qemu, moment, Path(folder))
-            with source as taken:
-                place = place_for(layout, len(taken.harts))
-                check_free(taken, place, force)
-                name = container or image.container_for(output, "raw")
-                with progress(f"writing {output}", taken.size) as advance:
-                    write_checkpoint(output, taken.harts, told(without_state(taken, place), advance), place, name)
+            with source as taken, progress(f"writing {output}", taken.size) as advance:
+                write(taken, output, name, layout, flash_out, force, partial(told, advance=advance))
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
         except (QemuError, GdbError) as error:
