@@ -1,6 +1,6 @@
 """What a checkpoint or a restorer says of itself, as plain data for people and programs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,11 @@ def hart_summary(number: int, state: HartState) -> dict[str, Any]:
     }
 
 
+def harts(states: Iterable[HartState]) -> list[dict[str, Any]]:
+    """A summary of each, by number."""
+    return [hart_summary(number, state) for number, state in enumerate(states)]
+
+
 def registers(state: HartState, everything: bool = False) -> dict[str, int | str]:
     """Every register by its name, vectors as hexadecimal text (last byte first); zeros only if ``everything``."""
     values: dict[str, int | str] = {"pc": state.pc}
@@ -93,6 +98,11 @@ def restorer(head: bytes) -> dict[str, Any] | None:
     size = int.from_bytes(head[4:8], "little")
     commit = (found.commit or "unknown") + ("+dirty" if found.dirty else "")
     return {"size": size, "version": found.version, "commit": commit, "options": found.options}
+
+
+def carried(data: bytes) -> dict[str, Any]:
+    """The same of bytes that are known to be a restorer: of one that is not stamped, its size."""
+    return restorer(data) or {"size": len(data)}
 
 
 def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
@@ -134,5 +144,5 @@ def _checkpoint(opened: CheckpointFile) -> dict[str, Any]:
         header = opened.header
         said["header"] = {"at": place.header_at, "version": header.version, "cpu_num": header.cpu_num}
         said["header"] |= {"cpt_offset": header.cpt_offset, "single_core_size": header.single_core_size}
-    said["harts"] = [hart_summary(number, state) for number, state in enumerate(opened.harts)]
+    said["harts"] = harts(opened.harts)
     return said

@@ -171,23 +171,22 @@ def write(
     flash_out: Path | None = None,
     force: bool = False,
     watch: Watch = iter,
-) -> None:
+) -> int:
     """Write the checkpoint to ``out``, and of layout flash the state to ``flash_out``: both, or nothing.
 
-    layout: one of LAYOUTS, or auto. force: what lies in the restorer's MiB is not needed any more. UserError where the
-    layout cannot hold the state, or memory is in use there.
+    layout: one of LAYOUTS, or auto. force: what lies in the restorer's MiB is not needed any more. Returns the length
+    of the memory image in bytes. UserError where the layout cannot hold the state, or memory is in use there.
     """
     if layout == "flash":
         check_pair(len(taken.harts), flash_out)
         assert flash_out is not None
         state = with_state([bytes(RESERVED_SIZE)], taken.harts, SINGLE_CORE)
         files = [(flash_out, state, image.container_for(flash_out, "raw"))]
-        image.write_all([*files, (out, watch(taken.content()), container)])
-        return
+        return image.write_all([*files, (out, watch(taken.content()), container)])[-1]
     place = place_for(layout, len(taken.harts))
     check_free(taken, place, force)
     free = image.cleared(taken.content(), blocks.ranges(Checkpoint(place, taken.harts)))
-    write_checkpoint(out, taken.harts, watch(free), place, container)
+    return write_checkpoint(out, taken.harts, watch(free), place, container)
 
 
 def _go_on(gdb: Gdb, moment: Moment) -> None:

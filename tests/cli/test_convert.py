@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -113,6 +114,19 @@ def test_containers(checkpoint_file: Make, tmp_path: Path, ending: str, containe
     _converted(start, again)
     assert image.container_of(out) == container and _digest(out) == _digest(start)
     assert out.read_bytes() == again.read_bytes()
+
+
+def test_json(checkpoint_file: Make, tmp_path: Path) -> None:
+    """Of a file and of a pair: what info says of the result, and nothing else on standard output."""
+    start, out, flash = checkpoint_file(Recipe((Mode.VS,))), tmp_path / "out.gz", tmp_path / "flash"
+    for more, layout in (((), "single_core"), (("--layout", "flash", "--flash-out", flash), "flash")):
+        said = json.loads(_converted("--json", start, out, *more))
+        info = json.loads(gcpt("info", "--json", out, *(("--flash", flash) if more else ())).stdout)
+        assert said.pop("harts") == info["harts"]
+        where = {"file": str(out), "flash": str(flash) if more else None, "layout": layout}
+        assert said == {**where, "container": "gzip", "bytes": 128 << 20}
+    run = gcpt("convert", "--json", tmp_path / "none", out)
+    assert refusal(run).endswith("No such file or directory")
 
 
 def test_zstd_has_a_length_that_nemu_takes(checkpoint_file: Make, tmp_path: Path) -> None:

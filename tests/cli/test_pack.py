@@ -1,6 +1,7 @@
 """``gcpt pack`` and ``gcpt unpack``: images that carry their restorer, of real software and all layouts, and back."""
 
 import filecmp
+import json
 import re
 import subprocess
 import sys
@@ -293,6 +294,45 @@ def test_swap(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> N
     assert here("pack", "--swap", new.image, *files).stdout.count("has it already: ") == len(files)
     assert [file.stat().st_mtime_ns for file in files] == stamps
     exact(files[3])
+
+
+def test_json(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    """Packed, swapped in files of which one has no restorer, and apart: the same restorers as info finds."""
+    old, new = _restorer(build_restorer, "auto"), _restorer(build_restorer, "single_core")
+    about = {one: json.loads(here("info", "--json", one.image).stdout)["restorer"] for one in (old, new)}
+    checkpoint, packed, again = checkpoint_file(), tmp_path / "packed.elf", tmp_path / "again.gz"
+    said = json.loads(_said(here("pack", "--json", old.image, checkpoint, "-o", packed)))
+    info = json.loads(here("info", "--json", packed).stdout)
+    assert (said["harts"], said["restorer"], said["replaced"]) == (info["harts"], about[old], None)
+    assert [said[key] for key in ("file", "format", "at", "layout", "bytes", "notes")] == [
+        *(str(packed), "elf", 0x8000_0000, "single_core", 128 * MIB, []),
+    ]
+    said = json.loads(_said(here("pack", "--json", new.image, packed, "-o", again)))
+    assert (said["restorer"], said["replaced"], said["at"]) == (about[new], about[old], None)
+    run = here("pack", "--swap", "--json", new.image, packed, checkpoint, again)
+    assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+    first, bare, same = json.loads(run.stdout)
+    assert (first["error"], first["changed"], first["replaced"]) == (None, True, about[old])
+    assert (same["error"], same["changed"], same["replaced"]) == (None, False, None)
+    assert first["restorer"] == same["restorer"] == about[new]
+    assert bare == {"file": str(checkpoint), "error": run.stderr.removeprefix("gcpt: ").rstrip("\n")}
+    back, gcpt_bin = tmp_path / "back.zst", tmp_path / "back.bin"
+    said = json.loads(_said(here("unpack", "--json", packed, "-o", back, "--restorer-out", gcpt_bin)))
+    assert said["checkpoint"] == {"file": str(back), "container": "zstd", "bytes": 128 * MIB}
+    assert (said["restorer"], said["notes"]) == ({"file": str(gcpt_bin), **about[new]}, [])
+
+
+def test_json_of_what_is_kept_and_of_no_stamp(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    """Both are notes; and nothing but JSON is printed."""
+    checkpoint = _with(checkpoint_file(), {0: qemu.jump(0x8000_0000, 0x8010_0000)}, tmp_path / "checkpoint")
+    packed, other = tmp_path / "packed", tmp_path / "other.bin"
+    data = _unstamped(_restorer(build_restorer, "single_core").image.read_bytes())
+    other.write_bytes(data)
+    said = json.loads(_said(here("pack", "--json", other, checkpoint, "-o", packed)))
+    assert said["restorer"] == {"size": len(data)}
+    assert ["has no stamp" in said["notes"][0], "kept behind it" in said["notes"][1]] == [True, True]
+    said = json.loads(_said(here("unpack", "--json", packed, "--restorer-out", tmp_path / "back")))
+    assert (said["checkpoint"], said["restorer"]["size"], len(said["notes"])) == (None, len(data), 1)
 
 
 def _content_at(path: Path, begin: int, end: int) -> bytes:

@@ -1,5 +1,6 @@
 """``gcpt snapshot``: checkpoints that the tests take themselves, of real software, and what becomes of them."""
 
+import json
 import re
 import socket
 import subprocess
@@ -102,6 +103,18 @@ def test_a_machine_that_runs_goes_on_unharmed(tmp_path: Path, worker: Worker, un
     for path in paths:
         exact(path)
         assert gcpt("run", path).stdout.endswith(undisturbed)
+
+
+@pytest.mark.parametrize(("layout", "name"), [("auto", "dual_core"), ("protobuf", "protobuf")])
+def test_json(tmp_path: Path, layout: str, name: str) -> None:
+    """At once, of two harts: what info says of the result, and nothing else on standard output."""
+    path, binary = tmp_path / "now.gz", Worker(3).build(tmp_path)[0]
+    where = ("-o", path, "--load", f"{binary}@{ADDRESS:#x}", "--harts", "2", "--layout", layout)
+    run = gcpt("snapshot", "--json", *where)
+    _taken(run)
+    said = json.loads(run.stdout)
+    assert said.pop("harts") == json.loads(gcpt("info", "--json", path).stdout)["harts"]
+    assert said == {"file": str(path), "flash": None, "container": "gzip", "layout": name, "bytes": 128 << 20}
 
 
 def test_at_a_pc_and_some_instructions_later(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_json(checkpoint_file: Make, broken: Path) -> None:
     said = json.loads(run.stdout)
     assert (run.returncode, said["unexplained"]) == (1, 1)
     assert [one["name"] for one in said["differences"] if one["reason"] == "UNEXPLAINED"] == ["stvec"]
+    assert {one["hart"] for one in said["differences"]} == {0}
     assert said["exact"] + len(said["differences"]) == said["compared"]
 
 

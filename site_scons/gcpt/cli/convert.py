@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gcpt.cli.output import progress, told
+from gcpt.cli.output import json_option, progress, say_json, told
 from gcpt.layouts import LAYOUTS
 
 
@@ -20,6 +20,7 @@ from gcpt.layouts import LAYOUTS
 )
 @click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a pair, with or without the state.")
 @click.option("--flash-out", type=click.Path(path_type=Path), help="The flash image to write, where there is one.")
+@json_option
 def command(
     checkpoint: Path,
     out: Path,
@@ -27,6 +28,7 @@ def command(
     container: str | None,
     flash: Path | None,
     flash_out: Path | None,
+    as_json: bool,
 ) -> int:
     """Write the checkpoint IN to OUT in another layout or container. OUT may be IN.
 
@@ -40,15 +42,21 @@ def command(
       gcpt convert uboot.zst uboot.gz
       gcpt convert uboot.zst protobuf.zst --layout protobuf
       gcpt convert nemu.gz memory.gz --layout flash --flash-out flash.gz
+      gcpt convert --json linux.gz linux.zst | jq .bytes
     """
     from gcpt import image
     from gcpt.convert import convert, open_source
+    from gcpt.inspect import harts
 
     source = open_source(checkpoint, flash)
     name = container or image.container_like(out, checkpoint)
     with progress(f"writing {out}", None) as advance:
         length = convert(source, out, name, layout, flash_out, partial(told, advance=advance))
-    harts = len(source.opened.harts)
+    states = source.opened.harts
     place = layout or source.layout or source.opened.place.kind.value
-    print(f"{out}: {harts} hart{'s' * (harts > 1)}, {place}, {length:,} bytes, {name}")
+    if as_json:
+        said = {"file": str(out), "flash": str(flash_out) if flash_out else None, "container": name, "layout": place}
+        say_json({**said, "bytes": length, "harts": harts(states)})
+    else:
+        print(f"{out}: {len(states)} hart{'s' * (len(states) > 1)}, {place}, {length:,} bytes, {name}")
     return 0

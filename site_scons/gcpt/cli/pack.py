@@ -2,11 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcpt.cli.output import Address, progress, told
+from gcpt.cli.output import Address, json_option, progress, say_json, told
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ _DRAM = 0x8000_0000
 )
 @click.option("--swap", is_flag=True, help="Replace the restorer that each CKPT carries, in place.")
 @click.option("--force", is_flag=True, help="Lose what lies under the restorer: it is not needed any more.")
+@json_option
 def command(
     gcpt_bin: Path,
     files: tuple[Path, ...],
@@ -49,6 +50,7 @@ def command(
     base: int | None,
     swap: bool,
     force: bool,
+    as_json: bool,
 ) -> int:
     """Make one image of the checkpoint CKPT and the restorer GCPT_BIN, which then starts by itself.
 
@@ -63,15 +65,16 @@ def command(
       gcpt pack build/gcpt.bin memory.gz --flash flash.gz -o flash.bin
     Example: a newer restorer for all of them
       gcpt pack --swap build/gcpt.bin packed/*.zst
+      gcpt pack --swap --json build/gcpt.bin packed/*.zst | jq '.[] | select(.error)'
     """
-    from gcpt import packing
+    from gcpt import inspect, packing
     from gcpt.checkpoint import open_checkpoint
 
     if swap and (output or form or flash or base is not None):
         raise UserError("--swap changes files in place: leave -o, --format, --flash and --base out")
     restorer = packing.read(gcpt_bin)
     if swap:
-        return _swap(restorer, files, force)
+        return _swap(restorer, files, force, as_json)
     if output is None or len(files) != 1:
         raise UserError("one CKPT makes one image: name it with -o OUT; or --swap for those that carry a restorer")
     form = form or packing.format_for(output)
@@ -82,6 +85,12 @@ def command(
     packed = packing.pack(restorer, checkpoint, flash is not None, force)
     with progress(f"packing {output}", None) as advance:
         size = packing.write(output, told(packed.content, advance), form, at, int(width))
+    if as_json:
+        said: dict[str, Any] = {"file": str(output), "format": form, "at": at if form == "elf" else None, "bytes": size}
+        said |= {"layout": checkpoint.place.kind.value, "harts": inspect.harts(checkpoint.harts)}
+        said |= {"restorer": inspect.carried(restorer.data), "notes": packed.notes}
+        say_json({**said, "replaced": inspect.carried(packed.old.data) if packed.old else None})
+        return 0
     for one in packed.notes:
         print(f"note: {one}")
     if packed.old:
@@ -112,20 +121,29 @@ def _base(restorer: "Restorer", form: str, flash: bool, base: int | None, width:
     return restorer.config.platform.flash if flash else restorer.config.platform.dram
 
 
-def _swap(restorer: "Restorer", files: tuple[Path, ...], force: bool) -> int:
+def _swap(restorer: "Restorer", files: tuple[Path, ...], force: bool, as_json: bool) -> int:
     """Each file for itself: one that cannot be changed is said, and the others are changed all the same."""
-    from gcpt import packing
+    from gcpt import inspect, packing
 
-    status = 0
+    status, rows = 0, []
     total = sum(file.stat().st_size for file in files if file.is_file())
     with progress("swapping", total) as advance:
         for file in files:
+            row: dict[str, Any] = {"file": str(file), "error": None}
             try:
                 old, notes = packing.swap(file, restorer, force)
-                said = f"has it already: {old}" if old.data == restorer.data else f"{old} -> {restorer}"
-                print(f"{file}: {said}{''.join(f' ({note})' for note in notes)}", flush=True)
+                changed = old.data != restorer.data
+                row |= {"changed": changed, "restorer": inspect.carried(restorer.data), "notes": notes}
+                row["replaced"] = inspect.carried(old.data) if changed else None
+                said = f"{old} -> {restorer}" if changed else f"has it already: {old}"
+                if not as_json:
+                    print(f"{file}: {said}{''.join(f' ({note})' for note in notes)}", flush=True)
             except UserError as error:
-                print(f"gcpt: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+                row["error"] = " ".join(str(error).split())
+                print(f"gcpt: {row['error']}", file=sys.stderr, flush=True)
                 status = 2
+            rows.append(row)
             advance(file.stat().st_size if file.is_file() else 0)
+    if as_json:
+        say_json(rows)
     return status

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gcpt.cli.output import Address, memory_option, progress, told
+from gcpt.cli.output import Address, json_option, memory_option, progress, say_json, told
 from gcpt.errors import UserError
 from gcpt.layouts import LAYOUTS
 
@@ -50,6 +50,7 @@ class _Load(click.ParamType[tuple[Path, int]]):
 @click.option("--flash-out", type=click.Path(path_type=Path), help="The flash image of layout flash, with the state.")
 @click.option("--container", type=click.Choice(["raw", "gzip", "zstd"]), help="By default what the output's name says.")
 @click.option("--force", is_flag=True, help="Lose what lies in the first MiB: it is not needed any more.")
+@json_option
 @click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]")
 def command(
     output: Path,
@@ -70,6 +71,7 @@ def command(
     flash_out: Path | None,
     container: str | None,
     force: bool,
+    as_json: bool,
     qemu: tuple[str, ...],
 ) -> int:
     """Take a checkpoint of a stock QEMU "virt" machine: one that this starts, or one that runs already.
@@ -83,6 +85,7 @@ def command(
     Example: OpenSBI and U-Boot, when the prompt has come and something was typed
       gcpt snapshot -o uboot.zst --load fw_jump.bin@0x80100000 --load u-boot.bin@0x80200000 \\
           --on 'stop autoboot' --type '\\n' --on '=> $' --type 'setenv answer 42\\n' --on '=> $'
+      gcpt snapshot -o first.zst --load worker.bin@0x80100000 --json | jq '.harts[].pc'
     Example: of a machine started with -gdb tcp::1234 -qmp unix:/tmp/qmp,server=on,wait=off
       gcpt snapshot -o now.gz --gdb :1234 --qmp unix:/tmp/qmp
     """
@@ -90,6 +93,7 @@ def command(
     from gcpt.checkpoint import place_for
     from gcpt.convert import check_apart, check_pair
     from gcpt.gdb import GdbError
+    from gcpt.inspect import harts as summaries
     from gcpt.qemu import QemuError
     from gcpt.snapshot import Moment, attach, launch, write
 
@@ -122,11 +126,16 @@ def command(
             else:
                 source = launch(loads, start, harts, memory, vlen, qemu, moment, Path(folder))
             with source as taken, progress(f"writing {output}", taken.size) as advance:
-                write(taken, output, name, layout, flash_out, force, partial(told, advance=advance))
+                length = write(taken, output, name, layout, flash_out, force, partial(told, advance=advance))
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
         except (QemuError, GdbError) as error:
             raise UserError(str(error).splitlines()[0]) from error
+    if as_json:
+        place = place_for(layout, len(taken.harts)).kind.value if layout == "auto" else layout
+        said = {"file": str(output), "flash": str(flash_out) if flash_out else None, "container": name}
+        say_json({**said, "layout": place, "bytes": length, "harts": summaries(taken.harts)})
+        return 0
     for number, state in enumerate(taken.harts):
         print(f"hart {number}: pc {state.pc:#x} mode {'US?M'[state.mode]}")
     print(f"{output}: {len(taken.harts)} hart{'s' * (len(taken.harts) > 1)}, {taken.size >> 20} MiB, {name}")

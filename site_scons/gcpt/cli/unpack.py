@@ -1,10 +1,11 @@
 """``gcpt unpack``: a checkpoint and its restorer, from an image that carries it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from gcpt.cli.output import progress, told
+from gcpt.cli.output import json_option, progress, say_json, told
 from gcpt.errors import UserError
 
 
@@ -13,7 +14,8 @@ from gcpt.errors import UserError
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The checkpoint to write.")
 @click.option("--container", type=click.Choice(["raw", "gzip", "zstd"]), help="By default what the output's name says.")
 @click.option("--restorer-out", type=click.Path(path_type=Path), help="Where the restorer goes, a gcpt.bin.")
-def command(image: Path, output: Path | None, container: str | None, restorer_out: Path | None) -> int:
+@json_option
+def command(image: Path, output: Path | None, container: str | None, restorer_out: Path | None, as_json: bool) -> int:
     """Take IMAGE apart: the checkpoint as it was before gcpt pack, and the restorer.
 
     IMAGE is a memory or flash image of any container, or an ELF file of gcpt pack.
@@ -21,24 +23,33 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
     \b
     Example:
       gcpt unpack packed.zst -o uboot.zst --restorer-out gcpt.bin
+      gcpt unpack --json packed.zst --restorer-out gcpt.bin | jq .restorer.options
     """
     from gcpt import image as images
-    from gcpt import packing
+    from gcpt import inspect, packing
 
     if not output and not restorer_out:
         raise UserError("nothing to write: give -o CKPT, --restorer-out gcpt.bin, or both")
     old, before = packing.bare(packing.first_mib(image), str(image))
     if old is None:
         raise UserError(f"{image}: it carries no restorer: it starts with none that ends with its flag 0xcaff")
-    if old.stamp is None:
-        print("note: the restorer has no stamp: taken for one by its head and its flag, and to have no header's window")
+    unstamped = "the restorer has no stamp: taken for one by its head and its flag, and to have no header's window"
+    notes = [] if old.stamp else [unstamped]
+    say: Callable[[str], None] = (lambda _: None) if as_json else print
+    for one in notes:
+        say(f"note: {one}")
+    written = None
     if output:
         name = container or images.container_for(output, "raw")
         with progress(f"unpacking {output}", None) as advance:
             content = images.patched(images.chunks(image), [(0, before)])
             size = images.write(output, told(content, advance), name)
-        print(f"{output}: {size:,} bytes, {name}")
+        written = {"file": str(output), "container": name, "bytes": size}
+        say(f"{output}: {size:,} bytes, {name}")
     if restorer_out:
         images.write(restorer_out, [old.data], "raw")
-        print(f"{restorer_out}: {old}")
+        say(f"{restorer_out}: {old}")
+    if as_json:
+        beside = {"file": str(restorer_out) if restorer_out else None, **inspect.carried(old.data)}
+        say_json({"checkpoint": written, "restorer": beside, "notes": notes})
     return 0

@@ -60,9 +60,8 @@ def command(
     faults = len(report.faults)
     exact = report.items - len(report.differences)
     if as_json:
-        rows = [
-            dict(zip(("hart", "name", "wanted", "got", "reason"), row(one), strict=True)) for one in report.differences
-        ]
+        names = ("name", "wanted", "got", "reason")
+        rows = [{"hart": one.hart, **dict(zip(names, row(one)[1:], strict=True))} for one in report.differences]
         say_json({"compared": report.items, "exact": exact, "unexplained": faults, "differences": rows})
     else:
         if report.differences:
