@@ -102,6 +102,10 @@ def test_a_sound_restorer_with_payload_passes(link, tmp_path):
 
 STATE = {".zero   64": ".zero   0xecdb0 - 0x30"}
 
+BELOW = (
+    {".section .bss": '.section .low, "a", %progbits\n    .dword 1\n    .section .bss'},
+    {".comment 0": ".low 0x7fff0000 : { KEEP(*(.low)) } :text\n  .comment 0"},
+)
 JUMP = "j       code\n"
 #: What is wrong: the rule that has to find it, pieces of SOURCE and of SCRIPT replaced.
 FAULTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
@@ -109,6 +113,7 @@ FAULTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "load address is not link address": ("loaded_where_linked", {}, {".data : {": ".data : AT(0x80002000) {"}),
     "entry is not the first": ("entry_is_first", {"_start\n": "_start, code\n"}, {"ENTRY(_start)": "ENTRY(code)"}),
     "linked elsewhere": ("entry_is_first", {}, {"0x80000000": "0x80000100"}),
+    "something lower is loaded": ("entry_is_first", *BELOW),
     "first jump is compressed": (
         "starts_with_jump",
         {"norvc": "rvc", f"{JUMP}    .word": "c.j code\n c.nop\n .word"},
@@ -134,15 +139,16 @@ FAULTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
         {"SECTIONS": "loaded = 0x80000004;\nSECTIONS"},
     ),
     "GOT": ("statically_linked", {"lla     a0, value": ".option pic\n    la      a0, missing\n    .weak missing"}, {}),
+    "a GOT without a use": (
+        "statically_linked",
+        {".section .bss": '.section .got, "aw", %progbits\n    .dword 1\n    .section .bss'},
+        {".comment 0": ".got 0x80002000 : { KEEP(*(.got)) } :data\n  .comment 0"},
+    ),
     "undefined symbol": ("statically_linked", {".dword  1": ".weak missing\n    .dword  missing"}, {}),
     "NOBITS reach into the state": ("leaves_state_alone", STATE, {}),
     "loaded bytes reach into the state": ("leaves_state_alone", {".dword  1": ".zero 0xecd98"}, {}),
     "NOBITS reach out of the MiB": ("within_reserved", {".zero   64": ".zero   0x100000"}, {}),
-    "a section below": (
-        "within_reserved",
-        {".section .bss": '.section .low, "a", %progbits\n    .dword 1\n    .section .bss'},
-        {".comment 0": ".low 0x7fff0000 : { KEEP(*(.low)) } :text\n  .comment 0"},
-    ),
+    "a section below": ("within_reserved", *BELOW),
     "a payload nobody asked for": ("payload_in_place", {"#PAYLOAD": "nop"}, {}),
     "too large": ("budget", {".dword  1": ".zero 0x700"}, {}),
 }

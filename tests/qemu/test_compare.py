@@ -31,6 +31,7 @@ PLANTED = {
     "v17": lambda state: state.v.__setitem__(17, bytes(16)),
     "mtimecmp": lambda state: setattr(state, "mtimecmp", state.mtimecmp ^ 1),
     "mtime": lambda state: setattr(state, "mtime", state.mtime + 1_000_000_000),
+    "mtime, earlier": lambda state: setattr(state, "mtime", state.mtime - 1_000_000_000),
     "vl": _flip("vl"),
     "vstart": _flip("vstart"),
     "stvec": _flip("stvec", 40),
@@ -49,7 +50,7 @@ PLANTED = {
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_wrong_value_is_found(bench: Bench, name: str, mode: Mode) -> None:
     report = _seen_after(bench, mode, PLANTED[name])
-    assert [fault.name for fault in report.faults] == [name]
+    assert [fault.name for fault in report.faults] == [name.partition(",")[0]]
 
 
 @pytest.mark.parametrize(

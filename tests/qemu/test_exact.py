@@ -3,10 +3,10 @@
 import pytest
 from bench import DRAM, Bench, assert_exact
 
-from gcpt import qemu, synthetic
+from gcpt import packing, qemu, synthetic
 from gcpt.compare import compare_machine
 from gcpt.csrs import INVENTORY, When
-from gcpt.layouts import MIB
+from gcpt.layouts import DEFAULT, MIB, MULTI_CORE_OFFSET
 from gcpt.platforms import BY_NAME
 from gcpt.qemu import Machine
 from gcpt.state import DUAL_CORE, SINGLE_CORE, Place
@@ -122,6 +122,15 @@ def test_illegal_vtype_stays_illegal(bench: Bench) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_dual_core(bench: Bench, harts: int, seed: int) -> None:
     bench.exact(Recipe(MODES[seed:] + MODES[:seed], harts=harts, seed=seed), DUAL_CORE, bench.build("dual_core"))
+
+
+@pytest.mark.parametrize(("count", "harts"), [(0, 1), (2, 4)])
+def test_dual_core_with_a_count_that_is_not_the_harts(bench: Bench, count: int, harts: int) -> None:
+    """QEMU writes 2 for any number of harts, NEMU none: blocks that follow are looked for, and one is there."""
+    made, restorer = synthetic.make(Recipe(MODES, harts=harts)), bench.build("dual_core")
+    memory = bench.restored(made, DUAL_CORE, restorer)
+    packing.overwrite(memory, MULTI_CORE_OFFSET + DEFAULT.csr_reserve, count.to_bytes(8, "little"))
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), Machine(harts=harts)))
 
 
 def test_128_harts(bench: Bench) -> None:

@@ -5,11 +5,11 @@ import time
 import pytest
 from bench import DRAM, Bench
 
-from gcpt import synthetic
+from gcpt import mstatus, synthetic, trampoline
 from gcpt.compare import TIMEBASE, run_to_first
 from gcpt.csrs import BY_NAME
 from gcpt.qemu import Machine
-from gcpt.state import DUAL_CORE, SINGLE_CORE, HartState
+from gcpt.state import DUAL_CORE, SINGLE_CORE, HartState, Place
 from gcpt.synthetic import Mode, Recipe
 
 _MIP = BY_NAME["mip"].number
@@ -68,3 +68,21 @@ def test_a_pending_interrupt_is_taken(bench: Bench) -> None:
         run_to_first(gdb, {0: handler}, 30)
         seen = {name: gdb.read_csr(0, BY_NAME[name].number) for name in ("sepc", "scause", "sscratch")}
     assert seen == {"sepc": state.pc, "scause": 1 << 63 | 1, "sscratch": state.get("sscratch")}
+
+
+@pytest.mark.parametrize(("mode", "place"), [("single_core", SINGLE_CORE), ("dual_core", DUAL_CORE)])
+def test_m_mode_takes_a_pending_interrupt_with_all_its_registers(bench: Bench, mode: str, place: Place) -> None:
+    """With MIE set: at the jump, the last thing before the workload, to which the handler returns."""
+    made = synthetic.make(Recipe((Mode.M,)))
+    state = made.harts[0]
+    handler = DRAM + 0x10_1000
+    made.memory.append((handler, made.memory[0][1]))
+    for name, value in (("mip", _SSIP), ("mie", _SSIP), ("mideleg", 0), ("mtvec", handler), ("hvip", 0)):
+        state.set(name, value)
+    state.set("mstatus", state.get("mstatus") | mstatus.MIE)
+    memory = bench.restored(made, place, bench.build(mode))
+    with bench.run(memory, Machine(), paused=True) as qemu, qemu.gdb() as gdb:
+        run_to_first(gdb, {0: handler}, 30)
+        seen = {name: gdb.read_csr(0, BY_NAME[name].number) for name in ("mepc", "mcause")}
+        assert [gdb.read_int(0, i) for i in range(1, 32)] == state.x[1:]
+    assert seen == {"mepc": trampoline.address(DRAM, 0) + 8, "mcause": 1 << 63 | 1}
