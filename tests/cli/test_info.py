@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import ENVIRONMENT, gcpt, refusal
+from command import ENVIRONMENT, gcpt, on_terminal, refusal
 
 from gcpt import __version__, image, packing, synthetic
 from gcpt.measure import PLACES
@@ -52,6 +52,22 @@ def test_a_hart(checkpoint_file: Make) -> None:
     assert everything["x0 (zero)"] == 0 and set(registers) < set(everything)
     text = gcpt("info", path, "--hart", "0").stdout
     assert f"mscratch  {state.get('mscratch'):#x}" in " ".join(text.split()).replace(" 0x", "  0x")
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_no_value_is_broken_on_a_terminal(checkpoint_file: Make, columns: int) -> None:
+    """Drawn or as blocks, each value of JSON is a word, and only one that is alone is wider than the terminal."""
+    path = checkpoint_file(Recipe((Mode.VS, Mode.M), harts=2), DUAL_CORE)
+    text = on_terminal(columns, "info", path, "--hart", "1")
+    said = _said(path, "--hart", 1)
+    words = text.split()
+    wanted = [hex(one[name]) for one in said["harts"] for name in ("pc", "mtime", "mtimecmp", "stimecmp", "vstimecmp")]
+    wanted += ["vsatp", "hgatp", "enabled", "pending", "vstimecmp", *(one["isa"] for one in said["harts"])]
+    wanted += [value if isinstance(value, str) else hex(value) for value in said["registers"].values()]
+    assert not [value for value in wanted if value not in words]
+    assert not [line for line in text.splitlines()[2:] if len(line) > columns and len(line.split()) > 2]
+    drawn = [line for line in text.splitlines() if {*line.split()} >= {"hart", "pc", "mode", "pending"}]
+    assert len(drawn) == (columns == 200)
 
 
 def test_fields_of_a_hart(checkpoint_file: Make) -> None:

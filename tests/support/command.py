@@ -90,6 +90,21 @@ class Terminal:
         return self.process.wait(1)
 
 
+def on_terminal(columns: int, *arguments: str | Path) -> str:
+    """All that it shows on a terminal of so many columns, without colours; progress is shown there too."""
+    main, other = os.openpty()
+    command = [sys.executable, "-m", "gcpt", *map(str, arguments)]
+    environment = {**ENVIRONMENT, "COLUMNS": str(columns), "TERM": "xterm"}
+    with subprocess.Popen(command, env=environment, stdin=other, stdout=other, stderr=other):
+        os.close(other)
+        seen = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while piece := os.read(main, 1 << 16):
+                seen += piece
+    os.close(main)
+    return re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", seen.decode()).replace("\r\n", "\n")
+
+
 def here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """The same within this process, which takes a tenth of the time: for what a process of its own shows no more of."""
     from gcpt.cli import main

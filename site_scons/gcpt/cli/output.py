@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import TextWrapper
 from typing import Any
 
 import click
@@ -43,6 +44,9 @@ memory_option = click.option(
     metavar="SIZE",
 )
 
+#: Columns of a terminal on which any table fits.
+_ANY = 1 << 16
+
 #: Told of so many more bytes done.
 Advance = Callable[[int], None]
 
@@ -60,6 +64,9 @@ def heading(text: str) -> None:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequence[str] = ()) -> None:
     """``rows`` under the names ``columns``; on a terminal drawn, in a pipe aligned with blanks and never cut.
 
+    Lines are broken at blanks, and never within a word: where the terminal is too narrow for that, each row is a block,
+    its values below each other.
+
     styles: rich's style of each row, where it has one.
     """
     cells = [[str(cell) for cell in row] for row in rows]
@@ -70,15 +77,33 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequ
         return
     from rich import box
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
+    for column, values in zip(columns, zip(*cells, strict=True), strict=True):
+        drawn.add_column(column, overflow="fold", min_width=max(map(_widest, (column, *values))))
     for number, row in enumerate(cells):
         drawn.add_row(*map(Text, row), style=styles[number] if styles else "")
-    Console(highlight=False).print(drawn)
+    console = Console(highlight=False)
+    if Measurement.get(console, console.options.update(max_width=_ANY), drawn).minimum <= console.width:
+        console.print(drawn)
+        return
+    name_width = max(map(len, columns)) + 2
+    words = TextWrapper(max(console.width - name_width, 1), break_long_words=False, break_on_hyphens=False)
+    for row in cells:
+        print()
+        for column, value in zip(columns, row, strict=True):
+            name = click.style(column.ljust(name_width), bold=True)
+            for line in words.wrap(value):
+                click.echo(name + line)
+                name = " " * name_width
+
+
+def _widest(text: str) -> int:
+    """The length of the longest word of ``text``."""
+    return max(map(len, text.split()), default=0)
 
 
 @contextmanager
