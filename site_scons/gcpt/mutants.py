@@ -114,7 +114,9 @@ class Copy:
         for name in (".venv", "build/third_party"):
             (folder / name).symlink_to((root / name).resolve())
 
-    def test(self, tests: Sequence[str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def test(
+        self, tests: Sequence[str], *arguments: str, timeout: float = _TIMEOUT
+    ) -> "subprocess.CompletedProcess[str]":
         """pytest of ``tests`` until the first that fails. TimeoutExpired."""
         temporary = self.folder / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)
@@ -135,7 +137,7 @@ class Copy:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_TIMEOUT,
+            timeout=timeout,
             check=False,
         )
 
@@ -185,8 +187,13 @@ def run(mutants: Sequence[Mutant], root: Path, jobs: int) -> Iterator[Result]:
 def baseline(mutants: Sequence[Mutant], root: Path, jobs: int) -> str:
     """What fails of their tests without any fault; "" where that is nothing."""
     tests = sorted({test for mutant in mutants for test in mutant.tests})
+    limit = _TIMEOUT * len(tests)
     with tempfile.TemporaryDirectory(prefix="gcpt-mutants-") as folder:
-        done = Copy(root, Path(folder, "sound")).test(tests, "-n", str(jobs), "-p", "no:xdist.looponfail")
+        copy = Copy(root, Path(folder, "sound"))
+        try:
+            done = copy.test(tests, "-n", str(jobs), "-p", "no:xdist.looponfail", timeout=limit)
+        except subprocess.TimeoutExpired:
+            return f"they did not end within {limit:.0f} s"
     return "" if done.returncode == _PASSED else done.stdout[-3000:]
 
 
