@@ -1,17 +1,15 @@
 """A checkpoint into another layout or container: nothing is lost, or it is refused."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from gcpt import image, stamp
 from gcpt.checkpoint import PLACES, CheckpointFile, open_checkpoint, place_for, with_state
 from gcpt.errors import UserError
+from gcpt.image import Watch
 from gcpt.layouts import RESERVED_SIZE
 from gcpt.state import SINGLE_CORE, NoCheckpointError
-
-#: What the memory image goes through on its way.
-Watch = Callable[[Iterable[bytes]], Iterable[bytes]]
 
 
 @dataclass(frozen=True)

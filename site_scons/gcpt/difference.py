@@ -7,6 +7,7 @@ from itertools import zip_longest
 from gcpt import fields, image
 from gcpt.checkpoint import CheckpointFile
 from gcpt.csrs import BY_NAME
+from gcpt.image import Watch
 from gcpt.inspect import registers
 from gcpt.layouts import MIB, RESERVED_SIZE
 from gcpt.state import HartState
@@ -116,21 +117,21 @@ def compare_memory(one: Iterable[bytes], other: Iterable[bytes], begin: int = 0)
     return found
 
 
-def compare(one: CheckpointFile, other: CheckpointFile, everything: bool = False) -> Difference:
+def compare(one: CheckpointFile, other: CheckpointFile, everything: bool = False, watch: Watch = iter) -> Difference:
     """All that differs.
 
     Left out are the first MiB of an image, which is the restorer's, and where either has its own state; ``everything``
-    compares the images as they are.
+    compares the images as they are. watch: what the images of ``one`` go through.
     """
     harts = zip(one.harts, other.harts, strict=False)
     found = [row for hart, states in enumerate(harts) for row in compare_registers(hart, *states)]
     if everything:
-        memory = {"memory": compare_memory(image.chunks(one.path), image.chunks(other.path))}
+        memory = {"memory": compare_memory(watch(image.chunks(one.path)), image.chunks(other.path))}
     else:
-        memory = {"memory": compare_memory(one.memory(), other.memory(), RESERVED_SIZE)}
+        memory = {"memory": compare_memory(watch(one.memory()), other.memory(), RESERVED_SIZE)}
     if one.flash and other.flash:
         if everything:
-            memory["flash"] = compare_memory(image.chunks(one.flash), image.chunks(other.flash))
+            memory["flash"] = compare_memory(watch(image.chunks(one.flash)), image.chunks(other.flash))
         else:
-            memory["flash"] = compare_memory(one.flash_rest(), other.flash_rest(), RESERVED_SIZE)
+            memory["flash"] = compare_memory(watch(one.flash_rest()), other.flash_rest(), RESERVED_SIZE)
     return Difference((len(one.harts), len(other.harts)), found, memory)

@@ -19,6 +19,9 @@ from isal import igzip_lib, isal_zlib
 from gcpt import elfimage
 from gcpt.errors import UserError
 
+#: What the content goes through on its way.
+Watch = Callable[[Iterable[bytes]], Iterable[bytes]]
+
 CONTAINERS = ("raw", "gzip", "zstd")
 #: A container by the ending of a file that is to be written.
 ENDINGS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".raw": "raw", ".bin": "raw", ".img": "raw"}
@@ -334,13 +337,13 @@ def write_all(files: Sequence[tuple[Path, Iterable[bytes], str]]) -> list[int]:
         return lengths
 
 
-def unpack(path: Path, out: Path, size: int = 0) -> int:
+def unpack(path: Path, out: Path, size: int = 0, watch: Watch = iter) -> int:
     """Write the uncompressed content of ``path`` to ``out`` as a sparse file of at least ``size`` bytes.
 
     Returns the length of the content in bytes.
     """
     with replacing(out) as file:
-        length = _sparse(file, chunks(path))
+        length = _sparse(file, watch(chunks(path)))
         file.truncate(max(length, size))
         return length
 

@@ -13,6 +13,7 @@ from gcpt import config, image, packing, plan, qemu
 from gcpt.checkpoint import CheckpointFile, open_checkpoint
 from gcpt.config import BuildConfig
 from gcpt.errors import UserError
+from gcpt.image import Watch
 from gcpt.layouts import DEFAULT_VLEN, MAX_VLEN, MIB
 from gcpt.packing import Restorer
 from gcpt.qemu import Machine
@@ -79,20 +80,26 @@ def _vlen(checkpoint: CheckpointFile) -> int:
 
 
 def prepare(
-    path: Path, folder: Path, restorer: Path | None = None, flash: Path | None = None, memory: int = 0
+    path: Path,
+    folder: Path,
+    restorer: Path | None = None,
+    flash: Path | None = None,
+    memory: int = 0,
+    watch: Watch = iter,
 ) -> Prepared:
     """Make the checkpoint ``path`` ready in ``folder``, which has to be there; nothing else is written.
 
     restorer: a gcpt.bin; by default the one that the image carries, or one built for its layout. flash: the flash image
-    of a pair. memory: bytes of the machine's; by default the image's size. UserError when it does not fit a stock QEMU.
+    of a pair. memory: bytes of the machine's; by default the image's size. watch: what the images go through when they
+    are unpacked. UserError when it does not fit a stock QEMU.
     """
     checkpoint = open_checkpoint(path, flash)
     if _vlen(checkpoint) > MAX_VLEN // 2:
         raise UserError(f"{path}: VLEN is {_vlen(checkpoint)} bits; QEMU has at most {MAX_VLEN // 2}")
     raw, state = folder / "memory", folder / "flash" if flash else None
-    image.unpack(path, raw, max(memory, _LEAST_MEMORY))
+    image.unpack(path, raw, max(memory, _LEAST_MEMORY), watch)
     if flash and state:
-        image.unpack(flash, state, _FLASH_SIZE)
+        image.unpack(flash, state, _FLASH_SIZE, watch)
     first = state or raw
     size = -(-raw.stat().st_size // MIB) * MIB
     os.truncate(raw, size)

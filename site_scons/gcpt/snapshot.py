@@ -14,10 +14,11 @@ from pathlib import Path
 from gcpt import blocks, image, mstatus, platforms, qemu
 from gcpt.checkpoint import place_for, with_state, write_checkpoint
 from gcpt.compare import TRAP, lead_out, run_to_first
-from gcpt.convert import Watch, check_pair
+from gcpt.convert import check_pair
 from gcpt.csrs import BY_NAME, INVENTORY, When
 from gcpt.errors import UserError
 from gcpt.gdb import Gdb, GdbTimeoutError
+from gcpt.image import Watch
 from gcpt.layouts import MIB, RESERVED_SIZE
 from gcpt.platforms import CLINT_MSIP, CLINT_MTIME, CLINT_MTIMECMP
 from gcpt.qmp import Qmp, address, for_qemu

@@ -58,7 +58,7 @@ def test_a_hart(checkpoint_file: Make) -> None:
 def test_no_value_is_broken_on_a_terminal(checkpoint_file: Make, columns: int) -> None:
     """Drawn or as blocks, each value of JSON is a word, and only one that is alone is wider than the terminal."""
     path = checkpoint_file(Recipe((Mode.VS, Mode.M), harts=2), DUAL_CORE)
-    text = on_terminal(columns, "info", path, "--hart", "1")
+    text = on_terminal(columns, "info", path, "--hart", "1").stdout
     said = _said(path, "--hart", 1)
     words = text.split()
     wanted = [hex(one[name]) for one in said["harts"] for name in ("pc", "mtime", "mtimecmp", "stimecmp", "vstimecmp")]

@@ -1,7 +1,5 @@
 """``gcpt run`` and ``gcpt debug``: real QEMU, real gdb."""
 
-import os
-import pty
 import re
 import subprocess
 import sys
@@ -9,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from command import ENVIRONMENT, child, gcpt, refusal
+from command import ENVIRONMENT, child, gcpt, on_terminal, refusal
 
 from gcpt import demo, image
 from gcpt.state import DUAL_CORE
@@ -36,11 +34,25 @@ def test_run(tmp_path: Path) -> None:
 
 
 def test_run_on_a_terminal(tmp_path: Path) -> None:
-    main, other = pty.openpty()
-    command = [sys.executable, "-m", "gcpt", "run", str(_demo(tmp_path))]
-    status = subprocess.run(command, stdin=other, stdout=other, stderr=other, env=ENVIRONMENT, check=False, timeout=60)
-    assert status.returncode == 0
-    assert b"with every register in its place." in os.read(main, 4096)
+    run = on_terminal(80, "run", _demo(tmp_path))
+    assert (run.returncode, "with every register in its place." in run.stdout) == (0, True), run.stdout
+
+
+def test_progress_is_shown_on_a_terminal(checkpoint_file: Make, tmp_path: Path) -> None:
+    """Of the unpacking, and of diff; with the size as its end where the image is raw. None in a pipe."""
+    path, raw = checkpoint_file(), tmp_path / "raw"
+    image.unpack(path, raw)
+    compressed, whole = r".* [1-9]\S*/\? ", r".* 134\.2/134\.2 MB"
+    for words, done in (
+        (("verify", raw), whole),
+        (("run", _demo(tmp_path)), compressed),
+        (("debug", raw, "--batch"), whole),
+    ):
+        run = on_terminal(120, *words)
+        assert run.returncode == 0 and re.search(f"unpacking {Path(words[1]).name}{done}", run.stdout), run.stdout
+    assert re.search(f"comparing{whole}", on_terminal(120, "diff", raw, path).stdout)
+    assert re.search(f"comparing{compressed}", on_terminal(120, "diff", path, raw).stdout)
+    assert gcpt("diff", raw, path).stderr == ""
 
 
 def test_who_ends_the_command_ends_qemu(checkpoint_file: Make) -> None:

@@ -90,19 +90,20 @@ class Terminal:
         return self.process.wait(1)
 
 
-def on_terminal(columns: int, *arguments: str | Path) -> str:
-    """All that it shows on a terminal of so many columns, without colours; progress is shown there too."""
+def on_terminal(columns: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The same on a terminal of so many columns: all that is seen there, progress too, without its colours."""
     main, other = os.openpty()
     command = [sys.executable, "-m", "gcpt", *map(str, arguments)]
     environment = {**ENVIRONMENT, "COLUMNS": str(columns), "TERM": "xterm"}
-    with subprocess.Popen(command, env=environment, stdin=other, stdout=other, stderr=other):
+    with subprocess.Popen(command, env=environment, stdin=other, stdout=other, stderr=other) as running:
         os.close(other)
         seen = b""
         with contextlib.suppress(OSError):  # the other end is closed
             while piece := os.read(main, 1 << 16):
                 seen += piece
     os.close(main)
-    return re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", seen.decode()).replace("\r\n", "\n")
+    text = re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", seen.decode()).replace("\r\n", "\n")
+    return subprocess.CompletedProcess(command, running.returncode, text)
 
 
 def here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gcpt.cli.output import memory_option
+from gcpt.cli.output import memory_option, unpacking
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def command(
         raise click.UsageError("--server starts no gdb, which --symbols, --command and --batch are for")
     with tempfile.TemporaryDirectory(prefix="gcpt-") as temporary:
         folder = Path(temporary)
-        ready = prepare(checkpoint, folder, restorer, flash, memory)
+        with unpacking(checkpoint, flash) as watch:
+            ready = prepare(checkpoint, folder, restorer, flash, memory, watch)
         script = script or folder / "gcpt-gdb.py"
         try:
             script.write_text(gdbscript.text({hart: state.pc for hart, state in ready.harts.items()}))

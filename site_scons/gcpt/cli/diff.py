@@ -1,11 +1,12 @@
 """``gcpt diff``: what differs between two checkpoints."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcpt.cli.output import json_option, say_json, table
+from gcpt.cli.output import json_option, progress, say_json, size_of, table, told
 
 if TYPE_CHECKING:
     from gcpt.difference import Difference
@@ -34,7 +35,9 @@ def command(a: Path, b: Path, flash_a: Path | None, flash_b: Path | None, everyt
     from gcpt.checkpoint import open_checkpoint
     from gcpt.difference import compare
 
-    found = compare(open_checkpoint(a, flash_a), open_checkpoint(b, flash_b), everything)
+    opened = open_checkpoint(a, flash_a), open_checkpoint(b, flash_b)
+    with progress("comparing", size_of(a, flash_a if flash_b else None)) as advance:
+        found = compare(*opened, everything, partial(told, advance=advance))
     if as_json:
         say_json(_json(found))
     else:

@@ -4,10 +4,15 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from textwrap import TextWrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from gcpt.image import Watch
 
 #: ``--json`` of all subcommands that report.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -126,3 +131,18 @@ def told(content: Iterable[bytes], advance: Advance) -> Iterator[bytes]:
     for chunk in content:
         yield chunk
         advance(len(chunk))
+
+
+def size_of(*files: Path | None) -> int | None:
+    """Bytes of the content of all ``files``, as far as nothing has to be decompressed for it."""
+    from gcpt.image import container_of
+
+    named = [file for file in files if file]
+    return sum(file.stat().st_size for file in named) if {container_of(file) for file in named} == {"raw"} else None
+
+
+@contextmanager
+def unpacking(checkpoint: Path, flash: Path | None) -> Iterator["Watch"]:
+    """A bar while ``checkpoint``, and ``flash`` of a pair, go through what this gives."""
+    with progress(f"unpacking {checkpoint.name}", size_of(checkpoint, flash)) as advance:
+        yield partial(told, advance=advance)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gcpt.cli.output import memory_option
+from gcpt.cli.output import memory_option, unpacking
 from gcpt.errors import UserError
 
 
@@ -30,7 +30,8 @@ def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory:
     from gcpt.qemu import PROGRAM
 
     with tempfile.TemporaryDirectory(prefix="gcpt-") as folder:
-        ready = prepare(checkpoint, Path(folder), restorer, flash, memory)
+        with unpacking(checkpoint, flash) as watch:
+            ready = prepare(checkpoint, Path(folder), restorer, flash, memory, watch)
         qemu = [PROGRAM, *ready.machine.arguments(ready.memory), "-serial", "mon:stdio"]
         try:
             with child(qemu) as running:

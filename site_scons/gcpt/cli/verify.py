@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gcpt.cli.output import json_option, say_json, table
+from gcpt.cli.output import json_option, say_json, table, unpacking
 from gcpt.errors import UserError
 
 
@@ -39,7 +39,8 @@ def command(
 
     with tempfile.TemporaryDirectory(prefix="gcpt-") as temporary:
         folder = Path(temporary)
-        ready = prepare(checkpoint, folder, restorer, flash)
+        with unpacking(checkpoint, flash) as watch:
+            ready = prepare(checkpoint, folder, restorer, flash, watch=watch)
         if logs:
             logs.mkdir(parents=True, exist_ok=True)
         groups, clint = ready.restorer.csr_groups, ready.restorer.platform.clint
