@@ -239,7 +239,7 @@ def help_text() -> str:
     lines = ["usage: scons [OPTION=VALUE...] [TARGET...]", ""]
     lines += [
         "Targets: build (the default), test, bench; report: a page on the variant (docs/report.md);",
-        "toolchains: which there are (docs/toolchains.md); lint, mutants (docs/checks.md);",
+        "toolchains: which there are (docs/toolchains.md); lint, mutants, coverage (docs/checks.md);",
         "export, matrix, sbom, install (docs/downstream.md);",
         "compiledb: compile_commands.json, for editors; run, debug, debug-server: a checkpoint in QEMU, by default",
         "with platform=qemu-virt and mode=auto. scons -c [TARGET...] removes what was built.",

@@ -1,5 +1,6 @@
-"""The aliases "lint" and "mutants": modules of gcpt in processes of their own, their output as it comes."""
+"""The aliases "lint", "mutants" and "coverage": modules of gcpt in processes of their own, their output as it comes."""
 
+import shlex
 import subprocess
 import sys
 
@@ -22,7 +23,13 @@ def _mutants(given):
     yield from [given["mutant"]] if given.get("mutant") else []
 
 
-_CHECKS = {"lint": _lint, "mutants": _mutants}
+def _coverage(given):
+    yield "gcpt.coverage"
+    yield from (f"--build={name}={given[name]}" for name in ("toolchain", "cross_compile") if given.get(name))
+    yield from shlex.split(given.get("pytest_args", ""))
+
+
+_CHECKS = {"lint": _lint, "mutants": _mutants, "coverage": _coverage}
 
 
 def _action(name):

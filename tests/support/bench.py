@@ -7,7 +7,7 @@ from pathlib import Path
 
 from restorer import Restorer
 
-from gcpt import codes, image, packing, qemu, state, synthetic
+from gcpt import codes, firmwarecover, image, packing, qemu, state, synthetic
 from gcpt.compare import Report, compare_machine
 from gcpt.layouts import MIB
 from gcpt.qemu import Machine, Qemu
@@ -41,9 +41,12 @@ class Bench:
     def __init__(self, folder: Path, build: Callable[..., Restorer]) -> None:
         self.folder = folder
         self._build = build
+        self._built: list[Path] = []
 
     def build(self, mode: str, **options: str) -> Restorer:
-        return self._build(mode=mode, **{"platform": "qemu-virt", **options})
+        restorer = self._build(mode=mode, **{"platform": "qemu-virt", **firmwarecover.build_options(), **options})
+        self._built.append(restorer.folder / "gcpt.elf")
+        return restorer
 
     def image(self, pieces: Iterable[tuple[int, bytes]], memory: int = 128 * MIB) -> Path:
         """A machine's memory that holds ``pieces`` (physical address, bytes)."""
@@ -69,7 +72,7 @@ class Bench:
         return memory
 
     def run(self, memory: Path, machine: Machine, paused: bool = False) -> Qemu:
-        return Qemu(memory, machine, self.folder, paused)
+        return Qemu(memory, firmwarecover.traced(machine, self._built), self.folder, paused)
 
     def end(self, memory: Path, machine: Machine | None = None) -> End:
         """Run until the machine ends itself."""
