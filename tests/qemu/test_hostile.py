@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import faults
 import pytest
 from bench import CODES, DRAM, Bench, assert_exact, of_place
 
@@ -46,13 +47,7 @@ def test_mode_and_mstatus_disagree(bench: Bench, mode: str, level: Mode, field: 
 def _with_entry(config: int, address: int, before: int = 0) -> synthetic.Synthetic:
     """A checkpoint whose PMP entries 0 and 1 are given, and whose last one opens the rest."""
     made = synthetic.make(Recipe((Mode.S,)))
-    state = made.harts[0]
-    for entry in range(16):
-        state.set(f"pmpaddr{entry}", _ALL if entry == 15 else 0)
-    state.set("pmpaddr0", before)
-    state.set("pmpaddr1", address)
-    state.set("pmpcfg0", config << 8)
-    state.set("pmpcfg2", (_NAPOT | _R | _W | _X) << 56)
+    faults.entry(config, address, before)(made.harts[0])
     return made
 
 

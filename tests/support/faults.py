@@ -88,12 +88,12 @@ def _field(**values: object) -> Change:
     return change
 
 
-def _entry(config: int, address: int, before: int = 0) -> Change:
+def entry(config: int, address: int, before: int = 0) -> Change:
     """PMP entry 1 after an entry 0 that is off, and one that opens the rest."""
 
     def change(state: HartState) -> None:
-        for entry in range(16):
-            state.set(f"pmpaddr{entry}", _ALL if entry == 15 else 0)
+        for number in range(16):
+            state.set(f"pmpaddr{number}", _ALL if number == 15 else 0)
         state.set("pmpaddr0", before)
         state.set("pmpaddr1", address)
         state.set("pmpcfg0", config << 8)
@@ -107,11 +107,11 @@ def _napot(start: int, size: int) -> int:
 
 
 def _without_execution_at_the_pc(state: HartState) -> None:
-    _entry(_NAPOT | _R | _W, _napot(state.pc & -_PAGE, _PAGE))(state)
+    entry(_NAPOT | _R | _W, _napot(state.pc & -_PAGE, _PAGE))(state)
 
 
 def _without_reading_the_root(state: HartState) -> None:
-    _entry(_NAPOT | _X, _napot((state.get("satp") & (1 << 44) - 1) << 12, _PAGE))(state)
+    entry(_NAPOT | _X, _napot((state.get("satp") & (1 << 44) - 1) << 12, _PAGE))(state)
 
 
 def _root(address: int, mode: int = 8) -> Change:
@@ -158,11 +158,11 @@ REFUSED: tuple[Fault, ...] = (
     Fault("mseccfg", _set(mseccfg=1), options=(("csrs", "+smepmp"),)),
     Fault("trigger", _set(tdata1=2 << 60 | 1 << 6), options=(("csrs", "+sdtrig"),)),
     Fault("trigger", _set(tdata1=5 << 60 | 1 << 9), options=(("csrs", "+sdtrig"),)),
-    Fault("pmp-locked", _entry(_L | _NAPOT | _W, _ALL)),
-    Fault("pmp-locked", _entry(_L | _NAPOT | _R, DRAM >> 2 | 0x1FF)),
-    Fault("pmp-locked", _entry(_L | _TOR, DRAM + 0x200 >> 2, DRAM >> 2)),
-    Fault("pmp-locked", _entry(_L | _NA4, DRAM + 0x100 >> 2)),
-    Fault("pmp-locked", _entry(_L | _TOR, 0, DRAM >> 4)),
+    Fault("pmp-locked", entry(_L | _NAPOT | _W, _ALL)),
+    Fault("pmp-locked", entry(_L | _NAPOT | _R, DRAM >> 2 | 0x1FF)),
+    Fault("pmp-locked", entry(_L | _TOR, DRAM + 0x200 >> 2, DRAM >> 2)),
+    Fault("pmp-locked", entry(_L | _NA4, DRAM + 0x100 >> 2)),
+    Fault("pmp-locked", entry(_L | _TOR, 0, DRAM >> 4)),
     Fault("vlenb", _set(vlenb=24)),
     Fault("vlen-platform", _set(), Recipe(vlen=2048, locks=False)),
 )

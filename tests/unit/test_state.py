@@ -1,5 +1,6 @@
 """The state model: blocks in and out, and where images keep them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ def _file(tmp_path: Path, place: Place, harts: int = 1, vlen: int = 128) -> tupl
     return path, checkpoint
 
 
+def _words(block: bytearray) -> Callable[[int], int]:
+    """What reads the word of 8 bytes at an offset of ``block``."""
+    return lambda at: int.from_bytes(block[at : at + 8], "little")
+
+
 @pytest.mark.parametrize("layout", [DEFAULT, MULTI_CORE])
 @pytest.mark.parametrize("vlen", [128, 1024, 2048])
 @pytest.mark.parametrize("hart", [0, 1, 127])
@@ -38,9 +44,7 @@ def test_offsets_of_the_default_layout() -> None:
     block = bytearray(block_size(DEFAULT))
     state.write_hart(block, DEFAULT, 3, hart, 4)
     assert len(block) == 1 << 20
-
-    def word(at: int) -> int:
-        return int.from_bytes(block[at : at + 8], "little")
+    word = _words(block)
 
     assert word(0xECDB0) == 0xBEEF
     assert word(0xECDB8) == hart.pc
@@ -59,9 +63,7 @@ def test_offsets_of_the_multi_core_layout() -> None:
     hart = synthetic.make(Recipe((Mode.S,))).harts[0]
     block = bytearray(block_size(MULTI_CORE))
     state.write_hart(block, MULTI_CORE, 3, hart, 4)
-
-    def word(at: int) -> int:
-        return int.from_bytes(block[at : at + 8], "little")
+    word = _words(block)
 
     assert (word(0x0), word(0x8), word(0x10), word(0x18)) == (0xBEEF, hart.pc, 1, hart.mtime)
     assert word(0x20 + 8 * 3) == hart.mtimecmp
