@@ -4,8 +4,9 @@
  * An illegal instruction between gcpt_skip_begin and gcpt_skip_end is a register that this hart lacks: it is stepped
  * over. Anything else ends the run.
  *
- * Counts in s9. Clobbers a4, a5, mepc, mcause, mtval, mstatus.MPP/MPIE (and mtval2, mtinst, MPV, GVA on a hart with H):
- * the restore keeps a4 and a5 free there and writes those CSRs after the last write that can trap.
+ * Counts in s9. Clobbers a4, a5, and where it prints ra, a6, a7 and the t registers too; mepc, mcause, mtval,
+ * mstatus.MPP/MPIE (and mtval2, mtinst, MPV, GVA on a hart with H): the restore keeps these registers free there and
+ * writes those CSRs after the last write that can trap.
  */
 #include "gcpt_config.h"
 #include "macros.h"
@@ -27,12 +28,22 @@ gcpt_trap:
     lla     a5, gcpt_skip_end
     bgeu    a4, a5, 2f
 #if GCPT_LOG
-    /* Between the marks only s registers are live and sp is this hart's stack, so C may be called. */
+    /* sp is this hart's stack. Of what C clobbers only a0-a3 are live between the marks. */
+    addi    sp, sp, -32
+    sd      a0, (sp)
+    sd      a1, 8(sp)
+    sd      a2, 16(sp)
+    sd      a3, 24(sp)
     lhu     a0, (a4)
     lhu     a5, 2(a4)
     slli    a5, a5, 16
     or      a0, a0, a5
     call    gcpt_log_skipped
+    ld      a0, (sp)
+    ld      a1, 8(sp)
+    ld      a2, 16(sp)
+    ld      a3, 24(sp)
+    addi    sp, sp, 32
     csrr    a4, mepc
 #endif
     addi    s9, s9, 1

@@ -8,7 +8,7 @@ from bench import CODES, DRAM, Bench, assert_exact, of_place
 from restorer import Restorer
 
 from gcpt import image, packing, qemu, state, synthetic
-from gcpt.compare import run_to_first
+from gcpt.compare import compare_machine, run_to_first
 from gcpt.csrs import BY_NAME
 from gcpt.layouts import MIB
 from gcpt.qemu import Machine
@@ -50,6 +50,22 @@ def test_selfcheck_finds_nothing_in_what_is_exact(bench: Bench, mode: str, log: 
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_selfcheck_finds_nothing_in_what_the_hart_lacks(bench: Bench, mode: str) -> None:
+    """Though it is printed in between which registers these are."""
+    made = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
+    console = _console(bench, made, mode, PLAIN, selfcheck="1", log="info")
+    assert ("wanted" in console, "has no CSR 0x680 hgatp" in console) == (False, True)
+
+
+@pytest.mark.parametrize("log", ["quiet", "info"])
+@pytest.mark.parametrize("mode", MODES)
+def test_vectors_for_a_hart_without_them(bench: Bench, mode: str, log: str) -> None:
+    memory = bench.restored(synthetic.make(Recipe((Mode.S,))), of_place(mode), bench.build(mode, log=log))
+    end = bench.end(memory, Machine(cpu=PLAIN))
+    assert end.status == end.error()[0] == CODES["VLEN"]
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_selfcheck_reports_what_differs(bench: Bench, mode: str) -> None:
     """WARL fields that the hart legalises, in a CSR of each part of the restore."""
     made = synthetic.make(Recipe((Mode.M,)))
@@ -61,6 +77,27 @@ def test_selfcheck_reports_what_differs(bench: Bench, mode: str) -> None:
     found = re.findall(r"hart 0: CSR 0x([0-9a-f]+) (\w+): wanted 0x([0-9a-f]+), got 0x([0-9a-f]+)", console)
     assert {name: int(wanted, 16) for _, name, wanted, _ in found} == wrong
     assert all(BY_NAME[name].number == int(number, 16) and got != wanted for number, name, wanted, got in found)
+
+
+def test_selfcheck_of_several_harts_at_once(bench: Bench) -> None:
+    """Each line is whole, and none is another hart's."""
+    made = synthetic.make(Recipe((Mode.M,), harts=8))
+    wrong = dict.fromkeys(("satp", "hedeleg", "hideleg", "medeleg", "mideleg", "mie"), 5 << 60)
+    for hart, each in enumerate(made.harts):
+        for name, value in wrong.items():
+            each.set(name, value | hart << 48)
+    memory = bench.restored(made, state.DUAL_CORE, bench.build("dual_core", selfcheck="1"))
+    with bench.run(memory, Machine(harts=8), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {hart: each.pc for hart, each in enumerate(made.harts)}, 30)
+        lines = running.output().split("\n")[:-1]
+    found = [
+        re.fullmatch(r"gcpt: hart (\d): CSR 0x[0-9a-f]+ (\w+): wanted 0x([0-9a-f]+), got 0x[0-9a-f]+\r?", line)
+        for line in lines
+    ]
+    assert all(found), lines
+    wanted = {(str(hart), name, f"{value | hart << 48:x}") for hart in range(8) for name, value in wrong.items()}
+    assert {each.groups() for each in found if each} == wanted
+    assert len(found) == len(wanted)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -142,6 +179,19 @@ def test_several_harts_from_flash(bench: Bench, harts: int, vlen: int) -> None:
     machine = Machine(harts, cpu=qemu.cpu(vlen), flash=_flash(bench, [], restorer))
     memory = bench.synthetic_image(made, state.DUAL_CORE)
     assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), machine))
+
+
+def test_memory_of_a_restorer_in_flash_may_hold_anything(bench: Bench) -> None:
+    """Until its first hart has been there; each hart says what it lacks, in a turn of its own."""
+    made = synthetic.make(Recipe((Mode.S,), harts=2, vector=False, hypervisor=False, vs=0))
+    restorer = bench.build("dual_core", flash="1", ram=f"{RAM:#x}", log="info")
+    memory = bench.synthetic_image(made, state.DUAL_CORE)
+    packing.overwrite(memory, RAM - DRAM, b"\xa5" * (2 * MIB))
+    machine = Machine(2, cpu=PLAIN, flash=_flash(bench, [], restorer))
+    with bench.run(memory, machine, paused=True) as running:
+        harts = dict(enumerate(made.harts))
+        assert_exact(compare_machine(running, harts, restorer.csr_groups, restorer.config.platform.clint))
+        assert "cannot execute" not in running.output()  # vectors, which these harts lack and the checkpoint has not
 
 
 @pytest.mark.parametrize("mode", ["auto", "dual_core"])
