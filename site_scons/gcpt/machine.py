@@ -114,7 +114,12 @@ def prepare(
         packing.overwrite(first, 0, packing.start(chosen, checkpoint.place, before).data)
     made = _fitting(chosen)
     machine = Machine(len(checkpoint.harts), size, qemu.cpu(_vlen(checkpoint)), flash=state)
-    found = chosen.data.find(_LEAVES)
-    # From flash an M-mode checkpoint has its trampoline elsewhere: it is waited for at its pc.
-    leave = made.platform.dram + found + len(_LEAVES) - 4 if found >= 0 and not flash else None
-    return Prepared(checkpoint, raw, machine, made, elf, leave)
+    return Prepared(checkpoint, raw, machine, made, elf, _leave(chosen, made, flash is not None))
+
+
+def _leave(restorer: Restorer, made: BuildConfig, from_flash: bool) -> int | None:
+    """The address of the restorer's mret; None where that is not known, or the trampolines are where ram= has them."""
+    found = restorer.data.find(_LEAVES)
+    if found < 0 or made.ram is not None:
+        return None
+    return (made.platform.flash if from_flash else made.platform.dram) + found + len(_LEAVES) - 4

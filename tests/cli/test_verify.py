@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from command import gcpt, refusal
 
-from gcpt import demo, image, packing
+from gcpt import demo, image, mstatus, packing
 from gcpt.state import DUAL_CORE, SINGLE_CORE, HartState, Place
 from gcpt.synthetic import Mode, Recipe
 
 Make = Callable[..., Path]
 #: csrw stvec, a0
 _CSRW_STVEC, _NOP = bytes.fromhex("73105510"), bytes.fromhex("13000000")
+_SSIP = 1 << 1
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,28 @@ def test_the_one_to_try_with_is_explained(tmp_path: Path) -> None:
     demo.main([str(path)])
     run = gcpt("verify", path)
     assert (run.returncode, run.stdout.splitlines()[-1].endswith(", 0 unexplained")) == (0, True)
+
+
+@pytest.mark.parametrize("level", [Mode.U, Mode.M_NEMU], ids=["U", "M"])
+@pytest.mark.parametrize("flash", [False, True], ids=["memory", "flash"])
+def test_an_interrupt_that_is_pending_is_not_taken(
+    checkpoint_file: Make, tmp_path: Path, flash: bool, level: Mode
+) -> None:
+    """Before all is compared: the registers are those that its handler would find."""
+
+    def change(harts: list[HartState]) -> None:
+        state = harts[0]
+        for name, value in (("mip", _SSIP), ("mie", _SSIP), ("mideleg", _SSIP if level is Mode.U else 0), ("hvip", 0)):
+            state.set(name, value)
+        state.set("mstatus", state.get("mstatus") | mstatus.MPIE)
+
+    path, memory, first = checkpoint_file(Recipe((level,), paging=False), change=change), tmp_path / "m", tmp_path / "f"
+    pair: list[str | Path] = [path]
+    if flash:
+        assert gcpt("convert", path, memory, "--layout", "flash", "--flash-out", first).returncode == 0
+        pair = [memory, "--flash", first]
+    run = gcpt("verify", *pair)
+    assert (run.returncode, run.stdout.splitlines()[-1].endswith(", 0 unexplained")) == (0, True), run.stdout
 
 
 def test_a_value_that_the_hart_cannot_hold(checkpoint_file: Make) -> None:
