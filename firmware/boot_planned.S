@@ -27,7 +27,7 @@ gcpt_boot:
     li      a3, GCPT_DRAM
     bltu    a2, a3, needs_ram
 #endif
-    csrw    mie, zero
+    csrci   mstatus, MSTATUS_MIE    /* interrupts only end sleeps; it is clear at reset, but not after any hart's past */
     mv      s9, a1                  /* the machine's device tree */
     csrr    s2, mhartid
     li      t0, GCPT_HARTS

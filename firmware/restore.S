@@ -64,7 +64,7 @@ gcpt_restore:
     li      s8, 0
 #endif
     li      a0, MSTATUS_FS | MSTATUS_VS
-    csrs    mstatus, a0
+    csrw    mstatus, a0             /* and no interrupt, whatever was enabled before */
 #if GCPT_CSRS_PMP16
     ld      s7, pmp_locks           /* until the locks in the checkpoint's PMP have been looked into */
 #endif

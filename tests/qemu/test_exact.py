@@ -3,7 +3,7 @@
 import pytest
 from bench import DRAM, Bench, assert_exact
 
-from gcpt import packing, qemu, synthetic
+from gcpt import mstatus, packing, qemu, synthetic
 from gcpt.compare import compare_machine
 from gcpt.csrs import INVENTORY, When
 from gcpt.layouts import DEFAULT, MIB, MULTI_CORE_OFFSET
@@ -83,7 +83,10 @@ def test_m_mode_jumps_of_several_harts(bench: Bench) -> None:
     assert_exact(report)
 
 
-#: What another run may leave in a hart, less what would stop the restorer at once: locked PMP entries, interrupts.
+#: Interrupts that stay away until somebody asks for them; QEMU's mtimecmp is 0 at reset.
+_BUT_TIMER = 0x22A
+#: What another run may leave in a hart, less what would stop the restorer at once: locked PMP entries, interrupts that
+#: are pending. Others may be enabled.
 _LEFT = [
     entry
     for entry in INVENTORY
@@ -110,6 +113,8 @@ def test_hart_that_ran_before(bench: Bench, build: str, mode: Mode, seed: int) -
                 gdb.write(0, f"v{number}", int.from_bytes(other.v[number], "little"), 16)
             for entry in _LEFT:
                 gdb.write_csr(0, entry.number, other.get(entry.name))
+            gdb.write_csr(0, 0x300, other.get("mstatus") | mstatus.MIE)
+            gdb.write_csr(0, 0x304, _BUT_TIMER & ~other.get("mip"))
         report = compare_machine(running, {0: made.harts[0]}, restorer.csr_groups, PLATFORM.clint)
     assert_exact(report)
 
