@@ -7,13 +7,14 @@ import os
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
+from gcpt.layouts import RESERVED_SIZE
 from gcpt.qemu import Machine
 
 #: The environment variable with the folder in which each machine leaves a log, and the restorers that it may run.
@@ -30,14 +31,22 @@ def build_options() -> dict[str, str]:
     return {"debug": "1"} if os.environ.get(VARIABLE) else {}
 
 
-def traced(machine: Machine, restorers: Iterable[Path]) -> Machine:
+def traced(machine: Machine, restorers: Sequence[Path]) -> Machine:
     """``machine`` with a log of what it translates, where coverage is measured. restorers: ELF files."""
     folder = os.environ.get(VARIABLE)
     if not folder or "-d" in machine.extra:
         return machine
     log = Path(folder, f"{uuid.uuid4()}.log")
     log.with_suffix(".elves").write_text("".join(f"{path}\n" for path in restorers))
-    return replace(machine, extra=(*machine.extra, "-d", "in_asm", "-D", str(log)))
+    places = ",".join(f"{_entry(path):#x}+{RESERVED_SIZE:#x}" for path in restorers)
+    only = ("-dfilter", places) if places else ()
+    return replace(machine, extra=(*machine.extra, "-d", "in_asm", "-D", str(log), *only))
+
+
+def _entry(elf: Path) -> int:
+    """The address at which a restorer begins: all of it is in the MiB from there."""
+    with elf.open("rb") as file:
+        return int(ELFFile(file).header["e_entry"])
 
 
 def measured(folder: Path) -> Lines:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+from gcpt import firmwarecover
 from gcpt.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +34,8 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis", ".s
 _LEFT_OUT_ABOVE = (".git", ".venv", "build")
 #: Seconds after which the tests of one fault count as stuck.
 _TIMEOUT = 300.0
+#: How the names of environment variables begin that belong to the session of which a run of this is a test.
+_OF_THE_SESSION = ("PYTEST", "COVERAGE", "COV_", firmwarecover.VARIABLE)
 #: pytest's exit statuses, and how SCons ends what it cannot build.
 _PASSED, _FAILED = 0, 1
 _NOT_BUILT = "scons: *** ["
@@ -128,8 +131,8 @@ class Copy:
             "PYTHONDONTWRITEBYTECODE": "1",
             "HYPOTHESIS_STORAGE_DIRECTORY": str(self.folder / "hypothesis"),
         }
-        for name in [name for name in environment if name.startswith(("PYTEST", "COVERAGE", "COV_"))]:
-            del environment[name]  # of the session that this is a test of
+        for name in [name for name in environment if name.startswith(_OF_THE_SESSION)]:
+            del environment[name]
         return subprocess.run(
             [*command, *arguments, *tests],
             cwd=self.folder,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from command import ENVIRONMENT, gcpt, refusal
+from command import ENVIRONMENT, UNMEASURED, gcpt, refusal
 
 from gcpt import header, image, packing, synthetic
 from gcpt.checkpoint import PLACES, open_checkpoint, write_checkpoint
@@ -335,9 +335,7 @@ def test_a_full_disk(checkpoint_file: Make, tmp_path: Path, flash: bool) -> None
     )
     more = ["--layout", "flash", "--flash-out", str(other)] if flash else []
     command = [sys.executable, "-c", program, "convert", str(path), str(out), "--container", "raw", *more]
-    # "scons coverage" cannot measure it: the figures are longer, too.
-    unmeasured = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("COVERAGE_")}
-    said = refusal(subprocess.run(command, env=unmeasured, capture_output=True, text=True, check=False))
+    said = refusal(subprocess.run(command, env=UNMEASURED, capture_output=True, text=True, check=False))
     assert said == f"{other if flash else out}: File too large: nothing was written"
     assert out.read_bytes() == b"old"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["ckpt.zst", "out"]

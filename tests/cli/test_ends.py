@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import ENVIRONMENT, Terminal, child, gcpt, here, refusal
+from command import ENVIRONMENT, UNMEASURED, Terminal, child, gcpt, here, refusal
 from guests import OPENSBI
 
 Make = Callable[..., Path]
@@ -38,7 +38,7 @@ def test_no_half_file_is_left(number: signal.Signals, checkpoint_file: Make, tmp
     os.truncate(large, 64 << 30)
     out.write_bytes(b"as it was")
     before = sorted(tmp_path.iterdir())
-    with subprocess.Popen([*GCPT, "convert", large, out], env=ENVIRONMENT, stderr=subprocess.PIPE) as running:
+    with subprocess.Popen([*GCPT, "convert", large, out], env=UNMEASURED, stderr=subprocess.PIPE) as running:
         _until(lambda: sorted(tmp_path.iterdir()) != before, running)
         running.send_signal(number)
         assert running.wait(20) == 128 + number
@@ -76,7 +76,7 @@ def test_the_machine_ends_too(command: str, number: signal.Signals, checkpoint_f
 
     with subprocess.Popen(
         [*GCPT, command, *arguments[command]],
-        env={**ENVIRONMENT, "TMPDIR": str(temporary)},
+        env={**UNMEASURED, "TMPDIR": str(temporary)},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

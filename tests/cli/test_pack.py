@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from command import ENVIRONMENT, gcpt, here, refusal
+from command import UNMEASURED, gcpt, here, refusal
 from guests import answer, exact
 from restorer import Restorer
 
@@ -346,7 +346,7 @@ def _limited(limit: str, *arguments: str | Path) -> "subprocess.CompletedProcess
         "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]); sys.exit(status)"
     )
     command = [sys.executable, "-c", program, *map(str, arguments)]
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=UNMEASURED, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("name", ["packed", "packed.zst", "packed.elf"])

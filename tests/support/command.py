@@ -15,6 +15,9 @@ from typing import Self
 #: In which ``python -m gcpt`` is this checkout's.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "site_scons")}
 
+#: The same for what "scons coverage" cannot measure: its figures are files, too, and a signal can be lost in it.
+UNMEASURED = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("COVERAGE_")}
+
 
 def gcpt(*arguments: str | Path, cwd: Path | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Run it with ``arguments``; its output is in the result, whatever its exit status."""
