@@ -169,3 +169,14 @@ def test_a_rejected_first_link_leaves_no_elf(project):
     assert not {name for name in outputs(project) if name.endswith(("gcpt.elf", "gcpt.bin"))}
     project.build("-c")
     assert not (project / "build/normal").exists()
+
+
+@pytest.mark.parametrize(
+    ("ram", "sections"), [("0x80280000", set()), ("0x802e0000", {".bss"}), ("0x80310000", {".data", ".bss"})]
+)
+def test_memory_among_the_blocks(project, ram, sections):
+    """A restorer in flash has its data in the memory of ram=, and the blocks of all its harts stay free of them."""
+    run = project.scons("mode=dual_core", "harts=128", "platform=qemu-virt", "flash=1", f"ram={ram}")
+    assert run.status == (2 if sections else 0)
+    assert {name for name in (".data", ".bss") if f"{name} (0x80" in run.err} == sections
+    assert ("leaves_state_alone" in run.err) == bool(sections)

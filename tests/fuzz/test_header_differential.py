@@ -162,6 +162,31 @@ def test_blocks_that_just_do_not_overlap(decoder: ctypes.CDLL, last: str, short:
     _agree(decoder, header.encode(packed))
 
 
+def _at(begin: int, harts: int = 1) -> Header:
+    """Tightly packed blocks of ``harts`` that begin at the address ``begin``, by a header at the first of _PLACES."""
+    low, high = plan.extent(MULTI_CORE, harts)
+    return Header((begin - low - _PLACES[0][0]) % _WORD, harts, high - low, layout=MULTI_CORE)
+
+
+_LOW, _HIGH = plan.extent(MULTI_CORE, 1)
+_FIRST_FREE = PLATFORM.dram + IMAGE_SIZE
+_LAST = PLATFORM.dram + PLATFORM.dram_size - (_HIGH - _LOW)
+
+
+@pytest.mark.parametrize(("edge", "step"), [(_FIRST_FREE, -8), (_LAST, 8)], ids=["restorer", "memory"])
+def test_blocks_at_an_edge(decoder: ctypes.CDLL, edge: int, step: int) -> None:
+    """They may touch the restorer's end and memory's, and no word of them may be beyond."""
+    for begin, fits in ((edge, True), (edge + step, False)):
+        assert _fits(_at(begin), *_PLACES[0]) == fits
+        _agree(decoder, header.encode(_at(begin)))
+
+
+def test_no_harts(decoder: ctypes.CDLL) -> None:
+    """Though blocks that fit before the first would end where it begins."""
+    assert not _fits(_at(PLATFORM.dram + 16 * MIB, harts=0), *_PLACES[0])
+    _agree(decoder, header.encode(_at(PLATFORM.dram + 16 * MIB, harts=0)))
+
+
 @pytest.mark.parametrize("size", [MAX_SIZE - 1, MAX_SIZE, MAX_SIZE + 1])
 def test_longest(decoder: ctypes.CDLL, size: int) -> None:
     data = header.encode(Header(168, 1, MIB))

@@ -65,6 +65,14 @@ def test_display_of_all_harts(bench: Bench) -> None:
         _assert_shows(parts[2 * hart + 2], state)
 
 
+def test_display_of_harts_beyond_64(bench: Bench) -> None:
+    made = synthetic.make(Recipe((Mode.S, Mode.M), harts=67))
+    text = _console(bench, made, DUAL_CORE, "dual_core", display_cpu="1,64,66")
+    parts = re.split(r"gcpt: state of hart (\d+)", text)
+    assert parts[1::2] == ["1", "64", "66"]
+    _assert_shows(parts[4], made.harts[64])
+
+
 @pytest.mark.parametrize(("mode", "place"), [("single_core", SINGLE_CORE), ("dual_core", DUAL_CORE)])
 def test_quiet_prints_nothing(bench: Bench, mode: str, place: Place) -> None:
     assert _console(bench, synthetic.make(Recipe()), place, mode) == ""

@@ -5,28 +5,37 @@ import time
 import pytest
 from bench import CODES, DRAM, Bench, assert_exact
 
-from gcpt import synthetic
-from gcpt.compare import run_to_first
+from gcpt import mstatus, packing, synthetic
+from gcpt.compare import compare_machine, run_to_first
 from gcpt.csrs import BY_NAME
+from gcpt.layouts import MIB
 from gcpt.platforms import BY_NAME as PLATFORMS
 from gcpt.platforms import CLINT_MTIME, PATIENCE
 from gcpt.qemu import Machine
-from gcpt.state import DUAL_CORE
+from gcpt.state import DUAL_CORE, SINGLE_CORE
 from gcpt.synthetic import Mode, Recipe
 
 VIRT = PLATFORMS["qemu-virt"]
-_WFI, _MIB = 0x10500073, 1 << 20
+_WFI, _NOP = 0x10500073, 0x13
+#: Interrupts that stay away until somebody asks for them; QEMU's mtimecmp is 0 at reset.
+_BUT_TIMER = 0x22A
 #: Seconds in which a hart that does not sleep would have gone somewhere.
 _WHILE = 0.3
 
 
 def _sleepers(bench: Bench, made: synthetic.Synthetic, idle: list[int], mode: str, **options: str) -> dict[int, bool]:
-    """For each of ``idle``, whether it sleeps in the restorer for good, some time after the others were restored."""
-    memory = bench.restored(made, DUAL_CORE, bench.build(mode, **options))
+    """For each of ``idle``, whether it sleeps in the restorer for good, some time after the others were restored.
+
+    Though interrupts were enabled before; and nobody has asked it for anything.
+    """
+    place = SINGLE_CORE if mode == "single_core" else DUAL_CORE
+    memory = bench.restored(made, place, bench.build(mode, **options))
     restoring = {hart: state.pc for hart, state in enumerate(made.harts) if hart not in idle}
     machine = Machine(harts=max(*restoring, *idle) + 1)
     asleep = {}
     with bench.run(memory, machine, paused=True) as qemu, qemu.gdb() as gdb:
+        for hart in idle:
+            gdb.write_csr(hart, BY_NAME["mie"].number, _BUT_TIMER)
         run_to_first(gdb, restoring, 30)
         gdb.resume()
         time.sleep(_WHILE)
@@ -35,7 +44,8 @@ def _sleepers(bench: Bench, made: synthetic.Synthetic, idle: list[int], mode: st
             pc = gdb.read_int(hart, "pc")
             here = [int.from_bytes(gdb.read_memory(pc - back, 4), "little") for back in (0, 4)]
             silent = gdb.read_csr(hart, BY_NAME["mie"].number) == 0
-            asleep[hart] = DRAM <= pc < DRAM + _MIB and _WFI in here and silent
+            called = any(gdb.read_memory(VIRT.clint + 4 * hart, 4))
+            asleep[hart] = DRAM <= pc < DRAM + MIB and _WFI in here and silent and not called
     return asleep
 
 
@@ -70,9 +80,47 @@ def test_harts_beyond_the_checkpoint_sleep(bench: Bench, mode: str) -> None:
     assert _sleepers(bench, made, [2, 3], mode) == {2: True, 3: True}
 
 
+def test_harts_beyond_the_only_one_sleep(bench: Bench) -> None:
+    made = synthetic.make(Recipe((Mode.S,)))
+    assert _sleepers(bench, made, [1, 2], "single_core") == {1: True, 2: True}
+
+
 def test_harts_beyond_the_restorers_sleep(bench: Bench) -> None:
     made = synthetic.make(Recipe((Mode.S, Mode.M), harts=2))
     assert _sleepers(bench, made, [2, 3], "dual_core", harts="2") == {2: True, 3: True}
+
+
+@pytest.mark.parametrize("called", [True, False], ids=["called", "listening"])
+@pytest.mark.parametrize("mode", ["dual_core", "auto"])
+def test_harts_that_ran_before(bench: Bench, mode: str, called: bool) -> None:
+    """A software interrupt from before the start is no sign of a plan, nor of a meeting; none is taken as one.
+
+    What the first prints takes it long enough for the others to sleep.
+    """
+    made, restorer = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3)), bench.build(mode, log="info")
+    memory = bench.restored(made, DUAL_CORE, restorer)
+    with bench.run(memory, Machine(harts=3), paused=True) as running:
+        with running.gdb() as gdb:
+            for hart in range(3):
+                if called:
+                    gdb.write_memory(VIRT.clint + 4 * hart, (1).to_bytes(4, "little"))
+                else:
+                    gdb.write_csr(hart, BY_NAME["mie"].number, _BUT_TIMER)
+                    gdb.write_csr(hart, BY_NAME["mstatus"].number, mstatus.MIE)
+        harts = dict(enumerate(made.harts))
+        assert_exact(compare_machine(running, harts, restorer.csr_groups, VIRT.clint))
+
+
+@pytest.mark.parametrize("mode", ["dual_core", "auto"])
+def test_harts_whose_wfi_does_not_wait(bench: Bench, mode: str) -> None:
+    """It may return for no reason (Privileged, "Wait for Interrupt"): here it is a nop."""
+    made, restorer = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3)), bench.build(mode)
+    memory = bench.restored(made, DUAL_CORE, restorer)
+    wfi, nop = (word.to_bytes(4, "little") for word in (_WFI, _NOP))
+    image = restorer.image.read_bytes()
+    assert image.count(wfi) >= 3
+    packing.overwrite(memory, 0, image.replace(wfi, nop))
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), Machine(harts=3)))
 
 
 @pytest.mark.parametrize("mode", ["dual_core", "auto"])

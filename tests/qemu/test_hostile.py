@@ -187,12 +187,12 @@ def _behind_header(layout: Layout) -> Place:
     return Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(layout), layout, MULTI_CORE_OFFSET)
 
 
-def test_locked_integer_registers_of_a_header(bench: Bench) -> None:
-    """They are far from the rest of the block, and loaded when mtvec is the workload's already."""
+@pytest.mark.parametrize("locked", [0, 0x20_0000], ids=["block", "integer registers"])
+def test_locked_parts_of_a_header(bench: Bench, locked: int) -> None:
+    """Integer registers far from the rest of the block are loaded when mtvec is the workload's already."""
     place = _behind_header(replace(MULTI_CORE, int_reg=0x20_0000, vector_reg_done=0x20_1000))
     made = synthetic.make(Recipe((Mode.S,), paging=False, locks=False))
-    registers = DRAM + place.block(0) + 0x20_0000
-    made.harts[0].set("pmpaddr0", registers >> 2)
+    made.harts[0].set("pmpaddr0", DRAM + place.block(0) + locked >> 2)
     made.harts[0].set("pmpcfg0", _L | _NA4 | _X)
     end = bench.end(bench.restored(made, place, bench.build("normal")))
     assert (end.status, end.error()[0]) == (CODES["PMP"],) * 2
@@ -201,7 +201,7 @@ def test_locked_integer_registers_of_a_header(bench: Bench) -> None:
 def test_header_without_misc_reserve(bench: Bench) -> None:
     """Registers are skipped, and nothing is written where offset 0 would be."""
     place = _behind_header(replace(MULTI_CORE, misc_reserve=0))
-    made = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
+    made = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0, locks=False))
     memory = bench.restored(made, place, bench.build("normal"))
     with bench.run(memory, Machine(cpu="rv64,v=false,h=false,sstc=true"), paused=True) as running, running.gdb() as gdb:
         run_to_first(gdb, {0: made.harts[0].pc}, 10)

@@ -1,11 +1,14 @@
 """The next boot stage: a restorer without a checkpoint starts it, one with a checkpoint does not."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
-from bench import DRAM, Bench, assert_exact
+from bench import DRAM, Bench, assert_exact, jump
 
 from gcpt import synthetic
+from gcpt.compare import run_to_first
+from gcpt.layouts import PAYLOAD_OFFSET
 from gcpt.qemu import Machine
 from gcpt.state import DUAL_CORE, SINGLE_CORE
 from gcpt.synthetic import Mode, Recipe
@@ -32,6 +35,26 @@ def test_payload_boots_to_the_prompt(bench: Bench, mode: str, harts: int) -> Non
         qemu.expect(r"=> ", 30)
         qemu.type("setenv answer 42; printenv answer\n")
         qemu.expect(r"\sanswer=42\s", 30)
+
+
+@pytest.mark.parametrize(("mode", "harts"), [("single_core", 1), ("dual_core", 3), ("auto", 3)])
+@pytest.mark.parametrize("own", [False, True], ids=["the machine's device tree", "gcpt_dtb="])
+def test_what_a_payload_is_given(bench: Bench, mode: str, harts: int, own: bool) -> None:
+    """On each hart its number in a0, in a1 where the device tree is: the machine's, or the restorer's own."""
+    loop, tree = bench.folder / "loop.bin", bench.folder / "board.dtb"
+    loop.write_bytes(jump(0, 0)[1])
+    source = '/dts-v1/; / { model = "one of its own"; };'
+    subprocess.run(["dtc", "-O", "dtb", "-o", tree], input=source, text=True, check=True)
+    options = {"gcpt_payload": str(loop), **({"gcpt_dtb": str(tree)} if own else {})}
+    restorer = bench.build(mode, harts=str(harts), **options)
+    memory = bench.image([(DRAM, restorer.image.read_bytes())])
+    with bench.run(memory, Machine(harts=harts), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, dict.fromkeys(range(harts), DRAM + PAYLOAD_OFFSET), 20)
+        assert [gdb.read_int(hart, "a0") for hart in range(harts)] == list(range(harts))
+        [at] = {gdb.read_int(hart, "a1") for hart in range(harts)}
+        found = gdb.read_memory(at, tree.stat().st_size)
+    assert found[:4] == bytes.fromhex("d00dfeed")
+    assert (found == tree.read_bytes()) == own
 
 
 @pytest.mark.parametrize("mode", ["single_core", "auto"])

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from bench import DRAM, Bench
+from bench import DRAM, Bench, assert_exact
 
 from gcpt import mstatus, synthetic, trampoline
 from gcpt.compare import TIMEBASE, run_to_first
@@ -14,7 +14,7 @@ from gcpt.synthetic import Mode, Recipe
 
 _MIP = BY_NAME["mip"].number
 _SOON, _PATIENCE = 1, 15
-_SSIP = 1 << 1
+_SSIP, _STCE = 1 << 1, 1 << 63
 
 
 def _due(state: HartState, timer: str, ticks: int) -> None:
@@ -53,6 +53,17 @@ def test_a_timer_that_was_due_is_pending(bench: Bench, timer: str) -> None:
     with bench.run(memory, Machine(), paused=True) as qemu, qemu.gdb() as gdb:
         run_to_first(gdb, {0: made.harts[0].pc}, 30)
         assert (gdb.read_csr(0, _MIP) or 0) >> (7 if timer == "mtimecmp" else 5) & 1
+
+
+def test_no_guest_timer_is_due_where_nobody_looks_at_one(bench: Bench) -> None:
+    """henvcfg.STCE is 0 and vstimecmp was never written: to QEMU 7.2, a write of 0 would make it due."""
+    made = synthetic.make(Recipe((Mode.S,)))
+    state = made.harts[0]
+    state.set("henvcfg", state.get("henvcfg") & ~_STCE)
+    state.set("vstimecmp", 0)
+    restorer = bench.build("single_core")
+    memory = bench.restored(made, SINGLE_CORE, restorer)
+    assert_exact(bench.compare(memory, restorer, {0: state}, Machine()))
 
 
 def test_a_pending_interrupt_is_taken(bench: Bench) -> None:
