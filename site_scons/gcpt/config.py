@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from gcpt import options, parse, payload, platforms
@@ -61,7 +62,7 @@ class BuildConfig:
         log = "info" if self.log == "quiet" else self.log
         return replace(self, mode="auto", log=log, display_cpu=self.display_cpu or (0,), selfcheck=True)
 
-    @property
+    @cached_property
     def csr_groups(self) -> tuple[str, ...]:
         """The groups of CSRs that it writes: the platform's, more where bytes do not count, and what ``csrs=`` says."""
         machine = self.platform.csr_groups + (() if self.direct else ("hpm",))
@@ -77,7 +78,7 @@ class BuildConfig:
         """Whether the restorer decodes protobuf headers."""
         return self.mode in ("normal", "auto")
 
-    @property
+    @cached_property
     def variant(self) -> str:
         """The name of this configuration's folder."""
         return options.variant_name(self.given)
@@ -87,7 +88,7 @@ class BuildConfig:
         """Where the outputs of this configuration go."""
         return self.build_dir / self.variant
 
-    @property
+    @cached_property
     def common_dir(self) -> Path:
         """Where outputs go that other configurations have the same: those of this toolchain and nanopb."""
         names = ("toolchain", "cross_compile", "picolibc", "nanopb_dir", "debug")
@@ -104,8 +105,8 @@ class BuildConfig:
         """picolibc's sources."""
         return self.picolibc_dir or Path("build/third_party/picolibc")
 
-    @property
-    def given(self) -> dict[str, str]:
+    @cached_property
+    def given(self) -> Mapping[str, str]:
         """The options that make this configuration, less those that say what is the default anyway."""
         machine = platforms.BY_NAME[self.platform.name]
         everyone = self.harts > 1 and self.display_cpu == tuple(range(self.harts))

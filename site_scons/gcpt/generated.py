@@ -22,6 +22,7 @@ def linker_files(config: BuildConfig) -> dict[str, str]:
     return {"gcpt_defs.ld": render.link_definitions(config)}
 
 
+@cache
 def source_files(config: BuildConfig, name: str) -> dict[str, str]:
     """What the source ``name`` of firmware/ includes of generated files, by file name."""
     texts = _texts(config)
@@ -73,17 +74,34 @@ def _words(name: str) -> frozenset[str]:
     waiting, seen = [FIRMWARE / name], set()
     while waiting:
         path = waiting.pop()
-        if path in seen or not path.is_file():
+        if path in seen:
             continue
         seen.add(path)
-        text = path.read_text()
-        found |= {*re.findall(r"\w+", text), *re.findall(r"[\w.]+", text)}
-        waiting += [FIRMWARE / "include" / file for _, file in re.findall(sources.INCLUDE, text, re.MULTILINE)]
+        words, included = _read(path)
+        found |= words
+        waiting += [FIRMWARE / "include" / file for file in included]
     return frozenset(found)
+
+
+@cache
+def _read(path: Path) -> tuple[frozenset[str], list[str]]:
+    """The words of one file, and which files it includes; nothing of one that is not there."""
+    if not path.is_file():
+        return frozenset(), []
+    text = path.read_text()
+    words = set(re.findall(r"[\w.]+", text))
+    parts = {part for word in words for part in word.split(".")}
+    return frozenset(words | parts), [file for _, file in re.findall(sources.INCLUDE, text, re.MULTILINE)]
 
 
 def _named(header: str, words: frozenset[str]) -> str:
     """The header less the definitions that none of ``words`` is the name of."""
+    return "".join(line for name, line in _lines(header) if not name or name in words or name.startswith(_PASTED))
+
+
+@cache
+def _lines(header: str) -> list[tuple[str, str]]:
+    """The header's lines, each with the name that it defines as a number or text, or ""."""
     lines = header.splitlines(keepends=True)
     defined = ((re.match(r"#define (\w+) ", line), line) for line in lines)
-    return "".join(line for match, line in defined if not match or match[1] in words or match[1].startswith(_PASTED))
+    return [(match[1] if match else "", line) for match, line in defined]

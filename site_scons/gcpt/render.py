@@ -236,7 +236,10 @@ def _windows(chosen: list[Csr], reach: Iterable[Csr] = ()) -> list[tuple[int, li
 
 def _base(numbers: list[int]) -> int:
     """The CSR number to put a base register at: all in reach, and as many as can be in reach of a compressed load."""
-    candidates = range(max(numbers) - (WINDOW_CSRS - WINDOW_BELOW) + 1, min(numbers) + WINDOW_BELOW + 1)
+    lowest, highest = max(numbers) - (WINDOW_CSRS - WINDOW_BELOW) + 1, min(numbers) + WINDOW_BELOW
+    # A step up from the lowest gains only where it reaches one more.
+    steps = sorted({number - WINDOW_COMPRESSED + 1 for number in numbers})
+    candidates = [lowest, *(base for base in steps if lowest < base <= highest)]
     return max(candidates, key=lambda base: sum(base <= number < base + WINDOW_COMPRESSED for number in numbers))
 
 
@@ -275,8 +278,9 @@ def csr_assembly(config: BuildConfig) -> str:
     early, timer, lock, last = (
         csrs.chosen(config.csr_groups, when) for when in (When.EARLY, When.TIMER, When.LOCK, When.LAST)
     )
-    vector = csrs.INVENTORY.index(csrs.BY_NAME["vl"])
-    before = [csr for csr in early if csrs.INVENTORY.index(csr) < vector]
+    names = list(csrs.BY_NAME)
+    before_vector = set(names[: names.index("vl")])
+    before = [csr for csr in early if csr.name in before_vector]
     # restore.S itself writes these three last of all, each for the way it leaves.
     by_hand = [csrs.BY_NAME[name] for name in ("mtvec", "mepc", "mstatus")]
     last = [csr for csr in last if csr not in by_hand]
