@@ -17,8 +17,8 @@ from gcpt import generated, sources, toolchain
 
 #: A quote within a word, as it has to be for the shell that SCons thinks of.
 _QUOTE = '\\"'
-_REST = ["$DEBUG_MAP", "$INCLUDES", "$LIBRARY_INCLUDES", "$DEFINES", "-c", "-o", "$TARGET", "$SOURCE"]
-_COMMANDS = {".c": ["$CC", "$C_FLAGS", *_REST], ".S": ["$CC", "$ASM_FLAGS", *_REST]}
+#: $DEBUG_MAP is not part of $COMPILE, because it is none of what makes an object another one.
+_COMMAND = ["$COMPILE", "$DEBUG_MAP", "-c", "-o", "$TARGET", "$SOURCE"]
 
 
 def _spawn(shell, escape, command, arguments, environment):
@@ -39,17 +39,18 @@ def _spawn(shell, escape, command, arguments, environment):
 def _compiled(env, target, source, folder=None):
     config = env["CONFIG"]
     name = os.path.basename(str(source))
-    defines = [flag.replace('"', _QUOTE) for flag in toolchain.defines(config, name)]
     folders = [str(path) for path in toolchain.include_path(config, name, folder)]
     version = toolchain.library_version(config, name)
     library = toolchain.library_includes(config) if version else []
+    words = [
+        *env["CC"],
+        *env["ASM_FLAGS" if name.endswith(".S") else "C_FLAGS"],
+        *(f"-I{folder}" for folder in folders),
+        *(word for folder in library for word in ("-isystem", str(folder))),
+        *toolchain.defines(config, name),
+    ]
     [node] = env.CompiledObject(
-        target,
-        source,
-        DEFINES=defines,
-        CPPPATH=folders,
-        INCLUDES=[f"-I{folder}" for folder in folders],
-        LIBRARY_INCLUDES=[word for folder in library for word in ("-isystem", str(folder))],
+        target, source, WORDS=words, COMPILE=[word.replace('"', _QUOTE) for word in words], CPPPATH=folders
     )
     inputs = [*version, *toolchain.embedded(config, name).values()]
     env.Depends(node, [env.File(str(path)) for path in inputs] + env["PROGRAMS"]["compiler"])
@@ -86,11 +87,8 @@ def _changed(dependency, target, previous, repository_node=None):
 
 
 def _compile_command(env, node):
-    """The words of the command that makes an object."""
-    own = node.get_build_env()
-    command = _COMMANDS[node.sources[0].get_suffix()]
-    words = own.subst_list(command, target=[node], source=node.sources)[0]
-    return [str(word).replace(_QUOTE, '"') for word in words]
+    """The words of the command that makes an object. SCons would take a while to put in what is known here."""
+    return [*node.get_build_env()["WORDS"], *env["DEBUG_WORDS"], "-c", "-o", str(node), str(node.sources[0])]
 
 
 def generate(env):
@@ -98,6 +96,7 @@ def generate(env):
     tools = env["TOOLCHAINS"][config.variant]
     files = tools.files(env["ENV"].get("PATH", os.defpath))
     env["ENV"] |= tools.environment(config.build_dir)
+    debug = [toolchain.debug_map(os.getcwd())] if config.debug else []
     env.Replace(
         SPAWN=_spawn,
         TOOLCHAIN=tools,
@@ -109,14 +108,15 @@ def generate(env):
         C_FLAGS=toolchain.c_flags(tools.kind, config.debug),
         ASM_FLAGS=toolchain.asm_flags(tools.kind, config.debug),
         # Within $( and $), which other folders' objects need not have the same: cache_dir= serves them all.
-        DEBUG_MAP=["$(", toolchain.debug_map(os.getcwd().replace("$", "$$")), "$)"] if config.debug else [],
+        DEBUG_WORDS=debug,
+        DEBUG_MAP=["$(", *(word.replace("$", "$$") for word in debug), "$)"],
         CCCOMSTR="[ CC] $SOURCE",
         ASCOMSTR="[ AS] $SOURCE",
     )
     builder = Builder(
         action={
-            ".c": Action([_COMMANDS[".c"]], "$CCCOMSTR"),
-            ".S": Action([_COMMANDS[".S"]], "$ASCOMSTR"),
+            ".c": Action([_COMMAND], "$CCCOMSTR"),
+            ".S": Action([_COMMAND], "$ASCOMSTR"),
         },
         source_scanner=ClassicCPP("firmware", [".c", ".S", ".h", ".inc"], "CPPPATH", sources.INCLUDE),
         single_source=True,
