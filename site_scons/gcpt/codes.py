@@ -3,11 +3,10 @@
 1 to 7 keep the meaning that restorers of this lineage gave them; 0x100 and up belong to the simulators.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """number: what the finisher is given. name: as in C. short: the line's words. sentence: what log=info adds.
 
     group: of CSRs; a restorer that leaves it out never ends with this code. "": any may.

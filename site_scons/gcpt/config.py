@@ -253,9 +253,9 @@ def _check_flash(config: BuildConfig) -> None:
 def _machine(name: str, clint: str, uart: str) -> Platform:
     machine = platforms.BY_NAME[name]
     if clint:
-        machine = replace(machine, clint=parse.address("clint", clint, multiple=8))
+        machine = machine._replace(clint=parse.address("clint", clint, multiple=8))
     if uart:
-        machine = replace(machine, uart=platforms.parse_uart(uart))
+        machine = machine._replace(uart=platforms.parse_uart(uart))
     return machine
 
 

@@ -7,8 +7,8 @@ Sources: "priv" is the RISC-V privileged specification (20240411 and the ratifie
 unprivileged one, "xs" the XiangShan user guide.
 """
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class When(Enum):
@@ -29,8 +29,7 @@ class When(Enum):
     NEVER = "never"
 
 
-@dataclass(frozen=True)
-class Csr:
+class Csr(NamedTuple):
     """One CSR of a hart.
 
     number: 12-bit CSR address. group: the set that ``csrs=`` and platforms choose by. after: names that a restore has

@@ -6,7 +6,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gcpt import platforms
 
@@ -29,8 +29,7 @@ BENCH_JSON = "build/bench.json"
 _LONGEST_NAME = 120
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option: all values are text, and "" is the same as not given.
 
     values: the values as people read them. choices: all there are, if they can be listed. aliases: other spellings of a

@@ -3,7 +3,7 @@
 Addresses are physical, in bytes. Source: each project's memory map, collected in docs/platforms.md.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gcpt.errors import UserError
 
@@ -22,8 +22,7 @@ SYSCNT_MTIME = 0xBFF8
 SYSCNT_UPDATE = 0xC010
 
 
-@dataclass(frozen=True)
-class Uart:
+class Uart(NamedTuple):
     """A console: its kind (one of UART_KINDS), address (HTIF: unused, 0) and register shift in bits."""
 
     kind: str
@@ -34,8 +33,7 @@ class Uart:
         return f"{self.kind}@{self.address:#x}" + (f",{self.shift}" if self.shift else "")
 
 
-@dataclass(frozen=True)
-class Platform:
+class Platform(NamedTuple):
     """A machine a restorer runs on.
 
     end: one of ENDS. dram: the base of memory. dram_size: the bytes of address space that memory may take. syscnt:
