@@ -13,26 +13,27 @@ from gcpt.stamp import Stamp
 _HOW = ("toolchain", "cross_compile", "picolibc", "nanopb_dir", "build_dir")
 #: Options that name a file: its name and a digest of its bytes are stamped, not the folder.
 _FILES = ("gcpt_payload", "gcpt_dtb")
-
-
-def _git(root: Path, env: Mapping[str, str], *arguments: str) -> str:
-    command = ["git", "--no-optional-locks", *arguments]
-    done = subprocess.run(command, cwd=root, env=dict(env), capture_output=True, text=True, check=True)
-    return done.stdout
+#: Of git's answer: the line with the commit.
+_COMMIT = "# branch.oid "
 
 
 def source_state(root: Path, env: Mapping[str, str]) -> tuple[str, bool]:
     """The first 8 digits of the commit at ``root``, and whether tracked files differ from it.
 
-    ("", False) where that is no git checkout of its own, or there is no git.
+    ("", False) where that is no git checkout of its own, has no commit, or there is no git.
     """
+    command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--no-ahead-behind", "-uno"]
+    if not (root / ".git").exists():
+        return "", False
+    # Git looks no further up, should this be none.
+    environment = {**env, "GIT_CEILING_DIRECTORIES": str(root.resolve().parent)}
     try:
-        top, commit = _git(root, env, "rev-parse", "--show-toplevel", "HEAD").rstrip("\n").rsplit("\n", 1)
-        if Path(top) != root.resolve():
-            return "", False
-        return commit[:8], bool(_git(root, env, "status", "--porcelain", "--untracked-files=no"))
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "", False
+    lines = done.stdout.splitlines()
+    commit = next(line.removeprefix(_COMMIT) for line in lines if line.startswith(_COMMIT))
+    return ("", False) if commit == "(initial)" else (commit[:8], any(not line.startswith("#") for line in lines))
 
 
 def stamped_options(config: BuildConfig) -> dict[str, str]:
