@@ -1,5 +1,6 @@
 """Run by SCons before SConstruct: are Python and SCons new enough?"""
 
+import gc
 import sys
 
 import SCons
@@ -21,3 +22,6 @@ if sys.version_info < _PYTHON:
     _refuse(f"Python {_dotted(_PYTHON)} or newer is needed, this is {_dotted(sys.version_info[:2])}")
 if tuple(int(part) for part in SCons.__version__.split(".")[:2]) < _SCONS:
     _refuse(f"SCons {_dotted(_SCONS)} or newer is needed, this is {SCons.__version__}")
+
+# What SCons makes lives until the end: to look through it for garbage takes 3 % of a start and frees nothing.
+gc.disable()

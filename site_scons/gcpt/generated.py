@@ -90,7 +90,7 @@ def _read(path: Path) -> tuple[frozenset[str], list[str]]:
         return frozenset(), []
     text = path.read_text()
     words = set(re.findall(r"[\w.]+", text))
-    parts = {part for word in words for part in word.split(".")}
+    parts = {part for word in words if "." in word for part in word.split(".")}
     return frozenset(words | parts), [file for _, file in re.findall(sources.INCLUDE, text, re.MULTILINE)]
 
 
