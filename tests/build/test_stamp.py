@@ -37,10 +37,13 @@ def test_outside_git_the_commit_is_unknown(built):
     assert _stamp(built) == Stamp(__version__)
 
 
-def test_a_folder_of_another_checkout_has_no_commit(in_git):
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_folder_of_another_checkout_has_no_commit(in_git, broken):
     _commit(in_git)
     inner = type(in_git)(in_git / "inner")
     shutil.copytree(in_git.folder, inner.folder, ignore=shutil.ignore_patterns(".git", "inner"))
+    if broken:
+        (inner / ".git").mkdir()
     inner.build()
     assert _stamp(inner) == Stamp(__version__)
 
