@@ -110,12 +110,26 @@
     .endm
 
 /*
- * check_csr: reports the CSR if it does not read as the checkpoint has it. check_merged: if it lacks bits that the
- * checkpoint has. Keep s registers only.
+ * check_csr: reports the CSR if it does not read as the checkpoint has it. check_mip: as mip and hvip together have it, in
+ * whichever of them the generator saved hvip's bits. check_merged: if it lacks bits that the checkpoint has. Keep s
+ * registers only.
  */
     .macro check_csr number
     load_csr a1, \number
     mv      a2, a1                  /* stays if the hart lacks the CSR */
+    csrr    a2, \number
+    beq     a1, a2, 1f
+    li      a0, \number
+    call    gcpt_report_difference
+1:
+    .endm
+
+    .macro check_mip number
+    load_csr a1, \number
+    field_address a2, FIELD(csr_reg), 8 * CSR_HVIP
+    ld      a2, (a2)
+    or      a1, a1, a2
+    mv      a2, a1
     csrr    a2, \number
     beq     a1, a2, 1f
     li      a0, \number

@@ -237,7 +237,7 @@ INVENTORY: tuple[Csr, ...] = (
     *_pmp_configs(0, 15, "pmp16"),
     *_pmp_configs(16, 63, "pmp64"),
     Csr(0x747, "mseccfg", "smepmp", _P, "Smepmp", after=("pmpcfg0", "pmpcfg2"), note="MML and MMWP bind M mode"),
-    # mtval2 and mtinst trap where H is absent; nothing after them may.
+    # TRAP_VALUES trap where H is absent; nothing after them may.
     Csr(0x34B, "mtval2", "h", _P, "priv 18.4.4"),
     Csr(0x34A, "mtinst", "h", _P, "priv 18.4.3"),
     Csr(0x304, "mie", "base", _L, "priv 3.1.9", note="the restorer sleeps with only MSIE set"),
@@ -271,6 +271,8 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0xF15, "mconfigptr", "base", _N, "priv 3.1.17", note="read-only"),
 )
 
+#: What a trap into M mode writes where there is H, and is not written last of all (privileged specification, 18.4).
+TRAP_VALUES = ("mtval2", "mtinst")
 BY_NAME: dict[str, Csr] = {csr.name: csr for csr in INVENTORY}
 BY_NUMBER: dict[int, Csr] = {csr.number: csr for csr in INVENTORY}
 

@@ -170,6 +170,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "pmpaddr0",
         "mseccfg",
         "tdata1",
+        "hvip",
     ):
         defines[f"CSR_{name.upper()}"] = csrs.BY_NAME[name].number
     for name in ("mstatus", "vlenb"):
@@ -307,16 +308,22 @@ def csr_assembly(config: BuildConfig) -> str:
 
 
 def _check_macros(written: list[Csr], last: list[Csr], window: int) -> list[str]:
-    """The macros that read back what was written; ``window``: where the base register is to stand afterwards."""
+    """The macros that read back what was written; ``window``: where the base register is to stand afterwards.
+
+    What a trap writes is read first and written again in the end: each CSR that the hart lacks traps.
+    """
     parts = {name for csr in written if csr.merge for name in csr.after}
     steady = [csr for csr in written if csr.group != "counters" and csr.name not in parts]
+    trapped = [csr for csr in steady if csr.name in csrs.TRAP_VALUES]
+    checks = {csr.name: "check_merged" if csr.merge else "check_csr" for csr in steady}
+    if "hvip" in checks:
+        checks["mip"] = "check_mip"
     lines = ["    .macro csrs_check"]
-    for base, run in _windows(steady):
+    for base, run in [*_windows(trapped), *_windows([csr for csr in steady if csr not in trapped])]:
         lines.append(f"    csr_window {base:#x}")
-        lines += [
-            f"    {'check_merged' if csr.merge else 'check_csr'} {csr.number:#x}  /* {csr.name} */" for csr in run
-        ]
-    lines += [f"    csr_window {window:#x}", "    .endm", "", "    .macro csrs_check_last"]
+        lines += [f"    {checks[csr.name]} {csr.number:#x}  /* {csr.name} */" for csr in run]
+    lines.append(f"    csr_window {window:#x}")
+    lines += [*_writes(trapped), "    .endm", "", "    .macro csrs_check_last"]
     lines += [f"    check_csr {csr.number:#x}  /* {csr.name} */" for csr in last]
     return [*lines, "    .endm", ""]
 

@@ -13,7 +13,7 @@ from gcpt.csrs import BY_NAME
 from gcpt.layouts import MIB
 from gcpt.qemu import Machine
 from gcpt.state import Checkpoint
-from gcpt.synthetic import Mode, Recipe
+from gcpt.synthetic import Aliases, Mode, Recipe
 
 MODES = ("single_core", "dual_core")
 PLAIN = "rv64,v=false,h=false"
@@ -104,6 +104,22 @@ def test_selfcheck_of_several_harts_at_once(bench: Bench) -> None:
 def test_selfcheck_changes_nothing(bench: Bench, mode: str) -> None:
     bench.exact(Recipe((Mode.VS,)), of_place(mode), bench.build(mode, selfcheck="1"))
     bench.exact(Recipe((Mode.M,)), of_place(mode), bench.build(mode, selfcheck="1"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "cpu", "csrs"),
+    [
+        pytest.param(Recipe((Mode.VS,), vector=False, vs=0), "rv64,v=false,h=true,sstc=true", "", id="no V"),
+        pytest.param(Recipe((Mode.S,)), qemu.cpu(), "+pmp64,+aia", id="no AIA"),
+        pytest.param(Recipe((Mode.S,), aliases=Aliases.PARTS), qemu.cpu(), "", id="hvip not in mip"),
+    ],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_selfcheck_of_what_traps(bench: Bench, mode: str, recipe: Recipe, cpu: str, csrs: str) -> None:
+    """A read of what the hart lacks traps, and a trap writes mtval2 and mtinst: they are exact all the same."""
+    restorer = bench.build(mode, selfcheck="1", **({"csrs": csrs} if csrs else {}))
+    bench.exact(recipe, of_place(mode), restorer, cpu=cpu)
+    assert "wanted" not in (bench.folder / "console.log").read_text()
 
 
 @pytest.mark.parametrize("mode", MODES)
