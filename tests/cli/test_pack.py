@@ -260,6 +260,30 @@ def test_usage(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+def test_no_output_takes_the_place_of_what_it_is_made_of(
+    checkpoint_file: Make, build_restorer: Build, tmp_path: Path
+) -> None:
+    """Nor of another output; of two outputs, none is written where one cannot be."""
+    restorer, memory, flash = tmp_path / "gcpt.bin", tmp_path / "memory.gz", tmp_path / "flash"
+    restorer.write_bytes(_restorer(build_restorer, "single_core").image.read_bytes())
+    packed, out = tmp_path / "packed.zst", tmp_path / "out"
+    checkpoint = checkpoint_file()
+    _said(here("pack", restorer, checkpoint, "-o", packed))
+    _said(here("convert", checkpoint, memory, "--layout", "flash", "--flash-out", flash))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    said = {
+        "is GCPT_BIN too": ("pack", restorer, checkpoint, "-o", restorer),
+        "is the memory image": ("pack", restorer, memory, "--flash", flash, "-o", memory),
+        "is IMAGE too": ("unpack", packed, "--restorer-out", packed),
+        "is -o too": ("unpack", packed, "-o", out, "--restorer-out", tmp_path / "." / "out"),
+        "nowhere/r: No such file or directory": ("unpack", packed, "-o", out, "--restorer-out", "/nowhere/r"),
+        "nowhere/c: No such file or directory": ("unpack", packed, "-o", "/nowhere/c", "--restorer-out", out),
+    }
+    for words, arguments in said.items():
+        assert words in refusal(here(*arguments))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 # Many files, large files, full disks.
 
 

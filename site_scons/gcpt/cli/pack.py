@@ -77,6 +77,7 @@ def command(
         return _swap(restorer, files, force, as_json)
     if output is None or len(files) != 1:
         raise UserError("one CKPT makes one image: name it with -o OUT; or --swap for those that carry a restorer")
+    _check_apart(output, gcpt_bin, files[0] if flash else None)
     form = form or packing.format_for(output)
     if form == "flash" and not flash:
         raise UserError("--format flash is for a pair of a memory and a flash image: name the flash image with --flash")
@@ -99,6 +100,14 @@ def command(
     harts = len(checkpoint.harts)
     print(f"{output}: {harts} hart{'s' * (harts > 1)}, {size:,} bytes, {form}{f' at {at:#x}' * (form == 'elf')}")
     return 0
+
+
+def _check_apart(output: Path, gcpt_bin: Path, memory: Path | None) -> None:
+    """UserError where the image would replace the restorer, or the memory image of a pair, which is not in it."""
+    if output.resolve() == gcpt_bin.resolve():
+        raise UserError(f"-o {output} is GCPT_BIN too: the image needs a file of its own")
+    if memory and output.resolve() == memory.resolve():
+        raise UserError(f"-o {output} is the memory image, and what is written is the flash image: name another file")
 
 
 def _base(restorer: "Restorer", form: str, flash: bool, base: int | None, width: int) -> int:

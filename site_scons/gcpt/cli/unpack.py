@@ -1,6 +1,6 @@
 """``gcpt unpack``: a checkpoint and its restorer, from an image that carries it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -30,6 +30,9 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
 
     if not output and not restorer_out:
         raise UserError("nothing to write: give -o CKPT, --restorer-out gcpt.bin, or both")
+    for other, what in ((image, "IMAGE"), (output, "-o")):
+        if restorer_out and other and restorer_out.resolve() == other.resolve():
+            raise UserError(f"--restorer-out {restorer_out} is {what} too: the restorer needs a file of its own")
     old, before = packing.bare(packing.first_mib(image), str(image))
     if old is None:
         raise UserError(f"{image}: it carries no restorer: it starts with none that ends with its flag 0xcaff")
@@ -38,16 +41,18 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
     say: Callable[[str], None] = (lambda _: None) if as_json else print
     for one in notes:
         say(f"note: {one}")
-    written = None
-    if output:
-        name = container or images.container_for(output, "raw")
-        with progress(f"unpacking {output}", None) as advance:
+    files: list[tuple[Path, Iterable[bytes], str]] = []
+    with progress(f"unpacking {output or image}", None) as advance:
+        if restorer_out:
+            files.append((restorer_out, [old.data], "raw"))
+        if output:
             content = images.patched(images.chunks(image), [(0, before)])
-            size = images.write(output, told(content, advance), name)
-        written = {"file": str(output), "container": name, "bytes": size}
-        say(f"{output}: {size:,} bytes, {name}")
+            files.append((output, told(content, advance), container or images.container_for(output, "raw")))
+        *_, size = images.write_all(files)
+    written = {"file": str(output), "container": files[-1][2], "bytes": size} if output else None
+    if output:
+        say(f"{output}: {size:,} bytes, {files[-1][2]}")
     if restorer_out:
-        images.write(restorer_out, [old.data], "raw")
         say(f"{restorer_out}: {old}")
     if as_json:
         beside = {"file": str(restorer_out) if restorer_out else None, **inspect.carried(old.data)}
