@@ -127,8 +127,17 @@ def test_debug_waits_for_anybodys_gdb(checkpoint_file: Make, tmp_path: Path) -> 
 
 def test_bad_input(checkpoint_file: Make, tmp_path: Path) -> None:
     path = checkpoint_file()
-    assert "'12x' is no size" in refusal(gcpt("run", path, "--memory", "12x"))
+    for size, said in (
+        ("12x", "is no size"),
+        ("²G", "is no size"),
+        ("-1", "is no size"),
+        ("99999999999G", "is more than 2048G"),
+    ):
+        assert f"{size!r} {said}" in refusal(gcpt("run", path, "--memory", size))
     assert refusal(gcpt("debug", path, "--symbols", "nosuch.elf")) == "nosuch.elf: there is no such file"
     assert "--server starts no gdb" in refusal(gcpt("debug", path, "--server", "0", "-x", "c"))
-    assert "nowhere/x: No such file" in refusal(gcpt("debug", path, "--script", "/nowhere/x"))
+    assert "nowhere/x.py: No such file" in refusal(gcpt("debug", path, "--script", "/nowhere/x.py"))
+    before = path.read_bytes()
+    assert "gdb wants a name that ends in .py" in refusal(gcpt("debug", path, "--script", path))
+    assert path.read_bytes() == before
     assert "No such file or directory" in refusal(gcpt("run", tmp_path / "none"))

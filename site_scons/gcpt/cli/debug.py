@@ -71,6 +71,8 @@ def command(
 
     if server is not None and (symbols or commands or batch):
         raise click.UsageError("--server starts no gdb, which --symbols, --command and --batch are for")
+    if script and script.suffix != ".py":  # by which gdb knows Python; and no checkpoint is called that
+        raise UserError(f"--script {script}: gdb wants a name that ends in .py")
     with tempfile.TemporaryDirectory(prefix="gcpt-") as temporary:
         folder = Path(temporary)
         with unpacking(checkpoint, flash) as watch:

@@ -1,6 +1,7 @@
 """What the subcommands share: tables and colour on a terminal, plain text in a pipe, JSON, progress."""
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
+#: Seconds in a year, which nobody waits for longer than.
+_LONGEST = 365 * 24 * 3600
+#: Bytes of memory that no machine has more of.
+_MOST_MEMORY = 1 << 41
+
+
 class _Size(click.ParamType[int]):
     name = "SIZE"
 
@@ -25,9 +32,25 @@ class _Size(click.ParamType[int]):
         text = str(value)
         unit = {"M": 20, "G": 30}.get(text[-1:].upper())
         digits = text[:-1] if unit else text
-        if not digits.isdigit():
+        if not digits.isdecimal():
             self.fail(f"{text!r} is no size: want bytes, or such as 512M or 4G", param, ctx)
-        return int(digits) << (unit or 0)
+        size = int(digits) << (unit or 0)
+        if size > _MOST_MEMORY:
+            self.fail(f"{text!r} is more than {_MOST_MEMORY >> 30}G", param, ctx)
+        return size
+
+
+class Seconds(click.ParamType[float]):
+    name = "SECONDS"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            seconds = math.nan
+        if not 0 < seconds <= _LONGEST:
+            self.fail(f"{value!r} is no time: want seconds, such as 60 or 0.5", param, ctx)
+        return seconds
 
 
 class Address(click.ParamType[int]):

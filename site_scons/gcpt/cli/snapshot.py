@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gcpt.cli.output import Address, json_option, memory_option, progress, say_json, told
+from gcpt.cli.output import Address, Seconds, json_option, memory_option, progress, say_json, told
 from gcpt.errors import UserError
 from gcpt.layouts import LAYOUTS
 
@@ -37,7 +37,7 @@ class _Load(click.ParamType[tuple[Path, int]]):
 @click.option("--at", type=Address(), help="Then go on until a hart is at this pc.")
 @click.option("--hart", type=click.IntRange(0, 127), help="Only this hart counts for --at and --after.")
 @click.option("--after", type=click.IntRange(1), help="Then go on for so many instructions of one hart (0, or --hart).")
-@click.option("--timeout", type=float, default=60, show_default=True, help="Seconds that each of these may take.")
+@click.option("--timeout", type=Seconds(), default=60, show_default=True, help="Seconds that each of these may take.")
 @click.option("--gdb", "gdb_address", metavar="ADDR", help="Take the machine that runs with its gdb stub here.")
 @click.option("--qmp", "qmp_address", metavar="ADDR", help="That machine's QMP: unix:PATH or HOST:PORT.")
 @click.option(

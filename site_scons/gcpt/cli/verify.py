@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gcpt.cli.output import json_option, say_json, table, unpacking
+from gcpt.cli.output import Seconds, json_option, say_json, table, unpacking
 from gcpt.errors import UserError
 
 
@@ -16,7 +16,7 @@ from gcpt.errors import UserError
     "--restorer", type=click.Path(path_type=Path), help="A gcpt.bin; by default the image's own, or a built one."
 )
 @click.option("--flash", type=click.Path(path_type=Path), help="The flash image that holds the state, of a pair.")
-@click.option("--timeout", type=float, default=60, show_default=True, help="Seconds that all harts have to arrive.")
+@click.option("--timeout", type=Seconds(), default=60, show_default=True, help="Seconds that all harts have to arrive.")
 @click.option("--logs", type=click.Path(path_type=Path), help="Keep QEMU's logs in this folder.")
 @json_option
 def command(
@@ -42,7 +42,10 @@ def command(
         with unpacking(checkpoint, flash) as watch:
             ready = prepare(checkpoint, folder, restorer, flash, watch=watch)
         if logs:
-            logs.mkdir(parents=True, exist_ok=True)
+            try:
+                logs.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UserError(f"--logs {logs}: {error.strerror}: name a folder") from error
         groups, clint = ready.restorer.csr_groups, ready.restorer.platform.clint
         try:
             with Qemu(ready.memory, ready.machine, logs or folder) as running:
