@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 from gcpt import blocks, image, mstatus, platforms, qemu
@@ -117,12 +116,11 @@ def _lead_back(gdb: Gdb, hart: int, state: HartState, virtual: bool, before: dic
 
 @dataclass(frozen=True)
 class Moment:
-    """When a checkpoint is taken: when each of ``patterns`` has come (and its text was typed), then at the pc ``at``,
-    then ``after`` instructions of a hart later. timeout: seconds for each.
+    """When a checkpoint is taken: when each pattern of ``steps`` has come and its text was typed, then at the pc
+    ``at``, then ``after`` instructions of a hart later. timeout: seconds for each.
     """
 
-    patterns: tuple[str, ...] = ()
-    texts: tuple[str, ...] = ()
+    steps: tuple[tuple[str, str], ...] = ()
     at: int | None = None
     hart: int | None = None
     after: int | None = None
@@ -243,14 +241,12 @@ def launch(
     raw = folder / "memory"
     image.write_pieces(raw, [(place - VIRT.dram, data) for place, data in content], size)
     machine = qemu.Machine(harts, size, qemu.cpu(vlen), extra=tuple(options))
-    with qemu.Qemu(raw, machine, folder, paused=not moment.patterns) as running:
-        for pattern, text in zip_longest(moment.patterns, moment.texts):
-            if pattern is not None:
-                running.expect_next(pattern, moment.timeout)
-            if text is not None:
-                running.type(text)
+    with qemu.Qemu(raw, machine, folder, paused=not moment.steps) as running:
+        for pattern, text in moment.steps:
+            running.expect_next(pattern, moment.timeout)
+            running.type(text)
         with running.gdb() as gdb:
-            if not moment.patterns:  # out of the reset code, which a checkpoint does not hold
+            if not moment.steps:  # out of the reset code, which a checkpoint does not hold
                 run_to_first(gdb, dict.fromkeys(range(harts), first), moment.timeout)
             _go_on(gdb, moment)
             states = _states(gdb)

@@ -45,6 +45,15 @@ def test_u_boot_at_its_prompt(u_boot: Callable[..., Path], harts: int, layout: s
     assert answer(path) == "answer=42"
 
 
+def test_what_is_typed_when_nothing_is_typed_before(tmp_path: Path) -> None:
+    """Each --type is for the --on before it: none at the first here, and two at the last but one."""
+    path = tmp_path / "out.zst"
+    first = ("--on", "OpenSBI", "--on", "stop autoboot", "--type", "\\n")
+    then = ("--on", "=> $", "--type", "setenv answer ", "--type", "42\\n", "--on", "=> $")
+    _taken(gcpt("snapshot", "-o", path, *LOAD_U_BOOT, *first, *then))
+    assert answer(path) == "answer=42"
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What a worker prints at the end, when nobody stops it."""
@@ -180,6 +189,7 @@ def test_bad_input(tmp_path: Path) -> None:
         "nothing to run": out,
         "belong together": (*out, "--gdb", ":1"),
         "want FILE@ADDRESS": (*out, "--load", "x"),
+        "'x': nobody may listen yet": (*out, *some, "--type", "x", "--on", "y"),
         "no regular expression": (*out, *some, "--on", "("),
         "No such file": (*out, "--load", "nosuch@0x80100000"),
         "is outside memory": (*out, "--load", f"{OPENSBI}@0x1000"),

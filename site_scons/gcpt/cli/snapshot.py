@@ -23,7 +23,32 @@ class _Load(click.ParamType[tuple[Path, int]]):
             self.fail(f"{value!r}: want FILE@ADDRESS, such as fw_jump.bin@0x80100000", param, ctx)
 
 
-@click.command()
+class _InOrder(click.Command):
+    """``order`` in the context's ``meta``: the names of the parameters, once for each time that one was given."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta["order"] = [parameter.name for parameter in self.make_parser(ctx).parse_args(list(args))[2]]
+        return super().parse_args(ctx, args)
+
+
+def _steps(order: list[str], patterns: tuple[str, ...], texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Each pattern with what is to be typed when it has come; ``order`` has the names of both as they were given."""
+    steps: list[tuple[str, str]] = []
+    awaited, typed = iter(patterns), iter(text.replace("\\n", "\n") for text in texts)
+    for name in order:
+        if name == "patterns":
+            steps.append((next(awaited), ""))
+        elif name == "texts":
+            text = next(typed)
+            if not steps:
+                raise UserError(
+                    f"--type {text!r}: nobody may listen yet: say with an --on before it what is to come first"
+                )
+            steps[-1] = (steps[-1][0], steps[-1][1] + text)
+    return tuple(steps)
+
+
+@click.command(cls=_InOrder)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The checkpoint to write.")
 @click.option("--load", "loads", type=_Load(), multiple=True, help="A file to start with in memory; may be repeated.")
 @click.option("--start", type=Address(), help="Where the harts start; by default where the first file lies.")
@@ -102,7 +127,6 @@ def command(
             re.compile(pattern)
         except re.error as error:
             raise UserError(f"--on {pattern!r} is no regular expression: {error}") from error
-    moment = Moment(patterns, tuple(text.replace("\\n", "\n") for text in texts), at, hart, after, timeout)
     if bool(gdb_address) != bool(qmp_address):
         raise UserError("--gdb and --qmp belong together: give both, or neither to start a machine")
     if gdb_address and (loads or qemu or patterns or texts):
@@ -111,6 +135,8 @@ def command(
         )
     if not gdb_address and not loads:
         raise UserError("nothing to run: give --load FILE@ADDR, or --gdb and --qmp of a machine that runs")
+    steps = _steps(click.get_current_context().meta["order"], patterns, texts)
+    moment = Moment(steps, at, hart, after, timeout)
     if layout == "flash":
         check_pair(1 if gdb_address else harts, flash_out)
     elif flash_out:
