@@ -32,8 +32,10 @@ def load(path: Path) -> Figures:
     """The figures that ``save`` wrote; UserError where it is no such file."""
     try:
         saved = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: this is no JSON ({error}): bench_json=FILE writes what can be compared") from None
     if not isinstance(saved, dict) or saved.get("schema") != SCHEMA:
         raise UserError(f"{path}: no figures of schema {SCHEMA}: bench_json=FILE writes them")
     figures: Figures = saved["figures"]

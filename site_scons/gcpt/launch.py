@@ -35,9 +35,8 @@ def with_defaults(given: Mapping[str, str], targets: Sequence[str]) -> dict[str,
     if given.get("flash") == "1":
         raise UserError(f"flash=1: {asked[0]} puts the restorer into memory: leave it out, or use gcpt run --flash")
     if given.get("ckpt") and not Path(given["ckpt"]).is_file():
-        raise UserError(
-            f"ckpt={given['ckpt']}: there is no such file: name a checkpoint, from the folder of SConstruct"
-        )
+        what = "this is not a file" if Path(given["ckpt"]).exists() else "there is no such file"
+        raise UserError(f"ckpt={given['ckpt']}: {what}: name a checkpoint, from the folder of SConstruct")
     return chosen
 
 

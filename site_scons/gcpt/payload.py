@@ -51,5 +51,6 @@ def check_dtb(path: Path) -> None:
         raise UserError(f"gcpt_dtb={path}: not a device tree blob: make one with dtc -O dtb")
     if path.stat().st_size > LARGEST_DTB:
         raise UserError(
-            f"gcpt_dtb={path}: larger than {LARGEST_DTB:#x} bytes, which the restorer's first MiB has no room for"
+            f"gcpt_dtb={path}: larger than {LARGEST_DTB:#x} bytes, which the restorer's first MiB has no room for: "
+            "dtc -I dtb -O dtb leaves out the free space that QEMU's dumpdtb adds"
         )

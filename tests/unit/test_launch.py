@@ -20,6 +20,7 @@ def test_a_run_in_qemu_has_other_defaults():
         ({"platform": "spike"}, ["run"], "platform=spike: run is on QEMU's virt machine"),
         ({"flash": "1"}, ["debug-server"], "flash=1: debug-server puts the restorer into memory"),
         ({"ckpt": "/nowhere/x.gz"}, ["debug"], "ckpt=/nowhere/x.gz: there is no such file"),
+        ({"ckpt": "/"}, ["run"], "ckpt=/: this is not a file"),
         ({}, ["run", "debug"], "run and debug both want the terminal"),
     ],
 )
