@@ -49,11 +49,14 @@ def load(path: Path) -> dict[str, Any]:
 def configurations(groups: Mapping[str, Any], common: Mapping[str, str], name: str) -> list[BuildConfig]:
     """One configuration for each variant of ``groups``, each once; ``common`` is for all where a group says nothing.
 
-    UserError, which names the file ``name`` and the group, where one is wrong.
+    UserError, which names the file ``name`` and the group, where one is wrong or is of no variant.
     """
     found: dict[str, BuildConfig] = {}
     for group, options in groups.items():
         choices = [value if isinstance(value, list) else [value] for value in options.values()]
+        if [] in choices:
+            empty = list(options)[choices.index([])]
+            raise UserError(f"{name}: [{group}]: {empty} = [] makes no variant: leave it out, or give it a value")
         for values in product(*choices):
             texts = {option: str(value) for option, value in zip(options, values, strict=True)}
             if of_run := [option for option in _OF_RUN if option in texts]:

@@ -162,10 +162,13 @@ class Tried:
 
     def put(self, one: Toolchain, search_path: str, verdict: str) -> None:
         self._known[one.name] = [_mark(one, search_path), verdict]
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.file.with_name(f".{self.file.name}.{os.getpid()}")
-        partial.write_text(json.dumps(self._known, indent=1) + "\n")
-        partial.replace(self.file)
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            partial = self.file.with_name(f".{self.file.name}.{os.getpid()}")
+            partial.write_text(json.dumps(self._known, indent=1) + "\n")
+            partial.replace(self.file)
+        except OSError as error:
+            raise UserError(f"{self.file}: {error.strerror}: name another folder with build_dir=") from None
 
 
 def _mark(one: Toolchain, search_path: str) -> str:

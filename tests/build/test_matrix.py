@@ -75,6 +75,7 @@ def test_a_variant_that_fails_fails_the_run_and_not_the_others(matrix):
         ("[a]\nbuild_dir = 'x'\n", "[a]: build_dir= is for all variants"),
         ("mode = 'auto'\n", "mode stands outside a group"),
         ("", "nothing stands outside a group"),
+        ('[a]\nmode = []\nlog = "info"\n', "[a]: mode = [] makes no variant"),
         ("[a\n", "matrix=wrong.toml: "),
     ],
 )

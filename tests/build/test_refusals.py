@@ -38,6 +38,7 @@ def refused(project, *arguments, **environment):
         ("gcpt_payload=SConstruct gcpt_dtb=SConstruct", "not a device tree blob"),
         ("header_addr=0x80300000 mode=dual_core", "which mode=dual_core does not read"),
         ("build_dir=firmware", "name a folder of their own"),
+        ("build_dir=/proc/x", "/proc/x/toolchains.json: No such file or directory: name another folder"),
         ("cache_dir=tests", "cache_dir=tests: outputs would mix"),
         ("export_dir=firmware", "export_dir=firmware: outputs would mix with the sources"),
         ("export_dir=.", "export_dir=.: outputs would mix with the sources"),
