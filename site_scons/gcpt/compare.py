@@ -154,7 +154,12 @@ def _csr(gdb: Gdb, hart: int, name: str) -> int:
 def lead_out(gdb: Gdb, hart: int, pc: int) -> bool:
     """Trap from ``pc`` into M mode; whether V was 1."""
     gdb.write_csr(hart, BY_NAME["medeleg"].number, 0)
-    gdb.write_memory(pc, ECALL, hart, physical=False)
+    try:
+        gdb.write_memory(pc, ECALL, hart, physical=False)
+    except GdbError as error:
+        raise GdbError(
+            f"hart {hart}: is its pc {pc:#x} mapped? gcpt validate follows its page tables ({error})"
+        ) from error
     gdb.step_away(hart)
     if gdb.read_int(hart, "priv") != mstatus.MACHINE:
         raise GdbError(f"hart {hart}: its ecall at {pc:#x} did not reach M mode")

@@ -1,6 +1,7 @@
 """``gcpt verify``: exact, explained, wrong, refused; each seen on a real QEMU."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,6 +122,19 @@ def test_a_restorer_that_never_arrives(checkpoint_file: Make, tmp_path: Path) ->
     endless.write_bytes(bytes.fromhex("6f000000") + (4096).to_bytes(4, "little") + bytes(4088))
     run = gcpt("verify", checkpoint_file(), "--restorer", endless, "--timeout", "2")
     assert (run.returncode, "not all harts arrived within 2 s: hart 0 is at 0x80000000" in run.stdout) == (1, True)
+
+
+def test_a_pc_that_nothing_maps(checkpoint_file: Make) -> None:
+    """As of a flash image without its memory image, which has the page tables."""
+
+    def unmapped(harts: list[HartState]) -> None:
+        harts[0].set("satp", 8 << 60 | 0x87FFF)
+
+    run = gcpt("verify", checkpoint_file(Recipe((Mode.S,)), change=unmapped))
+    assert (run.returncode, run.stderr) == (1, "")
+    assert re.search(r"hart 0: is its pc 0x[0-9a-f]+ mapped\? gcpt validate follows its page tables", run.stdout), (
+        run.stdout
+    )
 
 
 def test_the_restorer_that_an_image_carries(checkpoint_file: Make, broken: Path, tmp_path: Path) -> None:
