@@ -199,7 +199,8 @@ def install_command(root: Path, venv: Path) -> None:
     [packages] = (venv / "lib").glob("python3*/site-packages")
     (packages / "gcpt.pth").write_text(f"{root / 'site_scons'}\n")
     command = venv / "bin" / "gcpt"
-    command.write_text(f"#!{venv / 'bin' / 'python'}\nimport sys\n\nfrom gcpt.cli import main\n\nsys.exit(main())\n")
+    # Not Python's own first line: Linux ends the interpreter's name at a blank, which the project's folder may have.
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(str(venv / "bin" / "python"))} -P -m gcpt "$@"\n')
     command.chmod(0o755)
 
 

@@ -2,7 +2,10 @@
 
 import io
 import re
+import subprocess
+import sysconfig
 import tarfile
+import venv
 from pathlib import Path
 
 import pytest
@@ -91,6 +94,19 @@ def test_an_interrupted_or_moved_environment_is_not_ready(tmp_path: Path) -> Non
     ]:
         stamp.write_text(text)
         assert provision.environment_is_ready(venv, "digest") is ready
+
+
+def test_the_command_runs_whatever_the_folders_are_called(tmp_path: Path) -> None:
+    """And whatever lies in the one that it is started in."""
+    environment, here = tmp_path / "it's a $HOME" / ".venv", tmp_path / "here"
+    venv.create(environment, symlinks=True)
+    [packages] = environment.glob("lib/python3*/site-packages")
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    provision.install_command(REPO, environment)
+    here.mkdir()
+    (here / "click.py").write_text("raise SystemExit('not this one')")
+    run = subprocess.run([environment / "bin/gcpt", "--version"], cwd=here, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "") and run.stdout.startswith("gcpt ")
 
 
 def test_every_python_package_is_pinned_with_hashes_and_every_direct_one_is_locked() -> None:
