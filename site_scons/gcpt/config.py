@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from gcpt import options, parse, payload, platforms
+from gcpt import flash, options, parse, payload, platforms
 from gcpt.errors import UserError
 from gcpt.layouts import MAX_HARTS, PAYLOAD_OFFSET
 from gcpt.platforms import Platform
@@ -197,13 +197,16 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         )
     _ = config.csr_groups  # a wrong group is said now
     _is_on("bench_quick", text)
+    parse.words("pytest_args", text["pytest_args"])
+    if text["save_options"] and Path(text["save_options"]).is_dir():
+        raise UserError(f"save_options={text['save_options']}: this is a folder: name a file in it")
     _outputs("export_dir", text["export_dir"] or text["build_dir"])
     for name in ("prefix", "destdir"):
         _folder(name, text[name])
     parse.count("gdb_port", text["gdb_port"], 65535)
     if text["ide"]:
         parse.choice(options.BY_NAME["ide"], text["ide"])
-    _check_flash(config)
+    flash.check(config)
     for name in ("gcpt_payload_position", "gcpt_dtb"):
         if text[name] and not config.payload:
             raise UserError(
@@ -230,26 +233,6 @@ def _toolchain(text: str, prefix: str) -> str:
     return "auto"
 
 
-def _check_flash(config: BuildConfig) -> None:
-    if config.flash and not config.platform.flash:
-        raise UserError(
-            f"flash=1: platform={config.platform.name} has no flash: leave it out, or choose another platform="
-        )
-    if config.flash and config.payload:
-        raise UserError(
-            "flash=1: a payload cannot lie in the same image, it belongs to memory: leave gcpt_payload= out"
-        )
-    if config.ram is not None and (not config.flash or config.direct):
-        raise UserError(
-            "ram= is for a restorer in flash that prints or serves several harts: leave it out, or add flash=1"
-        )
-    if config.flash and not config.direct and config.ram is None:
-        raise UserError(
-            "flash=1: printing and several harts need memory, and flash is read-only: give ram=ADDR, "
-            "memory that neither the checkpoint's state nor its workload is in, or choose mode=single_core log=quiet"
-        )
-
-
 def _machine(name: str, clint: str, uart: str) -> Platform:
     machine = platforms.BY_NAME[name]
     if clint:
@@ -268,7 +251,7 @@ def _harts(mode: str, text: str) -> int:
 
 def _folder(name: str, text: str) -> Path:
     """The folder that the option ``name`` names, which need not exist."""
-    folder = parse.path(name, text)
+    folder = Path(parse.prefix(name, text, also="'"))  # of commands, which SCons and then shlex take apart
     if text and folder.exists() and not folder.is_dir():
         raise UserError(f"{name}={text}: this is a file: name a folder, such as build")
     return folder

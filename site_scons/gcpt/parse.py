@@ -1,6 +1,7 @@
 """The text of one option as a value, or a UserError: the option's name, what is wrong and how to mend it."""
 
 import os
+import shlex
 from pathlib import Path
 
 from gcpt.csrs import GROUPS
@@ -29,6 +30,8 @@ def groups(name: str, text: str, default: tuple[str, ...]) -> tuple[str, ...]:
     if any(relative) and not all(relative):
         raise UserError(f"{name}={text}: either each group has a + or - before it, or none has")
     for group in (word.lstrip("+-") for word in words):
+        if not group:
+            raise UserError(f"{name}={text}: a + or - alone names no group; docs/csrs.md lists them")
         if group not in GROUPS:
             raise UserError(
                 f"{name}={text}: there is no group {group}{nearest(group, tuple(GROUPS))}; docs/csrs.md lists them"
@@ -79,9 +82,20 @@ def hart_list(name: str, text: str, harts: int, everyone: bool = False) -> tuple
     return tuple(numbers)
 
 
-def prefix(name: str, text: str) -> str:
-    """The start of a path or command name that all parts of the build can pass on, "~" replaced."""
-    wrong = next((character for character in text if character in _NOT_IN_PATHS), "")
+def words(name: str, text: str) -> list[str]:
+    """What a shell makes of ``text``."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UserError(f"{name}={text}: {error}: quotes come in pairs") from None
+
+
+def prefix(name: str, text: str, also: str = "") -> str:
+    """The start of a path or command name that all parts of the build can pass on, "~" replaced.
+
+    also: more characters that they cannot.
+    """
+    wrong = next((character for character in text if character in _NOT_IN_PATHS + also), "")
     if wrong:
         raise UserError(
             f"{name}={text!r}: the build cannot pass on a path that holds {wrong!r}: rename it or link to it"

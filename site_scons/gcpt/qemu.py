@@ -24,7 +24,7 @@ _TAIL = 2000
 
 def cpu(vlen: int = 128) -> str:
     """QEMU's name for a hart with everything that a checkpoint may hold, with vectors of ``vlen`` bits."""
-    return f"rv64,v=true,vlen={vlen},h=true,sstc=true"
+    return f"rv64,v=true,vlen={vlen},vext_spec=v1.0,h=true,sstc=true"
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """The aliases "lint", "mutants" and "coverage": modules of gcpt in processes of their own, their output as it comes."""
 
-import shlex
 import subprocess
 import sys
 
 from SCons.Errors import BuildError
 from SCons.Script import Action
+
+from gcpt import parse
 
 #: Options of this run that builds of a check have too.
 _PASSED_ON = ("toolchain", "cross_compile", "picolibc", "nanopb_dir")
@@ -26,7 +27,7 @@ def _mutants(given):
 def _coverage(given):
     yield "gcpt.coverage"
     yield from (f"--build={name}={given[name]}" for name in ("toolchain", "cross_compile") if given.get(name))
-    yield from shlex.split(given.get("pytest_args", ""))
+    yield from parse.words("pytest_args", given.get("pytest_args", ""))
 
 
 _CHECKS = {"lint": _lint, "mutants": _mutants, "coverage": _coverage}

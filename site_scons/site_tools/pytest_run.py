@@ -3,12 +3,13 @@
 What the tests build is built with this run's toolchain.
 """
 
-import shlex
 import subprocess
 import sys
 
 from SCons.Errors import BuildError
 from SCons.Script import Action
+
+from gcpt import parse
 
 #: Options of this run that the restorers of the tests have too.
 _PASSED_ON = ("toolchain", "cross_compile")
@@ -17,7 +18,7 @@ _PASSED_ON = ("toolchain", "cross_compile")
 def _run(target, source, env):
     given = env["GIVEN"]
     arguments = [f"--build={name}={given[name]}" for name in _PASSED_ON if given.get(name)]
-    arguments += shlex.split(given.get("pytest_args", ""))
+    arguments += parse.words("pytest_args", given.get("pytest_args", ""))
     status = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", "2", *arguments], check=False, env=env["ENV"]
     ).returncode

@@ -35,6 +35,8 @@ def _given(env):
             raise UserError(f"{name}= is given twice with different values: leave one out")
     file = ARGUMENTS.get("options_file") or OPTIONS_FILE
     if "options_file" in ARGUMENTS and not os.path.isfile(file):
+        if os.path.exists(file):
+            raise UserError(f"options_file={file}: this is not a file: name one that save_options=FILE made")
         raise UserError(f"options_file={file}: there is no such file: save_options={file} makes one")
     variables = Variables(file, ARGUMENTS)
     for option in TABLE:
@@ -56,6 +58,14 @@ def _matrix(given):
     file = given.get("matrix")
     groups = matrix.load(Path(file).expanduser()) if file else matrix.DEFAULT
     return matrix.configurations(groups, given, f"matrix={file}" if file else "matrix")
+
+
+def _cache(folder):
+    """Makes the folder of cache_dir=, so that it can be said what is wrong with it."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cache_dir={folder}: {error.strerror}: name another folder") from None
 
 
 def _toolchains(configs, built, environment):
@@ -97,6 +107,8 @@ def generate(env):
         env["MATRIX"] = _matrix(env["GIVEN"])
         asked = [*env["MATRIX"], env["CONFIG"]]
         looks_only = any(GetOption(name) for name in ("clean", "no_exec", "question"))
+        if env["CONFIG"].cache_dir and not looks_only:
+            _cache(env["CONFIG"].cache_dir)
         built = (env["MATRIX"] or asked) if toolchain.needed(targets) and not looks_only else []
         env["TOOLCHAINS"] = _toolchains(asked, built, env["ENV"])
     except UserError as error:
