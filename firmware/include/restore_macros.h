@@ -116,12 +116,7 @@
  */
     .macro check_csr number
     load_csr a1, \number
-    mv      a2, a1                  /* stays if the hart lacks the CSR */
-    csrr    a2, \number
-    beq     a1, a2, 1f
-    li      a0, \number
-    call    gcpt_report_difference
-1:
+    expect  \number
     .endm
 
     .macro check_mip number
@@ -129,7 +124,11 @@
     field_address a2, FIELD(csr_reg), 8 * CSR_HVIP
     ld      a2, (a2)
     or      a1, a1, a2
-    mv      a2, a1
+    expect  \number
+    .endm
+
+    .macro expect number            /* a1 = what it should read as */
+    mv      a2, a1                  /* stays if the hart lacks the CSR */
     csrr    a2, \number
     beq     a1, a2, 1f
     li      a0, \number

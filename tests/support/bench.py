@@ -17,6 +17,8 @@ DRAM = synthetic.DRAM
 CODES = {code.name: code.number for code in codes.CODES}
 #: The image files that a bench makes.
 IMAGES = ("memory", "flash", "trace.log")
+#: Bytes of QEMU's first pflash.
+FLASH_SIZE = 32 * MIB
 #: Seconds that any restore has; one takes a fraction of a second.
 TIMEOUT = 30.0
 
@@ -70,6 +72,13 @@ class Bench:
         memory = self.synthetic_image(made, place)
         packing.place(memory, restorer.image)
         return memory
+
+    def flash(self, restorer: Restorer, blocks: Iterable[tuple[int, bytes]] = ()) -> Path:
+        """An image of QEMU's flash: a restorer, and blocks that are given as if they were in DRAM."""
+        path = self.folder / "flash"
+        image.write_pieces(path, [(address - DRAM, data) for address, data in blocks], FLASH_SIZE)
+        packing.place(path, restorer.image)
+        return path
 
     def run(self, memory: Path, machine: Machine, paused: bool = False) -> Qemu:
         return Qemu(memory, firmwarecover.traced(machine, self._built), self.folder, paused)
