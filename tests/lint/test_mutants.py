@@ -99,12 +99,6 @@ def test_a_survivor_fails_the_run(copy: mutants.Copy, capsys: pytest.CaptureFixt
     assert "0 of 1 planted faults were noticed" in capsys.readouterr().out
 
 
-def test_a_survivor_that_is_known_does_not(copy: mutants.Copy, capsys: pytest.CaptureFixture[str]) -> None:
-    _table(copy, known="true")
-    assert mutants.main([], copy.folder) == 0
-    assert "0 of 1 planted faults were noticed, 1 are known to survive" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
