@@ -70,7 +70,22 @@ def _measured(config: BuildConfig, steps: Steps) -> dict[str, Any]:
     if not steps.same:
         what += " Bytes are those of this image."
     longest = max(totals, key=lambda hart: totals[hart])
-    return {"harts": harts, "totals": totals, "most": totals[longest], "longest": longest, "what": what}
+    columns = [
+        column
+        for hart in harts
+        for column in (
+            (f"hart {hart}" if len(harts) > 1 else "instructions", "n"),
+            ("share of the instructions", "bar"),
+        )
+    ]
+    return {
+        "harts": harts,
+        "columns": columns,
+        "totals": totals,
+        "most": totals[longest],
+        "longest": longest,
+        "what": what,
+    }
 
 
 def _made(config: BuildConfig, linked: Linked, image: Path, compiler: str) -> list[tuple[str, str]]:
