@@ -90,7 +90,9 @@ def _faults(root: Path, mutant: Mutant) -> Iterator[str]:
     if found != 1 or mutant.old == mutant.new:
         yield f"its old text is in {mutant.file} {found} times: want one to change"
     for test in mutant.tests:
-        if not (root / test.partition("::")[0]).is_file():
+        name, _, function = test.partition("::")
+        file = root / name
+        if not file.is_file() or (function and f"def {function.partition('[')[0]}(" not in file.read_text()):
             yield f"{test} does not exist"
 
 

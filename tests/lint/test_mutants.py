@@ -106,6 +106,7 @@ def test_a_survivor_fails_the_run(copy: mutants.Copy, capsys: pytest.CaptureFixt
         ({"old": "'nowhere at all'"}, "0 times"),
         ({"new": "'Privilege levels'"}, "want one to change"),
         ({"tests": "['tests/unit/test_x.py']"}, "test_x.py does not exist"),
+        ({"tests": "['tests/unit/test_mstatus.py::test_x[1]']"}, "test_x.1. does not exist"),
         ({"odd": "1"}, "a fault has name, file"),
     ],
 )
