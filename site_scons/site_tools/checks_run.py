@@ -36,7 +36,7 @@ _CHECKS = {"lint": _lint, "mutants": _mutants, "coverage": _coverage}
 def _action(name):
     def run(target, source, env):
         command = [sys.executable, "-m", *_CHECKS[name](env["GIVEN"])]
-        environment = {**env["ENV"], "PYTHONPATH": "site_scons"}
+        environment = {**env["TEST_ENV"], "PYTHONPATH": "site_scons"}
         status = subprocess.run(command, check=False, env=environment).returncode
         return BuildError(node=target, errstr=f"{name} ended with {status}", status=status) if status else None
 

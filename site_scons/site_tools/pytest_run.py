@@ -20,7 +20,7 @@ def _run(target, source, env):
     arguments = [f"--build={name}={given[name]}" for name in _PASSED_ON if given.get(name)]
     arguments += parse.words("pytest_args", given.get("pytest_args", ""))
     status = subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "2", *arguments], check=False, env=env["ENV"]
+        [sys.executable, "-m", "pytest", "-n", "2", *arguments], check=False, env=env["TEST_ENV"]
     ).returncode
     return (
         BuildError(node=target, errstr=f"tests failed (pytest ended with {status})", status=status) if status else None

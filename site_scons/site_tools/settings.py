@@ -1,6 +1,7 @@
-"""The options of this run as env["CONFIG"], the variants of a matrix as env["MATRIX"], the commands' environment.
+"""The options of this run as env["CONFIG"], the variants of a matrix as env["MATRIX"].
 
-And env["TOOLCHAINS"], what compiles and links each of them, by variant; and where SCons keeps signatures.
+And env["ENV"], the environment of commands, env["TEST_ENV"], that of tests; env["TOOLCHAINS"], what compiles and links
+each configuration, by variant; and where SCons keeps signatures.
 """
 
 import os
@@ -24,6 +25,9 @@ HOST_VARIABLES = (
     "TMPDIR",  # temporary files of the compiler and the tests
     "LANG", "LC_ALL", "TERM",  # how messages look
 )  # fmt: skip
+
+#: Those with which tests run for longer, or find real checkpoints, begin like this: only they see them.
+_TEST_VARIABLES = "GCPT_"
 
 
 def _given(env):
@@ -99,6 +103,8 @@ class _Signatures:
 
 def generate(env):
     env["ENV"] = {name: os.environ[name] for name in HOST_VARIABLES if name in os.environ}
+    own = {name: value for name, value in os.environ.items() if name.startswith(_TEST_VARIABLES)}
+    env["TEST_ENV"] = env["ENV"] | own
     try:
         given = _given(env)
         targets = COMMAND_LINE_TARGETS or (["ide"] if given.get("ide") else [])

@@ -149,10 +149,12 @@ def test_help_lists_each_option(project):
 
 def test_the_tests_run_under_scons_and_their_failure_is_its_own(project):
     (project / "tests").mkdir()
-    (project / "tests/test_it.py").write_text("def test_one():\n    print('seen')\ndef test_two():\n    assert False\n")
-    run = project.scons("test", 'pytest_args=-k "test_one or test_none" -s -n 0')
-    assert (run.status, "seen" in run.out, "1 passed" in run.out) == (0, True, True)
-    run = project.scons("test", PATH="/nowhere")
+    one = "import os\ndef test_one():\n    print(os.environ['GCPT_FUZZ_CASES'], 'SECRET' in os.environ)\n"
+    (project / "tests/test_it.py").write_text(one + "def test_two():\n    assert False\n")
+    given = {"GCPT_FUZZ_CASES": "seen", "SECRET": "1"}
+    run = project.scons("test", 'pytest_args=-k "test_one or test_none" -s -n 0', **given)
+    assert (run.status, "seen False" in run.out, "1 passed" in run.out) == (0, True, True)
+    run = project.scons("test", PATH="/nowhere", **given)
     assert run.status == 2
     assert "1 failed, 1 passed" in run.out
     assert run.err == "scons: *** [test] tests failed (pytest ended with 1)\n"
