@@ -68,7 +68,7 @@ memory_option = click.option(
     "--memory",
     type=_Size(),
     default="0",
-    help="The machine's memory, such as 2G; by default the image's size.",
+    help="The machine's memory, such as 2G; by default, and at least, the image's size.",
     metavar="SIZE",
 )
 
