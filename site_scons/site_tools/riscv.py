@@ -80,10 +80,11 @@ def _library_object(env, source):
 
 
 def _changed(dependency, target, previous, repository_node=None):
-    """By content, but for the toolchain: up to 200 MB, which are replaced whole and bear another time then."""
-    by_time = dependency in target.get_build_env()["TOOLCHAIN_FILES"]
-    decide = dependency.changed_timestamp_match if by_time else dependency.changed_content
-    return decide(target, previous, repository_node)
+    """By content, but for the toolchain: up to 200 MB, which are replaced whole and bear another time or size then."""
+    if dependency not in target.get_build_env()["TOOLCHAIN_FILES"]:
+        return dependency.changed_content(target, previous, repository_node)
+    later = dependency.changed_timestamp_match(target, previous, repository_node)
+    return later or dependency.get_size() != previous.size  # times are in whole seconds
 
 
 def _compile_command(env, node):
