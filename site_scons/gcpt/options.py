@@ -194,10 +194,15 @@ def nearest(word: str, words: tuple[str, ...]) -> str:
 
 
 def undashed(arguments: Sequence[str]) -> str:
-    """What to write instead of the first option that follows dashes, as ``configure`` takes them; or ""."""
+    """What to write instead of the first option that follows dashes, as ``configure`` takes them; or "".
+
+    SCons itself has a --debug, which shows how it works: those of its words that are none of ours are for it.
+    """
     for argument in arguments:
         name, equals, value = argument.lstrip("-").partition("=")
         name = name.replace("-", "_")
+        if name == "debug" and value not in ("", *BY_NAME[name].choices):
+            continue
         if argument.startswith("--") and name in BY_NAME:
             return f"{argument}: options of the build are written without dashes: {name}={value if equals else '...'}"
     return ""
