@@ -26,6 +26,8 @@ def choice(option: Option, text: str) -> str:
 def groups(name: str, text: str, default: tuple[str, ...]) -> tuple[str, ...]:
     """Groups of CSRs: ``text`` names them all (base always is one) or says what is more and less than ``default``."""
     words = [word.strip() for word in text.split(",") if word.strip()]
+    if text and not words:
+        raise UserError(f"{name}={text}: this names no group; docs/csrs.md lists them")
     relative = [word[0] in "+-" for word in words]
     if any(relative) and not all(relative):
         raise UserError(f"{name}={text}: either each group has a + or - before it, or none has")

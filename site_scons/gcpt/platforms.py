@@ -138,9 +138,9 @@ def parse_uart(text: str) -> Uart:
         raise UserError(form + (" (htif takes no address)" if kind == "htif" else ""))
     if kind == "htif":
         return Uart("htif", 0)
-    address, _, shift = rest.partition(",")
+    address, comma, shift = rest.partition(",")
     try:
-        uart = Uart(kind, int(address, 0), int(shift or "0", 0))
+        uart = Uart(kind, int(address, 0), int(shift if comma else "0", 0))
     except ValueError:
         raise UserError(form) from None
     if not 0 <= uart.address < 1 << 56 or not 0 <= uart.shift <= 3:

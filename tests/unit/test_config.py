@@ -114,6 +114,8 @@ def test_variants_share_what_does_not_depend_on_their_options():
         ("clint=here", "clint=here: want an address"),
         ("clint=0x38000004", "want a multiple of 8; the next one is 0x38000008"),
         ("uart=16550", "want KIND@ADDR"),
+        ("uart=16550@0x310b0000,", "want KIND@ADDR"),
+        ("csrs=,", "csrs=,: this names no group"),
         ("uart=ns@0x10", "want KIND@ADDR"),
         ("header_addr=0x80300000 mode=dual_core", "which mode=dual_core does not read"),
         (f"header_addr={1 << 56:#x}", "below 2.56"),
