@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from bench import CODES, DRAM, Bench, assert_exact, of_place
+from bench import CODES, DRAM, RAM, Bench, assert_exact, of_place
 
 from gcpt import packing, qemu, state, synthetic
 from gcpt.compare import compare_machine, run_to_first
@@ -15,8 +15,6 @@ from gcpt.synthetic import Aliases, Mode, Recipe
 
 MODES = ("single_core", "dual_core")
 PLAIN = "rv64,v=false,h=false"
-#: Memory for a restorer in flash.
-RAM = DRAM + 0x4_0000
 
 
 def _console(bench: Bench, made: synthetic.Synthetic, mode: str, cpu: str, **options: str) -> str:

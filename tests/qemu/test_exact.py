@@ -1,7 +1,7 @@
 """Every register of synthetic checkpoints, restored on QEMU and read back at each hart's first instruction."""
 
 import pytest
-from bench import DRAM, Bench, assert_exact
+from bench import BUT_TIMER, DRAM, Bench, assert_exact
 
 from gcpt import mstatus, packing, qemu, synthetic
 from gcpt.compare import compare_machine
@@ -83,8 +83,6 @@ def test_m_mode_jumps_of_several_harts(bench: Bench) -> None:
     assert_exact(report)
 
 
-#: Interrupts that stay away until somebody asks for them; QEMU's mtimecmp is 0 at reset.
-_BUT_TIMER = 0x22A
 #: What another run may leave in a hart, less what would stop the restorer at once: locked PMP entries, interrupts that
 #: are pending. Others may be enabled.
 _LEFT = [
@@ -114,7 +112,7 @@ def test_hart_that_ran_before(bench: Bench, build: str, mode: Mode, seed: int) -
             for entry in _LEFT:
                 gdb.write_csr(0, entry.number, other.get(entry.name))
             gdb.write_csr(0, 0x300, other.get("mstatus") | mstatus.MIE)
-            gdb.write_csr(0, 0x304, _BUT_TIMER & ~other.get("mip"))
+            gdb.write_csr(0, 0x304, BUT_TIMER & ~other.get("mip"))
         report = compare_machine(running, {0: made.harts[0]}, restorer.csr_groups, PLATFORM.clint)
     assert_exact(report)
 

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from bench import CODES, DRAM, Bench, assert_exact
+from bench import BUT_TIMER, CODES, DRAM, Bench, assert_exact
 
 from gcpt import mstatus, packing, synthetic
 from gcpt.compare import compare_machine, run_to_first
@@ -17,8 +17,6 @@ from gcpt.synthetic import Mode, Recipe
 
 VIRT = PLATFORMS["qemu-virt"]
 _WFI, _NOP = 0x10500073, 0x13
-#: Interrupts that stay away until somebody asks for them; QEMU's mtimecmp is 0 at reset.
-_BUT_TIMER = 0x22A
 #: Seconds in which a hart that does not sleep would have gone somewhere.
 _WHILE = 0.3
 
@@ -35,7 +33,7 @@ def _sleepers(bench: Bench, made: synthetic.Synthetic, idle: list[int], mode: st
     asleep = {}
     with bench.run(memory, machine, paused=True) as qemu, qemu.gdb() as gdb:
         for hart in idle:
-            gdb.write_csr(hart, BY_NAME["mie"].number, _BUT_TIMER)
+            gdb.write_csr(hart, BY_NAME["mie"].number, BUT_TIMER)
         run_to_first(gdb, restoring, 30)
         gdb.resume()
         time.sleep(_WHILE)
@@ -105,7 +103,7 @@ def test_harts_that_ran_before(bench: Bench, mode: str, called: bool) -> None:
                 if called:
                     gdb.write_memory(VIRT.clint + 4 * hart, (1).to_bytes(4, "little"))
                 else:
-                    gdb.write_csr(hart, BY_NAME["mie"].number, _BUT_TIMER)
+                    gdb.write_csr(hart, BY_NAME["mie"].number, BUT_TIMER)
                     gdb.write_csr(hart, BY_NAME["mstatus"].number, mstatus.MIE)
         harts = dict(enumerate(made.harts))
         assert_exact(compare_machine(running, harts, restorer.csr_groups, VIRT.clint))

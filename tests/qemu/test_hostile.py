@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import faults
 import pytest
-from bench import CODES, DRAM, Bench, assert_exact, of_place
+from bench import CODES, DRAM, Bench, assert_exact, behind_header, of_place
 
 from gcpt import mstatus, synthetic
 from gcpt.compare import run_to_first
 from gcpt.csrs import BY_NAME
-from gcpt.layouts import DEFAULT, MIB, MULTI_CORE, MULTI_CORE_OFFSET, Layout
+from gcpt.layouts import DEFAULT, MIB, MULTI_CORE
 from gcpt.qemu import Machine
-from gcpt.state import Kind, Place, block_size
 from gcpt.synthetic import Mode, Recipe
 
 MODES = ("single_core", "dual_core")
@@ -183,14 +182,10 @@ def test_locked_block_of_another_place(bench: Bench) -> None:
     assert _end(bench, "dual_core", made) == (CODES["PMP"],) * 2
 
 
-def _behind_header(layout: Layout) -> Place:
-    return Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(layout), layout, MULTI_CORE_OFFSET)
-
-
 @pytest.mark.parametrize("locked", [0, 0x20_0000], ids=["block", "integer registers"])
 def test_locked_parts_of_a_header(bench: Bench, locked: int) -> None:
     """Integer registers far from the rest of the block are loaded when mtvec is the workload's already."""
-    place = _behind_header(replace(MULTI_CORE, int_reg=0x20_0000, vector_reg_done=0x20_1000))
+    place = behind_header(replace(MULTI_CORE, int_reg=0x20_0000, vector_reg_done=0x20_1000))
     made = synthetic.make(Recipe((Mode.S,), paging=False, locks=False))
     made.harts[0].set("pmpaddr0", DRAM + place.block(0) + locked >> 2)
     made.harts[0].set("pmpcfg0", _L | _NA4 | _X)
@@ -200,7 +195,7 @@ def test_locked_parts_of_a_header(bench: Bench, locked: int) -> None:
 
 def test_header_without_misc_reserve(bench: Bench) -> None:
     """Registers are skipped, and nothing is written where offset 0 would be."""
-    place = _behind_header(replace(MULTI_CORE, misc_reserve=0))
+    place = behind_header(replace(MULTI_CORE, misc_reserve=0))
     made = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0, locks=False))
     memory = bench.restored(made, place, bench.build("normal"))
     with bench.run(memory, Machine(cpu="rv64,v=false,h=false,sstc=true"), paused=True) as running, running.gdb() as gdb:

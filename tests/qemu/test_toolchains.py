@@ -3,13 +3,12 @@
 import re
 
 import pytest
-from bench import CODES, Bench
+from bench import CODES, Bench, behind_header
 
 from gcpt import packing, synthetic
 from gcpt.compare import compare_machine
-from gcpt.layouts import MULTI_CORE, MULTI_CORE_OFFSET
 from gcpt.qemu import Machine
-from gcpt.state import DUAL_CORE, SINGLE_CORE, Kind, Place, block_size
+from gcpt.state import DUAL_CORE, SINGLE_CORE, Place
 from gcpt.synthetic import Mode, Recipe
 
 REFERENCE = {"toolchain": "gnu"}
@@ -19,7 +18,7 @@ OTHERS = {
     "zig": {"toolchain": "zig"},
 }
 ALL = {"riscv64-unknown-elf": REFERENCE, **OTHERS}
-PROTOBUF = Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(MULTI_CORE), MULTI_CORE, MULTI_CORE_OFFSET)
+PROTOBUF = behind_header()
 #: What XS-GEM5 without V, and what difftest and gsim load by default (docs/consumers.md).
 SMALLEST, SMALL = 0x700, 0xE00
 

@@ -8,21 +8,19 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from bench import DRAM, Bench, assert_exact, memory_of
+from bench import DRAM, RAM, Bench, assert_exact, behind_header, memory_of
 from restorer import Restorer
 
 from gcpt import packing, synthetic
 from gcpt.compare import compare_machine
-from gcpt.layouts import MIB, MULTI_CORE, MULTI_CORE_OFFSET
+from gcpt.layouts import MIB
 from gcpt.qemu import Machine
-from gcpt.state import DUAL_CORE, SINGLE_CORE, Checkpoint, Kind, Place, block_size
+from gcpt.state import DUAL_CORE, SINGLE_CORE, Checkpoint, Place
 from gcpt.synthetic import Aliases, Mode, Recipe, Synthetic
 
 COUNT = int(os.environ.get("GCPT_VARIANTS", "16"))
 FIRST = int(os.environ.get("GCPT_VARIANTS_SEED", "0"))
-#: Memory for a restorer in flash.
-RAM = DRAM + 0x4_0000
-HEADER = Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(MULTI_CORE), MULTI_CORE, MULTI_CORE_OFFSET)
+HEADER = behind_header()
 #: Groups that QEMU's hart has, and that it lacks; a trigger would not read as the checkpoint's, which has none.
 _GROUPS = ("+hpm", "+pmp64", "+smrnmi,+aia", "+hpm,+pmp64,+smstateen,+aia,+csrind,+smctr,+xscustom")
 

@@ -9,16 +9,18 @@ from restorer import Restorer
 
 from gcpt import codes, firmwarecover, image, packing, qemu, state, synthetic
 from gcpt.compare import Report, compare_machine
-from gcpt.layouts import MIB
+from gcpt.layouts import MIB, MULTI_CORE, MULTI_CORE_OFFSET, Layout
 from gcpt.qemu import Machine, Qemu
-from gcpt.state import Checkpoint, HartState, Place
+from gcpt.state import Checkpoint, HartState, Kind, Place, block_size
 
 DRAM = synthetic.DRAM
 CODES = {code.name: code.number for code in codes.CODES}
 #: The image files that a bench makes.
 IMAGES = ("memory", "flash", "trace.log")
-#: Bytes of QEMU's first pflash.
-FLASH_SIZE = 32 * MIB
+#: Bytes of QEMU's first pflash, and memory for a restorer there.
+FLASH_SIZE, RAM = 32 * MIB, DRAM + 0x4_0000
+#: Interrupts that stay away until somebody asks for them; QEMU's mtimecmp is 0 at reset.
+BUT_TIMER = 0x22A
 #: Seconds that any restore has; one takes a fraction of a second.
 TIMEOUT = 30.0
 
@@ -122,6 +124,11 @@ def assert_exact(report: Report) -> None:
 def jump(source: int, target: int) -> tuple[int, bytes]:
     """The piece of memory at ``source`` that jumps to ``target``, anywhere: a0 and a1 stay as they are."""
     return source, qemu.jump(source, target)
+
+
+def behind_header(layout: Layout = MULTI_CORE) -> Place:
+    """Blocks that follow a header, which is where those of several harts would begin."""
+    return Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(layout), layout, MULTI_CORE_OFFSET)
 
 
 def of_place(mode: str) -> Place:
