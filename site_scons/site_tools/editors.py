@@ -13,6 +13,7 @@ from SCons.Script import BUILD_TARGETS, COMMAND_LINE_TARGETS, Action, GetOption
 
 from gcpt import generated, launch, toolchain
 from gcpt.config import resolve
+from gcpt.lines import say
 
 _DATABASE = "compile_commands.json"
 
@@ -51,7 +52,7 @@ def _write(target, source, env):
     try:
         compiler = "" if env["TOOLCHAIN"].kind == "zig" else env["CC"][0]
         for line in vscode.write(vscode.FOLDER, resolve(launch.for_qemu(given)), given, compiler):
-            print(line)
+            say(line)
     except UserError as error:
         return BuildError(node=target, errstr=str(error), status=2)
     return None

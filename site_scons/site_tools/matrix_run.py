@@ -14,6 +14,7 @@ import SCons.Script.Main
 from SCons.Errors import BuildError
 from SCons.Script import Action, Builder, GetOption
 
+from gcpt.lines import say
 from gcpt.options import MATRIX_SUMS
 
 _DONE = (SCons.Node.executed, SCons.Node.up_to_date)
@@ -53,8 +54,8 @@ def _matrix(env, products):
             counted = own.Counted(f"{config.variant_dir}/instructions", image)
         variants[config.variant] = (config, image, counted)
 
-    def say(target, source, env):
-        print(matrix.line(_result(*variants[env["VARIANT"]])))
+    def say_line(target, source, env):
+        say(matrix.line(_result(*variants[env["VARIANT"]])))
 
     def result_of(variant):
         config, image, counted = variants[variant]
@@ -62,7 +63,7 @@ def _matrix(env, products):
         return _result(config, image, counted) if done else None
 
     lines = [
-        env.Alias(f"matrix {name}", [image, *counted], Action(say, None), VARIANT=name)
+        env.Alias(f"matrix {name}", [image, *counted], Action(say_line, None), VARIANT=name)
         for name, (_, image, counted) in variants.items()
     ]
     if not quiet:

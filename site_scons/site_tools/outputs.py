@@ -7,6 +7,7 @@ import shutil
 from SCons.Script import Action, Builder, GetOption
 
 from gcpt import budgets
+from gcpt.lines import say
 
 
 def _copy(target, source, env):
@@ -15,7 +16,7 @@ def _copy(target, source, env):
 
 def _print_sizes(target, source, env):
     for node in source:
-        print(budgets.line(node.path, node.get_size(), env["CONFIG"]))
+        say(budgets.line(node.path, node.get_size(), env["CONFIG"]))
 
 
 def _latest(env, folder, files):

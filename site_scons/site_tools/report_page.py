@@ -7,6 +7,8 @@ from pathlib import Path
 from SCons.Errors import BuildError
 from SCons.Script import Action, Builder
 
+from gcpt.lines import say
+
 _TEMPLATES = ("page.html", "map.html", "report.html", "style.css")
 _CODE = ("audit", "count", "drawing", "measure", "memorymap", "pages", "phases", "report", "sizes", "steps")
 
@@ -23,7 +25,7 @@ def _write(target, source, env):
         return BuildError(node=target, errstr=f"{error.filename} is not found: ./sconsw --setup-only installs it")
     except (UserError, qemu.QemuError, OSError, subprocess.CalledProcessError) as error:
         return BuildError(node=target, errstr=str(error), status=1)
-    print(f"{target[0]}  {os.path.getsize(target[0].path):,} bytes")
+    say(f"{target[0]}  {os.path.getsize(target[0].path):,} bytes")
     return None
 
 

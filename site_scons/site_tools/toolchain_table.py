@@ -3,10 +3,11 @@
 from SCons.Script import Action
 
 from gcpt import toolchains
+from gcpt.lines import say
 
 
 def _print_table(target, source, env):
-    print(toolchains.report(env["CONFIG"], env["ENV"]))
+    say(toolchains.report(env["CONFIG"], env["ENV"]))
 
 
 def generate(env):
