@@ -4,9 +4,7 @@ What was there before stays when the linker or the audit finds a fault; the faul
 """
 
 import os
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 
 from SCons.Errors import BuildError
 from SCons.Script import Action, Builder, Scanner
@@ -15,11 +13,6 @@ from gcpt import sources, toolchain
 
 _SCRIPT = "firmware/gcpt.ld"
 _RULES = ("audit", "budgets", "config", "layouts", "options", "parse", "payload", "platforms", "provenance", "stamp")
-
-
-def _load_rules(target, source, env):
-    """Start to load the audit and its library, which takes as long as the linker, beside which it then happens."""
-    Thread(target=import_module, args=["gcpt.audit"]).start()
 
 
 def _audit(target, source, env):
@@ -66,7 +59,7 @@ def generate(env):
     outputs = ["-Map=${TARGETS[1]}.rejected", "-o", "${TARGET}.rejected"]
     link = ["$LD", "$LINK_FLAGS", *outputs, "$SOURCES"]
     builder = Builder(
-        action=[Action(_load_rules, None), Action([link], "$LINKCOMSTR"), Action(_audit, "[AUD] $TARGET")],
+        action=[Action([link], "$LINKCOMSTR"), Action(_audit, "[AUD] $TARGET")],
         emitter=_outputs,
         target_scanner=Scanner(_scripts),
     )

@@ -9,6 +9,9 @@ import os
 import shlex
 import subprocess
 import sys
+from functools import cache
+from importlib import import_module
+from threading import Thread
 
 from SCons.Scanner import ClassicCPP
 from SCons.Script import Action, Builder
@@ -23,17 +26,24 @@ _COMMAND = ["$COMPILE", "$DEBUG_MAP", "-c", "-o", "$TARGET", "$SOURCE"]
 
 def _spawn(shell, escape, command, arguments, environment):
     """Run one command without the shell that SCons quotes it for; what it prints appears in one piece."""
-    result = subprocess.run(
+    with subprocess.Popen(
         shlex.split(" ".join(arguments)),
-        check=False,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
-    if result.stdout:
-        sys.stderr.write(result.stdout.decode(errors="replace"))
-    return result.returncode
+    ) as command:
+        _load_rules()
+        said, _ = command.communicate()
+    if said:
+        sys.stderr.write(said.decode(errors="replace"))
+    return command.returncode
+
+
+@cache
+def _load_rules():
+    """Start to load the audit and its library beside the first command: what that makes is audited at the end."""
+    Thread(target=import_module, args=["gcpt.audit"]).start()
 
 
 def _compiled(env, target, source, folder=None):
