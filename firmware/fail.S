@@ -198,6 +198,7 @@ gcpt_put_char:
 #endif
 
     .section .head.text, "a", %progbits
+    .type   text_line, @object      /* or listings show it as instructions */
 text_line:
 #if GCPT_LOG
     .asciz "gcpt: error \001 hart \002\006 mepc=0x\003 mcause=0x\004 mtval=0x\005\007"
@@ -205,6 +206,7 @@ text_line:
     .asciz "gcpt: error \001 hart \002\006 mepc=0x\003 mcause=0x\004 mtval=0x\005"
 #endif
 #if !GCPT_DIRECT
+    .type   text_words, @object
 text_words:
     GCPT_WORDS
 #endif

@@ -23,6 +23,7 @@ gcpt_boot_payload:
 #if GCPT_DTB
     .section .rodata.dtb, "a", %progbits
     .balign 8
+    .type   gcpt_dtb, @object
 gcpt_dtb:
     .incbin GCPT_DTB_FILE
 #endif

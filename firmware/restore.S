@@ -443,6 +443,7 @@ locked_out:
 
     .section .rodata.pmp_locks, "a", %progbits
     .balign 8
+    .type   pmp_locks, @object
 pmp_locks:
     .dword 0x8080808080808080
 #endif
@@ -450,6 +451,7 @@ pmp_locks:
 #if !GCPT_FROM_FLASH || GCPT_RAM
     .section .rodata.trampoline, "a", %progbits
     .balign 8
+    .type   trampoline, @object
 trampoline:
     .dword 0x3000607361526c1e       /* c.ldsp s8, 448(sp); c.ldsp sp, 272(sp); csrsi mstatus, 0 */
 #endif

@@ -50,10 +50,26 @@ def test_c_touches_no_floating_point_or_vector_register(build_restorer, options)
 _REFERENCE = {"cross_compile": CROSS_COMPILE}
 
 
+def _listing(restorer) -> str:
+    """The reference's disassembly, as the build leaves it."""
+    return (restorer.folder / restorer.config.variant / "gcpt.dis").read_text()
+
+
+def test_constants_are_no_instructions_in_the_listing(build_restorer, tmp_path):
+    (dtb := tmp_path / "a.dtb").write_bytes(bytes.fromhex("d00dfeed") + bytes(60))
+    (payload := tmp_path / "fw.bin").write_bytes(bytes(64))
+    given = {"gcpt_payload": str(payload), "gcpt_dtb": str(dtb)}
+    listing = _listing(build_restorer(platform="qemu-virt", mode="normal", **given, **_REFERENCE))
+    constants = {"text_line", "text_words", "pmp_locks", "trampoline", "gcpt_dtb", "default_layout"}
+    assert constants <= set(re.findall(r"<(\w+)>:", listing))
+    assert not constants & {function for function, _ in _by_function(listing)}
+    assert "gcpt: error" in listing
+
+
 def _code(restorer) -> list[str]:
     """The instructions of the reference's disassembly in their order, as "mnemonic operands"."""
-    listing = (restorer.folder / restorer.config.variant / "gcpt.dis").read_text()
-    return [" ".join(words.split()) for words in re.findall(r"^ *[0-9a-f]+:\t[0-9a-f ]+\t(.*)", listing, re.MULTILINE)]
+    words = re.findall(r"^ *[0-9a-f]+:\t[0-9a-f ]+\t(.*)", _listing(restorer), re.MULTILINE)
+    return [" ".join(each.split()) for each in words]
 
 
 def _before(code: list[str], first: str, then: str) -> bool:
