@@ -2,21 +2,13 @@
 
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
-from gcpt.config import BuildConfig
+from gcpt.measure import Built
 
 
 @dataclass(frozen=True)
-class Restorer:
-    """folder: where gcpt.bin and gcpt.elf are. config: what was built."""
-
-    folder: Path
-    config: BuildConfig
-
-    @property
-    def image(self) -> Path:
-        return self.folder / "gcpt.bin"
+class Restorer(Built):
+    """What the tests ask about it."""
 
     @property
     def csr_groups(self) -> tuple[str, ...]:
