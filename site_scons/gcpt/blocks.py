@@ -52,7 +52,7 @@ def pieces(checkpoint: Checkpoint) -> list[tuple[int, bytes]]:
     made = []
     for hart, state in enumerate(harts):
         block = bytearray(own_size(place, hart, _vlenb(state)))
-        write_hart(block, place.layout, hart, state, _count(checkpoint, state))
+        write_hart(block, place.layout, hart, state, _count(checkpoint, state), marked=place.marked)
         base = place.block(hart)
         for begin, end in own_ranges(place, hart, _vlenb(state)):
             made.append((begin, bytes(block[begin - base : end - base])))

@@ -86,19 +86,21 @@ def _state(place: Place, base: int, hart: int, outer: Panel, vlenb: int) -> list
     fields = _fields(layout, at, hart, vlenb)
     span = _span(place, base, hart, vlenb)
     first = [part for part in fields if part.kind == "field" and part.start < at + layout.int_reg]
-    head = Part("first fields", span.start, max(part.end for part in first), "field")
-    shown = [head, *(part for part in fields if part not in first)]
+    head = [Part("first fields", span.start, max(part.end for part in first), "field")] if first else []
+    shown = [*head, *(part for part in fields if part not in first)]
     whole = Panel(
         f"State of hart {hart}", span.start, span.end, _filled(span.start, span.end, shown, "(unused)"), outer
     )
-    named = [replace(part, named=True) for part in first]
-    registers = [part for part in fields if part.kind in ("integer", "float")]
-    low, high = registers[0].start, registers[-1].end
-    return [
-        whole,
-        Panel("Its first fields", head.start, head.end, _filled(head.start, head.end, named, "(unused)"), whole),
-        Panel("Its registers", low, high, _filled(low, high, registers, "(unused)"), whole),
-    ]
+    parts = {
+        "Its first fields": [replace(part, named=True) for part in first],
+        "Its registers": [part for part in fields if part.kind in ("integer", "float")],
+    }
+    magnified = []
+    for title, inside in parts.items():
+        if inside:
+            low, high = inside[0].start, max(part.end for part in inside)
+            magnified.append(Panel(title, low, high, _filled(low, high, inside, "(unused)"), whole))
+    return [whole, *magnified]
 
 
 def _place(config: BuildConfig) -> Place:

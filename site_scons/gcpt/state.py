@@ -228,20 +228,23 @@ def _write_free(block: bytearray, layout: Layout, hart: int, state: HartState) -
             raise UserError(f"hart {hart}: {name} and what its generator left in {', '.join(state.free)} overlap here")
 
 
-def write_hart(block: bytearray, layout: Layout, hart: int, state: HartState, harts: int) -> None:
+def write_hart(
+    block: bytearray, layout: Layout, hart: int, state: HartState, harts: int, *, marked: bool = True
+) -> None:
     """Write ``state`` into ``block``, which is zero, as the generator of a checkpoint of ``harts`` harts does.
 
-    UserError when this layout has no room for what is in ``state.free``.
+    marked: with the magic number. UserError when this layout has no room for what is in ``state.free``.
     """
     if state.free:
         _write_free(block, layout, hart, state)
+    if marked:
+        struct.pack_into("<Q", block, layout.magic_number, CHECKPOINT_MAGIC)
     struct.pack_into("<32Q", block, layout.int_reg, *state.x)
     struct.pack_into("<32Q", block, layout.float_reg, *state.f)
     struct.pack_into(f"<{CSR_COUNT}Q", block, layout.csr_reg, *state.csr)
     vector = b"".join(state.v)
     block[layout.vector_reg : layout.vector_reg + len(vector)] = vector
     for offset, value in (
-        (layout.magic_number, CHECKPOINT_MAGIC),
         (layout.pc, state.pc),
         (layout.mode, state.mode),
         (layout.mtime, state.mtime),
@@ -279,14 +282,19 @@ def _check_followed(found: header.Header, base: int) -> None:
     """UserError when a header leads nowhere where a checkpoint could be."""
     if not 1 <= found.cpu_num <= MAX_HARTS:
         raise UserError(f"the protobuf header says {found.cpu_num} harts: want 1 to {MAX_HARTS}")
-    size = block_size(found.layout, found.cpu_num)
-    for name, value, most in (
-        ("cpt_offset", base, _FARTHEST),
-        ("single_core_size", found.single_core_size, _LARGEST_STRIDE),
-        ("an offset of a field", size, _LARGEST_BLOCK),
-    ):
-        if value > most:
-            raise UserError(f"the protobuf header is damaged: {name} leads to byte {value:#x}")
+    _check_reach("cpt_offset", base, _FARTHEST)
+    _check_reach("single_core_size", found.single_core_size, _LARGEST_STRIDE)
+    check_block(found.layout, found.cpu_num)
+
+
+def check_block(layout: Layout, harts: int) -> None:
+    """UserError when a field of ``layout``, as a header has it, lies further away than any block is large."""
+    _check_reach("an offset of a field", block_size(layout, harts), _LARGEST_BLOCK)
+
+
+def _check_reach(name: str, value: int, most: int) -> None:
+    if value > most:
+        raise UserError(f"the protobuf header is damaged: {name} leads to byte {value:#x}")
 
 
 def locate(read: Reader) -> Place:

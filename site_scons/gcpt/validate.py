@@ -12,11 +12,12 @@ from gcpt import image, mstatus, plan, pmp, trampoline
 from gcpt.codes import CODES
 from gcpt.config import BuildConfig, resolve
 from gcpt.csrs import BY_NUMBER, INVENTORY, When
+from gcpt.errors import UserError
 from gcpt.fields import HGATP_MODES, SATP_MODES, decode
 from gcpt.findings import BY_CODE, Kind, Severity
 from gcpt.layouts import CSR_COUNT, DEFAULT_VLEN, MAX_HARTS, MAX_VLEN, PAYLOAD_OFFSET, RESERVED_SIZE
 from gcpt.plan import Plan, RefusedError
-from gcpt.state import HartState, Place, Prefix, block_size, read_hart
+from gcpt.state import HartState, Place, Prefix, block_size, check_block, read_hart
 from gcpt.state import Kind as Layout
 
 #: What ``platform=`` is by default.
@@ -446,6 +447,10 @@ def validate(
         return Report([*early, _found("no-checkpoint", f"looked for as mode={config.mode} does")], config, None)
     if options is None and not flash:
         config = resolve({"mode": plan.MODES[found.place.kind], "platform": asked})
+    try:
+        check_block(found.place.layout, min(found.harts, MAX_HARTS))
+    except UserError as error:
+        raise UserError(f"{flash or path}: {error}") from error
     harts, cut = _read(read, found, config)
     wanted = {address: size for state in harts.values() for address, size in _pointers(state)}
     length, contents = _scan(path, wanted, config.platform.dram, advance)

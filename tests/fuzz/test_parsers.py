@@ -11,14 +11,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gcpt import blocks, header, image, stamp, state, synthetic
+from gcpt import blocks, drawing, header, image, memorymap, stamp, state, synthetic
 from gcpt.checkpoint import open_checkpoint
 from gcpt.errors import UserError
 from gcpt.header import Header
-from gcpt.layouts import CHECKPOINT_MAGIC, DEFAULT, MIB, MULTI_CORE, MULTI_CORE_OFFSET, NEMU_PROTOBUF_OFFSET, Layout
+from gcpt.layouts import (
+    CHECKPOINT_MAGIC,
+    DEFAULT,
+    DEFAULT_VLEN,
+    MIB,
+    MULTI_CORE,
+    MULTI_CORE_OFFSET,
+    NEMU_PROTOBUF_OFFSET,
+    Layout,
+)
 from gcpt.state import PLACES, Checkpoint, HartState, Kind, Place
 from gcpt.synthetic import Mode, Recipe
 
@@ -75,6 +84,7 @@ class _Reader:
 
 @given(_images(), st.sampled_from([0, 100, MIB, MULTI_CORE_OFFSET + 50, _SIZE]))
 @settings(max_examples=150, deadline=None, derandomize=True)
+@example([(0, header.encode(Header(64, 1, 0, layout=replace(MULTI_CORE, magic_number=4095))))], MIB)  # within x0
 def test_any_image_is_read_or_refused(pieces: list[tuple[int, bytes]], size: int) -> None:
     """And what is read can be written in its place again, byte for byte, unless its fields overlap.
 
@@ -91,6 +101,19 @@ def test_any_image_is_read_or_refused(pieces: list[tuple[int, bytes]], size: int
             if offset != found.place.header_at:
                 assert read(offset, len(data)) == data[: max(0, size - offset)]
     assert read.most <= 17 * MIB
+
+
+@given(_layouts(), st.integers(1, 3))
+@settings(max_examples=150, deadline=None, derandomize=True)
+@example(replace(DEFAULT, int_reg=0), 1)
+def test_any_layout_is_drawn_or_refused(layout: Layout, harts: int) -> None:
+    place = Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + NEMU_PROTOBUF_OFFSET, MIB, layout, MULTI_CORE_OFFSET)
+    with contextlib.suppress(UserError):
+        state.check_block(layout, harts)
+        panels = memorymap.of_checkpoint(place, harts, DEFAULT_VLEN // 8, _SIZE, 0, False)
+        assert "Its registers" in [panel.title for panel in panels]
+        for drawn in map(drawing.draw, panels):
+            assert all(drawn.top <= box.y < box.y + box.height <= drawn.bottom + 1e-6 for box in drawn.boxes)
 
 
 @given(st.binary(max_size=2048))

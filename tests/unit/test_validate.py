@@ -7,6 +7,7 @@ import pytest
 from faults import LOOP, OFF, REFUSED, RESTORED, TRAPPED, Fault, sound
 
 from gcpt import findings, header, image, synthetic
+from gcpt.errors import UserError
 from gcpt.findings import Severity
 from gcpt.header import Header
 from gcpt.layouts import DEFAULT, MIB, MULTI_CORE, MULTI_CORE_OFFSET
@@ -153,6 +154,15 @@ def test_header(tmp_path: Path, change: dict, code: str | None) -> None:  # type
     value = Header(PROTOBUF.base - PROTOBUF.header_at, 1, PROTOBUF.stride, layout=MULTI_CORE)
     report = _with_header(tmp_path, dataclasses.replace(value, **change))
     assert _codes(report) == ([code] if code else [])
+
+
+def test_fields_further_away_than_any_block_is_large(tmp_path: Path) -> None:
+    """A restorer skips this one, but no tool follows it to where it leads."""
+    layout = dataclasses.replace(MULTI_CORE, int_reg_done=1 << 63)
+    value = Header(PROTOBUF.base - PROTOBUF.header_at, 1, PROTOBUF.stride, layout=layout)
+    damaged = "checkpoint: the protobuf header is damaged: an offset of a field leads to byte 0x8000000000000008"
+    with pytest.raises(UserError, match=damaged):
+        _with_header(tmp_path, value)
 
 
 def test_undecodable_header(tmp_path: Path) -> None:
