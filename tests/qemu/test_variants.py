@@ -13,14 +13,13 @@ from restorer import Restorer
 
 from gcpt import packing, synthetic
 from gcpt.compare import compare_machine
-from gcpt.layouts import MIB
+from gcpt.layouts import MIB, MULTI_CORE, Layout
 from gcpt.qemu import Machine
 from gcpt.state import DUAL_CORE, SINGLE_CORE, Checkpoint, Place
 from gcpt.synthetic import Aliases, Mode, Recipe, Synthetic
 
 COUNT = int(os.environ.get("GCPT_VARIANTS", "16"))
 FIRST = int(os.environ.get("GCPT_VARIANTS_SEED", "0"))
-HEADER = behind_header()
 #: Groups that QEMU's hart has, and that it lacks; a trigger would not read as the checkpoint's, which has none.
 _GROUPS = ("+hpm", "+pmp64", "+smrnmi,+aia", "+hpm,+pmp64,+smstateen,+aia,+csrind,+smctr,+xscustom")
 
@@ -73,9 +72,22 @@ def _cpu(recipe: Recipe) -> str:
     return f"rv64,v={vector},h={str(recipe.hypervisor).lower()},sstc=true"
 
 
+def _layout(random: Random, harts: int) -> Layout:
+    """The generators', or their fields in any order with gaps between them."""
+    if random.random() < 0.5:
+        return MULTI_CORE
+    sizes = {name: end - begin for name, (begin, end) in MULTI_CORE.extents().items()} | {"mtime_cmp": 8 * harts}
+    at, offsets = 0, {}
+    for name in random.sample(sorted(sizes), len(sizes)):
+        offsets[name] = at + 8 * random.randrange(1, 300)
+        at = offsets[name] + sizes[name]
+    return Layout(**offsets)
+
+
 def _place(random: Random, mode: str, harts: int, flash: bool) -> Place:
-    places = {"single_core": [SINGLE_CORE], "dual_core": [DUAL_CORE], "normal": [HEADER]}
-    every = [DUAL_CORE, HEADER, *([SINGLE_CORE] if harts == 1 and not flash else [])]
+    header = behind_header(_layout(random, harts))
+    places = {"single_core": [SINGLE_CORE], "dual_core": [DUAL_CORE], "normal": [header]}
+    every = [DUAL_CORE, header, *([SINGLE_CORE] if harts == 1 and not flash else [])]
     return random.choice(places.get(mode, every))
 
 
