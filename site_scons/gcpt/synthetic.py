@@ -332,7 +332,7 @@ def blocks(checkpoint: Checkpoint, dram: int = DRAM) -> list[tuple[int, bytes]]:
     place, harts = checkpoint.place, checkpoint.harts
     pieces = []
     for hart, state in enumerate(harts):
-        block = bytearray(block_size(place.layout))
+        block = bytearray(block_size(place.layout, len(harts)))
         write_hart(block, place.layout, hart, state, len(harts))
         pieces.append((dram + place.block(hart), bytes(block)))
     if place.header_at >= 0:

@@ -85,7 +85,7 @@ def _layout(random: Random, harts: int) -> Layout:
 
 
 def _place(random: Random, mode: str, harts: int, flash: bool) -> Place:
-    header = behind_header(_layout(random, harts))
+    header = behind_header(_layout(random, harts), harts)
     places = {"single_core": [SINGLE_CORE], "dual_core": [DUAL_CORE], "normal": [header]}
     every = [DUAL_CORE, header, *([SINGLE_CORE] if harts == 1 and not flash else [])]
     return random.choice(places.get(mode, every))

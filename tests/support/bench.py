@@ -126,9 +126,9 @@ def jump(source: int, target: int) -> tuple[int, bytes]:
     return source, qemu.jump(source, target)
 
 
-def behind_header(layout: Layout = MULTI_CORE) -> Place:
-    """Blocks that follow a header, which is where those of several harts would begin."""
-    return Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(layout), layout, MULTI_CORE_OFFSET)
+def behind_header(layout: Layout = MULTI_CORE, harts: int = 1) -> Place:
+    """Blocks that follow a header, which is where those of several harts would begin, one right behind the other."""
+    return Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(layout, harts), layout, MULTI_CORE_OFFSET)
 
 
 def of_place(mode: str) -> Place:
