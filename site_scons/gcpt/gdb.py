@@ -278,10 +278,11 @@ class Gdb:
                 return
         raise GdbError(f"hart {hart} does not leave {before:#x}")
 
-    def step(self, hart: int) -> None:
-        """One instruction of ``hart``, without interrupts."""
+    def step(self, hart: int, timeout: float | None = None) -> None:
+        """One instruction of ``hart``, without interrupts. GdbTimeoutError, and it waits on, where it sleeps in wfi."""
         self._send(f"vCont;s:{self.threads[hart]}")
-        self.wait_stop(self._timeout)
+        self._running = True
+        self.wait_stop(self._timeout if timeout is None else timeout)
 
 
 def _bytes(text: str) -> bytes:

@@ -5,6 +5,7 @@ goes to M mode, read there, and put back: whoever owns the machine may let it go
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -188,25 +189,39 @@ def write(
     return write_checkpoint(out, taken.harts, watch(free), place, container)
 
 
-def _go_on(gdb: Gdb, moment: Moment) -> None:
-    """From a stop to the pc and over the instructions that ``moment`` names."""
+def _go_to(gdb: Gdb, at: int, hart: int | None, timeout: float) -> None:
+    """From a stop to the pc ``at`` of a hart, or of this one."""
+    who, deadline = "no hart" if hart is None else f"hart {hart} never", time.monotonic() + timeout
+    gdb.set_breakpoint(at)
+    stopped = None
+    while stopped is None or hart not in (None, stopped):
+        if stopped is not None:
+            gdb.step(stopped)
+        gdb.resume()
+        try:
+            stopped = gdb.wait_stop(max(deadline - time.monotonic(), 0))
+        except GdbTimeoutError as error:
+            gdb.interrupt()
+            raise UserError(f"{who} came to pc {at:#x} within {timeout:g} s: --timeout") from error
+    gdb.clear_breakpoint(at)
+
+
+def _go_on(gdb: Gdb, moment: Moment, stepped: Callable[[int], None]) -> None:
+    """From a stop to the pc and over the instructions that ``moment`` names. stepped: told of these, one by one."""
     if moment.hart is not None and moment.hart >= len(gdb.threads):
         raise UserError(f"--hart {moment.hart}: the machine has harts 0 to {len(gdb.threads) - 1}")
     if moment.at is not None:
-        gdb.set_breakpoint(moment.at)
-        stopped = None
-        while stopped is None or moment.hart not in (None, stopped):
-            if stopped is not None:
-                gdb.step(stopped)
-            gdb.resume()
-            try:
-                stopped = gdb.wait_stop(moment.timeout)
-            except GdbTimeoutError as error:
-                gdb.interrupt()
-                raise UserError(f"no hart came to pc {moment.at:#x} within {moment.timeout:g} s: --timeout") from error
-        gdb.clear_breakpoint(moment.at)
-    for _ in range(moment.after or 0):
-        gdb.step(moment.hart or 0)
+        _go_to(gdb, moment.at, moment.hart, moment.timeout)
+    hart, deadline = moment.hart or 0, time.monotonic() + moment.timeout
+    for number in range(moment.after or 0):
+        if (left := deadline - time.monotonic()) <= 0:
+            raise UserError(f"--after {moment.after}: it is at {number} after {moment.timeout:g} s: a longer --timeout")
+        try:
+            gdb.step(hart, left)
+        except GdbTimeoutError as error:
+            gdb.interrupt()
+            raise UserError(f"--after: hart {hart} sleeps and takes no step: another --hart, or --at") from error
+        stepped(1)
 
 
 def _states(gdb: Gdb) -> list[HartState]:
@@ -225,8 +240,12 @@ def launch(
     options: Sequence[str],
     moment: Moment,
     folder: Path,
+    stepped: Callable[[int], None],
 ) -> Iterator[Machine]:
-    """Start stock QEMU with files in memory, wait for the moment, and read it. ``folder`` holds its memory and logs."""
+    """Start stock QEMU with files in memory, wait for the moment, and read it. ``folder`` holds its memory and logs.
+
+    stepped: told of the instructions of ``moment.after``, one by one.
+    """
     size = max(memory, _LEAST_MEMORY)
     first = loads[0][1] if start is None else start
     content = [(VIRT.dram, qemu.jump(VIRT.dram, first))] if first != VIRT.dram else []
@@ -248,7 +267,7 @@ def launch(
         with running.gdb() as gdb:
             if not moment.steps:  # out of the reset code, which a checkpoint does not hold
                 run_to_first(gdb, dict.fromkeys(range(harts), first), moment.timeout)
-            _go_on(gdb, moment)
+            _go_on(gdb, moment, stepped)
             states = _states(gdb)
             if first != VIRT.dram:
                 gdb.write_memory(VIRT.dram, bytes(len(qemu.jump(VIRT.dram, first))))
@@ -261,8 +280,13 @@ def launch(
 
 
 @contextmanager
-def attach(gdb_address: str, qmp_address: str, moment: Moment, folder: Path) -> Iterator[Machine]:
-    """Stop a machine that runs, wait for the moment, and read it; afterwards it goes on, if it did before."""
+def attach(
+    gdb_address: str, qmp_address: str, moment: Moment, folder: Path, stepped: Callable[[int], None]
+) -> Iterator[Machine]:
+    """Stop a machine that runs, wait for the moment, and read it; afterwards it goes on, if it did before.
+
+    stepped: told of the instructions of ``moment.after``, one by one.
+    """
     with Qmp(qmp_address) as monitor:
         kind = monitor.execute("qom-get", path="/machine", property="type")
         if kind != "virt-machine":
@@ -277,7 +301,7 @@ def attach(gdb_address: str, qmp_address: str, moment: Moment, folder: Path) -> 
             raise UserError(f"--gdb {gdb_address}: {error.strerror}: {start}") from error
         with gdb:
             try:
-                _go_on(gdb, moment)
+                _go_on(gdb, moment, stepped)
 
                 def content() -> Iterator[bytes]:
                     part = folder / "part"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import gcpt, refusal
+from command import gcpt, on_terminal, refusal
 from guests import ADDRESS, LOAD_U_BOOT, OPENSBI, USER_ALIAS, Worker, answer, exact, symbol
 
 from gcpt import image, qemu
@@ -139,6 +139,28 @@ def test_at_a_pc_and_some_instructions_later(tmp_path: Path) -> None:
         taken[after] = open_checkpoint(path).harts[0]
     assert taken[0].pc == symbol(elf, "round")
     assert (taken[0].x[20], taken[2].x[20]) == (0, 4000)  # lui and addi of s4
+
+
+def test_a_moment_that_is_far_away(tmp_path: Path) -> None:
+    """Hart 0 spins at +4, hart 1 at +8, where it comes past all the time. What takes long is shown."""
+    file, out = tmp_path / "code", tmp_path / "out"
+    file.write_bytes(bytes.fromhex("f32240f1 63800200 6f000000"))  # csrr t0, mhartid; 1: beqz t0, 1b; 2: j 2b
+    where = ("-o", out, "--load", f"{file}@{ADDRESS:#x}", "--harts", "2")
+    said = refusal(gcpt("snapshot", *where, "--at", hex(ADDRESS + 8), "--hart", "0", "--timeout", "1"))
+    assert said == f"hart 0 never came to pc {ADDRESS + 8:#x} within 1 s: --timeout"
+    said = refusal(gcpt("snapshot", *where, "--after", "100000000", "--timeout", "1"))
+    assert re.fullmatch(r"--after 100000000: it is at [1-9]\d+ after 1 s: a longer --timeout", said)
+    assert not out.exists()
+    run = on_terminal(120, "snapshot", *where, "--at", hex(ADDRESS + 8), "--hart", "1", "--after", "3000")
+    assert (run.returncode, "hart 1: pc 0x80100008 mode M" in run.stdout) == (0, True), run.stdout
+    assert re.search("stepping .* 3000/3000 instructions", run.stdout)
+
+
+def test_a_hart_that_takes_no_step(tmp_path: Path) -> None:
+    (file := tmp_path / "code").write_bytes(bytes.fromhex("73005010 6ff0dfff"))  # 1: wfi; j 1b
+    where = ("-o", tmp_path / "out", "--load", f"{file}@{ADDRESS:#x}", "--after", "9")
+    said = refusal(gcpt("snapshot", *where, "--timeout", "1"))
+    assert said == "--after: hart 0 sleeps and takes no step: another --hart, or --at"
 
 
 @pytest.mark.parametrize("harts", [1, 4])

@@ -75,7 +75,7 @@ memory_option = click.option(
 #: Columns of a terminal on which any table fits.
 _ANY = 1 << 16
 
-#: Told of so many more bytes done.
+#: Told of so much more done.
 Advance = Callable[[int], None]
 
 
@@ -135,15 +135,18 @@ def _widest(text: str) -> int:
 
 
 @contextmanager
-def progress(label: str, total: int | None) -> Iterator[Advance]:
-    """A bar on the terminal's standard error while bytes go through; ``total`` of them, None where nobody knows."""
+def progress(label: str, total: int | None, unit: str = "") -> Iterator[Advance]:
+    """A bar on the terminal's standard error while bytes go through, or what ``unit`` names; ``total`` of them, None
+    where nobody knows.
+    """
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TransferSpeedColumn
 
-    columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    counts = (MofNCompleteColumn(), TextColumn(unit)) if unit else (DownloadColumn(), TransferSpeedColumn())
+    columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), *counts)
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=total)
         yield lambda count: bar.advance(task, count)

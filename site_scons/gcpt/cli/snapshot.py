@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -145,13 +146,15 @@ def command(
         place_for(layout, harts)
     check_apart(output, flash_out)
     name = container or image.container_for(output, "raw")
-    with tempfile.TemporaryDirectory(prefix="gcpt-") as folder:
+    with tempfile.TemporaryDirectory(prefix="gcpt-") as folder, ExitStack() as machine:
         try:
-            if gdb_address and qmp_address:
-                source = attach(gdb_address, qmp_address, moment, Path(folder))
-            else:
-                source = launch(loads, start, harts, memory, vlen, qemu, moment, Path(folder))
-            with source as taken, progress(f"writing {output}", taken.size) as advance:
+            with progress("stepping", after, "instructions") if after else nullcontext(lambda _: None) as stepped:
+                if gdb_address and qmp_address:
+                    source = attach(gdb_address, qmp_address, moment, Path(folder), stepped)
+                else:
+                    source = launch(loads, start, harts, memory, vlen, qemu, moment, Path(folder), stepped)
+                taken = machine.enter_context(source)
+            with progress(f"writing {output}", taken.size) as advance:
                 length = write(taken, output, name, layout, flash_out, force, partial(told, advance=advance))
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
