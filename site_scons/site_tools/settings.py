@@ -4,6 +4,7 @@ And env["ENV"], the environment of commands, env["TEST_ENV"], that of tests; env
 each configuration, by variant; and where SCons keeps signatures.
 """
 
+import fcntl
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,9 @@ HOST_VARIABLES = (
     "TMPDIR",  # temporary files of the compiler and the tests
     "LANG", "LC_ALL", "TERM",  # how messages look
 )  # fmt: skip
+
+#: Targets that make nothing in the build folder, where what they start may build.
+_APART = {"test", "lint", "mutants", "coverage", "bench", "toolchains"}
 
 #: Those with which tests run for longer, or find real checkpoints, begin like this: only they see them.
 _TEST_VARIABLES = "GCPT_"
@@ -62,6 +66,23 @@ def _matrix(given):
     file = given.get("matrix")
     groups = matrix.load(Path(file).expanduser()) if file else matrix.DEFAULT
     return matrix.configurations(groups, given, f"matrix={file}" if file else "matrix")
+
+
+def _lock(folder):
+    """Wait until no other run builds in ``folder``, and keep it for this one, until it ends or becomes another program.
+
+    Two that build the same file take it out of each other's hands. Where there are no locks, nothing is waited for.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        lock = os.open(folder / ".sconsign.lock", os.O_WRONLY | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"gcpt: another scons is at work in {folder}: waiting for its end", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError:
+        return
 
 
 def _cache(folder):
@@ -113,6 +134,8 @@ def generate(env):
         env["MATRIX"] = _matrix(env["GIVEN"])
         asked = [*env["MATRIX"], env["CONFIG"]]
         looks_only = any(GetOption(name) for name in ("clean", "no_exec", "question"))
+        if not looks_only and not (targets and _APART.issuperset(targets)):
+            _lock(env["CONFIG"].build_dir)
         if env["CONFIG"].cache_dir and not looks_only:
             _cache(env["CONFIG"].cache_dir)
         built = (env["MATRIX"] or asked) if toolchain.needed(targets) and not looks_only else []

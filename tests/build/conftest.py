@@ -65,6 +65,11 @@ class Project:
         files = [path for path in self.folder.rglob("*") if path.is_file()]
         return {str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
+    def made(self) -> set[str]:
+        """What is in the build folder, but for what was fetched and for SCons's own files."""
+        names = [name for name in self.contents() if name.startswith("build/")]
+        return {name for name in names if not name.startswith(("build/third_party/", "build/.sconsign."))}
+
 
 def _copy_parts(folder: Path) -> Project:
     folder.mkdir()

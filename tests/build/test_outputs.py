@@ -1,8 +1,10 @@
 """What a build makes, and that it makes nothing else."""
 
+import fcntl
 import json
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,11 +121,28 @@ def test_verbose_shows_the_commands(project):
 def test_clean_removes_what_was_built(built):
     built.build("mode=single_core")
     built.build("-c")
-    left = [name for name in built.contents() if name.startswith("build/") and "third_party" not in name]
-    assert all(name.startswith(("build/single_core/", "build/.sconsign")) for name in left)
+    assert all(name.startswith("build/single_core/") for name in built.made())
     built.build("mode=single_core", "-c")
-    left = [name for name in built.contents() if name.startswith("build/") and "third_party" not in name]
-    assert left == ["build/.sconsign.dblite"]
+    assert built.made() == set()
+
+
+def test_builds_side_by_side_in_one_folder_take_turns(project):
+    (project / "build/.sconsign.lock").touch()
+    with (project / "build/.sconsign.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = [sys.executable, "-m", "SCons", "-s"]
+        running = [
+            subprocess.Popen([*command, f"mode={mode}"], cwd=project.folder, stderr=subprocess.PIPE, text=True)
+            for mode in ("normal", "dual_core", "single_core")
+        ]
+        for one in running:
+            assert one.stderr.readline() == "gcpt: another scons is at work in build: waiting for its end\n"
+        assert project.scons("-q", "mode=normal").status == 1  # asks only
+        assert project.made() == set()
+    for one in running:
+        with one:
+            assert (one.stderr.read(), one.wait(60)) == ("", 0)
+    assert {"build/normal/gcpt.bin", "build/dual_core/gcpt.bin", "build/single_core/gcpt.bin"} <= project.made()
 
 
 @pytest.mark.parametrize("arguments", [["-n"], ["-c"], ["-q"], ["-h"], ["-h", "mode=nonsense"]])
