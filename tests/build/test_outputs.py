@@ -127,7 +127,6 @@ def test_clean_removes_what_was_built(built):
 
 
 def test_builds_side_by_side_in_one_folder_take_turns(project):
-    (project / "build/.sconsign.lock").touch()
     with (project / "build/.sconsign.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         command = [sys.executable, "-m", "SCons", "-s"]
