@@ -32,6 +32,8 @@ _CODE_SIZE = 4
 _MSIE = 1 << 3
 VIRT = platforms.BY_NAME["qemu-virt"]
 _LEAST_MEMORY = 128 * MIB
+#: Seconds that no instruction takes.
+_SLEEPS = 5.0
 #: Bytes of memory that QEMU writes to a file at once.
 _PART = 64 * MIB
 
@@ -214,10 +216,10 @@ def _go_on(gdb: Gdb, moment: Moment, stepped: Callable[[int], None]) -> None:
         _go_to(gdb, moment.at, moment.hart, moment.timeout)
     hart, deadline = moment.hart or 0, time.monotonic() + moment.timeout
     for number in range(moment.after or 0):
-        if (left := deadline - time.monotonic()) <= 0:
+        if time.monotonic() > deadline:
             raise UserError(f"--after {moment.after}: it is at {number} after {moment.timeout:g} s: a longer --timeout")
         try:
-            gdb.step(hart, left)
+            gdb.step(hart, _SLEEPS)
         except GdbTimeoutError as error:
             gdb.interrupt()
             raise UserError(f"--after: hart {hart} sleeps and takes no step: another --hart, or --at") from error

@@ -134,12 +134,12 @@ def generate(env):
         env["MATRIX"] = _matrix(env["GIVEN"])
         asked = [*env["MATRIX"], env["CONFIG"]]
         looks_only = any(GetOption(name) for name in ("clean", "no_exec", "question"))
-        if not looks_only and not (targets and _APART.issuperset(targets)):
-            _lock(env["CONFIG"].build_dir)
         if env["CONFIG"].cache_dir and not looks_only:
             _cache(env["CONFIG"].cache_dir)
         built = (env["MATRIX"] or asked) if toolchain.needed(targets) and not looks_only else []
         env["TOOLCHAINS"] = _toolchains(asked, built, env["ENV"])
+        if not looks_only and not (targets and _APART.issuperset(targets)):
+            _lock(env["CONFIG"].build_dir)
     except UserError as error:
         print(f"gcpt: {error}", file=sys.stderr)
         Exit(2)

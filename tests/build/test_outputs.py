@@ -137,7 +137,7 @@ def test_builds_side_by_side_in_one_folder_take_turns(project):
         for one in running:
             assert one.stderr.readline() == "gcpt: another scons is at work in build: waiting for its end\n"
         assert project.scons("-q", "mode=normal").status == 1  # asks only
-        assert project.made() == set()
+        assert project.made() <= {"build/toolchains.json"}  # tried out, and remembered, before
     for one in running:
         with one:
             assert (one.stderr.read(), one.wait(60)) == ("", 0)
