@@ -18,7 +18,7 @@ from gcpt import header, image, synthetic
 from gcpt.header import Header
 from gcpt.layouts import DEFAULT, MULTI_CORE, MULTI_CORE_OFFSET
 from gcpt.measure import Built
-from gcpt.state import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint
+from gcpt.state import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint, Place
 from gcpt.synthetic import DRAM, Mode, Recipe
 
 CASES = int(os.environ.get("GCPT_FUZZ_CASES", "400"))
@@ -49,9 +49,9 @@ COMMANDS = (
 )
 
 
-def _write(path: Path, recipe: Recipe, place: object, container: str, more: list[tuple[int, bytes]]) -> None:
+def _write(path: Path, recipe: Recipe, place: Place, container: str, more: list[tuple[int, bytes]]) -> None:
     made = synthetic.make(recipe)
-    pieces = [*synthetic.blocks(Checkpoint(place, made.harts)), *made.memory]  # type: ignore[arg-type]
+    pieces = [*synthetic.blocks(Checkpoint(place, made.harts)), *made.memory]
     image.write(path, image.patched([], [(address - DRAM, data) for address, data in pieces] + more), container)
 
 
