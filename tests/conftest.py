@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from restorer import Restorer  # noqa: E402
 
-from gcpt import config  # noqa: E402
+from gcpt.restorer import config  # noqa: E402
 
 Build = Callable[..., Restorer]
 

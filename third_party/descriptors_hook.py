@@ -10,8 +10,8 @@ class CustomBuildHook(BuildHookInterface):
     def initialize(self, version, build_data):
         root = Path(self.root)
         sys.path.insert(0, str(root / "site_scons"))
-        from gcpt import header
+        from gcpt.checkpoint import header
 
         made = root / "build" / "wheel" / header.DESCRIPTORS
         header.write_descriptors(made)
-        build_data["force_include"][str(made)] = f"gcpt/{header.DESCRIPTORS}"
+        build_data["force_include"][str(made)] = f"gcpt/checkpoint/{header.DESCRIPTORS}"

@@ -1,4 +1,4 @@
-"""The alias "bench": measures restorers that it builds itself, see gcpt.bench."""
+"""The alias "bench": measures restorers that it builds itself, see gcpt.dev.bench."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 from SCons.Errors import BuildError
 from SCons.Script import Action
 
-from gcpt.options import BENCH_JSON
+from gcpt.restorer.options import BENCH_JSON
 
 #: Options of this run that its builds have too.
 _PASSED_ON = ("toolchain", "cross_compile", "picolibc", "nanopb_dir")
@@ -14,7 +14,7 @@ _PASSED_ON = ("toolchain", "cross_compile", "picolibc", "nanopb_dir")
 
 def _run(target, source, env):
     given = env["GIVEN"]
-    command = [sys.executable, "-m", "gcpt.bench", "--json", given.get("bench_json") or BENCH_JSON]
+    command = [sys.executable, "-m", "gcpt.dev.bench", "--json", given.get("bench_json") or BENCH_JSON]
     if earlier := given.get("bench_compare"):
         command += ["--compare", earlier]
     if given.get("bench_quick") == "1":
@@ -28,7 +28,7 @@ def _run(target, source, env):
 
 
 def generate(env):
-    env.AlwaysBuild(env.Alias("bench", [], Action(_run, "[BEN] gcpt.bench")))
+    env.AlwaysBuild(env.Alias("bench", [], Action(_run, "[BEN] gcpt.dev.bench")))
 
 
 def exists(env):

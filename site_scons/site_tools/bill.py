@@ -10,7 +10,7 @@ from SCons.Script import Action, Builder
 
 
 def _write_sums(target, source, env):
-    from gcpt import sbom
+    from gcpt.build import sbom
 
     folder = Path(target[0].abspath).parent
     lines = [f"{sbom.sha256(Path(node.abspath))}  {os.path.relpath(node.abspath, folder)}\n" for node in source]
@@ -18,7 +18,7 @@ def _write_sums(target, source, env):
 
 
 def _write_bill(target, source, env):
-    from gcpt import sbom, toolchains
+    from gcpt.build import sbom, toolchains
 
     elf, image = (Path(node.abspath) for node in source)
     made = sbom.text(env["CONFIG"], [elf, image], image.read_bytes(), toolchains.versions(env["TOOLCHAIN"], env["ENV"]))
@@ -28,7 +28,7 @@ def _write_bill(target, source, env):
 def _certified(env, made):
     out = env["CONFIG"].variant_dir
     bill = env.Bill(f"{out}/gcpt.cdx.json", [made["elf"], made["image"]])
-    own = [f"site_scons/gcpt/{name}.py" for name in ("sbom", "stamp")]
+    own = [f"site_scons/gcpt/{name}.py" for name in ("build/sbom", "checkpoint/stamp")]
     env.Depends(bill, [env.File(name) for name in (*own, "third_party/nanopb.toml", "third_party/picolibc.toml")])
     files = [made["elf"], made["image"], made["map"], made["config"], bill]
     return {"bill": bill, "sums": env.Checksums(f"{out}/SHA256SUMS", files)}

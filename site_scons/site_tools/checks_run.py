@@ -6,26 +6,26 @@ import sys
 from SCons.Errors import BuildError
 from SCons.Script import Action
 
-from gcpt import parse
+from gcpt.restorer import parse
 
 #: Options of this run that builds of a check have too.
 _PASSED_ON = ("toolchain", "cross_compile", "picolibc", "nanopb_dir")
 
 
 def _lint(given):
-    yield "gcpt.lint"
+    yield "gcpt.dev.lint"
     yield from ["--fix"] if given.get("lint_fix") == "1" else []
     yield from [given["lint"]] if given.get("lint") else []
     yield from (f"{name}={given[name]}" for name in _PASSED_ON if given.get(name))
 
 
 def _mutants(given):
-    yield "gcpt.mutants"
+    yield "gcpt.dev.mutants"
     yield from [given["mutant"]] if given.get("mutant") else []
 
 
 def _coverage(given):
-    yield "gcpt.coverage"
+    yield "gcpt.dev.coverage"
     yield from (f"--build={name}={given[name]}" for name in ("toolchain", "cross_compile") if given.get(name))
     yield from parse.words("pytest_args", given.get("pytest_args", ""))
 
@@ -45,7 +45,7 @@ def _action(name):
 
 def generate(env):
     for name in _CHECKS:
-        env.AlwaysBuild(env.Alias(name, [], Action(_action(name), f"[{name[:3].upper()}] gcpt.{name}")))
+        env.AlwaysBuild(env.Alias(name, [], Action(_action(name), f"[{name[:3].upper()}] gcpt.dev.{name}")))
 
 
 def exists(env):

@@ -11,9 +11,9 @@ from pathlib import Path
 from SCons.Errors import BuildError
 from SCons.Script import BUILD_TARGETS, COMMAND_LINE_TARGETS, Action, GetOption
 
-from gcpt import generated, launch, toolchain
-from gcpt.config import resolve
-from gcpt.lines import say
+from gcpt.build import generated, launch, toolchain
+from gcpt.console import say
+from gcpt.restorer.config import resolve
 
 _DATABASE = "compile_commands.json"
 
@@ -45,7 +45,7 @@ def _database(env, objects):
 
 
 def _write(target, source, env):
-    from gcpt import vscode
+    from gcpt.build import vscode
     from gcpt.errors import UserError
 
     given = env["GIVEN"]
@@ -67,7 +67,7 @@ def _editors(env, objects):
         return
     alias = env.AlwaysBuild(env.Alias("ide", database, Action(_write, None)))
     if GetOption("clean"):
-        from gcpt import vscode
+        from gcpt.build import vscode
 
         env.Clean(alias, [str(Path(path)) for path in vscode.unchanged(vscode.FOLDER)])
     if COMMAND_LINE_TARGETS:

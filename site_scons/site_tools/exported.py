@@ -9,7 +9,7 @@ from pathlib import Path
 
 from SCons.Script import Action, Exit
 
-from gcpt import export
+from gcpt.build import export
 from gcpt.errors import UserError
 
 

@@ -9,7 +9,7 @@ from SCons.Script import Action, Builder
 
 
 def _load(target, source, env):
-    from gcpt import binary
+    from gcpt.build import binary
 
     Path(target[0].path).write_bytes(binary.loaded(Path(source[0].path)))
 
@@ -22,7 +22,7 @@ def _list_code(target, source, env):
 
 def _image(env, target, elf):
     image = env.LoadedBytes(target, elf)
-    env.Depends(image, env.File("site_scons/gcpt/binary.py"))
+    env.Depends(image, env.File("site_scons/gcpt/build/binary.py"))
     return image
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from SCons.Script import GetOption
 
-from gcpt.options import PREFIX
+from gcpt.restorer.options import PREFIX
 
 #: The project's pages, below share/doc.
 _PAGES = ("README.md", "CHANGELOG.md", "LICENSE", "docs/*.md")

@@ -9,14 +9,25 @@ from pathlib import Path
 from SCons.Errors import BuildError
 from SCons.Script import Action, Builder, Scanner
 
-from gcpt import sources, toolchain
+from gcpt.build import sources, toolchain
 
 _SCRIPT = "firmware/gcpt.ld"
-_RULES = ("audit", "budgets", "config", "layouts", "options", "parse", "payload", "platforms", "provenance", "stamp")
+_RULES = (
+    *(
+        "build/audit",
+        "build/provenance",
+        "checkpoint/layouts",
+        "checkpoint/stamp",
+        "restorer/budgets",
+        "restorer/config",
+    ),
+    *("restorer/flash", "restorer/linked", "restorer/options", "restorer/parse", "restorer/payload"),
+    *("restorer/platforms", "restorer/trampoline"),
+)
 
 
 def _audit(target, source, env):
-    from gcpt import audit
+    from gcpt.build import audit
 
     linked = Path(f"{target[0].path}.rejected")
     findings = audit.audit(linked, env["CONFIG"])

@@ -14,19 +14,19 @@ import SCons.Script.Main
 from SCons.Errors import BuildError
 from SCons.Script import Action, Builder, GetOption
 
-from gcpt.lines import say
-from gcpt.options import MATRIX_SUMS
+from gcpt.console import say
+from gcpt.restorer.options import MATRIX_SUMS
 
 _DONE = (SCons.Node.executed, SCons.Node.up_to_date)
 
 
 def _count(target, source, env):
-    from gcpt import measure
-    from gcpt.qemu import QemuError
+    from gcpt.machines import restores
+    from gcpt.machines.qemu import QemuError
 
     with tempfile.TemporaryDirectory(prefix="gcpt-matrix-") as folder:
         try:
-            counted = measure.one_hart(Path(source[0].abspath), env["CONFIG"], Path(folder))
+            counted = restores.one_hart(Path(source[0].abspath), env["CONFIG"], Path(folder))
         except QemuError as error:
             return BuildError(node=target, errstr=f"does not restore on QEMU: {str(error).splitlines()[0]}", status=1)
     Path(target[0].abspath).write_text(f"{counted}\n")
@@ -34,7 +34,7 @@ def _count(target, source, env):
 
 
 def _result(config, image, counted):
-    from gcpt import matrix, sbom
+    from gcpt.build import matrix, sbom
 
     path = Path(image.abspath)
     instructions = int(Path(counted[0].abspath).read_text()) if counted else None
@@ -42,7 +42,7 @@ def _result(config, image, counted):
 
 
 def _matrix(env, products):
-    from gcpt import matrix
+    from gcpt.build import matrix
 
     quiet = GetOption("no_exec") or GetOption("clean") or GetOption("question")
     SCons.Script.Main.OptionsParser.values.keep_going = True  # SetOption does not know it

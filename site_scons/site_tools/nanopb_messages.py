@@ -9,7 +9,7 @@ from pathlib import Path
 from SCons.Errors import BuildError
 from SCons.Script import Action, Builder
 
-from gcpt import nanopb
+from gcpt.build import nanopb
 
 
 def _generate(target, source, env):
@@ -26,7 +26,7 @@ def _outputs(target, source, env):
     stem = str(target[0]).removesuffix(".c")
     target = [env.File(f"{stem}.c"), env.File(f"{stem}.h")]
     options = env.File(str(source[0]).removesuffix(".proto") + ".options")
-    own = [env.File(f"site_scons/{name}.py") for name in ("gcpt/nanopb", "site_tools/nanopb_messages")]
+    own = [env.File(f"site_scons/{name}.py") for name in ("gcpt/build/nanopb", "site_tools/nanopb_messages")]
     env.Depends(target, own + [env.File(str(path)) for path in nanopb.inputs()])
     if options.exists():
         env.Depends(target, options)

@@ -6,8 +6,8 @@ import shutil
 
 from SCons.Script import Action, Builder, GetOption
 
-from gcpt import budgets
-from gcpt.lines import say
+from gcpt.console import say
+from gcpt.restorer import budgets
 
 
 def _copy(target, source, env):

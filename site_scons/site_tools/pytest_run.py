@@ -9,7 +9,7 @@ import sys
 from SCons.Errors import BuildError
 from SCons.Script import Action
 
-from gcpt import parse
+from gcpt.restorer import parse
 
 #: Options of this run that the restorers of the tests have too.
 _PASSED_ON = ("toolchain", "cross_compile")

@@ -1,4 +1,4 @@
-"""Report(target, elf, image): the page of gcpt.report, which measures on QEMU; the alias "report" makes it."""
+"""Report(target, elf, image): the page on a restorer, which is measured on QEMU; the alias "report" makes it."""
 
 import os
 import subprocess
@@ -7,20 +7,28 @@ from pathlib import Path
 from SCons.Errors import BuildError
 from SCons.Script import Action, Builder
 
-from gcpt.lines import say
+from gcpt.console import say
 
 _TEMPLATES = ("page.html", "map.html", "report.html", "style.css")
-_CODE = ("audit", "count", "drawing", "measure", "memorymap", "pages", "phases", "report", "sizes", "steps")
+_CODE = (
+    *("build/audit", "machines/count", "machines/restores", "machines/steps", "report/drawing", "report/memory_map"),
+    *("report/pages", "report/restorer_page", "restorer/linked", "restorer/phases"),
+    "restorer/sizes",
+)
 
 
 def _write(target, source, env):
-    from gcpt import qemu, report, toolchains
+    from gcpt.build import audit, toolchains
     from gcpt.errors import UserError
+    from gcpt.machines import qemu
+    from gcpt.report import restorer_page
 
     elf, image = (Path(node.path) for node in source[:2])
     try:
         compiler = toolchains.versions(env["TOOLCHAIN"], env["ENV"])["compiler"]
-        report.write(Path(target[0].path), elf, image, env["CONFIG"], Path(env.Dir("#").abspath), compiler)
+        config, root = env["CONFIG"], Path(env.Dir("#").abspath)
+        rules = audit.check_file(elf, config)
+        restorer_page.write(Path(target[0].path), elf, image, config, root, rules, compiler)
     except FileNotFoundError as error:
         return BuildError(node=target, errstr=f"{error.filename} is not found: ./sconsw --setup-only installs it")
     except (UserError, qemu.QemuError, OSError, subprocess.CalledProcessError) as error:
@@ -32,7 +40,7 @@ def _write(target, source, env):
 def _report(env, target, elf, image):
     page = env.NoCache(env.ReportPage(target, [elf, image]))
     env.Depends(page, [env.File(f"site_scons/gcpt/{name}.py") for name in _CODE])
-    env.Depends(page, [env.File(f"site_scons/gcpt/templates/{name}") for name in _TEMPLATES])
+    env.Depends(page, [env.File(f"site_scons/gcpt/report/templates/{name}") for name in _TEMPLATES])
     return env.Alias("report", page)
 
 

@@ -16,7 +16,7 @@ from threading import Thread
 from SCons.Scanner import ClassicCPP
 from SCons.Script import Action, Builder
 
-from gcpt import generated, sources, toolchain
+from gcpt.build import generated, sources, toolchain
 
 #: A quote within a word, as it has to be for the shell that SCons thinks of.
 _QUOTE = '\\"'
@@ -43,7 +43,7 @@ def _spawn(shell, escape, command, arguments, environment):
 @cache
 def _load_rules():
     """Start to load the audit and its library beside the first command: what that makes is audited at the end."""
-    Thread(target=import_module, args=["gcpt.audit"]).start()
+    Thread(target=import_module, args=["gcpt.build.audit"]).start()
 
 
 def _compiled(env, target, source, folder=None):

@@ -14,10 +14,10 @@ from SCons import dblite
 from SCons.Script import ARGLIST, ARGUMENTS, COMMAND_LINE_TARGETS, Exit, GetOption
 from SCons.Variables import Variables
 
-from gcpt import launch, toolchain, toolchains
-from gcpt.config import resolve
+from gcpt.build import launch, toolchain, toolchains
 from gcpt.errors import UserError
-from gcpt.options import OPTIONS_FILE, TABLE, as_text, undashed
+from gcpt.restorer.config import resolve
+from gcpt.restorer.options import OPTIONS_FILE, TABLE, as_text, undashed
 
 #: The only variables of the caller that commands see.
 HOST_VARIABLES = (
@@ -61,7 +61,7 @@ def _matrix(given):
     """The configurations that the target "matrix" builds; none where it is not asked for."""
     if "matrix" not in COMMAND_LINE_TARGETS:
         return []
-    from gcpt import matrix
+    from gcpt.build import matrix
 
     file = given.get("matrix")
     groups = matrix.load(Path(file).expanduser()) if file else matrix.DEFAULT

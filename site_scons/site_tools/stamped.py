@@ -7,7 +7,7 @@ from pathlib import Path
 
 from SCons.Script import Action, Builder, GetOption
 
-from gcpt import provenance, render
+from gcpt.build import provenance, render
 
 
 def _ask(target, source, env):
@@ -32,7 +32,7 @@ def _stamped(env, folder):
         env.AlwaysBuild(asked)
     scripts = env.StampScripts([f"{folder}/gcpt_stamp_{kind}.ld" for kind in ("text", "data")], asked)
     env.Depends(scripts, [env.Value(repr(provenance.stamp_of(config, "", False)))])
-    env.Depends(scripts, [env.File(f"site_scons/gcpt/{name}.py") for name in ("stamp", "provenance")])
+    env.Depends(scripts, [env.File(f"site_scons/gcpt/{name}.py") for name in ("checkpoint/stamp", "build/provenance")])
     env.Depends(scripts, [env.File(str(path)) for path in (config.payload, config.dtb) if path])
     return scripts
 

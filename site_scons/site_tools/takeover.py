@@ -11,11 +11,12 @@ from pathlib import Path
 
 from SCons.Script import Action, Builder, GetBuildFailures
 
-from gcpt import launch
+from gcpt.build import launch
 
 
 def _demo(target, source, env):
-    from gcpt import demo, image
+    from gcpt.checkpoint import image
+    from gcpt.machines import demo
 
     image.write(Path(target[0].abspath), image.patched([], demo.image().items()), "zstd")
 
@@ -36,7 +37,7 @@ def _launchers(env, image, elf):
     needed = [image, elf]
     env["CHECKPOINT"] = env["GIVEN"].get("ckpt")  # no node: SCons would read all of it for its signature
     if not env["CHECKPOINT"]:
-        [demo] = env.Demo(f"{env['CONFIG'].build_dir}/demo.zst", "site_scons/gcpt/demo.py")
+        [demo] = env.Demo(f"{env['CONFIG'].build_dir}/demo.zst", "site_scons/gcpt/machines/demo.py")
         env["CHECKPOINT"] = str(demo)
         needed.append(demo)
     for name in launch.TARGETS:

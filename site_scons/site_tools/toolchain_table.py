@@ -2,8 +2,8 @@
 
 from SCons.Script import Action
 
-from gcpt import toolchains
-from gcpt.lines import say
+from gcpt.build import toolchains
+from gcpt.console import say
 
 
 def _print_table(target, source, env):

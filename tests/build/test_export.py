@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gcpt import header
-from gcpt.header import Header
-from gcpt.layouts import DEFAULT, MIB, MULTI_CORE, Layout
+from gcpt.checkpoint import header
+from gcpt.checkpoint.header import Header
+from gcpt.checkpoint.layouts import DEFAULT, MIB, MULTI_CORE, Layout
 
 #: Writes each pair of the exported defaults to a file, encoded as generators do it; sizes first, on stdout.
 ENCODER = r"""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gcpt import options
+from gcpt.restorer import options
 
 OUTPUTS = ("gcpt.elf", "gcpt.bin", "gcpt.map", "gcpt.dis", "compile_commands.json", "config.json")
 LATEST = ("gcpt.elf", "gcpt.bin", "compile_commands.json")

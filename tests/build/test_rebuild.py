@@ -50,7 +50,12 @@ def test_touching_files_rebuilds_nothing(built):
 @pytest.mark.parametrize(
     ("name", "old", "new", "compiled"),
     [
-        ("site_scons/gcpt/csrs.py", 'Csr(0x180, "satp", "base", _E', 'Csr(0x180, "satp", "base", _N', {"restore.S"}),
+        (
+            "site_scons/gcpt/isa/csrs.py",
+            'Csr(0x180, "satp", "base", _E',
+            'Csr(0x180, "satp", "base", _N',
+            {"restore.S"},
+        ),
         ("proto/checkpoint.proto", "// The header", "// This is the header", set()),
         ("proto/checkpoint.proto", "uint64 version = 6;", "uint64 version = 7;", {"decode.c", "checkpoint.pb.c"}),
         ("build/third_party/nanopb/pb_decode.c", "return true;", "return false;", {"pb_decode.c"}),
@@ -61,9 +66,9 @@ def test_touching_files_rebuilds_nothing(built):
             {"memset.S"},
         ),
         ("firmware/gcpt.ld", "ENTRY(_start)", "gcpt_test = 1;\nENTRY(_start)", set()),
-        ("site_scons/gcpt/budgets.py", "12288", "12289", set()),
-        ("site_scons/gcpt/audit.py", "TRAMPOLINE_PAGE = 0x1000", "TRAMPOLINE_PAGE = 0x2000", set()),
-        ("site_scons/gcpt/options.py", "park these harts", "stop these harts", set()),
+        ("site_scons/gcpt/restorer/budgets.py", "12288", "12289", set()),
+        ("site_scons/gcpt/restorer/trampoline.py", "REGION = 1 << 12", "REGION = 1 << 13", set()),
+        ("site_scons/gcpt/restorer/options.py", "park these harts", "stop these harts", set()),
     ],
 )
 def test_an_edit_rebuilds_what_it_changes(built, name, old, new, compiled):
@@ -76,19 +81,19 @@ def test_an_edit_rebuilds_what_it_changes(built, name, old, new, compiled):
 
 
 def test_a_comment_in_what_renders_rebuilds_nothing(built):
-    built.append("site_scons/gcpt/render.py", "\n# Nothing that is rendered.\n")
+    built.append("site_scons/gcpt/build/render.py", "\n# Nothing that is rendered.\n")
     assert built.build().steps == set()
 
 
 def test_a_rendered_linker_definition_relinks_and_compiles_nothing(built):
-    built.replace("site_scons/gcpt/render.py", '"gcpt_load_address": base,', '"gcpt_load_address": base, "t": 1,')
+    built.replace("site_scons/gcpt/build/render.py", '"gcpt_load_address": base,', '"gcpt_load_address": base, "t": 1,')
     run = built.build()
     assert "GEN build/normal/generated/gcpt_defs.ld" in run.steps
     assert (run.compiled(), "LD" in run.kinds()) == (set(), True)
 
 
 def test_a_flag_in_the_table_recompiles(built):
-    built.replace("site_scons/gcpt/toolchain.py", '"-Os"', '"-O2"')
+    built.replace("site_scons/gcpt/build/toolchain.py", '"-Os"', '"-O2"')
     run = built.build()
     assert {"plan.c", "header.c", "pb_decode.c", "checkpoint.pb.c"} <= run.compiled()
     assert "restore.S" not in run.compiled()
@@ -101,7 +106,7 @@ def test_the_generators_code_and_versions_are_inputs(built):
     tree = built.build("--tree=all", "build/common/objects/checkpoint.pb.c").out
     for name in ("generator/nanopb_generator.py", "grpc_tools/grpc_version.py", "google/protobuf/__init__.py"):
         assert name in tree
-    assert "site_scons/gcpt/nanopb.py" in tree
+    assert "site_scons/gcpt/build/nanopb.py" in tree
 
 
 def test_an_options_file_of_nanopb_that_appears_is_an_input(built):

@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
-from gcpt import __version__, stamp
-from gcpt.stamp import Stamp
+from gcpt import __version__
+from gcpt.checkpoint import stamp
+from gcpt.checkpoint.stamp import Stamp
 
 
 def _git(project, *arguments):

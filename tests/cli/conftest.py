@@ -8,10 +8,11 @@ import pytest
 from command import gcpt
 from guests import AT_THE_PROMPT, LOAD_U_BOOT
 
-from gcpt import image, synthetic
-from gcpt.checkpoint import write_checkpoint
-from gcpt.state import SINGLE_CORE, Place
-from gcpt.synthetic import DRAM, Recipe
+from gcpt.checkpoint import image
+from gcpt.checkpoint.files import write_checkpoint
+from gcpt.checkpoint.state import SINGLE_CORE, Place
+from gcpt.machines import synthetic
+from gcpt.machines.synthetic import DRAM, Recipe
 
 SIZE = 128 << 20
 

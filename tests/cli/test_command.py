@@ -63,7 +63,10 @@ def test_wheel(tmp_path: Path) -> None:
     subprocess.run([*pip, "--no-build-isolation", "--wheel-dir", tmp_path, ROOT], check=True, timeout=120)
     [wheel] = tmp_path.glob("gcpt-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"gcpt/csrs.py", "gcpt/cli/completion.py", "gcpt/checkpoint.descriptors", "gcpt/templates/style.css"} <= set(
-        names
-    )
+    assert {
+        "gcpt/isa/csrs.py",
+        "gcpt/cli/completion.py",
+        "gcpt/checkpoint.descriptors",
+        "gcpt/report/templates/style.css",
+    } <= set(names)
     assert not [name for name in names if not name.startswith("gcpt")]

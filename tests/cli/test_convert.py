@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 from command import ENVIRONMENT, UNMEASURED, gcpt, refusal
 
-from gcpt import header, image, packing, synthetic
-from gcpt.checkpoint import PLACES, open_checkpoint, write_checkpoint
-from gcpt.convert import convert, open_source
-from gcpt.header import Header
-from gcpt.layouts import DEFAULT, LAYOUTS, MULTI_CORE, RESERVED_SIZE
-from gcpt.state import DUAL_CORE, NEMU, PROTOBUF, SINGLE_CORE, Checkpoint, HartState, Kind, Place
-from gcpt.synthetic import DRAM, Mode, Recipe
+from gcpt.checkpoint import header, image
+from gcpt.checkpoint.convert import convert, open_source
+from gcpt.checkpoint.files import PLACES, open_checkpoint, write_checkpoint
+from gcpt.checkpoint.header import Header
+from gcpt.checkpoint.layouts import DEFAULT, LAYOUTS, MULTI_CORE, RESERVED_SIZE
+from gcpt.checkpoint.state import DUAL_CORE, NEMU, PROTOBUF, SINGLE_CORE, Checkpoint, HartState, Kind, Place
+from gcpt.machines import synthetic
+from gcpt.machines.synthetic import DRAM, Mode, Recipe
+from gcpt.restorer import packing
 
 Make = Callable[..., Path]
 ONE = [name for name in LAYOUTS if name != "flash"]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from command import gcpt, refusal
 
-from gcpt import image
-from gcpt.checkpoint import PLACES, open_checkpoint, write_checkpoint
-from gcpt.state import DUAL_CORE, SINGLE_CORE, HartState
-from gcpt.synthetic import Mode, Recipe
+from gcpt.checkpoint import image
+from gcpt.checkpoint.files import PLACES, open_checkpoint, write_checkpoint
+from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, HartState
+from gcpt.machines.synthetic import Mode, Recipe
 
 Make = Callable[..., Path]
 

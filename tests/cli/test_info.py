@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 from command import ENVIRONMENT, gcpt, on_terminal, refusal
 
-from gcpt import __version__, image, packing, synthetic
-from gcpt.measure import PLACES
-from gcpt.state import DUAL_CORE, SINGLE_CORE, Checkpoint, HartState
-from gcpt.synthetic import DRAM, Mode, Recipe
+from gcpt import __version__
+from gcpt.checkpoint import image
+from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Checkpoint, HartState
+from gcpt.machines import synthetic
+from gcpt.machines.restores import PLACES
+from gcpt.machines.synthetic import DRAM, Mode, Recipe
+from gcpt.restorer import packing
 
 Make = Callable[..., Path]
 

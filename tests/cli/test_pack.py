@@ -13,11 +13,12 @@ from command import UNMEASURED, gcpt, here, refusal
 from guests import answer, exact
 from restorer import Restorer
 
-from gcpt import image, qemu
-from gcpt.layouts import MIB
-from gcpt.qemu import Machine, Qemu
-from gcpt.state import DUAL_CORE, Kind, Place
-from gcpt.synthetic import Mode, Recipe
+from gcpt.checkpoint import image
+from gcpt.checkpoint.layouts import MIB
+from gcpt.checkpoint.state import DUAL_CORE, Kind, Place
+from gcpt.machines import qemu
+from gcpt.machines.qemu import Machine, Qemu
+from gcpt.machines.synthetic import Mode, Recipe
 
 Make = Callable[..., Path]
 Build = Callable[..., Restorer]

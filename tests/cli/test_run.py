@@ -9,9 +9,10 @@ from pathlib import Path
 
 from command import ENVIRONMENT, child, gcpt, on_terminal, refusal
 
-from gcpt import demo, image
-from gcpt.state import DUAL_CORE
-from gcpt.synthetic import Mode, Recipe
+from gcpt.checkpoint import image
+from gcpt.checkpoint.state import DUAL_CORE
+from gcpt.machines import demo
+from gcpt.machines.synthetic import Mode, Recipe
 
 Make = Callable[..., Path]
 

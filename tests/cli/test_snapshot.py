@@ -12,10 +12,11 @@ import pytest
 from command import gcpt, on_terminal, refusal
 from guests import ADDRESS, LOAD_U_BOOT, OPENSBI, USER_ALIAS, Worker, answer, exact, symbol
 
-from gcpt import image, qemu
-from gcpt.checkpoint import PLACES, open_checkpoint
-from gcpt.qemu import Machine, Qemu
-from gcpt.state import Kind
+from gcpt.checkpoint import image
+from gcpt.checkpoint.files import PLACES, open_checkpoint
+from gcpt.checkpoint.state import Kind
+from gcpt.machines import qemu
+from gcpt.machines.qemu import Machine, Qemu
 
 #: Bits of mie: the timer interrupts of S, VS and M mode.
 TIMERS = 1 << 5 | 1 << 6 | 1 << 7

@@ -8,9 +8,10 @@ import pytest
 from command import gcpt, refusal
 from faults import sound
 
-from gcpt import image, synthetic
-from gcpt.state import DUAL_CORE, SINGLE_CORE, Checkpoint, HartState, Place
-from gcpt.synthetic import DRAM, Recipe
+from gcpt.checkpoint import image
+from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Checkpoint, HartState, Place
+from gcpt.machines import synthetic
+from gcpt.machines.synthetic import DRAM, Recipe
 
 Change = Callable[[list[HartState]], None]
 

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from command import gcpt, refusal
 
-from gcpt import demo, image, mstatus, packing
-from gcpt.state import DUAL_CORE, SINGLE_CORE, HartState, Place
-from gcpt.synthetic import Mode, Recipe
+from gcpt.checkpoint import image
+from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, HartState, Place
+from gcpt.isa import mstatus
+from gcpt.machines import demo
+from gcpt.machines.synthetic import Mode, Recipe
+from gcpt.restorer import packing
 
 Make = Callable[..., Path]
 #: csrw stvec, a0

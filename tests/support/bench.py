@@ -7,11 +7,14 @@ from pathlib import Path
 
 from restorer import Restorer
 
-from gcpt import codes, firmwarecover, image, packing, qemu, state, synthetic
-from gcpt.compare import Report, compare_machine
-from gcpt.layouts import MIB, MULTI_CORE, MULTI_CORE_OFFSET, Layout
-from gcpt.qemu import Machine, Qemu
-from gcpt.state import Checkpoint, HartState, Kind, Place, block_size
+from gcpt.checkpoint import image, state
+from gcpt.checkpoint.layouts import MIB, MULTI_CORE, MULTI_CORE_OFFSET, Layout
+from gcpt.checkpoint.state import Checkpoint, HartState, Kind, Place, block_size
+from gcpt.dev import firmware_coverage
+from gcpt.machines import qemu, synthetic
+from gcpt.machines.compare import Report, compare_machine
+from gcpt.machines.qemu import Machine, Qemu
+from gcpt.restorer import codes, packing
 
 DRAM = synthetic.DRAM
 CODES = {code.name: code.number for code in codes.CODES}
@@ -48,7 +51,7 @@ class Bench:
         self._built: list[Path] = []
 
     def build(self, mode: str, **options: str) -> Restorer:
-        restorer = self._build(mode=mode, **{"platform": "qemu-virt", **firmwarecover.build_options(), **options})
+        restorer = self._build(mode=mode, **{"platform": "qemu-virt", **firmware_coverage.build_options(), **options})
         self._built.append(restorer.folder / "gcpt.elf")
         return restorer
 
@@ -83,7 +86,7 @@ class Bench:
         return path
 
     def run(self, memory: Path, machine: Machine, paused: bool = False) -> Qemu:
-        return Qemu(memory, firmwarecover.traced(machine, self._built), self.folder, paused)
+        return Qemu(memory, firmware_coverage.traced(machine, self._built), self.folder, paused)
 
     def end(self, memory: Path, machine: Machine | None = None) -> End:
         """Run until the machine ends itself."""

@@ -9,14 +9,14 @@ from bench import CODES, Bench
 from elftools.elf.elffile import ELFFile
 from restorer import Restorer
 
-from gcpt import header
-from gcpt.csrs import BY_NAME
+from gcpt.checkpoint import header
+from gcpt.checkpoint.layouts import CHECKPOINT_MAGIC, DEFAULT, MIB, MULTI_CORE_OFFSET, NEMU_PROTOBUF_OFFSET
+from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Kind, Place
 from gcpt.errors import UserError
-from gcpt.gdb import Gdb, GdbError, GdbTimeoutError
-from gcpt.layouts import CHECKPOINT_MAGIC, DEFAULT, MIB, MULTI_CORE_OFFSET, NEMU_PROTOBUF_OFFSET
-from gcpt.qemu import Machine, Qemu, cpu
-from gcpt.state import DUAL_CORE, SINGLE_CORE, Kind, Place
-from gcpt.synthetic import DRAM
+from gcpt.isa.csrs import BY_NAME
+from gcpt.machines.gdb import Gdb, GdbError, GdbTimeoutError
+from gcpt.machines.qemu import Machine, Qemu, cpu
+from gcpt.machines.synthetic import DRAM
 
 _WORD = 1 << 64
 #: Where NEMU's blocks are whose header is gone.

@@ -4,10 +4,11 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gcpt import mstatus, synthetic
-from gcpt.layouts import DEFAULT, MIB
-from gcpt.state import HartState
-from gcpt.synthetic import DRAM, Mode, Recipe, Synthetic
+from gcpt.checkpoint.layouts import DEFAULT, MIB
+from gcpt.checkpoint.state import HartState
+from gcpt.isa import mstatus
+from gcpt.machines import synthetic
+from gcpt.machines.synthetic import DRAM, Mode, Recipe, Synthetic
 
 #: Where traps into M mode go: a loop.
 TRAP = DRAM + 0x18_0000

@@ -8,7 +8,7 @@ from pathlib import Path
 from command import ENVIRONMENT, gcpt
 from elftools.elf.elffile import ELFFile
 
-from gcpt.options import CROSS_COMPILE
+from gcpt.restorer.options import CROSS_COMPILE
 
 OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin")
 U_BOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")

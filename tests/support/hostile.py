@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 
-from gcpt import header, mstatus, synthetic
-from gcpt.csrs import BY_NAME
-from gcpt.header import Header
-from gcpt.layouts import CSR_COUNT, DEFAULT, MIB, MULTI_CORE, MULTI_CORE_OFFSET, Layout
-from gcpt.state import Checkpoint, HartState, Kind, Place, write_hart
-from gcpt.synthetic import DRAM, Mode, Recipe
+from gcpt.checkpoint import header
+from gcpt.checkpoint.header import Header
+from gcpt.checkpoint.layouts import CSR_COUNT, DEFAULT, MIB, MULTI_CORE, MULTI_CORE_OFFSET, Layout
+from gcpt.checkpoint.state import Checkpoint, HartState, Kind, Place, write_hart
+from gcpt.isa import mstatus
+from gcpt.isa.csrs import BY_NAME
+from gcpt.machines import synthetic
+from gcpt.machines.synthetic import DRAM, Mode, Recipe
 
 _WORD = 1 << 64
 #: Values at the edges of what a field may hold.

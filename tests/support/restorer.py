@@ -3,7 +3,7 @@
 import subprocess
 from dataclasses import dataclass
 
-from gcpt.measure import Built
+from gcpt.machines.builds import Built
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from gcpt.checkpoint.layouts import LAYOUTS
 from gcpt.cli.output import json_option, progress, say_json, told
-from gcpt.layouts import LAYOUTS
 
 
 @click.command()
@@ -44,9 +44,9 @@ def command(
       gcpt convert nemu.gz memory.gz --layout flash --flash-out flash.gz
       gcpt convert --json linux.gz linux.zst | jq .bytes
     """
-    from gcpt import image
-    from gcpt.convert import convert, open_source
-    from gcpt.inspect import harts
+    from gcpt.checkpoint import image
+    from gcpt.checkpoint.convert import convert, open_source
+    from gcpt.report.description import harts
 
     source = open_source(checkpoint, flash)
     name = container or image.container_like(out, checkpoint)

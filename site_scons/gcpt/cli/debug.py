@@ -14,7 +14,7 @@ from gcpt.cli.output import memory_option, unpacking
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
-    from gcpt.machine import Prepared
+    from gcpt.machines.prepared import Prepared
 
 GDB = "gdb-multiarch"
 #: Seconds that all harts have to arrive.
@@ -63,11 +63,11 @@ def command(
       gcpt debug linux.gz --symbols vmlinux -x "csrs satp" -x "bt"
       gcpt debug uboot.zst --server 1234 --script gcpt-gdb.py
     """
-    from gcpt import gdbscript
-    from gcpt.compare import run_restored
-    from gcpt.gdb import GdbError
-    from gcpt.machine import prepare
-    from gcpt.qemu import Qemu, QemuError
+    from gcpt.machines import gdb_script
+    from gcpt.machines.compare import run_restored
+    from gcpt.machines.gdb import GdbError
+    from gcpt.machines.prepared import prepare
+    from gcpt.machines.qemu import Qemu, QemuError
 
     if server is not None and (symbols or commands or batch):
         raise click.UsageError("--server starts no gdb, which --symbols, --command and --batch are for")
@@ -79,7 +79,7 @@ def command(
             ready = prepare(checkpoint, folder, restorer, flash, memory, watch)
         script = script or folder / "gcpt-gdb.py"
         try:
-            script.write_text(gdbscript.text({hart: state.pc for hart, state in ready.harts.items()}))
+            script.write_text(gdb_script.text({hart: state.pc for hart, state in ready.harts.items()}))
         except OSError as error:
             raise UserError(f"--script {script}: {error.strerror}") from error
         if server is not None:
@@ -121,8 +121,8 @@ def _serve(ready: "Prepared", port: int, script: Path) -> int:
 
     The socket is opened here, so that a port in use is told before anything starts, and gdb may connect at once.
     """
-    from gcpt.children import child
-    from gcpt.qemu import PROGRAM
+    from gcpt.machines.children import child
+    from gcpt.machines.qemu import PROGRAM
 
     try:
         listening = socket.create_server(("localhost", port))

@@ -9,7 +9,7 @@ import click
 from gcpt.cli.output import json_option, progress, say_json, size_of, table, told
 
 if TYPE_CHECKING:
-    from gcpt.difference import Difference
+    from gcpt.checkpoint.difference import Difference
 
 #: Ranges of memory that are printed; --json has more.
 _SHOWN = 40
@@ -32,8 +32,8 @@ def command(a: Path, b: Path, flash_a: Path | None, flash_b: Path | None, everyt
     Example:
       gcpt diff before.zst after.gz
     """
-    from gcpt.checkpoint import open_checkpoint
-    from gcpt.difference import compare
+    from gcpt.checkpoint.difference import compare
+    from gcpt.checkpoint.files import open_checkpoint
 
     opened = open_checkpoint(a, flash_a), open_checkpoint(b, flash_b)
     with progress("comparing", size_of(a, flash_a if flash_b else None)) as advance:

@@ -32,8 +32,9 @@ def command(
       gcpt info uboot.zst --hart 0
       gcpt info uboot.zst --html uboot.html
     """
-    from gcpt.checkpoint import open_checkpoint
-    from gcpt.inspect import csr_fields, describe, registers
+    from gcpt.checkpoint.files import open_checkpoint
+    from gcpt.checkpoint.registers import registers
+    from gcpt.report.description import csr_fields, describe
 
     if everything and hart is None:
         raise UserError("--all is for the registers of a hart: give --hart N too")
@@ -56,9 +57,10 @@ def command(
 
 
 def _write_page(out: Path, file: Path, flash: Path | None) -> int:
-    from gcpt import image, portrait
-    from gcpt.checkpoint import open_checkpoint
-    from gcpt.inspect import describe
+    from gcpt.checkpoint import image
+    from gcpt.checkpoint.files import open_checkpoint
+    from gcpt.report import checkpoint_page
+    from gcpt.report.description import describe
 
     if out.resolve() in {path.resolve() for path in (file, flash) if path}:
         raise UserError(f"{out}: the page would replace the checkpoint: name another file")
@@ -68,7 +70,7 @@ def _write_page(out: Path, file: Path, flash: Path | None) -> int:
     opened = open_checkpoint(file, flash)
     total = file.stat().st_size if image.container_of(file) == "raw" else None
     with progress("reading", total) as advance:
-        size = portrait.write(out, said, opened, told(image.chunks(file), advance))
+        size = checkpoint_page.write(out, said, opened, told(image.chunks(file), advance))
     print(f"{out}: {size:,} bytes")
     return 0
 
@@ -78,7 +80,7 @@ def _hex(value: object) -> str:
 
 
 def _print(said: dict[str, Any]) -> None:
-    from gcpt.fields import text
+    from gcpt.isa.fields import text
 
     content = f", {said['content']:,} bytes" if "content" in said else ""
     size = content or f", {said['size']:,} bytes{' compressed' * (said['container'] != 'elf')}"

@@ -10,7 +10,7 @@ from gcpt.cli.output import Address, json_option, progress, say_json, told
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
-    from gcpt.packing import Restorer
+    from gcpt.restorer.packing import Restorer
 
 #: Where memory begins where a restorer does not say so.
 _DRAM = 0x8000_0000
@@ -67,8 +67,9 @@ def command(
       gcpt pack --swap build/gcpt.bin packed/*.zst
       gcpt pack --swap --json build/gcpt.bin packed/*.zst | jq '.[] | select(.error)'
     """
-    from gcpt import inspect, packing
-    from gcpt.checkpoint import open_checkpoint
+    from gcpt.checkpoint.files import open_checkpoint
+    from gcpt.report import description
+    from gcpt.restorer import packing
 
     if swap and (output or form or flash or base is not None):
         raise UserError("--swap changes files in place: leave -o, --format, --flash and --base out")
@@ -88,9 +89,9 @@ def command(
         size = packing.write(output, told(packed.content, advance), form, at, int(width))
     if as_json:
         said: dict[str, Any] = {"file": str(output), "format": form, "at": at if form == "elf" else None, "bytes": size}
-        said |= {"layout": checkpoint.place.kind.value, "harts": inspect.harts(checkpoint.harts)}
-        said |= {"restorer": inspect.carried(restorer.data), "notes": packed.notes}
-        say_json({**said, "replaced": inspect.carried(packed.old.data) if packed.old else None})
+        said |= {"layout": checkpoint.place.kind.value, "harts": description.harts(checkpoint.harts)}
+        said |= {"restorer": description.carried(restorer.data), "notes": packed.notes}
+        say_json({**said, "replaced": description.carried(packed.old.data) if packed.old else None})
         return 0
     for one in packed.notes:
         print(f"note: {one}")
@@ -112,7 +113,7 @@ def _check_apart(output: Path, gcpt_bin: Path, memory: Path | None) -> None:
 
 def _base(restorer: "Restorer", form: str, flash: bool, base: int | None, width: int) -> int:
     """Where the image lies: as it is asked for, or where the restorer is for."""
-    from gcpt.image import PAGE
+    from gcpt.checkpoint.image import PAGE
 
     multiple = {"elf": PAGE, "hex": width}.get(form)
     if base is not None:
@@ -132,7 +133,8 @@ def _base(restorer: "Restorer", form: str, flash: bool, base: int | None, width:
 
 def _swap(restorer: "Restorer", files: tuple[Path, ...], force: bool, as_json: bool) -> int:
     """Each file for itself: one that cannot be changed is said, and the others are changed all the same."""
-    from gcpt import inspect, packing
+    from gcpt.report import description
+    from gcpt.restorer import packing
 
     status, rows = 0, []
     total = sum(file.stat().st_size for file in files if file.is_file())
@@ -142,8 +144,8 @@ def _swap(restorer: "Restorer", files: tuple[Path, ...], force: bool, as_json: b
             try:
                 old, notes = packing.swap(file, restorer, force)
                 changed = old.data != restorer.data
-                row |= {"changed": changed, "restorer": inspect.carried(restorer.data), "notes": notes}
-                row["replaced"] = inspect.carried(old.data) if changed else None
+                row |= {"changed": changed, "restorer": description.carried(restorer.data), "notes": notes}
+                row["replaced"] = description.carried(old.data) if changed else None
                 said = f"{old} -> {restorer}" if changed else f"has it already: {old}"
                 if not as_json:
                     print(f"{file}: {said}{''.join(f' ({note})' for note in notes)}", flush=True)

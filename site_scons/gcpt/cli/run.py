@@ -25,9 +25,9 @@ def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory:
     Example:
       gcpt run uboot.zst
     """
-    from gcpt.children import child
-    from gcpt.machine import prepare
-    from gcpt.qemu import PROGRAM
+    from gcpt.machines.children import child
+    from gcpt.machines.prepared import prepare
+    from gcpt.machines.qemu import PROGRAM
 
     with tempfile.TemporaryDirectory(prefix="gcpt-") as folder:
         with unpacking(checkpoint, flash) as watch:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from gcpt.checkpoint.layouts import LAYOUTS
 from gcpt.cli.output import Address, Seconds, json_option, memory_option, progress, say_json, told
 from gcpt.errors import UserError
-from gcpt.layouts import LAYOUTS
 
 
 class _Load(click.ParamType[tuple[Path, int]]):
@@ -115,13 +115,13 @@ def command(
     Example: of a machine started with -gdb tcp::1234 -qmp unix:/tmp/qmp,server=on,wait=off
       gcpt snapshot -o now.gz --gdb :1234 --qmp unix:/tmp/qmp
     """
-    from gcpt import image
-    from gcpt.checkpoint import place_for
-    from gcpt.convert import check_apart, check_pair
-    from gcpt.gdb import GdbError
-    from gcpt.inspect import harts as summaries
-    from gcpt.qemu import QemuError
-    from gcpt.snapshot import Moment, attach, launch, write
+    from gcpt.checkpoint import image
+    from gcpt.checkpoint.convert import check_apart, check_pair
+    from gcpt.checkpoint.state import place_for
+    from gcpt.machines.gdb import GdbError
+    from gcpt.machines.qemu import QemuError
+    from gcpt.machines.snapshot import Moment, attach, launch, write
+    from gcpt.report.description import harts as summaries
 
     for pattern in patterns:
         try:

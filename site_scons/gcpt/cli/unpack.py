@@ -25,8 +25,9 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
       gcpt unpack packed.zst -o uboot.zst --restorer-out gcpt.bin
       gcpt unpack --json packed.zst --restorer-out gcpt.bin | jq .restorer.options
     """
-    from gcpt import image as images
-    from gcpt import inspect, packing
+    from gcpt.checkpoint import image as images
+    from gcpt.report import description
+    from gcpt.restorer import packing
 
     if not output and not restorer_out:
         raise UserError("nothing to write: give -o CKPT, --restorer-out gcpt.bin, or both")
@@ -55,6 +56,6 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
     if restorer_out:
         say(f"{restorer_out}: {old}")
     if as_json:
-        beside = {"file": str(restorer_out) if restorer_out else None, **inspect.carried(old.data)}
+        beside = {"file": str(restorer_out) if restorer_out else None, **description.carried(old.data)}
         say_json({"checkpoint": written, "restorer": beside, "notes": notes})
     return 0

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from gcpt.cli.output import json_option, progress, say_json
-from gcpt.platforms import BY_NAME
+from gcpt.restorer.platforms import BY_NAME
 
 if TYPE_CHECKING:
-    from gcpt.validate import Finding, Report
+    from gcpt.validate.checks import Finding, Report
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 #: Findings of one kind that are shown each with its own words.
@@ -38,8 +38,8 @@ def command(checkpoint: Path, platform: str | None, harts: int | None, flash: Pa
       gcpt validate uboot.zst
       gcpt validate --platform qemu-virt --harts 2 linux.gz
     """
-    from gcpt.findings import Severity
-    from gcpt.validate import validate
+    from gcpt.validate.checks import validate
+    from gcpt.validate.findings import Severity
 
     with progress("reading", None) as advance:
         report = validate(checkpoint, platform or "", harts or 0, flash, advance)
@@ -51,7 +51,7 @@ def command(checkpoint: Path, platform: str | None, harts: int | None, flash: Pa
 
 
 def _json(checkpoint: Path, report: "Report") -> dict[str, object]:
-    from gcpt.findings import Severity
+    from gcpt.validate.findings import Severity
 
     rows = [
         {
@@ -78,7 +78,7 @@ def _json(checkpoint: Path, report: "Report") -> dict[str, object]:
 
 
 def _print(checkpoint: Path, report: "Report") -> None:
-    from gcpt.findings import Severity
+    from gcpt.validate.findings import Severity
 
     kinds: dict[str, list[Finding]] = {}
     for found in report.findings:

@@ -33,9 +33,9 @@ def command(
       gcpt verify uboot.zst
       gcpt verify --restorer build/gcpt.bin linux.gz
     """
-    from gcpt.compare import Difference, verify_machine
-    from gcpt.machine import prepare
-    from gcpt.qemu import Qemu, QemuError
+    from gcpt.machines.compare import Difference, verify_machine
+    from gcpt.machines.prepared import prepare
+    from gcpt.machines.qemu import Qemu, QemuError
 
     with tempfile.TemporaryDirectory(prefix="gcpt-") as temporary:
         folder = Path(temporary)
@@ -92,7 +92,7 @@ def _never_arrived(reason: str, as_json: bool) -> int:
 
 
 def _refused(line: str, number: int, as_json: bool) -> int:
-    from gcpt.codes import CODES
+    from gcpt.restorer.codes import CODES
 
     sentence = next((code.sentence for code in CODES if code.number == number), "a code that gcpt does not know")
     if as_json:

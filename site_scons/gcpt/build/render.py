@@ -1,0 +1,346 @@
+"""BuildConfig, layouts and inventories as the text that the firmware is compiled with. Pure functions, text out."""
+
+from collections.abc import Iterable, Iterator
+
+from gcpt.checkpoint import layouts
+from gcpt.isa import csrs
+from gcpt.isa.csrs import Csr, When
+from gcpt.restorer import platforms, trampoline
+from gcpt.restorer.codes import CODES
+from gcpt.restorer.config import STACK_SHIFT, BuildConfig
+
+#: tohost and fromhost: a cache line each.
+HTIF_ALIGNMENT = 64
+#: CSRs that a 12-bit load offset reaches around a base register, below it, and with a compressed load from it upwards.
+WINDOW_CSRS = 512
+WINDOW_BELOW = 256
+WINDOW_COMPRESSED = 64
+#: The floating-point registers, as the number of the CSR that would be there: sp when they are loaded (direct).
+_FLOAT_WINDOW = (layouts.DEFAULT.float_reg - layouts.DEFAULT.csr_reg) // 8
+
+_PLAN_FIELDS = ("base", "block_size", "harts", "restored")
+
+
+def sources(config: BuildConfig) -> list[str]:
+    """The files of firmware/ that this restorer is made of."""
+    names = ["head.S", "fail.S", "trap.S", "restore.S", "complete.S"]
+    names.append("boot_direct.S" if config.direct else "boot_planned.S")
+    if not config.direct:
+        names.append("plan.c")
+    if config.protobuf:
+        names += ["header.c", "decode.c"]
+    if needs_printf(config):
+        names.append("console.c")
+        names.append("csr_names.c")
+    if config.display_cpu:
+        names.append("display.c")
+    if config.selfcheck:
+        names.append("selfcheck.c")
+    if config.log != "quiet":
+        names.append("log.c")
+    if config.payload:
+        names.append("payload.S")
+    return names
+
+
+def needs_nanopb(config: BuildConfig) -> bool:
+    return config.protobuf
+
+
+def needs_printf(config: BuildConfig) -> bool:
+    return config.log != "quiet" or bool(config.display_cpu) or config.selfcheck
+
+
+def has_data(config: BuildConfig) -> bool:
+    """Whether anything lies in .data, and so the completeness flag behind it."""
+    return not config.direct or _has_htif(config)
+
+
+def _has_htif(config: BuildConfig) -> bool:
+    return "htif" in (config.platform.uart.kind, config.platform.end)
+
+
+def _mask(harts: Iterable[int]) -> tuple[int, int]:
+    """The harts as two words of a bit each: 0..63 and 64..127."""
+    mask = sum(1 << hart for hart in set(harts))
+    return mask & (1 << 64) - 1, mask >> 64
+
+
+def _words(config: BuildConfig) -> str:
+    """Assembler text: a string for each code from 1 on, with the sentence where the log level asks for it.
+
+    Empty for a code that this restorer never ends with.
+    """
+    texts = (f": {code.short}" + (f": {code.sentence}" if config.log != "quiet" else "") for code in CODES)
+    can_be = (not code.group or code.group in config.csr_groups for code in CODES)
+    return "; ".join(f'.asciz "{text if used else ""}"' for text, used in zip(texts, can_be, strict=True))
+
+
+def _defines(config: BuildConfig) -> dict[str, int | str]:
+    platform = config.platform
+    stop_low, stop_high = _mask(config.stop_cpu)
+    display_low, display_high = _mask(config.display_cpu)
+    others_low, others_high = _mask(range(1, config.harts))
+    defines: dict[str, int | str] = {
+        "GCPT_MODE_NAME": f'"{config.mode}"',
+        "GCPT_DIRECT": int(config.direct),
+        "GCPT_PROTOBUF": int(config.protobuf),
+        "GCPT_FIND_MULTI_CORE": int(config.mode in ("dual_core", "auto")),
+        "GCPT_FIND_SINGLE_CORE": int(config.mode in ("single_core", "auto")),
+        "GCPT_DATA": int(has_data(config)),
+        "GCPT_HARTS": config.harts,
+        "GCPT_MAX_HARTS": layouts.MAX_HARTS,
+        "GCPT_STOP": int(bool(config.stop_cpu)),
+        "GCPT_STOP_LOW": stop_low,
+        "GCPT_STOP_HIGH": stop_high,
+        "GCPT_DISPLAY": int(bool(config.display_cpu)),
+        "GCPT_DISPLAY_LOW": display_low,
+        "GCPT_DISPLAY_HIGH": display_high,
+        "GCPT_EXACT": int(config.exact),
+        "GCPT_FROM_FLASH": int(config.flash),
+        "GCPT_RAM": int(config.ram is not None),
+        "GCPT_OTHER_HARTS_LOW": others_low,
+        "GCPT_OTHER_HARTS_HIGH": others_high,
+        "GCPT_SELFCHECK": int(config.selfcheck),
+        "GCPT_PMP_ENTRIES": 64 if "pmp64" in config.csr_groups else 16,
+        "GCPT_LOG": int(config.log != "quiet"),
+        "GCPT_LOG_DEBUG": int(config.log == "debug"),
+        "GCPT_HTIF_ALIGNMENT": HTIF_ALIGNMENT,
+        "GCPT_STACK_SIZE": 1 << STACK_SHIFT,
+        "GCPT_STACK_SHIFT": STACK_SHIFT,
+        "GCPT_DRAM": platform.dram,
+        "GCPT_DRAM_SIZE": platform.dram_size,
+        "GCPT_FLASH": platform.flash,
+        "GCPT_RESERVED_SIZE": layouts.RESERVED_SIZE,
+        "GCPT_CLINT": platform.clint,
+        "GCPT_CLINT_MSIP": platforms.CLINT_MSIP,
+        "GCPT_CLINT_MTIMECMP": platforms.CLINT_MTIMECMP,
+        "GCPT_CLINT_MTIME": platforms.CLINT_MTIME,
+        "GCPT_PATIENCE": platforms.PATIENCE,
+        "GCPT_SYSCNT": platform.syscnt,
+        "GCPT_SYSCNT_MTIME": platforms.SYSCNT_MTIME,
+        "GCPT_SYSCNT_UPDATE": platforms.SYSCNT_UPDATE,
+        "GCPT_UART": platform.uart.address,
+        "GCPT_UART_SHIFT": platform.uart.shift,
+        "GCPT_FINISHER": platform.finisher,
+        "GCPT_RESET_RNMI": int(platform.rnmi),
+        "GCPT_RESET_DBLTRP": int(platform.dbltrp),
+        "GCPT_PAYLOAD": int(config.payload is not None),
+        "GCPT_PAYLOAD_POSITION": config.payload_position,
+        "GCPT_DTB": int(config.dtb is not None),
+        "GCPT_CHECKPOINT_MAGIC": layouts.CHECKPOINT_MAGIC,
+        "GCPT_COMPLETE_FLAG": layouts.COMPLETE_FLAG,
+        "GCPT_HEADER_MAGIC": layouts.HEADER_MAGIC,
+        "GCPT_HEADER_WINDOW_SIZE": layouts.HEADER_WINDOW_SIZE,
+        "GCPT_BLOCK_SIZE": layouts.BLOCK_SIZE,
+        "GCPT_MULTI_CORE_OFFSET": layouts.MULTI_CORE_OFFSET,
+        "GCPT_NEMU_PROTOBUF_OFFSET": layouts.NEMU_PROTOBUF_OFFSET,
+        "GCPT_LARGEST_OFFSET": layouts.LARGEST_OFFSET,
+        "GCPT_CSR_COUNT": layouts.CSR_COUNT,
+        "GCPT_DEFAULT_VLENB": layouts.DEFAULT_VLEN // 8,
+        "GCPT_MAX_VLENB": layouts.MAX_VLEN // 8,
+        "GCPT_TRAMPOLINE_SHIFT": trampoline.SHIFT,
+        "GCPT_TRAMPOLINE_SIZE": 1 << trampoline.SHIFT,
+        "GCPT_TRAMPOLINE_END": platform.dram + layouts.RESERVED_SIZE,
+    }
+    for kind in platforms.UART_KINDS:
+        defines[f"GCPT_UART_{kind.upper()}"] = int(platform.uart.kind == kind)
+    for end in platforms.ENDS:
+        defines[f"GCPT_END_{end.upper()}"] = int(platform.end == end)
+    for i, version in enumerate(layouts.HEADER_VERSIONS, 1):
+        defines[f"GCPT_HEADER_VERSION_{i}"] = version
+    if config.header_addr is not None:
+        defines["GCPT_HEADER_ADDR"] = config.header_addr
+    for group in csrs.GROUPS:
+        defines[f"GCPT_CSRS_{group.upper()}"] = int(group in config.csr_groups)
+    for name in (
+        "mstatus",
+        "mtvec",
+        "mepc",
+        "mip",
+        "mnstatus",
+        "henvcfg",
+        "vstart",
+        "vl",
+        "vtype",
+        "vlenb",
+        "pmpcfg0",
+        "pmpaddr0",
+        "mseccfg",
+        "tdata1",
+        "hvip",
+    ):
+        defines[f"CSR_{name.upper()}"] = csrs.BY_NAME[name].number
+    for name in ("mstatus", "vlenb"):
+        defines[f"GCPT_CSR_{name.upper()}"] = csrs.BY_NAME[name].number
+    for code in CODES:
+        defines[f"GCPT_CODE_{code.name}"] = code.number
+    defines |= _offsets()
+    for name in layouts.DEFAULT.items():
+        defines[f"GCPT_MESSAGE_FIELD_{name}"] = layouts.MESSAGE_FIELDS[name]
+    return defines
+
+
+def _offsets() -> dict[str, int]:
+    """Bytes from a block's start to its fields, and from the plan's start to its members."""
+    offsets = {f"LAYOUT_{name}": offset for name, offset in layouts.DEFAULT.items().items()}
+    plan = (*_PLAN_FIELDS, *layouts.DEFAULT.items())
+    return offsets | {f"PLAN_{name}": 8 * i for i, name in enumerate(plan)}
+
+
+def config_header(config: BuildConfig) -> str:
+    """gcpt_config.h: what C and assembly know of the configuration, as numbers."""
+    lines = [
+        "/* Generated from the options and the inventories. */",
+        "#ifndef GCPT_CONFIG_H",
+        "#define GCPT_CONFIG_H",
+        "",
+    ]
+    for name, value in _defines(config).items():
+        number = f"{value:#x}" if isinstance(value, int) and value > 9 else str(value)
+        lines.append(f"#define {name} {number}")
+    fields = " ".join(f"FIELD({name}, {offset:#x})" for name, offset in layouts.DEFAULT.items().items())
+    lines += [
+        f"#define GCPT_LAYOUT_FIELDS(FIELD) {fields}",
+        f"#define GCPT_WORDS {_words(config)}",
+        "",
+        "#endif",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _span(run: Iterable[Csr]) -> int:
+    """How far the numbers of a run are apart."""
+    numbers = [csr.number for csr in run]
+    return max(numbers) - min(numbers)
+
+
+def _windows(chosen: list[Csr], reach: Iterable[Csr] = ()) -> list[tuple[int, list[Csr]]]:
+    """The CSRs in their order, cut into runs that one base register reaches: (CSR number at the base, run).
+
+    ``reach``: CSRs that the last window has to hold as well.
+    """
+    runs: list[list[Csr]] = []
+    for csr in chosen:
+        if runs and _span([*runs[-1], csr]) < WINDOW_CSRS:
+            runs[-1].append(csr)
+        else:
+            runs.append([csr])
+    windows = []
+    for i, run in enumerate(runs):
+        windows.append((_base([csr.number for csr in (*run, *(reach if i == len(runs) - 1 else ()))]), run))
+    return windows
+
+
+def _base(numbers: list[int]) -> int:
+    """The CSR number to put a base register at: all in reach, and as many as can be in reach of a compressed load."""
+    lowest, highest = max(numbers) - (WINDOW_CSRS - WINDOW_BELOW) + 1, min(numbers) + WINDOW_BELOW
+    # A step up from the lowest gains only where it reaches one more.
+    steps = sorted({number - WINDOW_COMPRESSED + 1 for number in numbers})
+    candidates = [lowest, *(base for base in steps if lowest < base <= highest)]
+    return max(candidates, key=lambda base: sum(base <= number < base + WINDOW_COMPRESSED for number in numbers))
+
+
+def _writes(run: list[Csr]) -> Iterator[str]:
+    """The lines of restore_macros.h's macros that write ``run``: PMP configurations in pairs."""
+    rest = iter(run)
+    for csr in rest:
+        if csr.name.startswith("pmpcfg"):
+            second = next(rest)
+            yield f"    put_pmpcfg {csr.number:#x}, {second.number:#x}  /* {csr.name}, {second.name} */"
+        elif csr.name == "vstimecmp":
+            yield f"    put_vstimecmp {csr.number:#x}"
+        else:
+            yield f"    {'merge_csr' if csr.merge else 'put_csr'} {csr.number:#x}  /* {csr.name} */"
+
+
+def _macro(name: str, windows: list[tuple[int, list[Csr]]], at: int | None = None, direct: bool = False) -> list[str]:
+    """An assembler macro that writes the CSRs; ``at``: where the base register stands when it is called.
+
+    direct: a single CSR has a fixed address, and needs no window of its own.
+    """
+    lines = [f"    .macro {name}"]
+    for base, run in windows:
+        if direct and [csr.name for csr in run] == ["hvip"]:
+            lines.append(f"    put_csr_alone {run[0].number:#x}  /* hvip */")
+            continue
+        if base != at:
+            lines.append(f"    csr_window {base:#x}")
+            at = base
+        lines += _writes(run)
+    return [*lines, "    .endm", ""]
+
+
+def csr_assembly(config: BuildConfig) -> str:
+    """gcpt_csrs.inc: macros with which restore.S writes the CSRs of the chosen groups, in the inventory's order."""
+    early, timer, lock, last = (
+        csrs.chosen(config.csr_groups, when) for when in (When.EARLY, When.TIMER, When.LOCK, When.LAST)
+    )
+    names = list(csrs.BY_NAME)
+    before_vector = set(names[: names.index("vl")])
+    before = [csr for csr in early if csr.name in before_vector]
+    # restore.S itself writes these three last of all, each for the way it leaves.
+    by_hand = [csrs.BY_NAME[name] for name in ("mtvec", "mepc", "mstatus")]
+    last = [csr for csr in last if csr not in by_hand]
+    reach = [*last, *by_hand, csrs.BY_NAME["mip"]]
+    final = _windows(lock, reach) or [(_base([csr.number for csr in reach]), [])]
+    end = final[-1][0]
+    lines = ["/* Generated from the CSR inventory (site_scons/gcpt/isa/csrs.py). */", ""]
+    lines += _macro("csrs_before_vector", _windows(before))
+    after = early[len(before) :]
+    near = [csr for csr in after if config.direct and csr.number - _FLOAT_WINDOW < WINDOW_BELOW]
+    *windows, (_, run) = _windows(after[len(near) :])
+    waiting = [csr for i, csr in enumerate(timer) if _span([*run, *timer[: i + 1]]) < WINDOW_CSRS]
+    base = _base([csr.number for csr in (*run, *waiting)])
+    lines += _macro("csrs_after_vector", [(_FLOAT_WINDOW, near), *windows, (base, run)], _FLOAT_WINDOW)
+    late = _windows(timer[len(waiting) :])
+    if config.direct and [csr.name for csr in late[0][1]] == ["mip"]:
+        late[0] = (end, late[0][1])
+    lines += _macro("csrs_timer", [(base, waiting), *late, (end, [])], base, config.direct)
+    lines += _macro("csrs_lock", final, end)
+    lines += _macro("csrs_last", [(end, last)], end)
+    if config.selfcheck:
+        lines += _check_macros([*early, *timer, *lock], [*last, csrs.BY_NAME["mtvec"]], end)
+    return "\n".join(lines)
+
+
+def _check_macros(written: list[Csr], last: list[Csr], window: int) -> list[str]:
+    """The macros that read back what was written; ``window``: where the base register is to stand afterwards.
+
+    What a trap writes is read first and written again in the end: each CSR that the hart lacks traps.
+    """
+    parts = {name for csr in written if csr.merge for name in csr.after}
+    steady = [csr for csr in written if csr.group != "counters" and csr.name not in parts]
+    trapped = [csr for csr in steady if csr.name in csrs.TRAP_VALUES]
+    checks = {csr.name: "check_merged" if csr.merge else "check_csr" for csr in steady}
+    if "hvip" in checks:
+        checks["mip"] = "check_mip"
+    lines = ["    .macro csrs_check"]
+    for base, run in [*_windows(trapped), *_windows([csr for csr in steady if csr not in trapped])]:
+        lines.append(f"    csr_window {base:#x}")
+        lines += [f"    {checks[csr.name]} {csr.number:#x}  /* {csr.name} */" for csr in run]
+    lines.append(f"    csr_window {window:#x}")
+    lines += [*_writes(trapped), "    .endm", "", "    .macro csrs_check_last"]
+    lines += [f"    check_csr {csr.number:#x}  /* {csr.name} */" for csr in last]
+    return [*lines, "    .endm", ""]
+
+
+def csr_names() -> str:
+    """gcpt_csr_names.inc: number and name of every CSR of the inventory, by number."""
+    shown = sorted(csrs.INVENTORY, key=lambda csr: csr.number)
+    return "".join(f'{{ {csr.number:#x}, "{csr.name}" }},\n' for csr in shown)
+
+
+def link_definitions(config: BuildConfig) -> str:
+    """gcpt_defs.ld: the addresses that the linker script is written in."""
+    base = config.load_address
+    symbols = {
+        "gcpt_load_address": base,
+        "gcpt_state_begin": base + layouts.DEFAULT.magic_number,
+        "gcpt_payload_position": config.payload_position,
+        "gcpt_data_alignment": HTIF_ALIGNMENT if _has_htif(config) else 8,
+    }
+    if config.ram is not None:
+        symbols["gcpt_ram"] = config.ram
+    return "".join(f"{name} = {value:#x};\n" for name, value in symbols.items())

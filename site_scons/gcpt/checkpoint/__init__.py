@@ -1,0 +1,31 @@
+"""The library's door: open a checkpoint file, read and change its state, write it. docs/library.md has an example.
+
+    from gcpt.checkpoint import PLACES, open_checkpoint, write_checkpoint
+
+    opened = open_checkpoint(Path("uboot.zst"))
+    print(hex(opened.harts[0].pc), hex(opened.harts[0].get("satp")))
+    opened.harts[0].set("mscratch", 0)
+    write_checkpoint(Path("changed.gz"), opened.harts, opened.memory(), PLACES["protobuf"])
+
+Opening reads only as much of the file as holds the state; memory is streamed. A name is loaded when it is first used:
+the build, which needs the layouts alone, starts without the libraries of the rest.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gcpt.checkpoint.files import CheckpointFile, open_checkpoint, with_state, write_checkpoint
+    from gcpt.checkpoint.state import PLACES, place_for
+
+__all__ = ["PLACES", "CheckpointFile", "open_checkpoint", "place_for", "with_state", "write_checkpoint"]
+
+_HOMES = {"PLACES": "state", "place_for": "state"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'files')}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,109 @@
+"""What an image says that it was built from: version, commit and options, in the bytes before its completeness flag.
+
+    [commit: 4 bytes, 0 unknown][raw deflate of the text][check: 1 byte][bytes before the check: 1 byte][flag: 8 bytes]
+
+The text is ``VERSION`` or ``VERSION+dirty``, then `` NAME=VALUE`` for each option that is not the default, values
+percent-encoded. The check tells such bytes from those of a restorer that has no stamp. Pure functions.
+"""
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote
+
+from gcpt.checkpoint.layouts import COMPLETE_FLAG, HEADER_WINDOW, RESERVED_SIZE
+from gcpt.errors import UserError
+
+#: What deflate may refer to. Part of the format: images that are out there are read with it, so it never changes, not
+#: even where options do; a new text would be a new format, told by its check, which covers the dictionary.
+DICTIONARY = (
+    b" header_addr=0x80300000 flash=1 ram=0x8"
+    b" uart=htif clint=0x38000000 clint=0x2000000 uart=uartlite@0x40600000 clint=0x2000000 uart=16550@0x10000000"
+    b" gcpt_payload=fw_payload.bin. gcpt_payload_position=0x80200000 gcpt_dtb= csrs=+hpm csrs=+sdtrig csrs=+smepmp"
+    b" csrs=+counters exact=1 selfcheck=1 stop_cpu=0 stop_cpu=1 display_cpu=all harts=1 harts=2 harts=4 log=debug"
+    b" log=info platform=spike platform=southlake platform=kmh-fpga platform=xiangshan-syscnt platform=qemu-virt"
+    b"0.1.0+dirty mode=auto mode=dual_core mode=single_core platform=qemu-virt"
+)
+_FLAG = struct.pack("<Q", COMPLETE_FLAG)
+_DIRTY = "+dirty"
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.]*")
+_OPTION = re.compile(r"([a-z_]+)=([!-~]*)")
+#: Characters of a value that stand for themselves.
+_PLAIN = "@:,+./"
+#: Bytes that the length byte counts at most.
+_LONGEST = 255
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """version: of gcpt. commit: its first 8 hexadecimal digits, "" unknown. dirty: sources differed from the commit.
+
+    options: those that are not the default, and in place of a file's path its name and a digest of its bytes.
+    """
+
+    version: str
+    commit: str = ""
+    dirty: bool = False
+    options: dict[str, str] = field(default_factory=dict)
+
+
+def _check(body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(DICTIONARY)) & 0xFF
+
+
+def encode(stamp: Stamp) -> bytes:
+    """The bytes in front of the flag, zeros first to a multiple of 8. UserError where they would be too many."""
+    words = [stamp.version + _DIRTY * stamp.dirty]
+    words += [f"{name}={quote(value, safe=_PLAIN)}" for name, value in stamp.options.items()]
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=DICTIONARY)
+    body = bytes.fromhex(stamp.commit or "00000000") + deflate.compress(" ".join(words).encode()) + deflate.flush()
+    if len(body) > _LONGEST:
+        raise UserError(
+            f"the options are too long for the image's stamp, by {len(body) - _LONGEST} bytes: shorten them"
+        )
+    data = body + bytes((_check(body), len(body)))
+    return bytes(-len(data) % 8) + data
+
+
+def size(head: bytes) -> int | None:
+    """The bytes of the restorer that starts with ``head``, by its first 8; None where it starts with no restorer's."""
+    if len(head) < HEADER_WINDOW or int.from_bytes(head[:4], "little") & 0xFFF != 0x6F:  # jal zero
+        return None
+    said = int.from_bytes(head[4:8], "little")
+    return said if HEADER_WINDOW + len(_FLAG) <= said <= RESERVED_SIZE else None
+
+
+def complete(image: bytes) -> bool:
+    """Whether ``image`` starts with a restorer, stamped or not, whose last 8 bytes are the completeness flag."""
+    end = size(image)
+    return end is not None and image[end - len(_FLAG) : end] == _FLAG
+
+
+def find(image: bytes) -> Stamp | None:
+    """The stamp of the restorer that ``image`` starts with, whatever follows it; None where it has none."""
+    if not complete(image):
+        return None
+    end = (size(image) or 0) - len(_FLAG)
+    check, length = image[end - 2 : end]
+    body = image[max(end - 2 - length, 8) : end - 2]
+    if len(body) != length or length < 5 or check != _check(body):
+        return None
+    try:
+        inflate = zlib.decompressobj(-15, zdict=DICTIONARY)
+        text = inflate.decompress(body[4:], 1 << 16)
+        if not inflate.eof or inflate.unused_data:
+            return None
+        return _parse(body[:4].hex(), text.decode("ascii"))
+    except (zlib.error, UnicodeDecodeError):
+        return None
+
+
+def _parse(commit: str, text: str) -> Stamp | None:
+    first, *words = text.split(" ")
+    options = [_OPTION.fullmatch(word) for word in words]
+    version = first.removesuffix(_DIRTY)
+    if not _VERSION.fullmatch(version) or not all(options):
+        return None
+    values = {match[1]: unquote(match[2]) for match in options if match}
+    return Stamp(version, commit if commit != "00000000" else "", first != version, values)

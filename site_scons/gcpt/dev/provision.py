@@ -1,0 +1,396 @@
+"""Set up what a build needs: system packages, the Python environment, the sources of nanopb and picolibc.
+
+./sconsw runs this with the system's Python, so it uses the standard library only and imports nothing
+of this package. Each step looks first whether its result is there, and writes its stamp last: a set-up
+that was interrupted is mended by the next one.
+"""
+
+import argparse
+import fcntl
+import fnmatch
+import hashlib
+import importlib
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+STAMP = "gcpt.stamp"
+APT_INSTALL = ("apt-get", "install", "-y", "--no-install-recommends")
+#: What somebody may want of a checkout, and the groups of system packages that it cannot do without. A build can: zig,
+#: which is in the environment, compiles where the group "compiler" is not there.
+GROUPS = ("setup", "compiler", "run", "test")
+PURPOSES = {"build": ("setup",), "run": ("setup", "run"), "test": GROUPS}
+#: The foreign sources, and the option that names an own copy of each.
+SOURCES = {"nanopb": "nanopb_dir=DIR", "picolibc": "picolibc=DIR"}
+
+
+class SetupError(Exception):
+    """One line: what is wrong and how to mend it."""
+
+
+def say(text: str) -> None:
+    print(f"sconsw: {text}", file=sys.stderr, flush=True)
+
+
+# --- system packages -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Package:
+    """A system package of a group, and one probe (command, file or modules) that tells whether it is needed."""
+
+    name: str
+    use: str
+    licence: str
+    group: str = "test"
+    command: str = ""
+    file: str = ""
+    modules: Sequence[str] = ()
+
+    @property
+    def present(self) -> bool:
+        if self.command:
+            return shutil.which(self.command) is not None
+        if self.file:
+            return Path(self.file).exists()
+        importlib.invalidate_caches()
+        return all(importlib.util.find_spec(module) for module in self.modules)
+
+    @property
+    def probe(self) -> str:
+        return self.command or self.file or "python3 -m " + " and ".join(self.modules)
+
+
+def read_packages(path: Path) -> list[Package]:
+    return [Package(**entry) for entry in tomllib.loads(path.read_text())["package"]]
+
+
+def missing(packages: Sequence[Package]) -> list[Package]:
+    return [package for package in packages if not package.present]
+
+
+def command_to_type(names: Sequence[str], root: bool, sudo: bool) -> str:
+    """The one command with which a person installs the packages on a Debian-like system."""
+    command = f"apt-get update && {shlex.join([*APT_INSTALL, *names])}"
+    if root:
+        return command
+    return f"{'sudo sh' if sudo else 'su -'} -c {shlex.quote(command)}"
+
+
+def apt_install(names: Sequence[str], prefix: Sequence[str]) -> None:
+    """Install; if that fails (no package lists yet, or old ones), update the lists and try again."""
+    apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive"]
+    install = [*apt, *APT_INSTALL, "-o", "DPkg::Lock::Timeout=300", *names]
+    if capture(install).returncode:
+        say("updating the package lists with apt-get")
+        updated = capture([*apt, "apt-get", "update"])
+        require("apt-get could not install: see its output above", updated, capture(install))
+
+
+def refusal(packages: Sequence[Package], environ: Mapping[str, str]) -> str:
+    """Why these cannot be installed from here and what to do instead; "" where they can."""
+    if not (shutil.which("dpkg") and shutil.which("apt-get")):
+        wanted = ", ".join(f"{package.probe} ({package.use})" for package in packages)
+        return f"this system has no apt-get: install by its own means {wanted}"
+    root, sudo = os.geteuid() == 0, shutil.which("sudo") is not None
+    if not environ.get("GCPT_NO_SYSTEM") and (root or (sudo and sudo_without_password())):
+        return ""
+    command = command_to_type([package.name for package in packages], root, sudo)
+    return f"system packages are missing; type this, then run ./sconsw again:\n{command}"
+
+
+def install(packages: Sequence[Package]) -> None:
+    names = [package.name for package in packages]
+    say(f"installing {' '.join(names)} with apt-get (this can take minutes)")
+    apt_install(names, () if os.geteuid() == 0 else ("sudo", "-n"))
+    if absent := [f"{package.name} ({package.probe})" for package in missing(packages)]:
+        raise SetupError(f"installed but not found: {', '.join(absent)}; mend PATH or python3")
+
+
+def provide_system(packages: Sequence[Package], purpose: str, stamp: Path, environ: Mapping[str, str]) -> None:
+    """Install what is missing. What cannot be installed is an error only where ``purpose`` needs it.
+
+    The stamp names the purposes that all is there for.
+    """
+    lacking = missing(packages)
+    insisted = [package for package in lacking if package.group in PURPOSES[purpose]]
+    if insisted:
+        stamp.unlink(missing_ok=True)
+        if why := refusal(insisted, environ):
+            raise SetupError(why)
+    if lacking and (why := refusal(lacking, environ)):
+        say(f"going on, although for other uses {why}")
+    else:
+        for group in GROUPS:
+            if chosen := [package for package in lacking if package.group == group]:
+                try:
+                    install(chosen)
+                except SetupError as error:
+                    if group in PURPOSES[purpose]:
+                        raise
+                    say(f"going on, although for other uses {error}")
+    absent = {package.group for package in missing(lacking)}
+    if lacking and not absent:
+        say("system packages: ready")
+    met = [one for one, groups in PURPOSES.items() if not absent.intersection(groups)]
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(" ".join(met) + "\n")
+
+
+def sudo_without_password() -> bool:
+    return capture(["sudo", "-n", "true"]).returncode == 0
+
+
+# --- the Python environment ------------------------------------------------------------------------
+
+
+def environment_is_ready(venv: Path, digest: str) -> bool:
+    stamp = venv / STAMP
+    if not (stamp.is_file() and os.access(venv / "bin/python", os.X_OK)):
+        return False
+    made_at, _, made_from = stamp.read_text().partition("\n")
+    return made_from == digest and Path(made_at).exists() and venv.samefile(made_at)
+
+
+def provide_environment(root: Path, lock: int) -> None:
+    """Make .venv as requirements.txt says: from nothing, so that it holds nothing else."""
+    venv, requirements = root / ".venv", root / "requirements.txt"
+    digest = sha256(requirements)
+    if environment_is_ready(venv, digest):
+        (venv / STAMP).touch()
+        return
+    say("making the Python environment .venv with pip")
+    if venv.is_symlink():
+        venv.unlink()
+    elif venv.exists():
+        shutil.rmtree(venv)
+    # The interpreter itself: the python3 in use may be that of the environment just removed.
+    base = os.path.realpath(sys.executable)
+    made = capture([base, "-I", "-m", "venv", str(venv)], lock)
+    require("python3 -m venv failed: see its output above", made)
+    python = [str(venv / "bin/python"), "-I"]
+    pip = [*python, "-m", "pip", "--disable-pip-version-check", "install", "--no-user"]
+    pip += ["--require-hashes", "--only-binary=:all:", "-r", str(requirements)]
+    require(
+        "pip could not install requirements.txt: see its output above; check the network",
+        capture(pip, lock),
+    )
+    # The generator may write into its own package when first used; later uses run side by side.
+    smoke = capture([*python, "-c", "import SCons, nanopb.generator.nanopb_generator"], lock)
+    require("the new Python environment does not work: see the output above", smoke)
+    install_command(root, venv)
+    (venv / STAMP).write_text(f"{venv}\n{digest}")
+    say("Python environment: ready")
+
+
+def install_command(root: Path, venv: Path) -> None:
+    """Put the command ``gcpt`` into the environment: it runs from the checkout, where an edit counts at once."""
+    [packages] = (venv / "lib").glob("python3*/site-packages")
+    (packages / "gcpt.pth").write_text(f"{root / 'site_scons'}\n")
+    command = venv / "bin" / "gcpt"
+    # Not Python's own first line: Linux ends the interpreter's name at a blank, which the project's folder may have.
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(str(venv / "bin" / "python"))} -P -m gcpt "$@"\n')
+    command.chmod(0o755)
+
+
+# --- foreign sources -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A tarball of Debian's source packages. files: names in it, or patterns of them, that are needed."""
+
+    version: str
+    licence: str
+    use: str
+    debian_source: str
+    suite: str
+    keyring: str
+    tarball: str
+    sha256: str
+    files: Sequence[str]
+
+
+def read_pin(path: Path) -> Pin:
+    return Pin(**tomllib.loads(path.read_text()))
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def source_list(uris: str, pin: Pin) -> str:
+    """apt source lines for the pin's suite on each mirror in the output of `apt-get --print-uris update`.
+
+    Partial archives (bookworm-updates, bookworm-security) do not hold the suite.
+    """
+    mirrors = re.findall(r"^'([^']+/)dists/[^/'-]+/InRelease' ", uris, re.MULTILINE)
+    return "".join(
+        f"deb-src [signed-by={pin.keyring}] {mirror} {pin.suite} main\n" for mirror in dict.fromkeys(mirrors)
+    )
+
+
+def apt_options(directory: Path, sources: Path) -> list[str]:
+    """Options which keep every file that apt-get writes inside the directory."""
+    settings = {
+        "Dir::Etc::SourceList": sources,
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State": directory / "state",
+        "Dir::State::Lists": directory / "lists",
+        "Dir::Cache": directory / "cache",
+        "APT::Sandbox::User": "root",  # apt's own user may not enter a home directory
+    }
+    return [f"-o{key}={value}" for key, value in settings.items()]
+
+
+def download_source(name: str, pin: Pin, directory: Path, lock: int) -> Path:
+    """Fetch the tarball of the Debian source package with apt-get, without touching the system's apt state."""
+    own = f"or name your own copy with {SOURCES[name]}"
+    if not shutil.which("apt-get"):
+        raise SetupError(f"fetching {name} {pin.version} needs apt-get: install it, {own}")
+    for folder in ("lists/partial", "cache/archives/partial", "state"):
+        (directory / folder).mkdir(parents=True)
+    uris = capture(["apt-get", "--print-uris", "update"])
+    require("apt-get could not list the machine's mirrors: see its output above", uris)
+    sources = directory / "sources.list"
+    sources.write_text(source_list(uris.stdout, pin))
+    apt = ["apt-get", *apt_options(directory, sources)]
+    # One mirror of several may lack the suite: only the download has to succeed.
+    updated = capture([*apt, "update"], lock)
+    source = [*apt, "source", "--download-only", "--only-source", "--tar-only", pin.debian_source]
+    require(
+        f"apt-get could not fetch {pin.debian_source}: see its output above; check the network, {own}",
+        updated,
+        capture(source, lock, directory),
+    )
+    return directory / pin.tarball
+
+
+def needed_files(pin: Pin, names: Sequence[str]) -> list[str]:
+    """Those of ``names`` that the pin's patterns choose; SetupError for a pattern that chooses nothing."""
+    chosen = []
+    for pattern in pin.files:
+        found = fnmatch.filter(names, pattern)
+        if not found:
+            raise SetupError(f"{pin.tarball} holds no file {pattern}: mend the pin in third_party/")
+        chosen += found
+    return chosen
+
+
+def stamp_text(pin: Pin) -> str:
+    return "\n".join((pin.sha256, *pin.files)) + "\n"
+
+
+def unpack_source(pin: Pin, tarball: Path, target: Path) -> None:
+    """Put the pinned tarball's needed files into target, all of them or none."""
+    found = sha256(tarball)
+    if found != pin.sha256:
+        raise SetupError(f"{tarball.name} has the sha256 {found}, not the pinned {pin.sha256}: it is not used")
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    with tarfile.open(tarball) as archive:
+        members = {member.name.partition("/")[2]: member for member in archive if member.isfile()}
+        for name in needed_files(pin, list(members)):
+            content = archive.extractfile(members[name])
+            assert content
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            (partial / name).write_bytes(content.read())
+    (partial / STAMP).write_text(stamp_text(pin))
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+
+
+def provide_source(name: str, pin: Pin, third_party: Path, lock: int) -> None:
+    target = third_party / name
+    stamp = target / STAMP
+    plain = [file for file in pin.files if "*" not in file]
+    complete = all((target / file).is_file() for file in (STAMP, *plain))
+    if complete and stamp.read_text() == stamp_text(pin):
+        stamp.touch()
+        return
+    say(f"fetching the sources of {name} {pin.version} with apt-get")
+    directory = third_party / "apt"
+    shutil.rmtree(directory, ignore_errors=True)
+    unpack_source(pin, download_source(name, pin, directory, lock), target)
+    shutil.rmtree(directory)
+    say(f"{name} sources: ready")
+
+
+# --- all of it -------------------------------------------------------------------------------------
+
+
+def capture(
+    command: Sequence[str], lock: int | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run quietly. The child holds the lock too: it may outlive us, still writing, when we are killed."""
+    return subprocess.run(
+        command,
+        check=False,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        pass_fds=[] if lock is None else [lock],
+    )
+
+
+def require(problem: str, *done: subprocess.CompletedProcess[str]) -> None:
+    """If the last command failed, show what all of them said and raise the problem."""
+    if done[-1].returncode:
+        for command in done:
+            sys.stderr.write(command.stdout + command.stderr)
+        raise SetupError(problem)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[int]:
+    """Hold the lock file: set-ups of one checkout run one after the other."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another set-up of this checkout to finish")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def provide(root: Path, purpose: str, sources: Sequence[str], environ: Mapping[str, str]) -> None:
+    data, built = root / "third_party", root / "build/third_party"
+    with locked(root / ".sconsw.lock") as lock:
+        provide_system(read_packages(data / "debian.toml"), purpose, built / "system.stamp", environ)
+        provide_environment(root, lock)
+        for name in sources:
+            provide_source(name, read_pin(data / f"{name}.toml"), built, lock)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Set up what a build needs.")
+    parser.add_argument("--for", dest="purpose", choices=PURPOSES, default="test", help="what has to work afterwards")
+    parser.add_argument("sources", nargs="*", help=f"foreign sources to fetch too, of {', '.join(SOURCES)}")
+    options = parser.parse_args(argv)
+    try:
+        provide(ROOT, options.purpose, options.sources, os.environ)
+    except (SetupError, OSError) as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted: run it again to go on")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

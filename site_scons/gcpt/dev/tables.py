@@ -1,0 +1,88 @@
+"""The tables of the documentation, made from the inventories.
+
+``python -m gcpt.dev.tables`` writes each between its markers (``<!-- name -->`` and ``<!-- /name -->``) in README.md
+and docs/.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+
+from gcpt.checkout import ROOT
+from gcpt.isa import csrs, fields
+from gcpt.restorer import codes, options, platforms
+from gcpt.validate import findings
+
+
+def _table(head: str, rows: Iterable[Iterable[object]]) -> str:
+    rule = "|".join([" --- "] * (head.count("|") - 1))
+    return "\n".join([head, f"|{rule}|", *("| " + " | ".join(map(str, row)) + " |" for row in rows)]) + "\n"
+
+
+def codes_table() -> str:
+    return _table("| code | name | line | means |", ((c.number, c.name, c.short, c.sentence) for c in codes.CODES))
+
+
+def platforms_table() -> str:
+    rows = (
+        (
+            f"`{p.name}`",
+            p.what,
+            f"{p.dram:#x}",
+            f"{p.clint:#x}" + (f", SYSCNT {p.syscnt:#x}" if p.syscnt else ""),
+            p.uart,
+            p.end + (f" {p.finisher:#x}" if p.finisher else ""),
+            "-".join(map(str, dict.fromkeys(p.vlen))),
+            ", ".join(fields.SATP_MODES[mode] for mode in p.paging),
+        )
+        for p in platforms.PLATFORMS
+    )
+    return _table("| platform | machine | DRAM | CLINT | console | ends a run by | VLEN | paging |", rows)
+
+
+def csrs_table() -> str:
+    rows = (
+        (
+            f"{c.number:#05x}",
+            c.name,
+            c.group,
+            c.when.value,
+            "; ".join(filter(None, (c.of and f"see {c.of}", c.note))),
+            c.source,
+        )
+        for c in csrs.INVENTORY
+    )
+    groups = "".join(f"- `{name}`: {what}\n" for name, what in csrs.GROUPS.items())
+    return groups + "\n" + _table("| number | name | group | when | note | source |", rows)
+
+
+def findings_table() -> str:
+    signals = {code.name: code.number for code in codes.CODES}
+    rows = ((f"`{k.code}`", k.severity.value, signals.get(k.signal, ""), k.means, k.remedy) for k in findings.KINDS)
+    return _table("| code | severity | signal | means | what to do |", rows)
+
+
+TABLES: dict[str, tuple[str, Callable[[], str]]] = {
+    "options": ("README.md", options.markdown_table),
+    "codes": ("docs/codes.md", codes_table),
+    "platforms": ("docs/platforms.md", platforms_table),
+    "csrs": ("docs/csrs.md", csrs_table),
+    "findings": ("docs/findings.md", findings_table),
+}
+
+
+def filled(name: str, text: str) -> str:
+    """``text`` with the table ``name`` between its markers. ValueError where they are not there once."""
+    pattern = re.compile(f"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        raise ValueError(f"want one <!-- {name} --> ... <!-- /{name} -->")
+    return pattern.sub(lambda _: TABLES[name][1](), text)
+
+
+def main() -> None:
+    for name, (page, _) in TABLES.items():
+        path = ROOT / page
+        path.write_text(filled(name, path.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Lines that threads write side by side stay whole."""
+
+import io
+import sys
+import threading
+
+from gcpt import console
+
+THREADS, EACH = 4, 500
+
+
+def test_lines_of_several_threads_stay_whole(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), write_through=True)  # each write may let another thread in, as a pipe's may
+    monkeypatch.setattr(sys, "stdout", out)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [
+            threading.Thread(target=lambda name=name: [console.say(f"thread {name} line {n}") for n in range(EACH)])
+            for name in range(THREADS)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    said = out.buffer.getvalue().decode().splitlines()
+    assert sorted(said) == sorted(f"thread {name} line {n}" for name in range(THREADS) for n in range(EACH))

@@ -1,0 +1,79 @@
+"""The protobuf header against protoc itself, and damage that is reported."""
+
+import contextlib
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gcpt.checkpoint import header
+from gcpt.checkpoint.header import Header
+from gcpt.checkpoint.layouts import DEFAULT, MULTI_CORE, Layout
+from gcpt.errors import UserError
+
+_NUMBERS = st.integers(0, (1 << 64) - 1)
+_LAYOUTS = st.builds(Layout, **dict.fromkeys(DEFAULT.items(), _NUMBERS))
+_HEADERS = st.builds(Header, _NUMBERS, _NUMBERS, _NUMBERS, _NUMBERS, layout=_LAYOUTS)
+NEMU = Header(168, 1, 1 << 20)
+
+
+@given(_HEADERS, st.binary(max_size=20))
+def test_decode_undoes_encode(value: Header, rest: bytes) -> None:
+    encoded = header.encode(value)
+    assert header.decode(encoded + rest) == (value, len(encoded))
+
+
+@pytest.mark.parametrize("layout", [DEFAULT, MULTI_CORE])
+def test_protoc_reads_what_is_encoded(layout: Layout) -> None:
+    """protoc, a decoder of its own, prints both messages with the values of the layout."""
+    encoded = header.encode(Header(168, 2, 1 << 20, layout=layout))
+    stream = header._Stream(encoded)
+    header._read(stream, "checkpoint_header", {})
+    first, second = encoded[: stream.at - 1], encoded[stream.at : -1]
+    texts = []
+    for name, data in (("checkpoint_header", first), ("single_core_rvgc_rvv_rvh_memlayout", second)):
+        protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{header.PROTO.parent}", f"--decode={name}"]
+        run = subprocess.run([*protoc, header.PROTO.name], input=data, capture_output=True, check=True)
+        texts.append(dict(line.split(": ") for line in run.stdout.decode().splitlines()))
+    assert texts[0] == {
+        "magic_number": str(0xDEADBEEF),
+        "cpt_offset": "168",
+        "cpu_num": "2",
+        "single_core_size": str(1 << 20),
+        "version": str(0x20240205),
+    }
+    plain = {name.removesuffix("_cpt_addr"): int(value) for name, value in texts[1].items()}
+    assert plain == {name: value for name, value in layout.items().items() if value}
+
+
+def test_a_real_header() -> None:
+    """The first bytes that NEMU writes: magic, offset 168, one hart, 1 MiB, then the version."""
+    assert header.encode(NEMU).startswith(bytes.fromhex("08effdb6f50d10a80118012880804030"))
+
+
+def test_present() -> None:
+    assert header.present(header.encode(NEMU))
+    assert not header.present(bytes(16))
+    assert not header.present(b"")
+
+
+def test_absent_fields_are_zero() -> None:
+    found, size = header.decode(b"\x08\xef\xfd\xb6\xf5\x0d\0\0")
+    assert (found.cpt_offset, found.cpu_num, found.version, size) == (0, 0, 0, 8)
+    assert set(found.layout.items().values()) == {0}
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"\x08", header.encode(NEMU)[:-1], b"\x0f\x01", b"\x08" + b"\xff" * 30 + b"\0"]
+)
+def test_undecodable(damaged: bytes) -> None:
+    with pytest.raises(UserError, match="no protobuf header"):
+        header.decode(damaged)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    with contextlib.suppress(UserError):
+        header.decode(data)

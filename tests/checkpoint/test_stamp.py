@@ -1,0 +1,77 @@
+"""The stamp of an image: what goes in comes out, and nothing comes out of what has none."""
+
+import hashlib
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gcpt.checkpoint import layouts, stamp
+from gcpt.checkpoint.stamp import Stamp
+from gcpt.errors import UserError
+
+_FLAG = struct.pack("<Q", layouts.COMPLETE_FLAG)
+_STAMPS = st.builds(
+    Stamp,
+    version=st.from_regex(r"[0-9]\.[0-9]{1,3}(\.[0-9a-z]{1,4})?", fullmatch=True),
+    commit=st.just("") | st.from_regex(r"[1-9a-f][0-9a-f]{7}", fullmatch=True),
+    dirty=st.booleans(),
+    options=st.dictionaries(st.from_regex(r"[a-z][a-z_]{0,9}", fullmatch=True), st.text(max_size=6), max_size=4),
+)
+ONE = Stamp("0.1.0", "12ab34cd", True, {"mode": "single_core", "platform": "qemu-virt"})
+
+
+def image(before: bytes, follows: bytes = b"") -> bytes:
+    """A restorer that ends in ``before`` and the flag."""
+    code = bytes(400)
+    size = 8 + len(code) + len(before) + len(_FLAG)
+    return struct.pack("<II", 0x6F, size) + code + before + _FLAG + follows
+
+
+@given(_STAMPS, st.binary(max_size=40))
+def test_what_goes_in_comes_out(made: Stamp, follows: bytes) -> None:
+    data = stamp.encode(made)
+    assert len(data) % 8 == 0
+    assert stamp.find(image(data, follows)) == made
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_are_told_apart_or_at_least_read(before: bytes) -> None:
+    """Nothing raises. Zeros, and text that ends in one as a restorer without a stamp has it, are no stamp."""
+    stamp.find(image(before))
+    stamp.find(before)
+    assert stamp.find(image(before + b"\0")) is None
+
+
+def test_a_changed_bit_is_noticed() -> None:
+    """Each bit in turn: the check is a CRC."""
+    data = stamp.encode(ONE)
+    for bit in range(8 * len(data.lstrip(b"\0"))):
+        changed = bytearray(data)
+        changed[-1 - bit // 8] ^= 1 << bit % 8
+        assert stamp.find(image(bytes(changed))) is None, bit
+
+
+def test_no_restorer_or_half_of_one() -> None:
+    whole = image(stamp.encode(ONE))
+    assert stamp.find(whole) == ONE
+    assert stamp.find(whole[:-1]) is None
+    assert stamp.find(b"\x13" + whole[1:]) is None
+    assert stamp.find(b"") is None
+
+
+def test_a_usual_stamp_is_two_words() -> None:
+    assert len(stamp.encode(ONE)) == 16
+
+
+def test_the_dictionary_stays_as_it_is() -> None:
+    """Images that are out there are read with it."""
+    assert hashlib.sha256(stamp.DICTIONARY).hexdigest()[:16] == "307407e6a6f7d287"
+
+
+def test_options_too_long() -> None:
+    noise = hashlib.sha512(b"").hexdigest() * 2 + hashlib.sha512(b"1").hexdigest() * 2
+    other = "".join(hashlib.sha512(bytes([i])).hexdigest() for i in range(6))
+    with pytest.raises(UserError, match="too long for the image's stamp, by"):
+        stamp.encode(Stamp("0.1.0", options={"csrs": noise + other}))

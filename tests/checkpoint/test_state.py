@@ -1,0 +1,144 @@
+"""The state model: blocks in and out, and where images keep them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gcpt.checkpoint import header, image, state
+from gcpt.checkpoint.layouts import DEFAULT, MAX_HARTS, MULTI_CORE, MULTI_CORE_OFFSET, NEMU_PROTOBUF_OFFSET, Layout
+from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Checkpoint, Kind, Place, block_size
+from gcpt.errors import UserError
+from gcpt.machines import synthetic
+from gcpt.machines.synthetic import Mode, Recipe
+
+NEMU = Place(Kind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
+QEMU = Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 160, block_size(MULTI_CORE), MULTI_CORE, MULTI_CORE_OFFSET)
+
+
+def _file(tmp_path: Path, place: Place, harts: int = 1, vlen: int = 128) -> tuple[Path, Checkpoint]:
+    checkpoint = Checkpoint(place, synthetic.make(Recipe(tuple(Mode), harts=harts, vlen=vlen)).harts)
+    path = tmp_path / "checkpoint"
+    pieces = [(address - synthetic.DRAM, data) for address, data in synthetic.blocks(checkpoint)]
+    image.write_pieces(path, pieces, 16 << 20)
+    return path, checkpoint
+
+
+def _words(block: bytearray) -> Callable[[int], int]:
+    """What reads the word of 8 bytes at an offset of ``block``."""
+    return lambda at: int.from_bytes(block[at : at + 8], "little")
+
+
+@pytest.mark.parametrize("layout", [DEFAULT, MULTI_CORE])
+@pytest.mark.parametrize("vlen", [128, 1024, 2048])
+@pytest.mark.parametrize("hart", [0, 1, 127])
+def test_what_is_written_is_read(layout: Layout, vlen: int, hart: int) -> None:
+    wanted = synthetic.make(Recipe((Mode.VS,), vlen=vlen)).harts[0]
+    block = bytearray(block_size(layout))
+    state.write_hart(block, layout, hart, wanted, 128)
+    assert state.read_hart(block, layout, hart) == wanted
+
+
+def test_offsets_of_the_default_layout() -> None:
+    """Against numbers written out here: a block that is read and written with the same mistake would pass otherwise."""
+    hart = synthetic.make(Recipe((Mode.S,))).harts[0]
+    block = bytearray(block_size(DEFAULT))
+    state.write_hart(block, DEFAULT, 3, hart, 4)
+    assert len(block) == 1 << 20
+    word = _words(block)
+
+    assert word(0xECDB0) == 0xBEEF
+    assert word(0xECDB8) == hart.pc
+    assert word(0xECDC0) == 1
+    assert word(0xECDC8) == hart.mtime
+    assert word(0xECDD0 + 8 * 3) == hart.mtimecmp
+    assert word(0xEDDE0 + 8 * 31) == hart.x[31]
+    assert word(0xEDEE8 + 8 * 31) == hart.f[31]
+    assert word(0xEDFF0 + 8 * 0x180) == hart.get("satp")
+    assert word(0xF5FF8) == 4
+    assert bytes(block[0xFDFF8 + 16 * 31 : 0xFDFF8 + 16 * 32]) == hart.v[31]
+
+
+def test_offsets_of_the_multi_core_layout() -> None:
+    """Against numbers written out here, too."""
+    hart = synthetic.make(Recipe((Mode.S,))).harts[0]
+    block = bytearray(block_size(MULTI_CORE))
+    state.write_hart(block, MULTI_CORE, 3, hart, 4)
+    word = _words(block)
+
+    assert (word(0x0), word(0x8), word(0x10), word(0x18)) == (0xBEEF, hart.pc, 1, hart.mtime)
+    assert word(0x20 + 8 * 3) == hart.mtimecmp
+    assert word(0x1000 + 8 * 31) == hart.x[31]
+    assert word(0x1130 + 8 * 31) == hart.f[31]
+    assert word(0x1238 + 8 * 0x180) == hart.get("satp")
+    assert word(0x9240) == 4
+    assert bytes(block[0x11240 + 16 * 31 : 0x11240 + 16 * 32]) == hart.v[31]
+
+
+def test_vlenb_that_was_not_written_is_128_bits() -> None:
+    hart = synthetic.make(Recipe()).harts[0]
+    hart.set("vlenb", 0)
+    block = bytearray(block_size(DEFAULT))
+    state.write_hart(block, DEFAULT, 0, hart, 1)
+    assert state.read_hart(block, DEFAULT, 0).v == hart.v
+
+
+@pytest.mark.parametrize(
+    ("place", "harts"), [(SINGLE_CORE, 1), (DUAL_CORE, 1), (DUAL_CORE, 6), (NEMU, 1), (QEMU, 1), (QEMU, 4)]
+)
+def test_checkpoints_are_found(tmp_path: Path, place: Place, harts: int) -> None:
+    path, checkpoint = _file(tmp_path, place, harts)
+    assert state.load(path) == checkpoint
+
+
+def test_header_at_the_start(tmp_path: Path) -> None:
+    place = Place(Kind.PROTOBUF, 168, 1 << 20, header_at=0)
+    path, checkpoint = _file(tmp_path, place)
+    assert state.load(path) == checkpoint
+
+
+def test_a_known_place_is_not_looked_for(tmp_path: Path) -> None:
+    path, checkpoint = _file(tmp_path, SINGLE_CORE)
+    with path.open("r+b") as file:
+        file.seek(DEFAULT.magic_number)
+        file.write(bytes(8))
+    assert state.load(path, SINGLE_CORE) == checkpoint
+
+
+def test_hart_count_stops_at_the_most() -> None:
+    assert state.count_harts(lambda offset, size: (0xBEEF).to_bytes(8, "little"), DUAL_CORE) == MAX_HARTS
+
+
+def test_no_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "empty"
+    image.write_pieces(path, [], 8 << 20)
+    with pytest.raises(UserError, match=r"empty: no checkpoint: neither"):
+        state.load(path)
+
+
+def test_image_that_ends_within_a_block(tmp_path: Path) -> None:
+    path, _ = _file(tmp_path, SINGLE_CORE)
+    with path.open("r+b") as file:
+        file.truncate(0xF0000)
+    with pytest.raises(UserError, match="hart 0: the image ends within its block"):
+        state.load(path)
+
+
+@pytest.mark.parametrize("vlenb", [1, 15, 257, 512, 1 << 63])
+def test_impossible_vlenb(vlenb: int) -> None:
+    hart = synthetic.make(Recipe()).harts[0]
+    hart.set("vlenb", vlenb)
+    block = bytearray(block_size(DEFAULT))
+    state.write_hart(block, DEFAULT, 0, hart, 1)
+    with pytest.raises(UserError, match="no block of this layout"):
+        state.read_hart(block, DEFAULT, 0)
+
+
+def test_an_undecodable_header_is_said(tmp_path: Path) -> None:
+    path, _ = _file(tmp_path, QEMU)
+    with path.open("r+b") as file:
+        file.seek(MULTI_CORE_OFFSET + 6)
+        file.write(b"\xff" * 600)
+    with pytest.raises(UserError, match="no protobuf header"):
+        state.load(path)
+    assert header.present(image.read_prefix(path, MULTI_CORE_OFFSET + 16)[MULTI_CORE_OFFSET:])

@@ -1,0 +1,21 @@
+"""Copies of the project for tools that look at its sources."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from projects import built_once, copy_project, project
+
+from gcpt.dev import mutants
+
+ROOT = Path(__file__).parents[2]
+__all__ = ["built_once", "copy_project", "project"]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """All sources, the environment and the third-party sources of the original, and what mypy remembers of it."""
+    folder = mutants.Copy(ROOT, tmp_path / "copy").folder
+    if (ROOT / ".mypy_cache").is_dir():
+        shutil.copytree(ROOT / ".mypy_cache", folder / ".mypy_cache")
+    return folder

@@ -1,0 +1,111 @@
+"""README, CONTRIBUTING and docs/: what they link to exists, and what they tell to type can be typed."""
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from gcpt.cli import SUBCOMMANDS
+from gcpt.restorer import options
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "third_party/README.md", *sorted(ROOT.glob("docs/*.md"))]
+#: Placeholders and words that end a command and begin what is said of it.
+_END = re.compile(r" {2,}| #| \||\s>|;|&&")
+#: What docs/adding.md adds.
+_ADDED = ("example",)
+_SCONS_FLAGS = re.compile(r"-[cshnqQj]\w*|--(verbose|setup-only|help|jobs)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    text = page.read_text()
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    assert not [link for link in links if not (page.parent / link.partition("#")[0]).exists()]
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    linked = set(re.findall(r"\]\(docs/([\w-]+\.md)\)", (ROOT / "README.md").read_text()))
+    assert linked == {page.name for page in ROOT.glob("docs/*.md")}
+
+
+def test_every_option_is_explained() -> None:
+    text = (ROOT / "docs/options.md").read_text()
+    assert not [option.name for option in options.TABLE if f"`{option.name}=" not in text]
+
+
+def _commands(page: Path, *programs: str) -> Iterator[list[str]]:
+    """The words of each command line of a page that starts with one of ``programs``, in blocks and within text."""
+    text = page.read_text().replace("\\\n", " ")
+    lines = re.findall(r"^ {4,}(?:\$ )?(.*)$", text, re.MULTILINE) + re.findall(r"`([^`\n]+)`", text)
+    for line in lines:
+        for part in re.split(r" && ", line):
+            words = re.findall(r'(?:[^\s"]|"[^"]*")+', _END.split(part)[0])
+            while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+                del words[0]
+            if words and words[0] in programs and len(words) > 1:
+                yield words
+
+
+def _targets() -> set[str]:
+    said = options.help_text().partition("Targets: ")[2].partition("\n\n")[0]
+    return {*re.findall(r"[a-z][a-z-]+", said), "test"}
+
+
+def _scons_fault(words: list[str]) -> str:
+    """What cannot be typed of ``scons`` and its words; "" where all can."""
+    for word in words:
+        name, equals, value = word.partition("=")
+        if _SCONS_FLAGS.fullmatch(word) or word in ("ARGS...", "TARGET", "...") or word.startswith("["):
+            continue
+        if not equals and word not in _targets():
+            return f"{word} is no target"
+        if equals and name not in options.BY_NAME:
+            return f"{name}= is no option"
+        choices = options.BY_NAME[name].choices if equals else ()
+        if choices and value not in (*choices, *(alias for alias, _ in options.BY_NAME[name].aliases), *_ADDED, "..."):
+            return f"{word}: {name}= has no such value"
+    return ""
+
+
+def _gcpt_fault(words: list[str]) -> str:
+    """The same of ``gcpt``: subcommands and their options."""
+    if words[0] in ("COMMAND", "--help", "--version"):
+        return ""
+    if words[0] not in SUBCOMMANDS:
+        return f"gcpt {words[0]} is no command"
+    command: click.Command = import_module(f"gcpt.cli.{words[0]}").command
+    known = {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
+    flags = [word.partition("=")[0] for word in words[1:] if word.startswith("-")]
+    return "".join(f"gcpt {words[0]} has no {flag}" for flag in flags if flag not in known)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_can_be_typed(page: Path) -> None:
+    scons = [(words, _scons_fault(words[1:])) for words in _commands(page, "./sconsw", "scons")]
+    tool = [(words, _gcpt_fault(words[1:])) for words in _commands(page, "gcpt", ".venv/bin/gcpt")]
+    assert not [(" ".join(words), fault) for words, fault in scons + tool if fault]
+
+
+def test_commands_are_found() -> None:
+    """A reader of pages that finds nothing would pass anything."""
+    lines = [" ".join(words) for page in PAGES for words in _commands(page, "./sconsw", "scons", "gcpt")]
+    assert {"./sconsw bench bench_quick=1", "gcpt info FILE --hart 0", "scons mode=dual_core stop_cpu=1"} <= set(lines)
+    assert len(lines) > 100
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        ("mode=dual_core tset", "tset is no target"),
+        ("mode=dual", "mode=dual: mode= has no such value"),
+        ("stopcpu=1", "stopcpu= is no option"),
+    ],
+)
+def test_what_cannot_be_typed_is_found(words: str, fault: str) -> None:
+    assert _scons_fault(words.split()) == fault
+    assert _gcpt_fault(["inof", "FILE"]) == "gcpt inof is no command"
+    assert _gcpt_fault(["info", "FILE", "--hrat"]) == "gcpt info has no --hrat"

@@ -1,0 +1,102 @@
+"""The checks of the sources: nothing is found in ours, and each finds a planted fault."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gcpt.dev import lint
+
+#: What is wrong: the check that finds it, the file, what is put at its end, a piece of what the check says.
+FAULTS = {
+    "unused import": ("ruff", "site_scons/gcpt/build/sources.py", "import os\n", "F401"),
+    "a name that is nowhere, in SConstruct": ("ruff", "SConstruct", "import  json\n", "F401"),
+    "spaces": ("format", "site_scons/gcpt/build/sources.py", "x  = 1\n", "+x = 1"),
+    "wrong type": ("mypy", "site_scons/gcpt/build/sources.py", "x: int = 'one'\n", "[assignment]"),
+    "no types": ("mypy", "site_scons/gcpt/build/sources.py", "\n\ndef f(x):\n    return x\n", "[no-untyped-def]"),
+    "brace": ("clang-format", "firmware/selfcheck.c", "int f(void) { return 0; }\n", "[-Wclang-format-violations]"),
+    "brace of a header": ("clang-format", "firmware/include/plan.h", "int f(void) { return 0; }\n", "plan.h"),
+    "indentation of the fuzzer": ("clang-format", "tests/firmware/host/host.c", "  int x;\n", "host.c"),
+    "null pointer": (
+        "clang-tidy",
+        "firmware/plan.c",
+        "int f(int x);\nint f(int x)\n{\n    int *p = 0;\n    return x ? *p : 0;\n}\n",
+        "clang-analyzer-core.NullDereference",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found(copy: Path, fault: str) -> None:
+    check, file, text, said = FAULTS[fault]
+    with (copy / file).open("a") as opened:
+        opened.write(text)
+    found = lint.run(check, lint.Request(copy))
+    assert said in found
+    assert Path(file).name in found
+
+
+def test_every_check_has_a_planted_fault() -> None:
+    assert {check for check, *_ in FAULTS.values()} == set(lint.CHECKS)
+
+
+def test_every_c_file_is_looked_at(copy: Path) -> None:
+    """By clang-tidy, in one of the variants at least; none is forgotten when there is a new one."""
+    seen: set[str] = set()
+    for command in lint.CHECKS["clang-tidy"][1](lint.Request(copy)):
+        if "SCons" in command:
+            subprocess.run(command, cwd=copy, check=True)
+        else:
+            seen |= {Path(word).name for word in command if word.endswith(".c")}
+    assert seen == {path.name for path in (copy / "firmware").glob("*.c")}
+
+
+def test_what_can_be_mended_is(copy: Path) -> None:
+    for name, text in (("firmware/selfcheck.c", "int  x;\n"), ("site_scons/gcpt/build/sources.py", "x  = 1\n")):
+        with (copy / name).open("a") as opened:
+            opened.write(text)
+    request = lint.Request(copy, fix=True)
+    assert [lint.run(check, request) for check in ("format", "clang-format")] == ["", ""]
+    assert (copy / "firmware/selfcheck.c").read_text().endswith("}\nint x;\n")
+    assert (copy / "site_scons/gcpt/build/sources.py").read_text().endswith("\nx = 1\n")
+
+
+def _pre_commit(copy: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """pre-commit in a repository that has all of ``copy`` added; it keeps what it keeps in a folder of its own."""
+    environment = {**os.environ, "PRE_COMMIT_HOME": str(copy.parent / "pre-commit"), "GIT_CONFIG_GLOBAL": os.devnull}
+    for command in (["git", "init", "-q"], ["git", "add", "-A"]):
+        subprocess.run(command, cwd=copy, check=True, env=environment)
+    command = [str(copy / ".venv/bin/pre-commit"), *arguments]
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_pre_commit_finds_nothing_in_all_files(copy: Path) -> None:
+    """So no check finds anything, whichever hook it belongs to."""
+    done = _pre_commit(copy, "run", "--all-files", "--verbose")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all(f"lint: {name} " in done.stdout for name in lint.CHECKS)
+
+
+def test_pre_commit_refuses_a_fault(copy: Path) -> None:
+    """And asks only the checks of what is committed."""
+    with (copy / "SConstruct").open("a") as opened:
+        opened.write("import json\n")
+    done = _pre_commit(copy, "run", "--files", "SConstruct")
+    assert done.returncode == 1
+    assert "F401" in done.stdout
+    assert "lint: clang-tidy" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["lint=rufff"], 2, "there is no such check"),
+        (["lint=clang-format,format"], 0, "lint: clang-format (layout of C): nothing"),
+    ],
+)
+def test_scons_lint(copy: Path, arguments: list[str], status: int, said: str) -> None:
+    command = ["./sconsw", "-s", "lint", *arguments]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert said in done.stdout + done.stderr

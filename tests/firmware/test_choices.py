@@ -1,0 +1,220 @@
+"""The options that change what is restored, from where, and what is said of it."""
+
+import re
+
+import pytest
+from bench import CODES, DRAM, RAM, Bench, assert_exact, of_place
+
+from gcpt.checkpoint import state
+from gcpt.checkpoint.layouts import MIB
+from gcpt.checkpoint.state import Checkpoint
+from gcpt.isa.csrs import BY_NAME
+from gcpt.machines import qemu, synthetic
+from gcpt.machines.compare import compare_machine, run_to_first
+from gcpt.machines.qemu import Machine
+from gcpt.machines.synthetic import Aliases, Mode, Recipe
+from gcpt.restorer import packing
+
+MODES = ("single_core", "dual_core")
+PLAIN = "rv64,v=false,h=false"
+
+
+def _console(bench: Bench, made: synthetic.Synthetic, mode: str, cpu: str, **options: str) -> str:
+    """What is printed until hart 0 is at its first instruction."""
+    memory = bench.restored(made, of_place(mode), bench.build(mode, **options))
+    with bench.run(memory, Machine(cpu=cpu), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: made.harts[0].pc}, 20)
+        return running.output()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_log_names_the_csrs_that_the_hart_lacks(bench: Bench, mode: str) -> None:
+    made = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
+    named = re.findall(
+        r"hart 0 has no CSR 0x([0-9a-f]+) (\w+), skipped", _console(bench, made, mode, PLAIN, log="info")
+    )
+    assert {"hgatp", "vsatp", "hvip", "vcsr", "mtinst"} <= {name for _, name in named}
+    assert all(BY_NAME[name].number == int(number, 16) for number, name in named)
+    assert len(named) == len(set(named))
+
+
+@pytest.mark.parametrize("log", ["quiet", "debug"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("level", list(Mode), ids=lambda level: level.value)
+def test_selfcheck_finds_nothing_in_what_is_exact(bench: Bench, mode: str, log: str, level: Mode) -> None:
+    made = synthetic.make(Recipe((level,)))
+    console = _console(bench, made, mode, qemu.cpu(), selfcheck="1", log=log)
+    assert "wanted" not in console
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_selfcheck_finds_nothing_in_what_the_hart_lacks(bench: Bench, mode: str) -> None:
+    """Though it is printed in between which registers these are."""
+    made = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
+    console = _console(bench, made, mode, PLAIN, selfcheck="1", log="info")
+    assert ("wanted" in console, "has no CSR 0x680 hgatp" in console) == (False, True)
+
+
+@pytest.mark.parametrize("log", ["quiet", "info"])
+@pytest.mark.parametrize("mode", MODES)
+def test_vectors_for_a_hart_without_them(bench: Bench, mode: str, log: str) -> None:
+    memory = bench.restored(synthetic.make(Recipe((Mode.S,))), of_place(mode), bench.build(mode, log=log))
+    end = bench.end(memory, Machine(cpu=PLAIN))
+    assert end.status == end.error()[0] == CODES["VLEN"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_selfcheck_reports_what_differs(bench: Bench, mode: str) -> None:
+    """WARL fields that the hart legalises, in a CSR of each part of the restore."""
+    made = synthetic.make(Recipe((Mode.M,)))
+    nowhere = made.harts[0].get("mie") | 1 << 40
+    wrong = {"satp": 5 << 60, "hedeleg": (1 << 64) - 1, "mie": nowhere, "medeleg": (1 << 64) - 1}
+    for name, value in wrong.items():
+        made.harts[0].set(name, value)
+    console = _console(bench, made, mode, qemu.cpu(), selfcheck="1")
+    found = re.findall(r"hart 0: CSR 0x([0-9a-f]+) (\w+): wanted 0x([0-9a-f]+), got 0x([0-9a-f]+)", console)
+    assert {name: int(wanted, 16) for _, name, wanted, _ in found} == wrong
+    assert all(BY_NAME[name].number == int(number, 16) and got != wanted for number, name, wanted, got in found)
+
+
+def test_selfcheck_of_several_harts_at_once(bench: Bench) -> None:
+    """Each line is whole, and none is another hart's."""
+    made = synthetic.make(Recipe((Mode.M,), harts=8))
+    wrong = dict.fromkeys(("satp", "hedeleg", "hideleg", "medeleg", "mideleg", "mie"), 5 << 60)
+    for hart, each in enumerate(made.harts):
+        for name, value in wrong.items():
+            each.set(name, value | hart << 48)
+    memory = bench.restored(made, state.DUAL_CORE, bench.build("dual_core", selfcheck="1"))
+    with bench.run(memory, Machine(harts=8), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {hart: each.pc for hart, each in enumerate(made.harts)}, 30)
+        lines = running.output().split("\n")[:-1]
+    found = [
+        re.fullmatch(r"gcpt: hart (\d): CSR 0x[0-9a-f]+ (\w+): wanted 0x([0-9a-f]+), got 0x[0-9a-f]+\r?", line)
+        for line in lines
+    ]
+    assert all(found), lines
+    wanted = {(str(hart), name, f"{value | hart << 48:x}") for hart in range(8) for name, value in wrong.items()}
+    assert {each.groups() for each in found if each} == wanted
+    assert len(found) == len(wanted)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_selfcheck_changes_nothing(bench: Bench, mode: str) -> None:
+    bench.exact(Recipe((Mode.VS,)), of_place(mode), bench.build(mode, selfcheck="1"))
+    bench.exact(Recipe((Mode.M,)), of_place(mode), bench.build(mode, selfcheck="1"))
+
+
+#: A checkpoint with a guest's interrupt pending in hvip, which mip does not tell.
+_HVIP_ONLY = next(
+    recipe
+    for recipe in (Recipe((Mode.S,), seed=seed, aliases=Aliases.PARTS) for seed in range(100))
+    if synthetic.make(recipe).harts[0].get("hvip")
+)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "cpu", "csrs"),
+    [
+        pytest.param(Recipe((Mode.VS,), vector=False, vs=0), "rv64,v=false,h=true,sstc=true", "", id="no V"),
+        pytest.param(Recipe((Mode.S,)), qemu.cpu(), "+pmp64,+aia", id="no AIA"),
+        pytest.param(_HVIP_ONLY, qemu.cpu(), "", id="hvip not in mip"),
+    ],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_selfcheck_of_what_traps(bench: Bench, mode: str, recipe: Recipe, cpu: str, csrs: str) -> None:
+    """A read of what the hart lacks traps, and a trap writes mtval2 and mtinst: they are exact all the same."""
+    restorer = bench.build(mode, selfcheck="1", **({"csrs": csrs} if csrs else {}))
+    bench.exact(recipe, of_place(mode), restorer, cpu=cpu)
+    assert "wanted" not in (bench.folder / "console.log").read_text()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_more_groups_of_csrs(bench: Bench, mode: str) -> None:
+    """All selectors, and groups that this hart lacks: these cost a trap each and nothing else."""
+    restorer = bench.build(mode, csrs="+hpm,+pmp64,+smstateen,+aia,+csrind,+smctr,+xscustom,+smrnmi")
+    assert "hpm" in restorer.csr_groups
+    made = synthetic.make(Recipe((Mode.U,)))
+    for number in range(4, 19):
+        made.harts[0].set(f"mhpmevent{number}", number)
+    memory = bench.restored(made, of_place(mode), restorer)
+    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+
+
+def test_fewer_groups_of_csrs(bench: Bench) -> None:
+    """Without h, nothing of it is written; all else is exact."""
+    made = synthetic.make(Recipe((Mode.S,)))
+    restorer = bench.build("single_core", csrs="-h,-vstimer")
+    memory = bench.restored(made, state.SINGLE_CORE, restorer)
+    with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: made.harts[0].pc}, 10)
+        got = {name: gdb.read_csr(0, BY_NAME[name].number) for name in ("vsscratch", "htval", "sscratch", "stvec")}
+    assert got == {"vsscratch": 0, "htval": 0} | {name: made.harts[0].get(name) for name in ("sscratch", "stvec")}
+
+
+def _in_flash(bench: Bench, made: synthetic.Synthetic, mode: str, **options: str) -> None:
+    """The restorer in read-only flash; a single-core block is there too, the workload is in memory."""
+    restorer = bench.build(mode, flash="1", **options)
+    blocks = synthetic.blocks(Checkpoint(of_place(mode), made.harts))
+    flash = bench.flash(restorer, blocks if mode == "single_core" else [])
+    memory = bench.image([*made.memory, *([] if mode == "single_core" else blocks)])
+    harts = dict(enumerate(made.harts))
+    assert_exact(bench.compare(memory, restorer, harts, Machine(len(harts), flash=flash)))
+
+
+@pytest.mark.parametrize("level", [level for level in Mode if level is not Mode.M], ids=lambda level: level.value)
+def test_one_hart_in_flash(bench: Bench, level: Mode) -> None:
+    """Nothing is written to memory: from flash, the first MiB of DRAM is the workload's too."""
+    made = synthetic.make(Recipe((level,)))
+    _in_flash(bench, made, "single_core")
+    assert _reserved(bench) == bytes(MIB)
+
+
+def test_m_mode_from_flash_is_said_to_lose(bench: Bench) -> None:
+    """A trampoline needs memory: without it, the pc is out of reach."""
+    made = synthetic.make(Recipe((Mode.M,)))
+    restorer = bench.build("single_core", flash="1", exact="1")
+    flash = bench.flash(restorer, synthetic.blocks(Checkpoint(state.SINGLE_CORE, made.harts)))
+    end = bench.end(bench.image(made.memory), Machine(flash=flash))
+    assert end.status == end.error()[0] == CODES["M_MODE_JUMP"]
+    assert _reserved(bench) == bytes(MIB)
+
+
+def _reserved(bench: Bench) -> bytes:
+    """The first MiB of the last machine's memory."""
+    with (bench.folder / "memory").open("rb") as file:
+        return file.read(MIB)
+
+
+@pytest.mark.parametrize("vlen", [128, 512])
+@pytest.mark.parametrize("harts", [1, 2, 4])
+def test_several_harts_from_flash(bench: Bench, harts: int, vlen: int) -> None:
+    made = synthetic.make(Recipe(tuple(Mode), harts=harts, vlen=vlen))
+    restorer = bench.build("dual_core", flash="1", ram=f"{RAM:#x}")
+    machine = Machine(harts, cpu=qemu.cpu(vlen), flash=bench.flash(restorer))
+    memory = bench.synthetic_image(made, state.DUAL_CORE)
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), machine))
+
+
+def test_memory_of_a_restorer_in_flash_may_hold_anything(bench: Bench) -> None:
+    """Until its first hart has been there; each hart says what it lacks, in a turn of its own."""
+    made = synthetic.make(Recipe((Mode.S,), harts=2, vector=False, hypervisor=False, vs=0))
+    restorer = bench.build("dual_core", flash="1", ram=f"{RAM:#x}", log="info")
+    memory = bench.synthetic_image(made, state.DUAL_CORE)
+    packing.overwrite(memory, RAM - DRAM, b"\xa5" * (2 * MIB))
+    machine = Machine(2, cpu=PLAIN, flash=bench.flash(restorer))
+    with bench.run(memory, machine, paused=True) as running:
+        harts = dict(enumerate(made.harts))
+        assert_exact(compare_machine(running, harts, restorer.csr_groups, restorer.config.platform.clint))
+        assert "cannot execute" not in running.output()  # vectors, which these harts lack and the checkpoint has not
+
+
+@pytest.mark.parametrize("mode", ["auto", "dual_core"])
+def test_restorer_that_needs_memory_says_so_in_flash(bench: Bench, mode: str) -> None:
+    flash = bench.flash(bench.build(mode))
+    end = bench.end(bench.image([]), Machine(2, flash=flash))
+    assert end.status == CODES["NEEDS_RAM"]
+    assert f"gcpt: error {end.status} hart" in end.console
+
+
+def test_flash_and_printing(bench: Bench) -> None:
+    _in_flash(bench, synthetic.make(Recipe((Mode.S,))), "single_core", ram=f"{RAM:#x}", log="info")

@@ -1,0 +1,114 @@
+"""What is in the code of real restorers."""
+
+import re
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from gcpt.restorer.options import CROSS_COMPILE
+
+#: Floating-point and vector instructions: f... but fence, and v... .
+_UNIT = re.compile(r"^(f(?!ence)|v)\w*(\.\w+)*$|^c?\.?f[ls][dw]")
+
+
+def _by_function(listing: str) -> list[tuple[str, str]]:
+    """(function, mnemonic) of each instruction of a disassembly."""
+    found, function = [], ""
+    for line in listing.splitlines():
+        if match := re.match(r"[0-9a-f]+ <(\w+)>:", line):
+            function = match[1]
+        elif match := re.match(r" *[0-9a-f]+: [0-9a-f ]+\t(\S+)", line):
+            found.append((function, match[1]))
+    return found
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "single_core"},
+        {"mode": "auto", "log": "debug", "display_cpu": "all", "selfcheck": "1"},
+        {"mode": "normal", "log": "debug", "display_cpu": "all", "selfcheck": "1", "debug": "1"},
+        {"mode": "auto", "log": "debug", "display_cpu": "all", "selfcheck": "1", "toolchain": "llvm"},
+        {"mode": "auto", "log": "debug", "display_cpu": "all", "selfcheck": "1", "toolchain": "zig"},
+    ],
+    ids=lambda options: f"{options['mode']} {options.get('toolchain', '')}".strip(),
+)
+def test_c_touches_no_floating_point_or_vector_register(build_restorer, options):
+    """They hold the checkpoint's state when the trap handler calls it. The compiler may use them, but need not."""
+    restorer = build_restorer(platform="qemu-virt", **options)
+    listing = restorer.listing()
+    users = {function for function, mnemonic in _by_function(listing) if _UNIT.match(mnemonic)}
+    with (restorer.folder / "gcpt.elf").open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".symtab").iter_symbols()
+        compiled = {symbol.name for symbol in symbols if symbol["st_info"]["type"] == "STT_FUNC"}
+    assert users >= {"vlen_same", "float_registers"}  # restore.S: loads of either kind are seen
+    assert not users & compiled
+    assert bool(compiled) == (options["mode"] != "single_core")
+
+
+#: What these options leave is assembly, which is the same from all toolchains; its listing is one's own.
+_REFERENCE = {"cross_compile": CROSS_COMPILE}
+
+
+def _listing(restorer) -> str:
+    """The reference's disassembly, as the build leaves it."""
+    return (restorer.folder / restorer.config.variant / "gcpt.dis").read_text()
+
+
+def test_constants_are_no_instructions_in_the_listing(build_restorer, tmp_path):
+    (dtb := tmp_path / "a.dtb").write_bytes(bytes.fromhex("d00dfeed") + bytes(60))
+    (payload := tmp_path / "fw.bin").write_bytes(bytes(64))
+    given = {"gcpt_payload": str(payload), "gcpt_dtb": str(dtb)}
+    listing = _listing(build_restorer(platform="qemu-virt", mode="normal", **given, **_REFERENCE))
+    constants = {"text_line", "text_words", "pmp_locks", "trampoline", "gcpt_dtb", "default_layout"}
+    assert constants <= set(re.findall(r"<(\w+)>:", listing))
+    assert not constants & {function for function, _ in _by_function(listing)}
+    assert "gcpt: error" in listing
+
+
+def _code(restorer) -> list[str]:
+    """The instructions of the reference's disassembly in their order, as "mnemonic operands"."""
+    words = re.findall(r"^ *[0-9a-f]+:\t[0-9a-f ]+\t(.*)", _listing(restorer), re.MULTILINE)
+    return [" ".join(each.split()) for each in words]
+
+
+def _before(code: list[str], first: str, then: str) -> bool:
+    """Whether ``then`` comes after the last instruction that begins with ``first``, and before the hart leaves."""
+    at = max(i for i, line in enumerate(code) if line.startswith(first))
+    for line in code[at + 1 :]:
+        if line.startswith(then):
+            return True
+        if line.startswith(("mret", "j ", "jr ")):
+            return False
+    return False
+
+
+@pytest.mark.parametrize("mode", ["single_core", "dual_core"])
+def test_fences_that_no_simulator_misses(build_restorer, mode):
+    """QEMU translates afresh whatever is written: only the code shows that RTL is told."""
+    code = _code(build_restorer(platform="qemu-virt", mode=mode, **_REFERENCE))
+    assert _before(code, "csrw pmpcfg2", "sfence.vma")
+    # The trampoline's last word, then fence.i, before the hart goes there.
+    assert _before(code, "sd a3,0(s8)", "fence.i")
+
+
+def test_the_newer_xiangshan_is_made_ready_and_told_the_time(build_restorer):
+    """No emulator here has its SYSCNT, Smrnmi and Smdbltrp."""
+    code = _code(build_restorer(platform="xiangshan-syscnt", mode="single_core", **_REFERENCE))
+    assert _before(code, "csrs 0x744,8", "csrc mstatus") or _before(code, "csrs mnstatus,8", "csrc mstatus")
+    store = next(i for i, line in enumerate(code) if re.match(r"sw a2,24\(a1\)", line))
+    assert (code[store - 1], code[store + 1]) == ("li a2,1", "lw a2,24(a1)")
+    assert code[store + 2].startswith("bnez a2,")
+
+
+@pytest.mark.parametrize(
+    ("platform", "waits"),
+    [
+        ("qemu-virt", (r"lbu t2,5\(t1\)", r"andi? t2,t2,32$", r"beqz t2,")),
+        ("xiangshan-syscnt", (r"lw t2,8\(t1\)", r"andi? t2,t2,8$", r"bnez t2,")),
+    ],
+)
+def test_a_console_that_is_busy_is_waited_for(build_restorer, platform, waits):
+    """QEMU's never is."""
+    code = iter(_code(build_restorer(platform=platform, mode="single_core", **_REFERENCE)))
+    assert all(any(re.match(wait, line) for line in code) for wait in waits)

@@ -1,0 +1,53 @@
+"""Random registers and headers: each run ends in a restore, or in one line and its code as exit status.
+
+Never in a hang or a loop of traps, and nothing is written outside the restorer's own memory.
+
+GCPT_FUZZ_CASES=N runs N cases of each mode instead of the usual few, GCPT_FUZZ_SEED=N starts there; the message of a
+failure has its mode and seed.
+"""
+
+import os
+from collections import Counter
+from random import Random
+
+import endings
+import hostile
+import pytest
+from bench import DRAM, Bench
+
+from gcpt.checkpoint.layouts import MIB
+from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE
+from gcpt.restorer import packing
+
+CASES = int(os.environ.get("GCPT_FUZZ_CASES", "50"))
+FIRST = int(os.environ.get("GCPT_FUZZ_SEED", "0"))
+#: Little memory, so that it can be compared before and after.
+MEMORY = 16 * MIB
+
+
+def _make(mode: str, seed: int) -> hostile.Hostile:
+    random = Random(f"{mode}.{seed}")
+    if mode in ("normal", "auto") and seed % 4:
+        return hostile.with_header(random)
+    place = {"single_core": SINGLE_CORE, "normal": endings.NEMU}.get(mode, DUAL_CORE)
+    return hostile.registers(random, place)
+
+
+@pytest.mark.timeout(60 + 2 * CASES)
+@pytest.mark.parametrize(
+    ("mode", "csrs"),
+    [("single_core", ""), ("dual_core", ""), ("normal", ""), ("auto", ""), ("dual_core", "+sdtrig,+smepmp")],
+)
+def test_hostile_checkpoints(bench: Bench, mode: str, csrs: str) -> None:
+    restorer = bench.build(mode, **({"csrs": csrs} if csrs else {}))
+    seen: Counter[endings.Ending] = Counter()
+    for seed in range(FIRST, FIRST + CASES):
+        made = _make(mode, seed)
+        memory = bench.image([piece for piece in made.pieces if piece[0] < DRAM + MEMORY], MEMORY)
+        packing.place(memory, restorer.image)
+        try:
+            seen[endings.run(bench, restorer, memory, mode, made.harts)] += 1
+        except Exception as error:
+            error.add_note(f"GCPT_FUZZ_SEED={seed} GCPT_FUZZ_CASES=1, mode={mode} {csrs}: {made.what}")
+            raise
+    print(mode, csrs, dict(seen))

@@ -1,0 +1,147 @@
+"""Which harts restore and which sleep: parked ones, and those that the checkpoint does not know."""
+
+import time
+
+import pytest
+from bench import BUT_TIMER, CODES, DRAM, Bench, assert_exact
+
+from gcpt.checkpoint.layouts import MIB
+from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE
+from gcpt.isa import mstatus
+from gcpt.isa.csrs import BY_NAME
+from gcpt.machines import synthetic
+from gcpt.machines.compare import compare_machine, run_to_first
+from gcpt.machines.qemu import Machine
+from gcpt.machines.synthetic import Mode, Recipe
+from gcpt.restorer import packing
+from gcpt.restorer.platforms import BY_NAME as PLATFORMS
+from gcpt.restorer.platforms import CLINT_MTIME, PATIENCE
+
+VIRT = PLATFORMS["qemu-virt"]
+_WFI, _NOP = 0x10500073, 0x13
+#: Seconds in which a hart that does not sleep would have gone somewhere.
+_WHILE = 0.3
+
+
+def _sleepers(bench: Bench, made: synthetic.Synthetic, idle: list[int], mode: str, **options: str) -> dict[int, bool]:
+    """For each of ``idle``, whether it sleeps in the restorer for good, some time after the others were restored.
+
+    Though interrupts were enabled before; and nobody has asked it for anything.
+    """
+    place = SINGLE_CORE if mode == "single_core" else DUAL_CORE
+    memory = bench.restored(made, place, bench.build(mode, **options))
+    restoring = {hart: state.pc for hart, state in enumerate(made.harts) if hart not in idle}
+    machine = Machine(harts=max(*restoring, *idle) + 1)
+    asleep = {}
+    with bench.run(memory, machine, paused=True) as qemu, qemu.gdb() as gdb:
+        for hart in idle:
+            gdb.write_csr(hart, BY_NAME["mie"].number, BUT_TIMER)
+        run_to_first(gdb, restoring, 30)
+        gdb.resume()
+        time.sleep(_WHILE)
+        gdb.interrupt()
+        for hart in idle:
+            pc = gdb.read_int(hart, "pc")
+            here = [int.from_bytes(gdb.read_memory(pc - back, 4), "little") for back in (0, 4)]
+            silent = gdb.read_csr(hart, BY_NAME["mie"].number) == 0
+            called = any(gdb.read_memory(VIRT.clint + 4 * hart, 4))
+            asleep[hart] = DRAM <= pc < DRAM + MIB and _WFI in here and silent and not called
+    return asleep
+
+
+@pytest.mark.parametrize("stopped", [0, 1, 2])
+def test_others_restore_when_one_is_stopped(bench: Bench, stopped: int) -> None:
+    made = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3))
+    restorer = bench.build("dual_core", stop_cpu=str(stopped))
+    memory = bench.restored(made, DUAL_CORE, restorer)
+    harts = {hart: state for hart, state in enumerate(made.harts) if hart != stopped}
+    assert_exact(bench.compare(memory, restorer, harts, Machine(harts=3)))
+
+
+@pytest.mark.parametrize("stopped", ["0", "1", "0,2"])
+def test_stopped_harts_sleep(bench: Bench, stopped: str) -> None:
+    made = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3))
+    harts = [int(hart) for hart in stopped.split(",")]
+    assert _sleepers(bench, made, harts, "dual_core", stop_cpu=stopped) == dict.fromkeys(harts, True)
+
+
+def test_stopped_harts_among_128(bench: Bench) -> None:
+    recipe = Recipe(tuple(Mode), harts=128)
+    made = synthetic.make(recipe)
+    restorer = bench.build("dual_core", stop_cpu="63,64,127")
+    memory = bench.restored(made, DUAL_CORE, restorer)
+    harts = {hart: state for hart, state in enumerate(made.harts) if hart not in (63, 64, 127)}
+    assert_exact(bench.compare(memory, restorer, harts, Machine(harts=128, memory=memory.stat().st_size)))
+
+
+@pytest.mark.parametrize("mode", ["dual_core", "auto"])
+def test_harts_beyond_the_checkpoint_sleep(bench: Bench, mode: str) -> None:
+    made = synthetic.make(Recipe((Mode.S, Mode.M), harts=2))
+    assert _sleepers(bench, made, [2, 3], mode) == {2: True, 3: True}
+
+
+def test_harts_beyond_the_only_one_sleep(bench: Bench) -> None:
+    made = synthetic.make(Recipe((Mode.S,)))
+    assert _sleepers(bench, made, [1, 2], "single_core") == {1: True, 2: True}
+
+
+def test_harts_beyond_the_restorers_sleep(bench: Bench) -> None:
+    made = synthetic.make(Recipe((Mode.S, Mode.M), harts=2))
+    assert _sleepers(bench, made, [2, 3], "dual_core", harts="2") == {2: True, 3: True}
+
+
+@pytest.mark.parametrize("called", [True, False], ids=["called", "listening"])
+@pytest.mark.parametrize("mode", ["dual_core", "auto"])
+def test_harts_that_ran_before(bench: Bench, mode: str, called: bool) -> None:
+    """A software interrupt from before the start is no sign of a plan, nor of a meeting; none is taken as one.
+
+    What the first prints takes it long enough for the others to sleep.
+    """
+    made, restorer = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3)), bench.build(mode, log="info")
+    memory = bench.restored(made, DUAL_CORE, restorer)
+    with bench.run(memory, Machine(harts=3), paused=True) as running:
+        with running.gdb() as gdb:
+            for hart in range(3):
+                if called:
+                    gdb.write_memory(VIRT.clint + 4 * hart, (1).to_bytes(4, "little"))
+                else:
+                    gdb.write_csr(hart, BY_NAME["mie"].number, BUT_TIMER)
+                    gdb.write_csr(hart, BY_NAME["mstatus"].number, mstatus.MIE)
+        harts = dict(enumerate(made.harts))
+        assert_exact(compare_machine(running, harts, restorer.csr_groups, VIRT.clint))
+
+
+@pytest.mark.parametrize("mode", ["dual_core", "auto"])
+def test_harts_whose_wfi_does_not_wait(bench: Bench, mode: str) -> None:
+    """It may return for no reason (Privileged, "Wait for Interrupt"): here it is a nop."""
+    made, restorer = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3)), bench.build(mode)
+    memory = bench.restored(made, DUAL_CORE, restorer)
+    wfi, nop = (word.to_bytes(4, "little") for word in (_WFI, _NOP))
+    image = restorer.image.read_bytes()
+    assert image.count(wfi) >= 3
+    packing.overwrite(memory, 0, image.replace(wfi, nop))
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), Machine(harts=3)))
+
+
+@pytest.mark.parametrize("mode", ["dual_core", "auto"])
+def test_more_harts_than_the_machine_has(bench: Bench, mode: str) -> None:
+    """Those that are there wait for as long as mtime says, and then one says what is missing."""
+    made = synthetic.make(Recipe(harts=3))
+    memory = bench.restored(made, DUAL_CORE, bench.build(mode))
+    with bench.run(memory, Machine(harts=2), paused=True) as running, running.gdb() as gdb:
+        gdb.resume()
+        time.sleep(_WHILE)
+        gdb.interrupt()
+        assert running.output() == ""
+        late = PATIENCE - 10_000_000
+        gdb.write_memory(VIRT.clint + CLINT_MTIME, late.to_bytes(8, "little"))
+        gdb.resume()
+        assert running.wait_exit(20) == CODES["HARTS_MISSING"]
+    assert f"gcpt: error {CODES['HARTS_MISSING']} hart " in running.output()
+
+
+def test_more_harts_than_the_restorer_serves(bench: Bench) -> None:
+    made = synthetic.make(Recipe(harts=4))
+    memory = bench.restored(made, DUAL_CORE, bench.build("dual_core", harts="2"))
+    code, _, words = bench.end(memory, Machine(harts=4)).error()
+    assert (code, "too many harts" in words) == (CODES["HARTS"], True)

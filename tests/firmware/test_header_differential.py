@@ -1,0 +1,209 @@
+"""The restorer's decoder, compiled for the host, and the tools' (header.py, plan.py) say the same of any header.
+
+Whether its values can be, plan.py decides in Python's numbers, which do not wrap.
+"""
+
+import ctypes
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gcpt.checkpoint import header
+from gcpt.checkpoint.header import MAX_SIZE, Header
+from gcpt.checkpoint.layouts import (
+    CSR_COUNT,
+    DEFAULT,
+    HEADER_MAGIC,
+    HEADER_VERSIONS,
+    LARGEST_OFFSET,
+    MAX_HARTS,
+    MIB,
+    MULTI_CORE,
+    Layout,
+)
+from gcpt.errors import UserError
+from gcpt.restorer import codes, plan
+from gcpt.restorer.platforms import BY_NAME
+
+CODES = {code.name: code.number for code in codes.CODES}
+ACCEPTED, NO_HEADER = 0, -1
+PLATFORM = BY_NAME["qemu-virt"]
+IMAGE_SIZE = 0x5_0000
+#: Bytes of the fields that a restore needs.
+SIZES = {
+    **dict.fromkeys(("pc", "mode", "mtime", "misc_reserve"), 8),
+    **dict.fromkeys(("int_reg", "float_reg"), 32 * 8),
+    "csr_reg": 8 * CSR_COUNT,
+    "vector_reg": 32 * 16,
+}
+_WORD = 1 << 64
+#: Where a header lies and where the restorer begins.
+_PLACES = [(PLATFORM.dram + 3 * MIB, PLATFORM.dram), (PLATFORM.dram, PLATFORM.dram), (PLATFORM.flash, PLATFORM.flash)]
+
+
+class Plan(ctypes.Structure):
+    """struct gcpt_plan."""
+
+    _fields_ = [(name, ctypes.c_uint64) for name in ("base", "block_size", "harts", "restored", *DEFAULT.items())]
+
+
+class HostPlace(ctypes.Structure):
+    """struct place."""
+
+    _fields_ = [(name, ctypes.c_uint64) for name in ("origin", "image", "image_end")]
+
+
+@pytest.fixture(scope="module")
+def decoder(host_program) -> ctypes.CDLL:  # type: ignore[no-untyped-def]
+    return ctypes.CDLL(str(host_program("host.so", [], "-shared", "-fPIC")))
+
+
+def _fits(value: Header, origin: int, image: int) -> bool:
+    return not plan.header_fault(value, origin, PLATFORM, image, image + IMAGE_SIZE)
+
+
+def _expected(data: bytes, base: int, image: int) -> int | Header:
+    """Code, NO_HEADER or the header itself."""
+    if not header.present(data):
+        return NO_HEADER
+    try:
+        value, _ = header.decode(data)
+    except UserError:
+        return CODES["DECODE"]
+    if value.version not in HEADER_VERSIONS:
+        return CODES["VERSION"]
+    return value if _fits(value, base, image) else CODES["BAD_HEADER"]
+
+
+def _agree(decoder: ctypes.CDLL, data: bytes) -> None:
+    data = data[:MAX_SIZE].ljust(MAX_SIZE, b"\0")
+    for origin, image in _PLACES:
+        made = Plan()
+        code = decoder.host_decode(ctypes.byref(made), data, ctypes.byref(HostPlace(origin, image, image + IMAGE_SIZE)))
+        expected = _expected(data, origin, image)
+        if not isinstance(expected, Header):
+            assert code == expected
+            continue
+        assert code == ACCEPTED
+        assert made.base == (origin + expected.cpt_offset) % _WORD
+        assert (made.block_size, made.harts) == (expected.single_core_size, expected.cpu_num)
+        assert {name: getattr(made, name) for name in DEFAULT.items()} == expected.layout.items()
+
+
+_NUMBERS = st.one_of(st.integers(0, _WORD - 1), st.integers(0, 1 << 22).map(lambda n: 8 * n), st.integers(0, 200))
+_OFFSETS = st.one_of(_NUMBERS, st.sampled_from([160, 168, _WORD - 3 * MIB, _WORD - 3 * MIB + IMAGE_SIZE]))
+
+
+@st.composite
+def _headers(draw: st.DrawFn) -> Header:
+    """Mostly right, with some fields that are not."""
+    layout = draw(st.sampled_from([DEFAULT, MULTI_CORE])).items()
+    for name in draw(st.lists(st.sampled_from(sorted(layout)), max_size=2)):
+        layout[name] = draw(_NUMBERS)
+    return Header(
+        cpt_offset=draw(_OFFSETS),
+        cpu_num=draw(st.one_of(st.integers(0, MAX_HARTS + 1), _NUMBERS)),
+        single_core_size=draw(st.one_of(st.sampled_from([MIB, 0x14000, LARGEST_OFFSET]), _NUMBERS)),
+        version=draw(st.sampled_from([*HEADER_VERSIONS, *HEADER_VERSIONS, 0])),
+        magic_number=draw(st.sampled_from([HEADER_MAGIC] * 7 + [0])),
+        layout=Layout(**layout),
+    )
+
+
+def _long(value: int, size: int) -> bytes:
+    """A varint of ``size`` bytes or as many as it takes."""
+    out = bytearray()
+    while value >= 0x80 or len(out) + 1 < size:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+@st.composite
+def _fields(draw: st.DrawFn) -> bytes:
+    """One field, of any number, wire type and length."""
+    number, wire = draw(st.one_of(st.integers(0, 30), st.integers(0, (1 << 32) - 1))), draw(st.integers(0, 7))
+    payload = {1: 8, 2: 3, 5: 4}.get(wire, 0)
+    data = _long(draw(_NUMBERS), draw(st.integers(1, 11))) if wire == 0 else draw(st.binary(max_size=payload))
+    if wire == 2:
+        data = _long(draw(st.sampled_from([len(data), 0, 600, (1 << 32) - 1])), draw(st.integers(1, 11))) + data
+    return _long(number << 3 | wire, draw(st.sampled_from([1, 1, 1, 2, 5, 6, 10, 11]))) + data
+
+
+@st.composite
+def _mutated(draw: st.DrawFn) -> bytes:
+    """An encoded header with bytes changed, taken out or put in, and fields in front of it or within."""
+    data = bytearray(header.encode(draw(_headers())))
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(data)))
+        data[at : at + draw(st.integers(0, 2))] = draw(st.one_of(st.binary(max_size=2), _fields()))
+    at = draw(st.sampled_from([0, 6, data.find(0), data.find(0) + 1]))
+    data[at:at] = b"".join(draw(st.lists(_fields(), max_size=2)))
+    return bytes(data)
+
+
+@given(_headers())
+@settings(max_examples=400, deadline=None, derandomize=True)
+def test_values(decoder: ctypes.CDLL, value: Header) -> None:
+    _agree(decoder, header.encode(value))
+
+
+@given(st.one_of(_mutated(), st.binary(max_size=MAX_SIZE), st.lists(_fields()).map(b"".join)))
+@settings(max_examples=1500, deadline=None, derandomize=True)
+def test_encodings(decoder: ctypes.CDLL, data: bytes) -> None:
+    _agree(decoder, data)
+
+
+@pytest.mark.parametrize("last", [*SIZES, "mtime_cmp"])
+@pytest.mark.parametrize("short", [0, 8])
+def test_blocks_that_just_do_not_overlap(decoder: ctypes.CDLL, last: str, short: int) -> None:
+    """Whichever field ends the block, in blocks packed tightly and 8 bytes tighter."""
+    harts = 3
+    sizes = {**SIZES, "mtime_cmp": 8 * harts}
+    others = {name: value for name, value in MULTI_CORE.items().items() if name in sizes and name != last}
+    begin = max(value + sizes[name] for name, value in others.items())
+    layout = replace(MULTI_CORE, **{last: begin})
+    low, size = min(others.values()), sizes[last]
+    packed = Header(168, harts, begin + size - low - short, layout=layout)
+    assert _fits(packed, PLATFORM.dram + 3 * MIB, PLATFORM.dram) == (not short)
+    _agree(decoder, header.encode(packed))
+
+
+def _at(begin: int, harts: int = 1) -> Header:
+    """Tightly packed blocks of ``harts`` that begin at the address ``begin``, by a header at the first of _PLACES."""
+    low, high = plan.extent(MULTI_CORE, harts)
+    return Header((begin - low - _PLACES[0][0]) % _WORD, harts, high - low, layout=MULTI_CORE)
+
+
+_LOW, _HIGH = plan.extent(MULTI_CORE, 1)
+_FIRST_FREE = PLATFORM.dram + IMAGE_SIZE
+_LAST = PLATFORM.dram + PLATFORM.dram_size - (_HIGH - _LOW)
+
+
+@pytest.mark.parametrize(("edge", "step"), [(_FIRST_FREE, -8), (_LAST, 8)], ids=["restorer", "memory"])
+def test_blocks_at_an_edge(decoder: ctypes.CDLL, edge: int, step: int) -> None:
+    """They may touch the restorer's end and memory's, and no word of them may be beyond."""
+    for begin, fits in ((edge, True), (edge + step, False)):
+        assert _fits(_at(begin), *_PLACES[0]) == fits
+        _agree(decoder, header.encode(_at(begin)))
+
+
+def test_no_harts(decoder: ctypes.CDLL) -> None:
+    """Though blocks that fit before the first would end where it begins."""
+    assert not _fits(_at(PLATFORM.dram + 16 * MIB, harts=0), *_PLACES[0])
+    _agree(decoder, header.encode(_at(PLATFORM.dram + 16 * MIB, harts=0)))
+
+
+@pytest.mark.parametrize("size", [MAX_SIZE - 1, MAX_SIZE, MAX_SIZE + 1])
+def test_longest(decoder: ctypes.CDLL, size: int) -> None:
+    data = header.encode(Header(168, 1, MIB))
+    unknown = size - len(data) - 4
+    _agree(decoder, data[:6] + b"\xba\x03" + _long(unknown, 2) + bytes(unknown) + data[6:])
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent / "corpus" / "header").iterdir()), ids=lambda p: p.name)
+def test_corpus(decoder: ctypes.CDLL, path: Path) -> None:
+    _agree(decoder, path.read_bytes())

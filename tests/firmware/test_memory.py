@@ -1,0 +1,52 @@
+"""A restore leaves memory as it is: the workload's all of it, and of the reserved MiB what is not the restorer's."""
+
+import pytest
+from bench import DRAM, Bench
+
+from gcpt.checkpoint.layouts import MIB
+from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Place
+from gcpt.machines import synthetic
+from gcpt.machines.compare import run_to_first
+from gcpt.machines.qemu import Machine
+from gcpt.machines.synthetic import Mode, Recipe
+
+_PAGE = 1 << 12
+#: QEMU writes its device tree here.
+_DEVICE_TREE = 126 * MIB
+#: The trampolines of M-mode harts are in the last bytes of the reserved MiB.
+_TRAMPOLINES = MIB - _PAGE
+
+
+def _changed(bench: Bench, made: synthetic.Synthetic, place: Place, mode: str) -> set[int]:
+    """Offsets of the pages that a restore changes, the device tree's and the restorer's own file left out."""
+    restorer = bench.build(mode)
+    memory = bench.restored(made, place, restorer)
+    before = memory.read_bytes()
+    pcs = {hart: state.pc for hart, state in enumerate(made.harts)}
+    with bench.run(memory, Machine(harts=len(pcs)), paused=True) as qemu, qemu.gdb() as gdb:
+        run_to_first(gdb, pcs, 30)
+    after = memory.read_bytes()
+    pages = range(0, _DEVICE_TREE, _PAGE)
+    return {page for page in pages if before[page : page + _PAGE] != after[page : page + _PAGE]}
+
+
+@pytest.mark.parametrize("mode", [Mode.S, Mode.U, Mode.VS, Mode.M_NEMU], ids=lambda mode: mode.value)
+def test_single_core_writes_no_memory(bench: Bench, mode: Mode) -> None:
+    assert _changed(bench, synthetic.make(Recipe((mode,))), SINGLE_CORE, "single_core") == set()
+
+
+def test_single_core_writes_a_trampoline_in_m_mode(bench: Bench) -> None:
+    assert _changed(bench, synthetic.make(Recipe((Mode.M,))), SINGLE_CORE, "single_core") == {_TRAMPOLINES}
+
+
+@pytest.mark.parametrize("mode", ["dual_core", "auto"])
+def test_harts_write_to_the_reserved_mib_only(bench: Bench, mode: str) -> None:
+    changed = _changed(bench, synthetic.make(Recipe(tuple(Mode), harts=6)), DUAL_CORE, mode)
+    assert max(changed) < MIB
+    assert _TRAMPOLINES in changed
+    # Below the blocks of a single_core checkpoint (0xECDB0), whose place the rest keeps free.
+    assert max(changed - {_TRAMPOLINES}) < 0xEC000
+
+
+def test_dram_base_is_what_the_tests_say() -> None:
+    assert DRAM == 0x8000_0000

@@ -1,0 +1,31 @@
+"""The spike platform on QEMU's spike machine, which finds the HTIF by the symbols of gcpt.elf."""
+
+from pathlib import Path
+
+import pytest
+from bench import CODES, Bench, assert_exact
+
+from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Place
+from gcpt.machines import synthetic
+from gcpt.machines.qemu import Machine
+from gcpt.machines.synthetic import Mode, Recipe
+
+
+def _spike(elf: Path, harts: int = 1) -> Machine:
+    return Machine(name="spike", harts=harts, extra=("-bios", str(elf)))
+
+
+@pytest.mark.parametrize(("mode", "place", "harts"), [("single_core", SINGLE_CORE, 1), ("auto", DUAL_CORE, 2)])
+def test_exact(bench: Bench, mode: str, place: Place, harts: int) -> None:
+    made = synthetic.make(Recipe((Mode.S, Mode.M), harts=harts))
+    restorer = bench.build(mode, platform="spike")
+    memory = bench.synthetic_image(made, place)
+    machine = _spike(restorer.folder / "gcpt.elf", harts)
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), machine))
+
+
+@pytest.mark.parametrize("mode", ["single_core", "auto"])
+def test_error_on_the_htif(bench: Bench, mode: str) -> None:
+    restorer = bench.build(mode, platform="spike")
+    end = bench.end(bench.image([]), _spike(restorer.folder / "gcpt.elf"))
+    assert (end.status, end.error()[0]) == (CODES["NO_CHECKPOINT"],) * 2

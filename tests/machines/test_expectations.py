@@ -1,0 +1,60 @@
+"""What a restored hart is wanted to read, computed from its checkpoint."""
+
+from gcpt.checkpoint.state import HartState
+from gcpt.isa import mstatus
+from gcpt.machines import compare, synthetic
+from gcpt.machines.synthetic import Aliases, Mode, Recipe
+
+_GROUPS = ("base", "f", "v", "h", "sstc", "vstimer", "envcfg")
+
+
+def _wanted(**csrs: int) -> dict[str, int]:
+    state = HartState(pc=0x8010_0000, mode=1, mtime=1000)
+    for name, value in csrs.items():
+        state.set(name, value)
+    return compare.wanted_csrs(state, _GROUPS)
+
+
+def test_parts_and_whole_are_the_same() -> None:
+    forms = [synthetic.make(Recipe((Mode.U,), aliases=form)).harts[0] for form in Aliases]
+    wanted = [compare.wanted_csrs(form, _GROUPS) for form in forms]
+    assert wanted[0] == wanted[1] == wanted[2]
+
+
+def test_views() -> None:
+    wanted = _wanted(mie=0x1EEE, mideleg=0x1466, hideleg=0x044, mip=0x202, hvip=0x004)
+    assert (wanted["sie"], wanted["hie"], wanted["vsie"]) == (0x022, 0x1444, 0x022)
+    assert (wanted["mip"], wanted["sip"], wanted["hip"], wanted["vsip"]) == (0x206, 0x002, 0x004, 0x002)
+
+
+def test_pending_timers_follow_their_compare_values() -> None:
+    stce = 1 << 63
+    assert _wanted(menvcfg=stce, stimecmp=1000)["mip"] == 0x20
+    assert _wanted(menvcfg=stce, stimecmp=1001, mip=0x20)["mip"] == 0
+    assert _wanted(menvcfg=0, stimecmp=0, mip=0x20)["mip"] == 0x20
+    late = {"menvcfg": stce, "henvcfg": stce, "htimedelta": 50, "stimecmp": 1001}
+    assert _wanted(**late, vstimecmp=1050)["hip"] == 0x40
+    assert _wanted(**late, vstimecmp=1051)["hip"] == 0
+
+
+def test_mstatus_by_the_way_out() -> None:
+    nemu = HartState(pc=0x8010_0000, mode=3)
+    nemu.set("mepc", nemu.pc)
+    nemu.set("mstatus", mstatus.MPP | mstatus.MPIE)
+    assert compare.wanted_csrs(nemu, _GROUPS)["mstatus"] == mstatus.MPIE | mstatus.MIE
+    for name, value in (("mepc", 4), ("mstatus", mstatus.MPIE)):
+        qemu = HartState(pc=0x8010_0000, mode=3, csr=list(nemu.csr))
+        qemu.set(name, value)
+        assert compare.wanted_csrs(qemu, _GROUPS)["mstatus"] == qemu.get("mstatus")
+
+
+def test_explanations() -> None:
+    state = HartState(pc=0, mode=1)
+    assert compare.explanation(state, "mideleg", 0x1444)
+    assert not compare.explanation(state, "mideleg", 0x1446)
+    assert compare.explanation(state, "mip", 0x60)
+    assert not compare.explanation(state, "mip", 0x62)
+    state.set("menvcfg", 1 << 63)
+    assert not compare.explanation(state, "mip", 0x20)
+    assert compare.explanation(state, "mip", 0x40)
+    assert not compare.explanation(state, "stimecmp", 1)

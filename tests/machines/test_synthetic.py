@@ -1,0 +1,77 @@
+"""Synthetic checkpoints: as distinct as they say."""
+
+import pytest
+
+from gcpt.isa import mstatus
+from gcpt.isa.csrs import INVENTORY, When
+from gcpt.machines import synthetic
+from gcpt.machines.synthetic import Aliases, Mode, Recipe
+from gcpt.restorer.platforms import BY_NAME
+
+#: Always 0, or a small field whose random value may be.
+_MAY_BE_ZERO = {
+    "vl",
+    "vxsat",
+    "hgeie",
+    "htinst",
+    "vtype",
+    "mip",
+    "hvip",
+    "sie",
+    "sip",
+    "vsie",
+    "vsip",
+    "hie",
+    "hip",
+    "satp",
+}
+_SMALL = 1 << 16
+
+
+@pytest.mark.parametrize("mode", tuple(Mode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_register_is_distinct(mode: Mode, seed: int) -> None:
+    state = synthetic.make(Recipe((mode,), seed=seed)).harts[0]
+    registers = [*state.x[1:], *state.f, *(int.from_bytes(v, "little") for v in state.v)]
+    groups = BY_NAME["qemu-virt"].csr_groups
+    written = (When.EARLY, When.TIMER, When.LAST)
+    csrs = {c.name: state.get(c.name) for c in INVENTORY if c.group in groups and c.when in written}
+    assert {name for name, value in csrs.items() if value == 0} <= _MAY_BE_ZERO
+    large = [value for name, value in csrs.items() if value > _SMALL and (name, mode.level) != ("mepc", state.mode)]
+    assert len(set(registers + large)) == len(registers + large)
+
+
+def test_same_recipe_same_checkpoint() -> None:
+    recipe = Recipe(tuple(Mode), harts=6, seed=9)
+    assert synthetic.make(recipe) == synthetic.make(recipe)
+
+
+def test_harts_differ() -> None:
+    harts = synthetic.make(Recipe(harts=128)).harts
+    assert len({hart.pc for hart in harts}) == 128
+    assert len({hart.get("sscratch") for hart in harts}) == 128
+    assert len({hart.mtime for hart in harts}) == 1
+
+
+@pytest.mark.parametrize("mode", tuple(Mode), ids=lambda mode: mode.value)
+def test_mstatus_is_as_generators_leave_it(mode: Mode) -> None:
+    state = synthetic.make(Recipe((mode,))).harts[0]
+    value = state.get("mstatus")
+    assert mode is Mode.M or not value & mstatus.MIE
+    assert (state.get("mepc") == state.pc) == (mode is not Mode.M)
+    if mode is not Mode.M:
+        assert mstatus.mpp(value) == state.mode
+        assert bool(value & mstatus.MPV) == mode.virtual
+
+
+def test_aliases() -> None:
+    parts = synthetic.make(Recipe(aliases=Aliases.PARTS)).harts[0]
+    whole = synthetic.make(Recipe(aliases=Aliases.WHOLE)).harts[0]
+    assert parts.get("fcsr") == 0 == whole.get("frm")
+    assert whole.get("fcsr") == parts.get("frm") << 5 | parts.get("fflags")
+
+
+def test_code_lies_behind_each_pc() -> None:
+    made = synthetic.make(Recipe((Mode.M,), harts=5))
+    memory = dict(made.memory)
+    assert [memory[hart.pc] for hart in made.harts] == [bytes.fromhex("6f000000")] * 5

@@ -1,0 +1,31 @@
+"""Synthetic checkpoints are legal: what QEMU's debugger writes into a fresh hart is what it reads back."""
+
+import pytest
+from bench import Bench
+
+from gcpt.isa.csrs import INVENTORY, When
+from gcpt.machines import qemu, synthetic
+from gcpt.machines.qemu import Machine
+from gcpt.machines.synthetic import Mode, Recipe
+
+_GROUPS = ("base", "envcfg", "f", "v", "h", "sstc", "vstimer", "pmp16", "hpm3", "hpm")
+#: vl and vtype are written by vsetvl alone; mip has bits that are wires.
+_WRITTEN = [
+    entry
+    for entry in INVENTORY
+    if entry.group in _GROUPS and entry.when in (When.EARLY, When.TIMER, When.LAST) and entry.name != "mip"
+]
+
+
+@pytest.mark.parametrize("vlen", [128, 1024])
+@pytest.mark.parametrize("mode", tuple(Mode), ids=lambda mode: mode.value)
+def test_values_can_be_held(bench: Bench, mode: Mode, vlen: int) -> None:
+    for seed in range(1, 9):
+        state = synthetic.make(Recipe((mode,), seed=seed, vlen=vlen)).harts[0]
+        with bench.run(bench.image([]), Machine(cpu=qemu.cpu(vlen)), paused=True) as running, running.gdb() as gdb:
+            for entry in _WRITTEN:
+                gdb.write_csr(0, entry.number, state.get(entry.name))
+            held = {entry.name: gdb.read_csr(0, entry.number) for entry in _WRITTEN}
+        # QEMU 7.2 computes SD for mstatus alone.
+        held["vsstatus"] = (held["vsstatus"] or 0) | state.get("vsstatus") & 1 << 63
+        assert held == {entry.name: state.get(entry.name) for entry in _WRITTEN}

@@ -1,0 +1,224 @@
+"""What an image that carries its restorer starts with, and how it comes off again; the formats that address memory."""
+
+import io
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gcpt.checkpoint import elf_image, header, image, stamp, state, verilog_hex
+from gcpt.checkpoint.layouts import MIB
+from gcpt.checkpoint.stamp import Stamp
+from gcpt.checkpoint.state import DUAL_CORE, Kind, Place
+from gcpt.errors import UserError
+from gcpt.restorer import packing
+from gcpt.restorer.packing import Restorer
+
+#: Of the start of an image, where no more of it matters.
+SIZE = 8192
+FLAG = (0xCAFF).to_bytes(8, "little")
+AT_START = Place(Kind.PROTOBUF, 168, MIB, header_at=0)
+HEADER = header.encode(header.Header(168, 1, MIB))
+
+
+def restorer_bytes(size: int, stamped: str = "") -> bytes:
+    """What a restorer looks like from outside. stamped: its mode, for one that has a stamp."""
+    end = (stamp.encode(Stamp("0.1.0", options={"mode": stamped})) if stamped else b"") + FLAG
+    head = bytes.fromhex("6f000011") + size.to_bytes(4, "little")
+    window = bytes(256) if stamped in ("normal", "auto") else b""
+    return head + window + b"\x13" * (size - len(head) - len(window) - len(end)) + end
+
+
+def made(size: int, stamped: str = "") -> Restorer:
+    found = packing.carried(restorer_bytes(size, stamped), "image")
+    assert found is not None
+    return found
+
+
+@given(st.sampled_from(["", "normal", "dual_core"]), st.integers(60, 150), st.binary(max_size=900))
+def test_what_lay_under_a_restorer_comes_back(mode: str, words: int, under: bytes) -> None:
+    """Whatever it is, and after a second restorer of another size took the first one's place."""
+    before = under.ljust(SIZE, b"\0")
+    for place in (DUAL_CORE, AT_START):
+        image_start = HEADER + before[len(HEADER) :] if place is AT_START else before
+        first, second = made(8 * words, mode), made(8 * words + 400, "auto")
+        carrying = packing.start(first, place, image_start)
+        if carrying.lost:
+            continue
+        old, again = packing.bare(carrying.data, "image")
+        assert (old, again) == (first, image_start)
+        swapped = packing.start(second, place, again)
+        if not swapped.lost:
+            assert packing.bare(swapped.data, "image") == (second, image_start)
+            assert len(swapped.data) == SIZE
+
+
+def test_a_header_goes_into_the_window() -> None:
+    carrying = packing.start(made(800, "normal"), AT_START, HEADER.ljust(MIB, b"\0"))
+    assert (carrying.kept, carrying.lost) == (0, 0)
+    assert carrying.data[8 : 8 + len(HEADER)] == HEADER
+    assert not carrying.data[800:].strip(b"\0")  # nothing else is written down
+    read = io.BytesIO(carrying.data)
+
+    def reader(offset: int, size: int) -> bytes:
+        read.seek(offset)
+        return read.read(size)
+
+    assert state.locate(reader) == Place(Kind.PROTOBUF, 168, MIB, header_at=8, marked=False)
+
+
+def test_a_window_counts_only_in_a_restorer() -> None:
+    """The same bytes in an image that starts with no restorer are no header."""
+    data = (bytes(8) + HEADER).ljust(4 * MIB, b"\0")
+    with pytest.raises(UserError, match="no checkpoint"):
+        state.locate(lambda offset, size: data[offset : offset + size])
+
+
+def test_what_cannot_be_kept_is_counted() -> None:
+    """There is no room behind it: the workload goes on there."""
+    before = b"reset".ljust(800, b"\0") + b"\x01" * 100
+    carrying = packing.start(made(800), DUAL_CORE, before.ljust(MIB, b"\0"))
+    assert (carrying.kept, carrying.lost) == (0, 5)
+    assert carrying.data[800:900] == b"\x01" * 100
+
+
+@pytest.mark.parametrize("size", [0, 8, 1 << 20, (1 << 32) - 1])
+def test_a_record_that_is_not_whole_is_none(size: int) -> None:
+    """Hostile lengths cost nothing, and what cannot be what was written is left alone."""
+    first = made(800)
+    data = first.data + b"gcptkept" + size.to_bytes(4, "little") + b"\x01\x02\x03\x04" + b"data"
+    old, before = packing.bare(data.ljust(MIB, b"\0"), "image")
+    assert (old, len(before), before[:800]) == (first, MIB, bytes(800))
+    assert before[800:] == data[800:].ljust(MIB - 800, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "this is no restorer"),
+        (restorer_bytes(800)[:7], "this is no restorer"),
+        (b"\x13" * 800, "this is no restorer"),
+        (b"\x6f\0\0\0" + (2 * MIB).to_bytes(4, "little"), "this is no restorer"),
+        (restorer_bytes(800)[:799], "cut short: 799 bytes of the 800"),
+    ],
+)
+def test_no_restorer(tmp_path: Path, data: bytes, says: str) -> None:
+    path = tmp_path / "gcpt.bin"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=says):
+        packing.read(path)
+
+
+def test_a_payload_stays_out(tmp_path: Path) -> None:
+    path = tmp_path / "gcpt.bin"
+    path.write_bytes(restorer_bytes(800) + b"payload")
+    assert packing.read(path).data == restorer_bytes(800)
+
+
+# Formats that address memory.
+
+#: Pieces of an image (page, bytes from the page's start on), and its length in bytes.
+IMAGES = st.tuples(
+    st.dictionaries(st.integers(0, 900), st.binary(min_size=1, max_size=5000), max_size=6), st.integers(1, 900 * 4096)
+)
+
+
+def _image(made_of: tuple[dict[int, bytes], int]) -> bytes:
+    pieces, length = made_of
+    content = bytearray(length)
+    for page, data in pieces.items():
+        content[4096 * page :][: len(data)] = data
+        content[4096 * page : 4096 * page + len(data)] = data
+    return bytes(content[:length])
+
+
+def _chunks(content: bytes, size: int) -> list[bytes]:
+    return [content[start : start + size] for start in range(0, len(content), size)]
+
+
+@given(IMAGES, st.sampled_from([4096, 65_537, 1 << 20]))
+def test_pages(made_of: tuple[dict[int, bytes], int], size: int) -> None:
+    content = _image(made_of)
+    pages = list(image.pages(_chunks(content, size)))
+    again = bytearray(len(content))
+    for offset, page in pages:
+        assert offset % 4096 == 0 and (len(page) == 4096 or offset + len(page) == len(content))
+        again[offset : offset + len(page)] = page
+    assert again == content
+    assert sum(1 for _, page in pages if not any(page)) <= 1
+    assert pages[-1][0] + len(pages[-1][1]) == len(content)
+
+
+@given(IMAGES)
+def test_elf(made_of: tuple[dict[int, bytes], int]) -> None:
+    """As pyelftools reads it, and back."""
+    content = _image(made_of)
+    with tempfile.NamedTemporaryFile() as file:
+        assert elf_image.write(file.file, image.pages(_chunks(content, 1 << 20)), 0x8000_0000) == len(content)
+        file.flush()
+        elf = ELFFile(file.file)
+        assert (elf["e_machine"], elf["e_type"], elf["e_entry"]) == ("EM_RISCV", "ET_EXEC", 0x8000_0000)
+        memory = bytearray(len(content))
+        end = 0
+        for one in elf.iter_segments():
+            start = one["p_paddr"] - 0x8000_0000
+            assert one["p_type"] == "PT_LOAD" and one["p_vaddr"] == one["p_paddr"] and start >= end
+            assert one["p_memsz"] == one["p_filesz"] and one["p_offset"] % one["p_align"] == 0
+            memory[start : start + one["p_filesz"]] = one.data()
+            end = start + one["p_filesz"]
+        assert memory == content
+        first = elf_image.base_of(Path(file.name)) - 0x8000_0000
+        assert b"".join(image.chunks(Path(file.name))) == content[first:]
+
+
+@pytest.mark.parametrize(
+    ("offset", "data", "says"),
+    [
+        (4, b"\x01", "want a 64-bit little-endian ELF file"),
+        (18, b"\x3e\0", "is not RISC-V's"),
+        (32, (1 << 40).to_bytes(8, "little"), "is cut short"),
+        (0x2000 + 32, (1 << 40).to_bytes(8, "little"), "is cut short"),
+        (0x2000 + 24, (0x8020_0001).to_bytes(8, "little"), "its segments overlap"),
+        (0x2000 + 56 + 24, (1 << 62).to_bytes(8, "little"), "too far apart"),
+    ],
+)
+def test_an_elf_file_that_cannot_be(tmp_path: Path, offset: int, data: bytes, says: str) -> None:
+    path = tmp_path / "elf"
+    content = b"first".ljust(1 << 21, b"\0") + b"second"
+    with path.open("w+b") as file:
+        elf_image.write(file, image.pages([content]), 0x8000_0000)
+        file.flush()
+        table = int.from_bytes(path.read_bytes()[32:40], "little")
+        file.seek(offset if offset < 0x2000 else table + offset - 0x2000)
+        file.write(data)
+    with pytest.raises(UserError, match=says):
+        list(image.chunks(path))
+
+
+def read_hex(text: str, width: int) -> dict[int, int]:
+    """As $readmemh does (IEEE 1364-2005, 17.2.9): the bytes of a memory of words, lowest byte first, by address."""
+    memory, at = {}, 0
+    for token in re.sub(r"//.*|/\*.*?\*/", "", text).split():
+        if token.startswith("@"):
+            at = int(token[1:], 16)
+            continue
+        assert len(token) == 2 * width
+        for byte in range(width):
+            memory[width * at + byte] = int(token, 16) >> 8 * byte & 0xFF
+        at += 1
+    return memory
+
+
+@pytest.mark.parametrize("width", verilog_hex.WIDTHS)
+@pytest.mark.parametrize("base", [0, 0x8000_0000])
+def test_hex(width: int, base: int) -> None:
+    content = bytes(range(1, 201)) + bytes(1 << 16) + b"more" + bytes(5000) + b"odd"
+    out = io.BytesIO()
+    assert verilog_hex.write(out, image.pages([content]), width, base) == len(content)
+    memory = read_hex(out.getvalue().decode(), width)
+    assert {at - base: byte for at, byte in memory.items() if byte} == {at: b for at, b in enumerate(content) if b}
+    assert len(memory) <= 3 * 4096 + width  # what is zero is left out
