@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from restorer import Restorer  # noqa: E402
 
-from gcpt.restorer import config  # noqa: E402
+from gcpt.restorer.resolution import resolve  # noqa: E402
 
 Build = Callable[..., Restorer]
 
@@ -62,7 +62,7 @@ def build_restorer(session_folder: Path, pytestconfig: pytest.Config) -> Build:
                 scons = [sys.executable, "-m", "SCons", *(f"{name}={value}" for name, value in settings.items())]
                 run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
                 assert run.returncode == 0, f"{' '.join(scons)}\n{run.stdout}{run.stderr}"
-        return Restorer(folder, config.resolve(settings))
+        return Restorer(folder, resolve(settings))
 
     return build
 

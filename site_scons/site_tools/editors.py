@@ -13,7 +13,7 @@ from SCons.Script import BUILD_TARGETS, COMMAND_LINE_TARGETS, Action, GetOption
 
 from gcpt.build import generated, launch, toolchain
 from gcpt.console import say
-from gcpt.restorer.config import resolve
+from gcpt.restorer.resolution import resolve
 
 _DATABASE = "compile_commands.json"
 

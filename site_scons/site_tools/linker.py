@@ -22,7 +22,7 @@ _RULES = (
         "restorer/config",
     ),
     *("restorer/flash", "restorer/linked", "restorer/options", "restorer/parse", "restorer/payload"),
-    *("restorer/platforms", "restorer/trampoline"),
+    *("restorer/platforms", "restorer/resolution", "restorer/trampoline"),
 )
 
 

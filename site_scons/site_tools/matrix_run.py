@@ -38,7 +38,7 @@ def _result(config, image, counted):
 
     path = Path(image.abspath)
     instructions = int(Path(counted[0].abspath).read_text()) if counted else None
-    return matrix.Result(config.variant, path.stat().st_size, instructions, sbom.sha256(path))
+    return matrix.VariantResult(config.variant, path.stat().st_size, instructions, sbom.sha256(path))
 
 
 def _matrix(env, products):

@@ -16,8 +16,8 @@ from SCons.Variables import Variables
 
 from gcpt.build import launch, toolchain, toolchains
 from gcpt.errors import UserError
-from gcpt.restorer.config import resolve
 from gcpt.restorer.options import OPTIONS_FILE, TABLE, as_text, undashed
+from gcpt.restorer.resolution import resolve
 
 #: The only variables of the caller that commands see.
 HOST_VARIABLES = (

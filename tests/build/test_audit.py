@@ -7,7 +7,7 @@ import pytest
 
 from gcpt.build import audit, provenance
 from gcpt.checkpoint import stamp
-from gcpt.restorer.config import resolve
+from gcpt.restorer.resolution import resolve
 
 ROOT = Path(__file__).parents[2]
 

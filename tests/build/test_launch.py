@@ -4,7 +4,7 @@ import pytest
 
 from gcpt.build import launch
 from gcpt.errors import UserError
-from gcpt.restorer.config import resolve
+from gcpt.restorer.resolution import resolve
 
 
 def test_a_run_in_qemu_has_other_defaults():

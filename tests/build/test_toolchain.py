@@ -5,7 +5,7 @@ import pytest
 from gcpt.build import generated, nanopb, render, sources, toolchain
 from gcpt.errors import UserError
 from gcpt.restorer import budgets
-from gcpt.restorer.config import resolve
+from gcpt.restorer.resolution import resolve
 
 ROOT = Path(__file__).parents[2]
 

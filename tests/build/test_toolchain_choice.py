@@ -8,7 +8,7 @@ import pytest
 
 from gcpt.build import toolchains
 from gcpt.errors import UserError
-from gcpt.restorer.config import resolve
+from gcpt.restorer.resolution import resolve
 
 PATH = os.environ["PATH"]
 GNU, LINUX = "riscv64-unknown-elf-gcc", "riscv64-linux-gnu-gcc"

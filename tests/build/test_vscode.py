@@ -6,7 +6,7 @@ import pytest
 
 from gcpt.build import jsonc, vscode
 from gcpt.errors import UserError
-from gcpt.restorer.config import resolve
+from gcpt.restorer.resolution import resolve
 
 GIVEN = {"mode": "single_core", "platform": "qemu-virt"}
 

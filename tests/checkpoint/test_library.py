@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gcpt.checkpoint import difference, files, image
-from gcpt.checkpoint.files import PLACES, open_checkpoint, write_checkpoint
+from gcpt import checkpoint
+from gcpt.checkpoint import PLACES, difference, image, open_checkpoint, write_checkpoint
 from gcpt.checkpoint.layouts import LAYOUTS
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Recipe
@@ -35,7 +35,7 @@ def test_the_example(tmp_path: Path) -> None:
 
 
 def test_the_page_names_all_that_there_is() -> None:
-    for name in files.__all__:
+    for name in checkpoint.__all__:
         assert f"`{name}" in PAGE, name
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gcpt.checkpoint import blocks, header, image, stamp, state
+from gcpt.checkpoint import blocks, files, header, image, reading, stamp
 from gcpt.checkpoint.files import open_checkpoint
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import (
@@ -27,7 +27,8 @@ from gcpt.checkpoint.layouts import (
     NEMU_PROTOBUF_OFFSET,
     Layout,
 )
-from gcpt.checkpoint.state import PLACES, Checkpoint, HartState, Kind, Place
+from gcpt.checkpoint.places import PLACES, Checkpoint, Place, PlaceKind
+from gcpt.checkpoint.state import HartState
 from gcpt.errors import UserError
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import Mode, Recipe
@@ -94,7 +95,7 @@ def test_any_image_is_read_or_refused(pieces: list[tuple[int, bytes]], size: int
     """
     read = _Reader(pieces, size)
     with contextlib.suppress(UserError):
-        found = state.read_checkpoint(read)
+        found = files.read_checkpoint(read)
         written = _Reader([*pieces, *blocks.pieces(found)], size)
         for hart in range(len(found.harts)):
             count = found.place.block(hart) + found.place.layout.csr_reserve
@@ -109,9 +110,9 @@ def test_any_image_is_read_or_refused(pieces: list[tuple[int, bytes]], size: int
 @settings(max_examples=150, deadline=None, derandomize=True)
 @example(replace(DEFAULT, int_reg=0), 1)
 def test_any_layout_is_drawn_or_refused(layout: Layout, harts: int) -> None:
-    place = Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + NEMU_PROTOBUF_OFFSET, MIB, layout, MULTI_CORE_OFFSET)
+    place = Place(PlaceKind.PROTOBUF, MULTI_CORE_OFFSET + NEMU_PROTOBUF_OFFSET, MIB, layout, MULTI_CORE_OFFSET)
     with contextlib.suppress(UserError):
-        state.check_block(layout, harts)
+        files.check_block(layout, harts)
         panels = memory_map.of_checkpoint(place, harts, DEFAULT_VLEN // 8, _SIZE, 0, False)
         assert "Its registers" in [panel.title for panel in panels]
         for drawn in map(drawing.draw, panels):
@@ -154,16 +155,16 @@ def _harts(draw: st.DrawFn) -> list[HartState]:
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_what_is_written_is_read(harts: list[HartState], name: str, layout: Layout, apart: int) -> None:
     """In the places of commands, and behind a header with a layout and an offset of its own."""
-    places = [PLACES[name], Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 8 * apart, MIB, layout, MULTI_CORE_OFFSET)]
+    places = [PLACES[name], Place(PlaceKind.PROTOBUF, MULTI_CORE_OFFSET + 8 * apart, MIB, layout, MULTI_CORE_OFFSET)]
     for place in places:
         read = _Reader(blocks.pieces(Checkpoint(place, harts)), MULTI_CORE_OFFSET + 7 * MIB)
-        assert state.read_checkpoint(read) == Checkpoint(place, harts)
+        assert files.read_checkpoint(read) == Checkpoint(place, harts)
 
 
 @given(_harts(), st.sampled_from(["free", "vlenb", "stride"]))
 @settings(max_examples=20, deadline=None, derandomize=True)
 def test_what_does_not_fit_is_refused(harts: list[HartState], what: str) -> None:
-    place = Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 168, 0x13248, MULTI_CORE, MULTI_CORE_OFFSET)
+    place = Place(PlaceKind.PROTOBUF, MULTI_CORE_OFFSET + 168, 0x13248, MULTI_CORE, MULTI_CORE_OFFSET)
     blocks.pieces(Checkpoint(place, harts))
     if what == "free":
         harts[-1].free["misc_reserve"] = bytes(4080) + b"x"
@@ -214,7 +215,7 @@ def test_a_reader_gives_the_bytes_of_the_image(asked: list[tuple[int, int]], con
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "image")
         image.write(path, [content], container)
-        read = state.Prefix(path)
+        read = reading.Prefix(path)
         assert [read(at, 8) for at in (-8, 1 << 50, _WORD)] == [b""] * 3
         for offset, size in asked:
             assert read(offset, size) == content[offset : offset + size]
@@ -222,7 +223,7 @@ def test_a_reader_gives_the_bytes_of_the_image(asked: list[tuple[int, int]], con
 
 def test_a_header_below_which_its_blocks_lie(tmp_path: Path) -> None:
     """cpt_offset is 64 bits and wraps around, as it does in the restorer."""
-    place = Place(Kind.PROTOBUF, 0x20_0000, 0x20000, MULTI_CORE, MULTI_CORE_OFFSET)
+    place = Place(PlaceKind.PROTOBUF, 0x20_0000, 0x20000, MULTI_CORE, MULTI_CORE_OFFSET)
     harts = synthetic.make(Recipe(harts=2)).harts
     path = tmp_path / "below"
     image.write_pieces(path, blocks.pieces(Checkpoint(place, harts)), _SIZE)

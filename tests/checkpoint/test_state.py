@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from gcpt.checkpoint import header, image, state
+from gcpt.checkpoint import files, header, image, search, state
 from gcpt.checkpoint.layouts import DEFAULT, MAX_HARTS, MULTI_CORE, MULTI_CORE_OFFSET, NEMU_PROTOBUF_OFFSET, Layout
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Checkpoint, Kind, Place, block_size
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint, Place, PlaceKind
+from gcpt.checkpoint.state import block_size
 from gcpt.errors import UserError
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import Mode, Recipe
 
-NEMU = Place(Kind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
-QEMU = Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 160, block_size(MULTI_CORE), MULTI_CORE, MULTI_CORE_OFFSET)
+NEMU = Place(PlaceKind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
+QEMU = Place(PlaceKind.PROTOBUF, MULTI_CORE_OFFSET + 160, block_size(MULTI_CORE), MULTI_CORE, MULTI_CORE_OFFSET)
 
 
 def _file(tmp_path: Path, place: Place, harts: int = 1, vlen: int = 128) -> tuple[Path, Checkpoint]:
@@ -88,13 +89,13 @@ def test_vlenb_that_was_not_written_is_128_bits() -> None:
 )
 def test_checkpoints_are_found(tmp_path: Path, place: Place, harts: int) -> None:
     path, checkpoint = _file(tmp_path, place, harts)
-    assert state.load(path) == checkpoint
+    assert files.load(path) == checkpoint
 
 
 def test_header_at_the_start(tmp_path: Path) -> None:
-    place = Place(Kind.PROTOBUF, 168, 1 << 20, header_at=0)
+    place = Place(PlaceKind.PROTOBUF, 168, 1 << 20, header_at=0)
     path, checkpoint = _file(tmp_path, place)
-    assert state.load(path) == checkpoint
+    assert files.load(path) == checkpoint
 
 
 def test_a_known_place_is_not_looked_for(tmp_path: Path) -> None:
@@ -102,18 +103,18 @@ def test_a_known_place_is_not_looked_for(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(DEFAULT.magic_number)
         file.write(bytes(8))
-    assert state.load(path, SINGLE_CORE) == checkpoint
+    assert files.load(path, SINGLE_CORE) == checkpoint
 
 
 def test_hart_count_stops_at_the_most() -> None:
-    assert state.count_harts(lambda offset, size: (0xBEEF).to_bytes(8, "little"), DUAL_CORE) == MAX_HARTS
+    assert search.count_marked(lambda offset, size: (0xBEEF).to_bytes(8, "little"), DUAL_CORE) == MAX_HARTS
 
 
 def test_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "empty"
     image.write_pieces(path, [], 8 << 20)
     with pytest.raises(UserError, match=r"empty: no checkpoint: neither"):
-        state.load(path)
+        files.load(path)
 
 
 def test_image_that_ends_within_a_block(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_image_that_ends_within_a_block(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.truncate(0xF0000)
     with pytest.raises(UserError, match="hart 0: the image ends within its block"):
-        state.load(path)
+        files.load(path)
 
 
 @pytest.mark.parametrize("vlenb", [1, 15, 257, 512, 1 << 63])
@@ -140,5 +141,5 @@ def test_an_undecodable_header_is_said(tmp_path: Path) -> None:
         file.seek(MULTI_CORE_OFFSET + 6)
         file.write(b"\xff" * 600)
     with pytest.raises(UserError, match="no protobuf header"):
-        state.load(path)
+        files.load(path)
     assert header.present(image.read_prefix(path, MULTI_CORE_OFFSET + 16)[MULTI_CORE_OFFSET:])

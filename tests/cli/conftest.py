@@ -10,7 +10,7 @@ from guests import AT_THE_PROMPT, LOAD_U_BOOT
 
 from gcpt.checkpoint import image
 from gcpt.checkpoint.files import write_checkpoint
-from gcpt.checkpoint.state import SINGLE_CORE, Place
+from gcpt.checkpoint.places import SINGLE_CORE, Place
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Recipe
 

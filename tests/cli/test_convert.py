@@ -18,7 +18,8 @@ from gcpt.checkpoint.convert import convert, open_source
 from gcpt.checkpoint.files import PLACES, open_checkpoint, write_checkpoint
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import DEFAULT, LAYOUTS, MULTI_CORE, RESERVED_SIZE
-from gcpt.checkpoint.state import DUAL_CORE, NEMU, PROTOBUF, SINGLE_CORE, Checkpoint, HartState, Kind, Place
+from gcpt.checkpoint.places import DUAL_CORE, NEMU, PROTOBUF, SINGLE_CORE, Checkpoint, Place, PlaceKind
+from gcpt.checkpoint.state import HartState
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Mode, Recipe
 from gcpt.restorer import packing
@@ -162,7 +163,7 @@ def test_nemus_block_ends_among_the_workloads_first_bytes(checkpoint_file: Make,
 
 def test_a_header_of_another_generator(tmp_path: Path) -> None:
     """Offsets of its own, a hart in M mode, and no magic number in the blocks: 0 stands for what is not there."""
-    place = Place(Kind.PROTOBUF, 0x30_0000 + 160, 0x20000, MULTI_CORE, 0x30_0000, marked=False)
+    place = Place(PlaceKind.PROTOBUF, 0x30_0000 + 160, 0x20000, MULTI_CORE, 0x30_0000, marked=False)
     harts = synthetic.make(Recipe((Mode.M, Mode.VU), harts=2)).harts
     start, out = tmp_path / "start.gz", tmp_path / "out.gz"
     write_checkpoint(start, harts, [bytes(8 << 20)], place)

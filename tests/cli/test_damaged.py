@@ -17,7 +17,7 @@ from command import here, refusal
 from gcpt.checkpoint import header, image
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import DEFAULT, MULTI_CORE, MULTI_CORE_OFFSET
-from gcpt.checkpoint.state import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint, Place
+from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint, Place
 from gcpt.machines import synthetic
 from gcpt.machines.builds import Built
 from gcpt.machines.synthetic import DRAM, Mode, Recipe

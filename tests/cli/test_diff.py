@@ -9,7 +9,8 @@ from command import gcpt, refusal
 
 from gcpt.checkpoint import image
 from gcpt.checkpoint.files import PLACES, open_checkpoint, write_checkpoint
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, HartState
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
+from gcpt.checkpoint.state import HartState
 from gcpt.machines.synthetic import Mode, Recipe
 
 Make = Callable[..., Path]

@@ -12,7 +12,8 @@ from command import ENVIRONMENT, gcpt, on_terminal, refusal
 
 from gcpt import __version__
 from gcpt.checkpoint import image
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Checkpoint, HartState
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint
+from gcpt.checkpoint.state import HartState
 from gcpt.machines import synthetic
 from gcpt.machines.restores import PLACES
 from gcpt.machines.synthetic import DRAM, Mode, Recipe

@@ -15,7 +15,7 @@ from restorer import Restorer
 
 from gcpt.checkpoint import image
 from gcpt.checkpoint.layouts import MIB
-from gcpt.checkpoint.state import DUAL_CORE, Kind, Place
+from gcpt.checkpoint.places import DUAL_CORE, Place, PlaceKind
 from gcpt.machines import qemu
 from gcpt.machines.qemu import Machine, Qemu
 from gcpt.machines.synthetic import Mode, Recipe
@@ -23,7 +23,7 @@ from gcpt.machines.synthetic import Mode, Recipe
 Make = Callable[..., Path]
 Build = Callable[..., Restorer]
 #: NEMU's protobuf: the header where the restorer goes.
-AT_START = Place(Kind.PROTOBUF, 168, MIB, header_at=0)
+AT_START = Place(PlaceKind.PROTOBUF, 168, MIB, header_at=0)
 _SAID = re.compile(r"gcpt 0\.1\.0 \(\w+(\+dirty)?\)")
 
 

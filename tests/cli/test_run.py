@@ -10,7 +10,7 @@ from pathlib import Path
 from command import ENVIRONMENT, child, gcpt, on_terminal, refusal
 
 from gcpt.checkpoint import image
-from gcpt.checkpoint.state import DUAL_CORE
+from gcpt.checkpoint.places import DUAL_CORE
 from gcpt.machines import demo
 from gcpt.machines.synthetic import Mode, Recipe
 

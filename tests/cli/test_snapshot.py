@@ -14,7 +14,7 @@ from guests import ADDRESS, LOAD_U_BOOT, OPENSBI, USER_ALIAS, Worker, answer, ex
 
 from gcpt.checkpoint import image
 from gcpt.checkpoint.files import PLACES, open_checkpoint
-from gcpt.checkpoint.state import Kind
+from gcpt.checkpoint.places import PlaceKind
 from gcpt.machines import qemu
 from gcpt.machines.qemu import Machine, Qemu
 
@@ -39,7 +39,7 @@ def _taken(run: subprocess.CompletedProcess[str]) -> None:
 def test_u_boot_at_its_prompt(u_boot: Callable[..., Path], harts: int, layout: str) -> None:
     path = u_boot(harts, layout)
     opened = open_checkpoint(path)
-    kinds = {"auto": Kind.SINGLE_CORE if harts == 1 else Kind.DUAL_CORE, "protobuf": Kind.PROTOBUF}
+    kinds = {"auto": PlaceKind.SINGLE_CORE if harts == 1 else PlaceKind.DUAL_CORE, "protobuf": PlaceKind.PROTOBUF}
     assert (len(opened.harts), opened.place.kind, opened.container) == (harts, kinds[layout], "zstd")
     assert sorted(state.mode for state in opened.harts) == [1] + [3] * (harts - 1)
     exact(path)

@@ -9,7 +9,8 @@ from command import gcpt, refusal
 from faults import sound
 
 from gcpt.checkpoint import image
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Checkpoint, HartState, Place
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint, Place
+from gcpt.checkpoint.state import HartState
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Recipe
 

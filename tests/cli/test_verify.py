@@ -9,7 +9,8 @@ import pytest
 from command import gcpt, refusal
 
 from gcpt.checkpoint import image
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, HartState, Place
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
+from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
 from gcpt.machines import demo
 from gcpt.machines.synthetic import Mode, Recipe

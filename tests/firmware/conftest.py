@@ -8,7 +8,7 @@ import pytest
 from benches import bench
 
 from gcpt.build import nanopb, render, toolchain
-from gcpt.restorer import config
+from gcpt.restorer.resolution import resolve
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent / "host"
@@ -21,7 +21,7 @@ HostProgram = Callable[..., Path]
 def host_program(tmp_path_factory: pytest.TempPathFactory) -> HostProgram:
     """Compiles what ``mode=normal`` makes of the decoder; ``decoder``: another text for firmware/decode.c."""
     folder = tmp_path_factory.mktemp("host")
-    made = config.resolve({"mode": "normal", "platform": "qemu-virt"})
+    made = resolve({"mode": "normal", "platform": "qemu-virt"})
     (folder / "gcpt_config.h").write_text(render.config_header(made))
     proto = ROOT / "proto" / "checkpoint.proto"
     for suffix, text in zip((".pb.c", ".pb.h"), nanopb.generate(proto), strict=True):

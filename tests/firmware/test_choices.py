@@ -5,9 +5,9 @@ import re
 import pytest
 from bench import CODES, DRAM, RAM, Bench, assert_exact, of_place
 
-from gcpt.checkpoint import state
+from gcpt.checkpoint import places
 from gcpt.checkpoint.layouts import MIB
-from gcpt.checkpoint.state import Checkpoint
+from gcpt.checkpoint.places import Checkpoint
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import qemu, synthetic
 from gcpt.machines.compare import compare_machine, run_to_first
@@ -84,7 +84,7 @@ def test_selfcheck_of_several_harts_at_once(bench: Bench) -> None:
     for hart, each in enumerate(made.harts):
         for name, value in wrong.items():
             each.set(name, value | hart << 48)
-    memory = bench.restored(made, state.DUAL_CORE, bench.build("dual_core", selfcheck="1"))
+    memory = bench.restored(made, places.DUAL_CORE, bench.build("dual_core", selfcheck="1"))
     with bench.run(memory, Machine(harts=8), paused=True) as running, running.gdb() as gdb:
         run_to_first(gdb, {hart: each.pc for hart, each in enumerate(made.harts)}, 30)
         lines = running.output().split("\n")[:-1]
@@ -144,7 +144,7 @@ def test_fewer_groups_of_csrs(bench: Bench) -> None:
     """Without h, nothing of it is written; all else is exact."""
     made = synthetic.make(Recipe((Mode.S,)))
     restorer = bench.build("single_core", csrs="-h,-vstimer")
-    memory = bench.restored(made, state.SINGLE_CORE, restorer)
+    memory = bench.restored(made, places.SINGLE_CORE, restorer)
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
         run_to_first(gdb, {0: made.harts[0].pc}, 10)
         got = {name: gdb.read_csr(0, BY_NAME[name].number) for name in ("vsscratch", "htval", "sscratch", "stvec")}
@@ -173,7 +173,7 @@ def test_m_mode_from_flash_is_said_to_lose(bench: Bench) -> None:
     """A trampoline needs memory: without it, the pc is out of reach."""
     made = synthetic.make(Recipe((Mode.M,)))
     restorer = bench.build("single_core", flash="1", exact="1")
-    flash = bench.flash(restorer, synthetic.blocks(Checkpoint(state.SINGLE_CORE, made.harts)))
+    flash = bench.flash(restorer, synthetic.blocks(Checkpoint(places.SINGLE_CORE, made.harts)))
     end = bench.end(bench.image(made.memory), Machine(flash=flash))
     assert end.status == end.error()[0] == CODES["M_MODE_JUMP"]
     assert _reserved(bench) == bytes(MIB)
@@ -191,7 +191,7 @@ def test_several_harts_from_flash(bench: Bench, harts: int, vlen: int) -> None:
     made = synthetic.make(Recipe(tuple(Mode), harts=harts, vlen=vlen))
     restorer = bench.build("dual_core", flash="1", ram=f"{RAM:#x}")
     machine = Machine(harts, cpu=qemu.cpu(vlen), flash=bench.flash(restorer))
-    memory = bench.synthetic_image(made, state.DUAL_CORE)
+    memory = bench.synthetic_image(made, places.DUAL_CORE)
     assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), machine))
 
 
@@ -199,7 +199,7 @@ def test_memory_of_a_restorer_in_flash_may_hold_anything(bench: Bench) -> None:
     """Until its first hart has been there; each hart says what it lacks, in a turn of its own."""
     made = synthetic.make(Recipe((Mode.S,), harts=2, vector=False, hypervisor=False, vs=0))
     restorer = bench.build("dual_core", flash="1", ram=f"{RAM:#x}", log="info")
-    memory = bench.synthetic_image(made, state.DUAL_CORE)
+    memory = bench.synthetic_image(made, places.DUAL_CORE)
     packing.overwrite(memory, RAM - DRAM, b"\xa5" * (2 * MIB))
     machine = Machine(2, cpu=PLAIN, flash=bench.flash(restorer))
     with bench.run(memory, machine, paused=True) as running:

@@ -5,7 +5,8 @@ import re
 import pytest
 from bench import Bench, assert_exact
 
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, HartState, Place
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
+from gcpt.checkpoint.state import HartState
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
 from gcpt.machines.compare import compare_machine

@@ -9,7 +9,7 @@ from bench import CODES, DRAM, Bench
 
 from gcpt.checkpoint import header
 from gcpt.checkpoint.layouts import MAX_HARTS, MULTI_CORE_OFFSET
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
 from gcpt.machines import qemu, synthetic
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe

@@ -4,7 +4,7 @@ import pytest
 from bench import BUT_TIMER, DRAM, Bench, assert_exact
 
 from gcpt.checkpoint.layouts import DEFAULT, MIB, MULTI_CORE_OFFSET
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Place
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import INVENTORY, When
 from gcpt.machines import qemu, synthetic

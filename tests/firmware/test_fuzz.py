@@ -16,7 +16,7 @@ import pytest
 from bench import DRAM, Bench
 
 from gcpt.checkpoint.layouts import MIB
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
 from gcpt.restorer import packing
 
 CASES = int(os.environ.get("GCPT_FUZZ_CASES", "50"))

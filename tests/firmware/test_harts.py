@@ -6,7 +6,7 @@ import pytest
 from bench import BUT_TIMER, CODES, DRAM, Bench, assert_exact
 
 from gcpt.checkpoint.layouts import MIB
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic

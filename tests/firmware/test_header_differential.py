@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcpt.checkpoint import header
+from gcpt.checkpoint import header, search
 from gcpt.checkpoint.header import MAX_SIZE, Header
 from gcpt.checkpoint.layouts import (
     CSR_COUNT,
@@ -24,6 +24,7 @@ from gcpt.checkpoint.layouts import (
     MULTI_CORE,
     Layout,
 )
+from gcpt.checkpoint.search import Found
 from gcpt.errors import UserError
 from gcpt.restorer import codes, plan
 from gcpt.restorer.platforms import BY_NAME
@@ -62,7 +63,10 @@ def decoder(host_program) -> ctypes.CDLL:  # type: ignore[no-untyped-def]
 
 
 def _fits(value: Header, origin: int, image: int) -> bool:
-    return not plan.header_fault(value, origin, PLATFORM, image, image + IMAGE_SIZE)
+    if search.header_fault(value, origin):
+        return False
+    found = Found(search.header_target(value, 0, origin - image), value.cpu_num, value)
+    return not plan.misplacement(found, PLATFORM, image, image + IMAGE_SIZE)
 
 
 def _expected(data: bytes, base: int, image: int) -> int | Header:
@@ -174,11 +178,11 @@ def test_blocks_that_just_do_not_overlap(decoder: ctypes.CDLL, last: str, short:
 
 def _at(begin: int, harts: int = 1) -> Header:
     """Tightly packed blocks of ``harts`` that begin at the address ``begin``, by a header at the first of _PLACES."""
-    low, high = plan.extent(MULTI_CORE, harts)
+    low, high = MULTI_CORE.span(harts)
     return Header((begin - low - _PLACES[0][0]) % _WORD, harts, high - low, layout=MULTI_CORE)
 
 
-_LOW, _HIGH = plan.extent(MULTI_CORE, 1)
+_LOW, _HIGH = MULTI_CORE.span(1)
 _FIRST_FREE = PLATFORM.dram + IMAGE_SIZE
 _LAST = PLATFORM.dram + PLATFORM.dram_size - (_HIGH - _LOW)
 

@@ -4,7 +4,7 @@ import pytest
 from bench import DRAM, Bench
 
 from gcpt.checkpoint.layouts import MIB
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Place
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
 from gcpt.machines import synthetic
 from gcpt.machines.compare import run_to_first
 from gcpt.machines.qemu import Machine

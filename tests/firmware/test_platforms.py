@@ -8,7 +8,7 @@ import re
 import pytest
 from bench import CODES, DRAM, Bench
 
-from gcpt.checkpoint.state import SINGLE_CORE
+from gcpt.checkpoint.places import SINGLE_CORE
 from gcpt.machines import synthetic
 from gcpt.machines.gdb import Gdb, GdbTimeoutError
 from gcpt.machines.qemu import Machine

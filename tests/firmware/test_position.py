@@ -4,13 +4,14 @@ import pytest
 from bench import DRAM, Bench, assert_exact, jump
 
 from gcpt.checkpoint.layouts import MULTI_CORE, MULTI_CORE_OFFSET
-from gcpt.checkpoint.state import DUAL_CORE, Kind, Place, block_size
+from gcpt.checkpoint.places import DUAL_CORE, Place, PlaceKind
+from gcpt.checkpoint.state import block_size
 from gcpt.machines import synthetic
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer import packing
 
-PROTOBUF = Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(MULTI_CORE), MULTI_CORE, MULTI_CORE_OFFSET)
+PROTOBUF = Place(PlaceKind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(MULTI_CORE), MULTI_CORE, MULTI_CORE_OFFSET)
 
 
 @pytest.mark.parametrize("offset", [0x1000, 0x8_0000, 0x8_0010])

@@ -5,17 +5,18 @@ from bench import DRAM, Bench, assert_exact
 
 from gcpt.checkpoint import header
 from gcpt.checkpoint.layouts import DEFAULT, MULTI_CORE, MULTI_CORE_OFFSET, NEMU_PROTOBUF_OFFSET, Layout
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Kind, Place, block_size
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place, PlaceKind
+from gcpt.checkpoint.state import block_size
 from gcpt.machines import qemu, synthetic
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 
 MODES = tuple(Mode)
-NEMU = Place(Kind.PROTOBUF, NEMU_PROTOBUF_OFFSET, header_at=0)
+NEMU = Place(PlaceKind.PROTOBUF, NEMU_PROTOBUF_OFFSET, header_at=0)
 
 
 def _behind_header(cpt_offset: int, layout: Layout, stride: int = 0, at: int = MULTI_CORE_OFFSET) -> Place:
-    return Place(Kind.PROTOBUF, at + cpt_offset, stride or block_size(layout), layout, at)
+    return Place(PlaceKind.PROTOBUF, at + cpt_offset, stride or block_size(layout), layout, at)
 
 
 @pytest.mark.parametrize("cpt_offset", [160, 168, 0x1000])
@@ -46,7 +47,7 @@ def test_nemus_header_that_the_restorer_overwrites(bench: Bench, mode: Mode) -> 
 
 def test_header_in_the_window(bench: Bench) -> None:
     """A packing tool copies a header that the restorer would overwrite to offset 8 of the image."""
-    place = Place(Kind.PROTOBUF, 0x80000, 0x20000, MULTI_CORE, 0)
+    place = Place(PlaceKind.PROTOBUF, 0x80000, 0x20000, MULTI_CORE, 0)
     made = synthetic.make(Recipe((Mode.S, Mode.VS), harts=2))
     restorer = bench.build("normal")
     memory = bench.restored(made, place, restorer)

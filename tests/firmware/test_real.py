@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from bench import Bench, assert_exact
 
-from gcpt.checkpoint import state
-from gcpt.machines.compare import Report
+from gcpt.checkpoint import files
+from gcpt.machines.compare import Comparison
 from gcpt.machines.qemu import Machine
 from gcpt.restorer import packing
 
@@ -19,9 +19,9 @@ _FLASH_SIZE = 32 << 20
 _PATIENCE = 60
 
 
-def _exact(bench: Bench, file: Path, mode: str) -> Report:
+def _exact(bench: Bench, file: Path, mode: str) -> Comparison:
     """Restore the checkpoint in ``file``; fails unless all that the hart can hold is exact."""
-    checkpoint = state.load(file)
+    checkpoint = files.load(file)
     restorer = bench.build(mode)
     memory = bench.unpacked(file)
     packing.place(memory, restorer.image)
@@ -49,7 +49,7 @@ def test_nemu_flash(bench: Bench, shared_file: Shared) -> None:
     flash = bench.unpacked(file, _FLASH_SIZE, "flash")
     restorer = bench.build("single_core")
     packing.place(flash, restorer.image)
-    harts = dict(enumerate(state.load(file).harts))
+    harts = dict(enumerate(files.load(file).harts))
     assert_exact(bench.compare(memory, restorer, harts, Machine(flash=flash)))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from bench import CODES, Bench, assert_exact
 
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Place
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
 from gcpt.machines import synthetic
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe

@@ -5,7 +5,8 @@ import time
 import pytest
 from bench import DRAM, Bench, assert_exact
 
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, HartState, Place
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
+from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic

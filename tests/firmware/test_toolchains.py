@@ -5,7 +5,7 @@ import re
 import pytest
 from bench import CODES, Bench, behind_header
 
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Place
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
 from gcpt.machines import synthetic
 from gcpt.machines.compare import compare_machine
 from gcpt.machines.qemu import Machine

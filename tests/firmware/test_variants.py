@@ -12,7 +12,7 @@ from bench import DRAM, RAM, Bench, assert_exact, behind_header, memory_of
 from restorer import Restorer
 
 from gcpt.checkpoint.layouts import MIB, MULTI_CORE, Layout
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Checkpoint, Place
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint, Place
 from gcpt.machines import synthetic
 from gcpt.machines.compare import compare_machine
 from gcpt.machines.qemu import Machine

@@ -8,7 +8,7 @@ from gcpt.dev import tables
 from gcpt.isa import csrs
 from gcpt.isa.csrs import INVENTORY, When
 from gcpt.restorer import codes, platforms
-from gcpt.restorer.config import resolve
+from gcpt.restorer.resolution import resolve
 
 POSITION = {csr.name: at for at, csr in enumerate(INVENTORY)}
 #: A name in the firmware's table of names, with its zero.

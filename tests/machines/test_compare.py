@@ -5,14 +5,15 @@ from collections.abc import Callable
 import pytest
 from bench import Bench, assert_exact
 
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, HartState
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
+from gcpt.checkpoint.state import HartState
 from gcpt.machines import synthetic
-from gcpt.machines.compare import Report
+from gcpt.machines.compare import Comparison
 from gcpt.machines.qemu import Machine, QemuError
 from gcpt.machines.synthetic import Mode, Recipe
 
 
-def _seen_after(bench: Bench, mode: Mode, change: Callable[[HartState], object]) -> Report:
+def _seen_after(bench: Bench, mode: Mode, change: Callable[[HartState], object]) -> Comparison:
     """The report on a machine that is restored right, compared with a state in which one value is another."""
     made = synthetic.make(Recipe((mode,)))
     restorer = bench.build("single_core")

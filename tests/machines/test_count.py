@@ -3,7 +3,7 @@
 import pytest
 from bench import Bench
 
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
 from gcpt.machines import synthetic
 from gcpt.machines.count import count
 from gcpt.machines.qemu import Machine

@@ -10,7 +10,7 @@ from browser import SCHEMES, WIDTHS, Browser, contrast, overlaps
 from command import gcpt
 
 from gcpt.checkpoint import image
-from gcpt.checkpoint.state import DUAL_CORE, Checkpoint
+from gcpt.checkpoint.places import DUAL_CORE, Checkpoint
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Mode, Recipe
 

@@ -15,7 +15,7 @@ from elftools.elf.elffile import ELFFile
 from gcpt.build import audit
 from gcpt.build.audit import Linked
 from gcpt.checkpoint import image
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Checkpoint
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
 from gcpt.machines.count import count
@@ -23,8 +23,9 @@ from gcpt.machines.qemu import Machine
 from gcpt.machines.steps import Steps
 from gcpt.machines.synthetic import DRAM, Mode, Recipe
 from gcpt.report import restorer_page as pages_of
-from gcpt.restorer import config, packing
+from gcpt.restorer import packing
 from gcpt.restorer.options import BY_NAME as OPTIONS
+from gcpt.restorer.resolution import resolve
 
 Report = Callable[..., Path]
 SINGLE = {"mode": "single_core", "platform": "qemu-virt"}
@@ -166,7 +167,7 @@ def test_options_audit_and_stamp(browser: Browser, report: Report) -> None:
 
 def test_a_broken_rule_is_shown(browser: Browser, report: Report, tmp_path: Path) -> None:
     made = report(**SINGLE)
-    other = config.resolve({**SINGLE, "exact": "1"})
+    other = resolve({**SINGLE, "exact": "1"})
     page = tmp_path / "page.html"
     with (made / "gcpt.elf").open("rb") as file:
         linked = Linked(ELFFile(file), other)

@@ -3,11 +3,15 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gcpt.isa.paging import PAGE_SIZE
 from gcpt.report import occupancy
-from gcpt.report.occupancy import CELLS, PAGE, measure
+from gcpt.report.occupancy import CELLS, measure
 
 _PIECES = st.lists(
-    st.tuples(st.sampled_from((1, 7, PAGE - 1, PAGE, PAGE + 1, 5 * PAGE, 1 << 20)), st.sampled_from((b"\0", b"\1"))),
+    st.tuples(
+        st.sampled_from((1, 7, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, 5 * PAGE_SIZE, 1 << 20)),
+        st.sampled_from((b"\0", b"\1")),
+    ),
     max_size=12,
 )
 
@@ -17,7 +21,7 @@ _PIECES = st.lists(
 def test_any_chunks(pieces: list[tuple[int, bytes]]) -> None:
     chunks = [byte * size for size, byte in pieces]
     whole = b"".join(chunks)
-    filled = [bool(whole[at : at + PAGE].strip(b"\0")) for at in range(0, len(whole), PAGE)]
+    filled = [bool(whole[at : at + PAGE_SIZE].strip(b"\0")) for at in range(0, len(whole), PAGE_SIZE)]
     found = measure(chunks)
     assert (found.length, found.pages, found.filled) == (len(whole), len(filled), sum(filled))
     expected = [sum(filled[at : at + found.cell_pages]) for at in range(0, len(filled), found.cell_pages)]

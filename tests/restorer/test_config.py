@@ -3,9 +3,9 @@ import json
 import pytest
 
 from gcpt.errors import UserError
-from gcpt.restorer.config import resolve
 from gcpt.restorer.payload import LARGEST_DTB
 from gcpt.restorer.platforms import Uart
+from gcpt.restorer.resolution import resolve
 
 MIB = 1 << 20
 

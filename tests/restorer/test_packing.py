@@ -10,10 +10,10 @@ from elftools.elf.elffile import ELFFile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gcpt.checkpoint import elf_image, header, image, stamp, state, verilog_hex
+from gcpt.checkpoint import elf_image, header, image, search, stamp, verilog_hex
 from gcpt.checkpoint.layouts import MIB
+from gcpt.checkpoint.places import DUAL_CORE, Place, PlaceKind
 from gcpt.checkpoint.stamp import Stamp
-from gcpt.checkpoint.state import DUAL_CORE, Kind, Place
 from gcpt.errors import UserError
 from gcpt.restorer import packing
 from gcpt.restorer.packing import Restorer
@@ -21,7 +21,7 @@ from gcpt.restorer.packing import Restorer
 #: Of the start of an image, where no more of it matters.
 SIZE = 8192
 FLAG = (0xCAFF).to_bytes(8, "little")
-AT_START = Place(Kind.PROTOBUF, 168, MIB, header_at=0)
+AT_START = Place(PlaceKind.PROTOBUF, 168, MIB, header_at=0)
 HEADER = header.encode(header.Header(168, 1, MIB))
 
 
@@ -68,14 +68,14 @@ def test_a_header_goes_into_the_window() -> None:
         read.seek(offset)
         return read.read(size)
 
-    assert state.locate(reader) == Place(Kind.PROTOBUF, 168, MIB, header_at=8, marked=False)
+    assert search.locate(reader).place == Place(PlaceKind.PROTOBUF, 168, MIB, header_at=8, marked=False)
 
 
 def test_a_window_counts_only_in_a_restorer() -> None:
     """The same bytes in an image that starts with no restorer are no header."""
     data = (bytes(8) + HEADER).ljust(4 * MIB, b"\0")
     with pytest.raises(UserError, match="no checkpoint"):
-        state.locate(lambda offset, size: data[offset : offset + size])
+        search.locate(lambda offset, size: data[offset : offset + size])
 
 
 def test_what_cannot_be_kept_is_counted() -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from restorer import Restorer
 
-from gcpt.checkpoint import image, state
+from gcpt.checkpoint import image, places
 from gcpt.checkpoint.layouts import MIB, MULTI_CORE, MULTI_CORE_OFFSET, Layout
-from gcpt.checkpoint.state import Checkpoint, HartState, Kind, Place, block_size
+from gcpt.checkpoint.places import Checkpoint, Place, PlaceKind
+from gcpt.checkpoint.state import HartState, block_size
 from gcpt.dev import firmware_coverage
 from gcpt.machines import qemu, synthetic
-from gcpt.machines.compare import Report, compare_machine
+from gcpt.machines.compare import Comparison, compare_machine
 from gcpt.machines.qemu import Machine, Qemu
 from gcpt.restorer import codes, packing
 
@@ -100,12 +101,12 @@ class Bench:
         harts: Mapping[int, HartState],
         machine: Machine,
         timeout: float = TIMEOUT,
-    ) -> Report:
+    ) -> Comparison:
         """Restore what is in ``memory``, restorer included, and compare with ``harts``."""
         with self.run(memory, machine, paused=True) as running:
             return compare_machine(running, harts, restorer.csr_groups, restorer.config.platform.clint, timeout)
 
-    def exact(self, recipe: synthetic.Recipe, place: Place, restorer: Restorer, **machine: object) -> Report:
+    def exact(self, recipe: synthetic.Recipe, place: Place, restorer: Restorer, **machine: object) -> Comparison:
         """Restore a synthetic checkpoint on a machine that fits it; fails unless all is exact."""
         made = synthetic.make(recipe)
         memory = self.restored(made, place, restorer)
@@ -120,7 +121,7 @@ def memory_of(made: synthetic.Synthetic) -> int:
     return 128 * MIB if made.end <= DRAM + 126 * MIB else 256 * MIB
 
 
-def assert_exact(report: Report) -> None:
+def assert_exact(report: Comparison) -> None:
     assert not report.faults, "\n".join(map(str, report.faults[:20]))
 
 
@@ -131,9 +132,9 @@ def jump(source: int, target: int) -> tuple[int, bytes]:
 
 def behind_header(layout: Layout = MULTI_CORE, harts: int = 1) -> Place:
     """Blocks that follow a header, which is where those of several harts would begin, one right behind the other."""
-    return Place(Kind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(layout, harts), layout, MULTI_CORE_OFFSET)
+    return Place(PlaceKind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(layout, harts), layout, MULTI_CORE_OFFSET)
 
 
 def of_place(mode: str) -> Place:
     """Where the checkpoints of ``mode=`` keep their blocks."""
-    return {"single_core": state.SINGLE_CORE, "dual_core": state.DUAL_CORE}[mode]
+    return {"single_core": places.SINGLE_CORE, "dual_core": places.DUAL_CORE}[mode]

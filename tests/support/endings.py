@@ -11,7 +11,7 @@ from restorer import Restorer
 
 from gcpt.checkpoint import header
 from gcpt.checkpoint.layouts import CHECKPOINT_MAGIC, DEFAULT, MIB, MULTI_CORE_OFFSET, NEMU_PROTOBUF_OFFSET
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Kind, Place
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place, PlaceKind
 from gcpt.errors import UserError
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines.gdb import Gdb, GdbError, GdbTimeoutError
@@ -20,7 +20,7 @@ from gcpt.machines.synthetic import DRAM
 
 _WORD = 1 << 64
 #: Where NEMU's blocks are whose header is gone.
-NEMU = Place(Kind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
+NEMU = Place(PlaceKind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
 #: QEMU writes its device tree into the last part of memory.
 _DEVICE_TREE = 2 * MIB
 _TRAMPOLINE = 16
@@ -67,7 +67,7 @@ def _places(memory: _Memory) -> Iterator[tuple[Place, int]]:
         except UserError:
             return
         base = MULTI_CORE_OFFSET + value.cpt_offset
-        yield Place(Kind.PROTOBUF, base, value.single_core_size, value.layout, MULTI_CORE_OFFSET), value.cpu_num
+        yield Place(PlaceKind.PROTOBUF, base, value.single_core_size, value.layout, MULTI_CORE_OFFSET), value.cpu_num
     count = memory.word(DRAM + MULTI_CORE_OFFSET + DEFAULT.csr_reserve)
     if count == 2:
         while memory.word(DRAM + DUAL_CORE.block(count) + DEFAULT.magic_number) == CHECKPOINT_MAGIC:
@@ -82,8 +82,8 @@ def _expected(memory: _Memory, mode: str) -> tuple[Place, int] | None:
     kinds = {
         "single_core": (SINGLE_CORE,),
         "dual_core": (DUAL_CORE,),
-        "normal": (Kind.PROTOBUF,),
-        "auto": (Kind.PROTOBUF, DUAL_CORE, SINGLE_CORE),
+        "normal": (PlaceKind.PROTOBUF,),
+        "auto": (PlaceKind.PROTOBUF, DUAL_CORE, SINGLE_CORE),
     }[mode]
     for place, count in _places(memory):
         found = place.header_at >= 0 or memory.word(DRAM + place.block(0) + DEFAULT.magic_number) == CHECKPOINT_MAGIC

@@ -7,7 +7,8 @@ from random import Random
 from gcpt.checkpoint import header
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import CSR_COUNT, DEFAULT, MIB, MULTI_CORE, MULTI_CORE_OFFSET, Layout
-from gcpt.checkpoint.state import Checkpoint, HartState, Kind, Place, write_hart
+from gcpt.checkpoint.places import Checkpoint, Place, PlaceKind
+from gcpt.checkpoint.state import HartState, write_hart
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
@@ -156,13 +157,13 @@ def _change(state: HartState, random: Random) -> list[str]:
 
 def registers(random: Random, place: Place) -> Hostile:
     """A checkpoint one of whose harts holds what it should not."""
-    harts = 1 if place.kind is Kind.SINGLE_CORE else random.randrange(1, MOST_HARTS + 1)
+    harts = 1 if place.kind is PlaceKind.SINGLE_CORE else random.randrange(1, MOST_HARTS + 1)
     modes = random.sample(tuple(Mode), harts)
     made = synthetic.make(Recipe(tuple(modes), harts=harts, seed=random.getrandbits(32), locks=False))
     odd = random.randrange(harts)
     what = [f"hart {odd} of {[mode.value for mode in modes]}", *_change(made.harts[odd], random)]
     pieces = synthetic.blocks(Checkpoint(place, made.harts))
-    if place.kind is Kind.DUAL_CORE and not random.randrange(6):
+    if place.kind is PlaceKind.DUAL_CORE and not random.randrange(6):
         count = random.choice((0, harts, 129, 1 << 32, 1 << 63, _WORD - 1))
         pieces.append((DRAM + place.block(0) + place.layout.csr_reserve, count.to_bytes(8, "little")))
         what.append(f"csr_reserve {count:#x}")

@@ -9,7 +9,7 @@ from faults import LOOP, OFF, REFUSED, RESTORED, TRAPPED, Fault, sound
 from gcpt.checkpoint import header, image
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import DEFAULT, MIB, MULTI_CORE, MULTI_CORE_OFFSET
-from gcpt.checkpoint.state import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint, Place
+from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint, Place
 from gcpt.errors import UserError
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Mode, Recipe, Synthetic
@@ -56,7 +56,7 @@ def test_sound_ones(tmp_path: Path, place: Place, mode: Mode, paging: bool) -> N
 def test_many_sound_harts(tmp_path: Path, mode: Mode) -> None:
     report = validate(_file(tmp_path, sound(Recipe((mode, Mode.U), harts=5, locks=False)), DUAL_CORE), "qemu-virt")
     assert _codes(report) == []
-    assert report.plan and report.plan.harts == 5
+    assert report.found and report.found.harts == 5
 
 
 #: What comes with a fault as well, because it is a fault of the same thing.
@@ -127,7 +127,7 @@ def test_vlenb_that_cannot_be(tmp_path: Path, vlenb: int) -> None:
 def test_no_checkpoint(tmp_path: Path) -> None:
     path = _file(tmp_path, sound(), more=[_word(DRAM + DEFAULT.magic_number, 0)])
     report = validate(path)
-    assert (_codes(report), report.plan) == (["no-checkpoint"], None)
+    assert (_codes(report), report.found) == (["no-checkpoint"], None)
 
 
 def _with_header(tmp_path: Path, value: Header, harts: int = 1) -> Report:
@@ -190,7 +190,7 @@ def test_layouts_left_from_before(tmp_path: Path) -> None:
     more = synthetic.blocks(Checkpoint(SINGLE_CORE, made.harts))
     report = validate(_file(tmp_path, made, DUAL_CORE, more), "qemu-virt")
     assert _codes(report) == ["more-layouts"]
-    assert report.plan and report.plan.place == DUAL_CORE
+    assert report.found and report.found.place == DUAL_CORE
 
 
 @pytest.mark.parametrize("platform", ["xiangshan", "qemu-virt"])
@@ -266,6 +266,6 @@ def test_codes_are_words_and_signals_are_codes() -> None:
 def test_every_finding_is_tested() -> None:
     """By its code in this file, or in the tables of faults, or in the tests with restorers."""
     folder = Path(__file__).parents[1]
-    files = ("unit/test_validate.py", "support/faults.py", "qemu/test_validate.py")
+    files = ("validate/test_checks.py", "support/faults.py", "validate/test_verdicts.py")
     text = "".join((folder / name).read_text() for name in files)
     assert [code for code in findings.BY_CODE if f'"{code}"' not in text] == []

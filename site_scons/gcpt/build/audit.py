@@ -20,9 +20,10 @@ from gcpt import __version__
 from gcpt.build import provenance
 from gcpt.checkpoint import layouts, stamp
 from gcpt.errors import UserError
-from gcpt.restorer import budgets, config, trampoline
+from gcpt.restorer import budgets, trampoline
 from gcpt.restorer.config import BuildConfig
 from gcpt.restorer.linked import Linked, Span
+from gcpt.restorer.resolution import resolve
 
 #: Relocations that put an address into the image (RISC-V psABI, "Relocations"): R_RISCV_32, 64, HI20, LO12_I, LO12_S,
 #: and those that only a dynamic linker resolves: RELATIVE, COPY, JUMP_SLOT, TLS_*, GOT_HI20, TLS_GOT_HI20, TLS_GD_HI20.
@@ -261,7 +262,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     path = Path(arguments[0])
     try:
-        findings = audit(path, config.resolve(dict(word.partition("=")[::2] for word in arguments[1:])))
+        findings = audit(path, resolve(dict(word.partition("=")[::2] for word in arguments[1:])))
     except (OSError, UserError) as error:
         print(f"gcpt.build.audit: {error}", file=sys.stderr)
         return 2

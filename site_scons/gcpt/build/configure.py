@@ -12,8 +12,8 @@ from pathlib import Path
 from gcpt.build import export
 from gcpt.checkout import ROOT
 from gcpt.errors import UserError
-from gcpt.restorer.config import resolve
 from gcpt.restorer.options import BY_NAME, OF_RESTORER, Option, nearest
+from gcpt.restorer.resolution import resolve
 
 _OPTIONS = {option.name: option for option in OF_RESTORER}
 _SWITCH = ("0", "1")

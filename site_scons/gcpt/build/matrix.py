@@ -10,10 +10,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from gcpt.dev import figures
+from gcpt.console import format_number, format_table
 from gcpt.errors import UserError
 from gcpt.restorer import platforms
-from gcpt.restorer.config import MODES, BuildConfig, resolve
+from gcpt.restorer.config import MODES, BuildConfig
+from gcpt.restorer.resolution import resolve
 
 #: What is built where no file is named.
 DEFAULT: dict[str, Any] = {"all": {"mode": list(MODES), "platform": list(platforms.BY_NAME)}}
@@ -24,7 +25,7 @@ _OF_RUN = ("build_dir", "cache_dir")
 
 
 @dataclass(frozen=True)
-class Result:
+class VariantResult:
     """What became of one variant. size: bytes of the image. instructions: None where they cannot be counted."""
 
     variant: str
@@ -76,21 +77,21 @@ def countable(config: BuildConfig) -> bool:
     return machine and not (config.flash or config.payload or 0 in config.stop_cpu)
 
 
-def line(result: Result) -> str:
+def line(result: VariantResult) -> str:
     """What is said when one variant is built."""
     counted = "" if result.instructions is None else f", {result.instructions:,} instructions"
     return f"{result.variant}: {result.size:,} bytes{counted}"
 
 
-def summary(variants: list[str], result_of: Callable[[str], Result | None]) -> str:
+def summary(variants: list[str], result_of: Callable[[str], VariantResult | None]) -> str:
     """The table: those that failed, of which there is no result, last."""
     rows, failed = [], []
     for variant in variants:
         if result := result_of(variant):
-            rows.append((variant, figures.shown(result.size), figures.shown(result.instructions), result.sha256))
+            rows.append((variant, format_number(result.size), format_number(result.instructions), result.sha256))
         else:
             failed.append((variant, "failed", "", ""))
-    table = figures.table(("variant", "bytes", "instructions", "sha256"), [*rows, *failed])
+    table = format_table(("variant", "bytes", "instructions", "sha256"), [*rows, *failed], numbers=True)
     ends = f"{len(rows)} of {len(variants)} variants built"
     names = f"; failed: {', '.join(name for name, *_ in failed)}" if failed else ""
-    return "\n".join(line.rstrip() for line in table.splitlines()) + f"\n{ends}{names}"
+    return f"{table}\n{ends}{names}"

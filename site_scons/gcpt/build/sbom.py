@@ -27,7 +27,7 @@ _PICOLIBC_VERSION = ("meson.build", r"\bversion: *'([^']+)'")
 
 
 @dataclass(frozen=True)
-class Part:
+class BuildInput:
     """A foreign part of the image; "" is unknown. sha256: of the file it came in. source: that file's package URL."""
 
     name: str
@@ -46,19 +46,19 @@ def _found(pattern: str, text: str) -> str:
     return match[1] if match else ""
 
 
-def _compiled(name: str, folder: Path, own: bool, version: tuple[str, str]) -> Part:
+def _compiled(name: str, folder: Path, own: bool, version: tuple[str, str]) -> BuildInput:
     """The foreign sources ``name`` in ``folder``. own: the user's copy, of which the pin tells the licence only."""
     file, pattern = version
     found = _found(pattern, (folder / file).read_text())
     pin = tomllib.loads((_THIRD_PARTY / f"{name}.toml").read_text())
     if own:
-        return Part(name, found, pin["licence"])
+        return BuildInput(name, found, pin["licence"])
     package, _, release = pin["debian_source"].partition("=")
     source = f"pkg:deb/debian/{package}@{release}?arch=source&distro={pin['suite']}"
-    return Part(name, found, pin["licence"], pin["sha256"], source)
+    return BuildInput(name, found, pin["licence"], pin["sha256"], source)
 
 
-def parts(config: BuildConfig) -> list[Part]:
+def parts(config: BuildConfig) -> list[BuildInput]:
     """What is in the image besides the project's own: foreign sources, compiled with it, and files. No library is."""
     found = []
     if render.needs_nanopb(config):
@@ -66,7 +66,7 @@ def parts(config: BuildConfig) -> list[Part]:
     if toolchain.library_sources(config):
         found.append(_compiled("picolibc", config.picolibc, bool(config.picolibc_dir), _PICOLIBC_VERSION))
     embedded = [path for path in (config.payload, config.dtb) if path]
-    return found + [Part(path.name, "", "", sha256(path)) for path in embedded]
+    return found + [BuildInput(path.name, "", "", sha256(path)) for path in embedded]
 
 
 def version_of(line: str) -> str:

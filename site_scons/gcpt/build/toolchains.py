@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gcpt.build import toolchain
+from gcpt.console import format_table
 from gcpt.errors import UserError
 from gcpt.restorer.config import BuildConfig
 from gcpt.restorer.options import CROSS_COMPILE
@@ -245,13 +246,13 @@ def versions(one: Toolchain, env: Mapping[str, str]) -> dict[str, str]:
 
 
 def report(config: BuildConfig, env: Mapping[str, str]) -> str:
-    """A line for each toolchain that ``toolchain=auto`` may take, in its order: its version, or why it does not do."""
+    """A row for each toolchain that ``toolchain=auto`` may take, in its order: its version, or why it does not do."""
     search_path = env.get("PATH", os.defpath)
-    lines, taken = [], False
+    rows, chosen = [], False
     for one in candidates("auto", config.cross_compile, search_path):
         if reason := one.missing(search_path) or try_out(one, env, config.build_dir):
-            lines.append(f"  {one.kind:4}  {one.name}: {reason}")
+            rows.append(("", one.kind, one.name, reason))
         else:
-            lines.append(f"{' ' if taken else '*'} {one.kind:4}  {one.name}: {versions(one, env)['compiler']}")
-            taken = True
-    return "\n".join([*lines, "*: what toolchain=auto takes"])
+            rows.append(("" if chosen else "*", one.kind, one.name, versions(one, env)["compiler"]))
+            chosen = True
+    return f"{format_table(('', 'toolchain', 'command', 'version'), rows)}\n*: what toolchain=auto takes"

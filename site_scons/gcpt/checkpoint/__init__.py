@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gcpt.checkpoint.files import CheckpointFile, open_checkpoint, with_state, write_checkpoint
-    from gcpt.checkpoint.state import PLACES, place_for
+    from gcpt.checkpoint.places import PLACES, place_for
 
 __all__ = ["PLACES", "CheckpointFile", "open_checkpoint", "place_for", "with_state", "write_checkpoint"]
 
-_HOMES = {"PLACES": "state", "place_for": "state"}
+_HOMES = {"PLACES": "places", "place_for": "places"}
 
 
 def __getattr__(name: str) -> object:

@@ -7,11 +7,10 @@ from gcpt.checkpoint import header
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.image import Range
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, HEADER_WINDOW
-from gcpt.checkpoint.state import Checkpoint, HartState, Kind, own_ranges, own_size, register_ranges, write_hart
+from gcpt.checkpoint.places import Checkpoint, PlaceKind, own_ranges, own_size
+from gcpt.checkpoint.search import SEVERAL
+from gcpt.checkpoint.state import HartState, register_ranges, write_hart
 from gcpt.errors import UserError
-
-#: What QEMU writes as the number of harts whenever there are several.
-_SEVERAL = 2
 
 
 def _encoded_header(checkpoint: Checkpoint) -> bytes:
@@ -38,8 +37,8 @@ def ranges(checkpoint: Checkpoint) -> list[Range]:
 def _count(checkpoint: Checkpoint, state: HartState) -> int:
     """The number of harts for a block: as it was, where a restorer that goes by it would restore as many."""
     harts = len(checkpoint.harts)
-    right = (state.count or 1) == harts or (state.count == _SEVERAL and harts > _SEVERAL)
-    return state.count if right or checkpoint.place.kind is Kind.SINGLE_CORE else harts
+    right = (state.count or 1) == harts or (state.count == SEVERAL and harts > SEVERAL)
+    return state.count if right or checkpoint.place.kind is PlaceKind.SINGLE_CORE else harts
 
 
 def pieces(checkpoint: Checkpoint) -> list[tuple[int, bytes]]:

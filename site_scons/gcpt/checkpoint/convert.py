@@ -8,7 +8,8 @@ from gcpt.checkpoint import image, stamp
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint, with_state
 from gcpt.checkpoint.image import Watch
 from gcpt.checkpoint.layouts import RESERVED_SIZE
-from gcpt.checkpoint.state import PLACES, SINGLE_CORE, NoCheckpointError, place_for
+from gcpt.checkpoint.places import PLACES, SINGLE_CORE, place_for
+from gcpt.checkpoint.search import NoCheckpointError
 from gcpt.errors import UserError
 
 

@@ -12,8 +12,8 @@ from gcpt.checkpoint.registers import registers
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import fields
 from gcpt.isa.csrs import BY_NAME
+from gcpt.isa.paging import PAGE_SIZE
 
-PAGE = 4096
 #: Ranges of pages that are kept; more are counted.
 _MOST_RANGES = 10_000
 #: What an image is compared by, in bytes.
@@ -112,9 +112,9 @@ def compare_memory(one: Iterable[bytes], other: Iterable[bytes], begin: int = 0)
     for number, (a, b) in enumerate(zip_longest(_pieces(one), _pieces(other), fillvalue=_ZEROS)):
         at = number * _PIECE
         if at >= begin and a != b:
-            for start in range(0, _PIECE, PAGE):
-                if a[start : start + PAGE] != b[start : start + PAGE]:
-                    found.add(at + start, at + start + PAGE)
+            for start in range(0, _PIECE, PAGE_SIZE):
+                if a[start : start + PAGE_SIZE] != b[start : start + PAGE_SIZE]:
+                    found.add(at + start, at + start + PAGE_SIZE)
     return found
 
 

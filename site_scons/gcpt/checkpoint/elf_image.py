@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gcpt.errors import UserError
+from gcpt.isa.paging import PAGE_SIZE
 
 MAGIC = b"\x7fELF"
 #: ELF64: the file header and a program header (System V ABI, chapters 4 and 5).
@@ -20,8 +21,6 @@ _IDENT = MAGIC + bytes((2, 1, 1)) + bytes(9)
 _EXECUTABLE, _RISCV, _LOAD, _READ_WRITE_EXECUTE = 2, 243, 1, 7
 #: RVC and the double-precision ABI (RISC-V ELF psABI), as the workloads' own files have it.
 _FLAGS = 0x5
-#: Segments are multiples of a page apart in the file as in memory.
-_ALIGN = 1 << 12
 #: Zeros between two segments, at least: fewer stay in one, as a hole of the file.
 _GAP = 1 << 20
 _MOST_SEGMENTS = 0xFFFE
@@ -48,7 +47,7 @@ def write(file: BinaryIO, pages: Iterable[tuple[int, bytes]], base: int) -> int:
         end = segments[-1].address + segments[-1].size if segments else 0
         if not segments or base + offset - end >= _GAP:
             after = segments[-1].at + segments[-1].size if segments else _EHDR.size
-            segments.append(_Segment(base + offset, 0, -(-after // _ALIGN) * _ALIGN))
+            segments.append(_Segment(base + offset, 0, -(-after // PAGE_SIZE) * PAGE_SIZE))
         last = segments[-1]
         file.seek(last.at + base + offset - last.address)
         file.write(page)
@@ -57,7 +56,7 @@ def write(file: BinaryIO, pages: Iterable[tuple[int, bytes]], base: int) -> int:
         raise UserError(f"the image is in {len(segments):,} pieces, and an ELF file has at most {_MOST_SEGMENTS:,}")
     table = file.seek(0, os.SEEK_END)
     for one in segments:
-        values = (_LOAD, _READ_WRITE_EXECUTE, one.at, one.address, one.address, one.size, one.size, _ALIGN)
+        values = (_LOAD, _READ_WRITE_EXECUTE, one.at, one.address, one.address, one.size, one.size, PAGE_SIZE)
         file.write(_PHDR.pack(*values))
     file.seek(0)
     sizes = (_EHDR.size, _PHDR.size, len(segments), 0, 0, 0)

@@ -4,10 +4,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcpt.checkpoint import blocks, header, image, state
+from gcpt.checkpoint import blocks, header, image, search
 from gcpt.checkpoint.header import Header
-from gcpt.checkpoint.state import PLACES, Checkpoint, HartState, Place, Prefix
+from gcpt.checkpoint.layouts import MAX_HARTS, MIB, Layout
+from gcpt.checkpoint.places import PLACES, Checkpoint, Place, own_size
+from gcpt.checkpoint.reading import Prefix, Reader, read_word
+from gcpt.checkpoint.search import NoCheckpointError
+from gcpt.checkpoint.state import HartState, block_size, checked_vlenb, read_hart
 from gcpt.errors import UserError
+from gcpt.isa.csrs import BY_NAME
+
+_VLENB = BY_NAME["vlenb"].number
+#: The largest block that is read, in bytes.
+_LARGEST_BLOCK = 16 * MIB
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,38 @@ class CheckpointFile:
         return image.cleared(image.chunks(self.flash), self.taken) if self.flash else iter(())
 
 
+def check_block(layout: Layout, harts: int) -> None:
+    """UserError when a field of ``layout``, as a header has it, lies further away than any block is large."""
+    if (size := block_size(layout, harts)) > _LARGEST_BLOCK:
+        raise UserError(f"the protobuf header is damaged: an offset of a field leads to byte {size:#x}")
+
+
+def read_checkpoint(read: Reader, place: Place | None = None) -> Checkpoint:
+    """The checkpoint in an image; ``place`` where it is known. UserError when there is none, or it is not whole."""
+    if place:
+        count = search.count_harts(read, place)
+    else:
+        found = search.locate(read)
+        place, count = found.place, found.harts
+    if count > MAX_HARTS:
+        raise UserError(f"its count of harts (csr_reserve) is {count:,}: want 1 to {MAX_HARTS}")
+    check_block(place.layout, count)
+    harts = []
+    for hart in range(count):
+        vlenb = checked_vlenb(hart, read_word(read, place.block(hart) + place.layout.csr(_VLENB)))
+        block = read(place.block(hart), own_size(place, hart, vlenb))
+        harts.append(read_hart(block, place.layout, hart))
+    return Checkpoint(place, harts)
+
+
+def load(path: Path, place: Place | None = None) -> Checkpoint:
+    """The checkpoint in the file ``path``; UserError names the file."""
+    try:
+        return read_checkpoint(Prefix(path), place)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
 def open_checkpoint(path: Path, flash: Path | None = None, place: Place | None = None) -> CheckpointFile:
     """The checkpoint in the memory image ``path``, or the pair of it and a flash image.
 
@@ -60,7 +101,7 @@ def open_checkpoint(path: Path, flash: Path | None = None, place: Place | None =
     source = flash or path
     read = Prefix(source)
     try:
-        found = state.read_checkpoint(read, place)
+        found = read_checkpoint(read, place)
         head, taken = None, blocks.ranges(found)
         if found.place.header_at >= 0:
             at = found.place.header_at
@@ -68,7 +109,8 @@ def open_checkpoint(path: Path, flash: Path | None = None, place: Place | None =
             taken = sorted([*taken, (at, at + size)])
     except UserError as error:
         text = str(error)
-        raise type(error)(text if text.startswith(str(source)) else f"{source}: {text}") from error
+        kind = NoCheckpointError if isinstance(error, NoCheckpointError) else UserError
+        raise kind(text if text.startswith(str(source)) else f"{source}: {text}") from error
     return CheckpointFile(path, flash, image.container_of(source), found, head, taken)
 
 

@@ -18,6 +18,7 @@ from isal import igzip_lib, isal_zlib
 
 from gcpt.checkpoint import elf_image
 from gcpt.errors import UserError
+from gcpt.isa.paging import PAGE_SIZE
 
 #: What the content goes through on its way.
 Watch = Callable[[Iterable[bytes]], Iterable[bytes]]
@@ -33,8 +34,6 @@ _HOLE = 1 << 16
 _ZEROS = bytes(_PIECE)
 #: The longest zstd window that is decompressed, as a power of two: what the command zstd takes without being asked.
 _WINDOW_LOG = 27
-#: Formats that address memory leave out what is zero by pages of so many bytes.
-PAGE = 1 << 12
 #: NEMU's zstd loader takes multiples of 128 KiB.
 ZSTD_MULTIPLE = 1 << 17
 _GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
@@ -221,16 +220,16 @@ def pages(content: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     rest, at, last = bytearray(), 0, -1
     for chunk in chain(content, [b""]):
         rest += chunk
-        whole = len(rest) - len(rest) % PAGE if chunk else len(rest)
+        whole = len(rest) - len(rest) % PAGE_SIZE if chunk else len(rest)
         if rest[:whole] != bytes(whole):
-            for start in range(0, whole, PAGE):
-                page = bytes(rest[start : min(start + PAGE, whole)])
+            for start in range(0, whole, PAGE_SIZE):
+                page = bytes(rest[start : min(start + PAGE_SIZE, whole)])
                 if page != _ZEROS[: len(page)]:
                     last = at + start
                     yield last, page
         at += whole
         del rest[:whole]
-    end = max(0, at - 1) // PAGE * PAGE
+    end = max(0, at - 1) // PAGE_SIZE * PAGE_SIZE
     if last != end:
         yield end, _ZEROS[: at - end]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 MIB = 1 << 20
 
-#: Where a checkpoint can have its state, as commands name it; ``state.PLACES`` says where that is ("flash": of a pair).
+#: Where a checkpoint can have its state, as commands name it; ``places.PLACES`` says where that is (flash: of a pair).
 LAYOUTS = ("single_core", "dual_core", "protobuf", "nemu", "flash")
 
 CHECKPOINT_MAGIC = 0xBEEF
@@ -89,6 +89,19 @@ class Layout:
                 found[name] = (begin, end)
         slot = self.mtime_cmp + 8 * hart
         return {**found, "mtime_cmp": (slot, slot + 8)}
+
+    def restored(self, harts: int, vlenb: int = DEFAULT_VLEN // 8) -> dict[str, int]:
+        """The fields of a block that a restore of ``harts`` harts reads or writes, with their bytes."""
+        sizes = dict.fromkeys(("pc", "mode", "mtime", "misc_reserve"), 8)
+        sizes |= {"mtime_cmp": 8 * harts, **_SIZES, "vector_reg": 32 * vlenb}
+        if not self.misc_reserve:
+            del sizes["misc_reserve"]
+        return sizes
+
+    def span(self, harts: int, vlenb: int = DEFAULT_VLEN // 8) -> tuple[int, int]:
+        """The first byte of a block that a restore of ``harts`` harts needs, and the first after the last one."""
+        sizes, offsets = self.restored(harts, vlenb), self.items()
+        return min(offsets[name] for name in sizes), max(offsets[name] + size for name, size in sizes.items())
 
 
 #: The protobuf message's name of each field of a Layout.

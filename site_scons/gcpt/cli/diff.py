@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcpt.cli.output import json_option, progress, say_json, size_of, table, told
+from gcpt.cli.output import json_option, progress, say_json, size_of, told
+from gcpt.console import print_table
 
 if TYPE_CHECKING:
     from gcpt.checkpoint.difference import Difference
@@ -85,10 +86,12 @@ def _print(a: Path, b: Path, found: "Difference") -> None:
         for one in found.registers:
             fields = ", ".join(f"{first} / {second}" for _, first, second in one.fields)
             rows.append((one.hart, one.name, *map(_text, one.values), fields))
-        table(("hart", "register", "A", "B", "fields"), rows)
+        print_table(("hart", "register", "A", "B", "fields"), rows)
     for name, memory in found.memory.items():
         if memory.size:
             print(f"{name}: {memory.size:,} bytes in {memory.count:,} range{'s' * (memory.count > 1)} of pages")
-            table(("from", "to", "bytes"), [(hex(low), hex(high), high - low) for low, high in memory.ranges[:_SHOWN]])
+            print_table(
+                ("from", "to", "bytes"), [(hex(low), hex(high), high - low) for low, high in memory.ranges[:_SHOWN]]
+            )
             if memory.count > _SHOWN:
                 print(f"... and {memory.count - _SHOWN:,} more (--json)")

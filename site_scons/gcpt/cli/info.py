@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from gcpt.cli.output import heading, json_option, progress, say_json, table, told
+from gcpt.cli.output import heading, json_option, progress, say_json, told
+from gcpt.console import print_table
 from gcpt.errors import UserError
 
 
@@ -101,9 +102,9 @@ def _print(said: dict[str, Any]) -> None:
     for one in said["harts"]:
         row = {**one, "pc": _hex(one["pc"]), "enabled": " ".join(one["enabled"]), "pending": " ".join(one["pending"])}
         rows.append([row[name] or "-" if name != "hart" else row[name] for name in columns])
-    table(columns, rows)
+    print_table(columns, rows)
     timers = ("hart", "mtime", "mtimecmp", "stimecmp", "vstimecmp")
-    table(timers, [[one["hart"], *(_hex(one[name]) for name in timers[1:])] for one in said["harts"]])
+    print_table(timers, [[one["hart"], *(_hex(one[name]) for name in timers[1:])] for one in said["harts"]])
     if "registers" in said:
         registers = [(name, _hex(value), text(name, value)) for name, value in said["registers"].items()]
-        table(("register", "value", "fields"), registers)
+        print_table(("register", "value", "fields"), registers)

@@ -1,13 +1,12 @@
-"""What the subcommands share: tables and colour on a terminal, plain text in a pipe, JSON, progress."""
+"""What the subcommands share: types of options, JSON, progress."""
 
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,9 +71,6 @@ memory_option = click.option(
     metavar="SIZE",
 )
 
-#: Columns of a terminal on which any table fits.
-_ANY = 1 << 16
-
 #: Told of so much more done.
 Advance = Callable[[int], None]
 
@@ -87,51 +83,6 @@ def say_json(data: object) -> None:
 def heading(text: str) -> None:
     """A line above a part of a report."""
     click.secho(text, bold=True)
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequence[str] = ()) -> None:
-    """``rows`` under the names ``columns``; on a terminal drawn, in a pipe aligned with blanks and never cut.
-
-    Lines are broken at blanks, and never within a word: where the terminal is too narrow for that, each row is a block,
-    its values below each other.
-
-    styles: rich's style of each row, where it has one.
-    """
-    cells = [[str(cell) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
-        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-        for row in [list(columns), *cells]:
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        return
-    from rich import box
-    from rich.console import Console
-    from rich.measure import Measurement
-    from rich.table import Table
-    from rich.text import Text
-
-    drawn = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for column, values in zip(columns, zip(*cells, strict=True), strict=True):
-        drawn.add_column(column, overflow="fold", min_width=max(map(_widest, (column, *values))))
-    for number, row in enumerate(cells):
-        drawn.add_row(*map(Text, row), style=styles[number] if styles else "")
-    console = Console(highlight=False)
-    if Measurement.get(console, console.options.update(max_width=_ANY), drawn).minimum <= console.width:
-        console.print(drawn)
-        return
-    name_width = max(map(len, columns)) + 2
-    words = TextWrapper(max(console.width - name_width, 1), break_long_words=False, break_on_hyphens=False)
-    for row in cells:
-        print()
-        for column, value in zip(columns, row, strict=True):
-            name = click.style(column.ljust(name_width), bold=True)
-            for line in words.wrap(value):
-                click.echo(name + line)
-                name = " " * name_width
-
-
-def _widest(text: str) -> int:
-    """The length of the longest word of ``text``."""
-    return max(map(len, text.split()), default=0)
 
 
 @contextmanager

@@ -113,9 +113,9 @@ def _check_apart(output: Path, gcpt_bin: Path, memory: Path | None) -> None:
 
 def _base(restorer: "Restorer", form: str, flash: bool, base: int | None, width: int) -> int:
     """Where the image lies: as it is asked for, or where the restorer is for."""
-    from gcpt.checkpoint.image import PAGE
+    from gcpt.isa.paging import PAGE_SIZE
 
-    multiple = {"elf": PAGE, "hex": width}.get(form)
+    multiple = {"elf": PAGE_SIZE, "hex": width}.get(form)
     if base is not None:
         if multiple is None:
             raise UserError(f"--base is for --format elf and hex: an image of format {form} has no address")

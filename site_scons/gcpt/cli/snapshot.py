@@ -117,7 +117,7 @@ def command(
     """
     from gcpt.checkpoint import image
     from gcpt.checkpoint.convert import check_apart, check_pair
-    from gcpt.checkpoint.state import place_for
+    from gcpt.checkpoint.places import place_for
     from gcpt.machines.gdb import GdbError
     from gcpt.machines.qemu import QemuError
     from gcpt.machines.snapshot import Moment, attach, launch, write

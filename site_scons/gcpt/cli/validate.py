@@ -70,8 +70,8 @@ def _json(checkpoint: Path, report: "Report") -> dict[str, object]:
         "file": str(checkpoint),
         "platform": report.config.platform.name,
         "mode": report.config.mode,
-        "layout": report.plan.place.kind.value if report.plan else None,
-        "harts": report.plan.harts if report.plan else 0,
+        "layout": report.found.place.kind.value if report.found else None,
+        "harts": report.found.harts if report.found else 0,
         **counts,
         "findings": rows,
     }
@@ -85,7 +85,7 @@ def _print(checkpoint: Path, report: "Report") -> None:
         kinds.setdefault(found.kind.code, []).append(found)
     for same in sorted(kinds.values(), key=lambda same: list(Severity).index(same[0].severity)):
         _print_kind(same)
-    plan, config = report.plan, report.config
+    plan, config = report.found, report.config
     where = f"{_counted(plan.harts, 'hart')}, {plan.place.kind.value}" if plan else "no checkpoint"
     counts = ", ".join(_counted(len(report.of(severity)), severity.value) for severity in Severity)
     print(f"{checkpoint}: {where}, on {config.platform.name} with mode={config.mode}: {counts}")

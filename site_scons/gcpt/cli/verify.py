@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from gcpt.cli.output import Seconds, json_option, say_json, table, unpacking
+from gcpt.cli.output import Seconds, json_option, say_json, unpacking
+from gcpt.console import print_table
 from gcpt.errors import UserError
 
 
@@ -33,7 +34,7 @@ def command(
       gcpt verify uboot.zst
       gcpt verify --restorer build/gcpt.bin linux.gz
     """
-    from gcpt.machines.compare import Difference, verify_machine
+    from gcpt.machines.compare import Mismatch, verify_machine
     from gcpt.machines.prepared import prepare
     from gcpt.machines.qemu import Qemu, QemuError
 
@@ -58,7 +59,7 @@ def command(
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
 
-    def row(found: Difference) -> tuple[str, ...]:
+    def row(found: Mismatch) -> tuple[str, ...]:
         return str(found.hart), found.name, found.wanted, found.got, found.reason or "UNEXPLAINED"
 
     faults = len(report.faults)
@@ -69,7 +70,7 @@ def command(
         say_json({"compared": report.items, "exact": exact, "unexplained": faults, "differences": rows})
     else:
         if report.differences:
-            table(("hart", "register", "checkpoint", "machine", "why"), map(row, report.differences))
+            print_table(("hart", "register", "checkpoint", "machine", "why"), map(row, report.differences))
         print(
             f"{checkpoint}: {len(ready.harts)} hart{'s' * (len(ready.harts) > 1)}, {exact} of {report.items} exact",
             end="",

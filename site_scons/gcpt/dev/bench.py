@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gcpt.build import toolchains
 from gcpt.checkout import ROOT
+from gcpt.console import format_number, format_table
 from gcpt.dev import build_times, container_times, figures
 from gcpt.dev.figures import Figures
 from gcpt.errors import UserError
@@ -21,7 +22,7 @@ from gcpt.machines import qemu
 from gcpt.machines.builds import build
 from gcpt.machines.qemu import QemuError
 from gcpt.machines.restores import CASES, CROWD, Restores
-from gcpt.restorer.config import resolve
+from gcpt.restorer.resolution import resolve
 
 BUDGETS = ROOT / "tests/budgets.toml"
 #: Restorers whose bytes are counted; those that cases name by their mode are also run.
@@ -90,16 +91,18 @@ def report(result: Figures, budgets: Figures) -> str:
     """Everything as tables, one for each kind."""
 
     def cell(kind: str, name: str) -> str:
-        of = f" of {figures.shown(result['compared'][name])}" if kind == "exact" else ""
-        return figures.shown(result[kind][name]) + of
+        of = f" of {format_number(result['compared'][name])}" if kind == "exact" else ""
+        return format_number(result[kind][name]) + of
 
     parts = []
     for kind in (kind for kind in result if kind != "compared"):
         if limits := budgets.get(kind):
-            rows = [(name, cell(kind, name), figures.shown(limits.get(name))) for name in result[kind]]
-            parts.append(figures.table((kind, "measured", "budget"), rows))
+            rows = [(name, cell(kind, name), format_number(limits.get(name))) for name in result[kind]]
+            parts.append(format_table((kind, "measured", "budget"), rows, numbers=True))
         else:
-            parts.append(figures.table((kind, "measured"), [(name, cell(kind, name)) for name in result[kind]]))
+            parts.append(
+                format_table((kind, "measured"), [(name, cell(kind, name)) for name in result[kind]], numbers=True)
+            )
     return "\n\n".join(parts)
 
 
@@ -127,7 +130,7 @@ def main(argv: list[str] | None = None) -> int:
     print(report(result, budgets))
     if given.compare:
         head = (f"compared with {given.compare}", "old", "new", "ratio")
-        print(f"\n{figures.table(head, figures.differences(earlier, result))}")
+        print(f"\n{format_table(head, figures.differences(earlier, result), numbers=True)}")
     beyond, better = figures.exceeded(result, budgets), figures.improved(result, budgets)
     for line in better:
         print(f"{BUDGETS.relative_to(ROOT)}: {line}")

@@ -47,8 +47,8 @@ def _python() -> float:
 
 def _firmware(logs: Path) -> float:
     """Prints what was not executed of the firmware's C; how many percent were."""
-    rows, percent = firmware_coverage.table(firmware_coverage.measured(logs), (ROOT / "firmware").glob("*.c"))
-    print("\nIn QEMU:                   Lines  Miss   Cover   Missing\n" + "\n".join(rows))
+    table, percent = firmware_coverage.report(firmware_coverage.measured(logs), (ROOT / "firmware").glob("*.c"))
+    print(f"\n{table}")
     return percent
 
 

@@ -2,9 +2,10 @@
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
+from gcpt.console import format_number
 from gcpt.errors import UserError
 
 #: Kind ("instructions") -> name ("single_core, S") -> number.
@@ -76,12 +77,6 @@ def improved(figures: Figures, budgets: Figures) -> list[str]:
     ]
 
 
-def shown(number: float | None) -> str:
-    if number is None:
-        return "-"
-    return f"{number:,}" if isinstance(number, int) else f"{number:,.3f}"
-
-
 def differences(old: Figures, new: Figures) -> list[tuple[str, ...]]:
     """Rows: what, old, new, new / old; "-" where there is nothing to tell."""
     names = [(kind, name) for figures in (new, old) for kind, named in figures.items() for name in named]
@@ -89,17 +84,5 @@ def differences(old: Figures, new: Figures) -> list[tuple[str, ...]]:
     for kind, name in dict.fromkeys(names):
         before, now = old.get(kind, {}).get(name), new.get(kind, {}).get(name)
         ratio = f"{now / before:.3f}" if before and now is not None else "-"
-        rows.append((f"{kind}: {name}", shown(before), shown(now), ratio))
+        rows.append((f"{kind}: {name}", format_number(before), format_number(now), ratio))
     return rows
-
-
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Aligned text: the first column to the left, numbers to the right."""
-    lines = [head, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(
-            [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
-        )
-        for first, *others in lines
-    )

@@ -15,6 +15,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from gcpt.checkpoint.layouts import RESERVED_SIZE
+from gcpt.console import format_table
 from gcpt.machines.qemu import Machine
 
 #: The environment variable with the folder in which each machine leaves a log, and the restorers that it may run.
@@ -98,19 +99,21 @@ def _rows(elf: ELFFile) -> Iterator[tuple[str, int, int, int]]:
                 yield name, state.line, state.address, after.address
 
 
-def table(found: Lines, sources: Iterable[Path]) -> tuple[list[str], float]:
-    """The report on all ``sources``, and how many percent of the lines were executed, of those that restorers had."""
-    rows, lines, hits = [], 0, 0
-    for name, (code, hit) in sorted(found.items()):
-        lines, hits = lines + len(code), hits + len(hit)
-        missed = ", ".join(map(str, sorted(code - hit)))
-        rows.append(
-            f"{name:26} {len(code):5} {len(code - hit):5} {_percent(len(hit), len(code)):6.1f}%   {missed}".rstrip()
-        )
-    known = {Path(name).name for name in found}
-    rows += [f"{path.name:26} no line in any restorer that ran" for path in sorted(sources) if path.name not in known]
-    percent = _percent(hits, lines)
-    return [*rows, f"{'TOTAL':26} {lines:5} {lines - hits:5} {percent:6.1f}%"], percent
+def report(lines: Lines, sources: Iterable[Path]) -> tuple[str, float]:
+    """A table of all ``sources``, and how many percent of the lines were executed, of those that restorers had."""
+    rows: list[tuple[str, ...]] = []
+    for name, (code, executed) in sorted(lines.items()):
+        rows.append((*_counts(name, len(code), len(executed)), ", ".join(map(str, sorted(code - executed)))))
+    known = {Path(name).name for name in lines}
+    unknown = [path.name for path in sorted(sources) if path.name not in known]
+    rows += [(name, "-", "-", "-", "no line in any restorer that ran") for name in unknown]
+    total, hits = (sum(len(one[part]) for one in lines.values()) for part in (0, 1))
+    rows.append((*_counts("TOTAL", total, hits), ""))
+    return format_table(("in QEMU", "lines", "missed", "covered", "lines missed"), rows), _percent(hits, total)
+
+
+def _counts(name: str, lines: int, executed: int) -> tuple[str, str, str, str]:
+    return name, str(lines), str(lines - executed), f"{_percent(executed, lines):.1f}%"
 
 
 def _percent(part: int, whole: int) -> float:

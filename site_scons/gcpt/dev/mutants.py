@@ -58,7 +58,7 @@ class Mutant:
 
 
 @dataclass(frozen=True)
-class Result:
+class MutantResult:
     """noticed: None where it cannot be said. why: the first test that failed, or what was in the way."""
 
     mutant: Mutant
@@ -138,7 +138,7 @@ class Copy:
             check=False,
         )
 
-    def plant(self, mutant: Mutant) -> Result:
+    def plant(self, mutant: Mutant) -> MutantResult:
         """Whether the tests notice ``mutant``, which is gone again afterwards."""
         file, start = self.folder / mutant.file, time.monotonic()
         sound = file.read_text()
@@ -149,7 +149,7 @@ class Copy:
             noticed, why = None, f"the tests did not end within {_TIMEOUT:.0f} s"
         finally:
             file.write_text(sound)
-        return Result(mutant, noticed, why, time.monotonic() - start)
+        return MutantResult(mutant, noticed, why, time.monotonic() - start)
 
 
 def judge(mutant: Mutant, done: "subprocess.CompletedProcess[str]") -> tuple[bool | None, str]:
@@ -164,14 +164,14 @@ def judge(mutant: Mutant, done: "subprocess.CompletedProcess[str]") -> tuple[boo
     return True, first.partition(" ")[2].partition(" - ")[0]
 
 
-def run(mutants: Sequence[Mutant], root: Path, jobs: int) -> Iterator[Result]:
+def run(mutants: Sequence[Mutant], root: Path, jobs: int) -> Iterator[MutantResult]:
     """Each fault's result, in the order of ``mutants``, in ``jobs`` copies of ``root`` at a time."""
     with tempfile.TemporaryDirectory(prefix="gcpt-mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
         copies: SimpleQueue[Copy] = SimpleQueue()
         for job in range(jobs):
             copies.put(Copy(root, Path(folder, str(job))))
 
-        def plant(mutant: Mutant) -> Result:
+        def plant(mutant: Mutant) -> MutantResult:
             copy = copies.get()
             try:
                 return copy.plant(mutant)

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcpt.restorer.config import BuildConfig, resolve
+from gcpt.restorer.config import BuildConfig
+from gcpt.restorer.resolution import resolve
 
 #: What a user's shell does not have: the builds may keep the byte code of their Python files.
 _FOREIGN = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")

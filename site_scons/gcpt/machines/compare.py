@@ -31,7 +31,7 @@ _MIP_RESTORED = 0x22A
 
 
 @dataclass(frozen=True)
-class Difference:
+class Mismatch:
     """wanted, got: as text. reason: why it is no fault of the restorer, or nothing."""
 
     hart: int
@@ -46,14 +46,14 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Report:
+class Comparison:
     """items: how many values were compared."""
 
     items: int
-    differences: list[Difference]
+    differences: list[Mismatch]
 
     @property
-    def faults(self) -> list[Difference]:
+    def faults(self) -> list[Mismatch]:
         return [difference for difference in self.differences if not difference.reason]
 
 
@@ -178,7 +178,7 @@ def explanation(state: HartState, name: str, bits: int) -> str:
     return ""
 
 
-def compare_hart(hart: int, state: HartState, seen: Observed, groups: tuple[str, ...]) -> Report:
+def compare_hart(hart: int, state: HartState, seen: Observed, groups: tuple[str, ...]) -> Comparison:
     """Everything of one hart but its timers."""
     virtual = state.mode != mstatus.MACHINE and bool(state.get("mstatus") & mstatus.MPV)
     numbers: dict[str, tuple[int, int | None]] = {
@@ -195,32 +195,32 @@ def compare_hart(hart: int, state: HartState, seen: Observed, groups: tuple[str,
             continue  # not on this hart, and not used
         items += 1
         if got is None:
-            differences.append(Difference(hart, name, f"{wanted:#x}", "none", "the hart has no such CSR"))
+            differences.append(Mismatch(hart, name, f"{wanted:#x}", "none", "the hart has no such CSR"))
         elif wanted != got:
             differences.append(
-                Difference(hart, name, f"{wanted:#x}", f"{got:#x}", explanation(state, name, wanted ^ got))
+                Mismatch(hart, name, f"{wanted:#x}", f"{got:#x}", explanation(state, name, wanted ^ got))
             )
     if seen.v or any(any(register) for register in state.v):
         items += 32
         pairs = zip(state.v, seen.v or [b""] * 32, strict=True)
         wrong = [(i, wanted, got) for i, (wanted, got) in enumerate(pairs) if wanted != got]
-        differences += [Difference(hart, f"v{i}", wanted.hex(), got.hex() or "none") for i, wanted, got in wrong]
-    return Report(items, differences)
+        differences += [Mismatch(hart, f"v{i}", wanted.hex(), got.hex() or "none") for i, wanted, got in wrong]
+    return Comparison(items, differences)
 
 
-def compare_timers(gdb: Gdb, harts: Mapping[int, HartState], clint: int, elapsed: float) -> Report:
+def compare_timers(gdb: Gdb, harts: Mapping[int, HartState], clint: int, elapsed: float) -> Comparison:
     """mtimecmp of each hart, and mtime: the saved value and what ``elapsed`` seconds may add to it."""
     differences = []
     for hart, state in harts.items():
         got = int.from_bytes(gdb.read_memory(clint + CLINT_MTIMECMP + 8 * hart, 8), "little")
         if got != state.mtimecmp:
-            differences.append(Difference(hart, "mtimecmp", f"{state.mtimecmp:#x}", f"{got:#x}"))
+            differences.append(Mismatch(hart, "mtimecmp", f"{state.mtimecmp:#x}", f"{got:#x}"))
     saved = next(iter(harts.values())).mtime
     latest = saved + int(elapsed * TIMEBASE)
     mtime = int.from_bytes(gdb.read_memory(clint + CLINT_MTIME, 8), "little")
     if not saved <= mtime <= latest:
-        differences.append(Difference(min(harts), "mtime", f"{saved:#x}..{latest:#x}", f"{mtime:#x}"))
-    return Report(len(harts) + 1, differences)
+        differences.append(Mismatch(min(harts), "mtime", f"{saved:#x}..{latest:#x}", f"{mtime:#x}"))
+    return Comparison(len(harts) + 1, differences)
 
 
 def run_to_first(gdb: Gdb, pcs: Mapping[int, int], timeout: float) -> None:
@@ -290,7 +290,7 @@ def _unlocked(gdb: Gdb, hart: int, name: str) -> bool:
     )
 
 
-def _came_due(gdb: Gdb, hart: int, found: Difference, clint: int) -> bool:
+def _came_due(gdb: Gdb, hart: int, found: Mismatch, clint: int) -> bool:
     """Whether the difference is a timer interrupt that is pending now because time went on since mtime was written."""
     bits = int(found.wanted, 16) ^ int(found.got, 16)
     if found.name not in ("mip", "sip", "hip", "hvip") or bits & ~(_STIP | _VSTIP) or bits & int(found.wanted, 16):
@@ -302,7 +302,7 @@ def _came_due(gdb: Gdb, hart: int, found: Difference, clint: int) -> bool:
     )
 
 
-def _proven(gdb: Gdb, hart: int, found: Difference, clint: int) -> Difference:
+def _proven(gdb: Gdb, hart: int, found: Mismatch, clint: int) -> Mismatch:
     """With a reason where the hart shows one: a timer came due; WARL: given the value again, it reads as before."""
     if not found.reason and found.got != "none" and _came_due(gdb, hart, found, clint):
         return replace(found, reason="the compare value came due since then")
@@ -318,7 +318,7 @@ def _proven(gdb: Gdb, hart: int, found: Difference, clint: int) -> Difference:
     return replace(found, reason="WARL: the hart holds no more of it") if again == int(found.got, 16) else found
 
 
-def _left_out(gdb: Gdb, hart: int, state: HartState, groups: tuple[str, ...]) -> Report:
+def _left_out(gdb: Gdb, hart: int, state: HartState, groups: tuple[str, ...]) -> Comparison:
     """CSRs that the checkpoint holds and the restorer was not built to write."""
     used = [csr for csr in INVENTORY if csr.when in _COMPARED and csr.group not in groups and state.get(csr.name)]
     differences = []
@@ -327,19 +327,19 @@ def _left_out(gdb: Gdb, hart: int, state: HartState, groups: tuple[str, ...]) ->
         if got != state.get(csr.name):
             reason = "the hart has no such CSR" if got is None else f"the restorer leaves group {csr.group} out (csrs=)"
             shown = "none" if got is None else f"{got:#x}"
-            differences.append(Difference(hart, csr.name, f"{state.get(csr.name):#x}", shown, reason))
-    return Report(len(used), differences)
+            differences.append(Mismatch(hart, csr.name, f"{state.get(csr.name):#x}", shown, reason))
+    return Comparison(len(used), differences)
 
 
 def verify_machine(
     qemu: Qemu, harts: Mapping[int, HartState], groups: tuple[str, ...], clint: int, timeout: float, leave: int | None
-) -> Report:
+) -> Comparison:
     """``compare_machine``, with the reasons that can be proven on the hart, and the CSRs outside ``groups`` as well."""
 
-    def explain(gdb: Gdb, hart: int, report: Report) -> Report:
+    def explain(gdb: Gdb, hart: int, report: Comparison) -> Comparison:
         proven = [_proven(gdb, hart, found, clint) for found in report.differences]
         more = _left_out(gdb, hart, harts[hart], groups)
-        return Report(report.items + more.items, proven + more.differences)
+        return Comparison(report.items + more.items, proven + more.differences)
 
     return compare_machine(qemu, harts, groups, clint, timeout, explain, leave)
 
@@ -350,9 +350,9 @@ def compare_machine(
     groups: tuple[str, ...],
     clint: int,
     timeout: float = 30.0,
-    explain: Callable[[Gdb, int, Report], Report] = lambda gdb, hart, report: report,
+    explain: Callable[[Gdb, int, Comparison], Comparison] = lambda gdb, hart, report: report,
     leave: int | None = None,
-) -> Report:
+) -> Comparison:
     """Run a paused machine to the first instruction of each of ``harts``, and compare (CSRs: those of ``groups``).
 
     explain: given each hart's report while the hart can still be asked. leave: as for ``run_restored``. QemuError when
@@ -367,4 +367,4 @@ def compare_machine(
                 parts.append(explain(gdb, hart, compare_hart(hart, state, observe(gdb, hart, groups), groups)))
         except GdbError as error:
             raise qemu.failure(str(error)) from error
-    return Report(sum(part.items for part in parts), [found for part in parts for found in part.differences])
+    return Comparison(sum(part.items for part in parts), [found for part in parts for found in part.differences])

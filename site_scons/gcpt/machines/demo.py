@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from gcpt.checkpoint.layouts import PAYLOAD_OFFSET
-from gcpt.checkpoint.state import SINGLE_CORE, HartState, block_size, write_hart
+from gcpt.checkpoint.places import SINGLE_CORE
+from gcpt.checkpoint.state import HartState, block_size, write_hart
 from gcpt.isa import mstatus
 from gcpt.restorer import platforms
 

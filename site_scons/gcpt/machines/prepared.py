@@ -18,9 +18,10 @@ from gcpt.errors import UserError
 from gcpt.machines import builds, qemu
 from gcpt.machines.builds import Built
 from gcpt.machines.qemu import Machine
-from gcpt.restorer import config, packing, plan
+from gcpt.restorer import packing, plan
 from gcpt.restorer.config import BuildConfig
 from gcpt.restorer.packing import Restorer
+from gcpt.restorer.resolution import resolve
 
 #: Where the restorers go that are built on the way.
 _BUILT = Path("build/restorers")
@@ -66,7 +67,7 @@ def _build(mode: str) -> Built:
 
 def _fitting(restorer: Restorer) -> BuildConfig:
     """What it was built from; where it does not say so, what restores most on QEMU's virt machine."""
-    virt = config.resolve({"mode": "auto", "platform": _PLATFORM})
+    virt = resolve({"mode": "auto", "platform": _PLATFORM})
     made = restorer.config or virt
     if made.platform.clint != virt.platform.clint:
         raise UserError(

@@ -9,7 +9,7 @@ from statistics import median
 
 from gcpt.checkpoint import image
 from gcpt.checkpoint.layouts import MIB
-from gcpt.checkpoint.state import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint
+from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint
 from gcpt.machines import synthetic
 from gcpt.machines.builds import Built
 from gcpt.machines.compare import compare_machine, run_to_first

@@ -16,7 +16,9 @@ from gcpt.checkpoint.convert import check_pair
 from gcpt.checkpoint.files import with_state, write_checkpoint
 from gcpt.checkpoint.image import Watch
 from gcpt.checkpoint.layouts import MIB, RESERVED_SIZE
-from gcpt.checkpoint.state import SINGLE_CORE, Checkpoint, HartState, Place, Reader, place_for
+from gcpt.checkpoint.places import SINGLE_CORE, Checkpoint, Place, place_for
+from gcpt.checkpoint.reading import Reader
+from gcpt.checkpoint.state import HartState
 from gcpt.errors import UserError
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME, INVENTORY, When
@@ -134,7 +136,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Machine:
+class StoppedMachine:
     """A stopped machine that was read. size: of its memory, in bytes; content: that, once; read: parts of it."""
 
     harts: list[HartState]
@@ -150,7 +152,7 @@ def _ranges(checkpoint: Checkpoint) -> list[tuple[int, int]]:
     return [(0, RESERVED_SIZE), *((max(begin, RESERVED_SIZE), end) for begin, end in state if end > RESERVED_SIZE)]
 
 
-def check_free(taken: Machine, place: Place, force: bool = False) -> None:
+def check_free(taken: StoppedMachine, place: Place, force: bool = False) -> None:
     """UserError unless all that the checkpoint writes over is zero: what lies there is the workload's.
 
     force: what lies in the restorer's MiB is not needed any more.
@@ -169,7 +171,7 @@ def check_free(taken: Machine, place: Place, force: bool = False) -> None:
 
 
 def write(
-    taken: Machine,
+    taken: StoppedMachine,
     out: Path,
     container: str,
     layout: str = "auto",
@@ -246,7 +248,7 @@ def launch(
     moment: Moment,
     folder: Path,
     stepped: Callable[[int], None],
-) -> Iterator[Machine]:
+) -> Iterator[StoppedMachine]:
     """Start stock QEMU with files in memory, wait for the moment, and read it. ``folder`` holds its memory and logs.
 
     stepped: told of the instructions of ``moment.after``, one by one.
@@ -281,13 +283,13 @@ def launch(
                 def read(offset: int, count: int) -> bytes:
                     return os.pread(opened.fileno(), count, offset)
 
-                yield Machine(states, VIRT.dram, size, lambda: image.raw_chunks(raw), read)
+                yield StoppedMachine(states, VIRT.dram, size, lambda: image.raw_chunks(raw), read)
 
 
 @contextmanager
 def attach(
     gdb_address: str, qmp_address: str, moment: Moment, folder: Path, stepped: Callable[[int], None]
-) -> Iterator[Machine]:
+) -> Iterator[StoppedMachine]:
     """Stop a machine that runs, wait for the moment, and read it; afterwards it goes on, if it did before.
 
     stepped: told of the instructions of ``moment.after``, one by one.
@@ -315,7 +317,9 @@ def attach(
                         monitor.execute("pmemsave", val=VIRT.dram + offset, size=count, filename=str(part))
                         yield from image.raw_chunks(part)
 
-                yield Machine(_states(gdb), VIRT.dram, size, content, lambda at, n: gdb.read_memory(VIRT.dram + at, n))
+                yield StoppedMachine(
+                    _states(gdb), VIRT.dram, size, content, lambda at, n: gdb.read_memory(VIRT.dram + at, n)
+                )
             finally:
                 if ran:
                     gdb.detach()

@@ -11,8 +11,10 @@ from random import Random
 
 from gcpt.checkpoint import header
 from gcpt.checkpoint.layouts import BLOCK_SIZE, MULTI_CORE_OFFSET, PAYLOAD_OFFSET
-from gcpt.checkpoint.state import Checkpoint, HartState, block_size, write_hart
+from gcpt.checkpoint.places import Checkpoint
+from gcpt.checkpoint.state import HartState, block_size, write_hart
 from gcpt.isa import mstatus
+from gcpt.isa.paging import GUEST_ROOT_SIZE, PAGE_SIZE
 
 DRAM = 0x8000_0000
 
@@ -83,7 +85,6 @@ _STCE_PBMTE = 3 << 62
 #: Ticks before any timer of a synthetic checkpoint is due: some two hours.
 _FAR = 1 << 36
 
-_PAGE = 1 << 12
 _SV39, _GIB = 8 << 60, 1 << 30
 #: Entries of a root table below this map the low half of the address space, the others the high half.
 _HIGH_HALF = 256
@@ -94,7 +95,7 @@ _OFF, _TOR, _NA4, _NAPOT = 0, 1, 2, 3
 _LEAF = 0xCF  # D A X W R V
 _USER_LEAF = _LEAF | 0x10
 #: Page tables of one hart: 16 KiB for the guest's memory, then 4 KiB.
-_G_ROOT_SIZE, _TABLES_SIZE = 0x4000, 0x8000
+_TABLES_SIZE = 0x8000
 #: ``j .``
 _LOOP = struct.pack("<I", 0x0000006F)
 #: Bytes of code of one hart.
@@ -274,11 +275,11 @@ def _translation(state: HartState, random: Random, recipe: Recipe, hart: int) ->
         low = DRAM
         if mode.virtual:
             guest_page = random.randrange(3, _GUEST_PAGES)
-            tables.append(_root(root, _G_ROOT_SIZE, guest_page, DRAM, _USER_LEAF))
-            hgatp = _SV39 | random.getrandbits(14) << 44 | root // _PAGE
+            tables.append(_root(root, GUEST_ROOT_SIZE, guest_page, DRAM, _USER_LEAF))
+            hgatp = _SV39 | random.getrandbits(14) << 44 | root // PAGE_SIZE
             low = guest_page * _GIB
-        tables.append(_root(root + _G_ROOT_SIZE, _PAGE, page, low, leaf))
-        satp[mode.virtual] = _SV39 | asid | (low + root + _G_ROOT_SIZE - DRAM) // _PAGE
+        tables.append(_root(root + GUEST_ROOT_SIZE, PAGE_SIZE, page, low, leaf))
+        satp[mode.virtual] = _SV39 | asid | (low + root + GUEST_ROOT_SIZE - DRAM) // PAGE_SIZE
         offset = state.pc - DRAM
         state.pc = (page * _GIB + offset) | (0 if page < _HIGH_HALF else (1 << 64) - (1 << 39))
     _set(state, satp=satp[0])
@@ -290,7 +291,7 @@ def _translation(state: HartState, random: Random, recipe: Recipe, hart: int) ->
 def _root(address: int, size: int, page: int, target: int, leaf: int) -> tuple[int, bytes]:
     """A page table of ``size`` bytes at ``address`` whose entry ``page`` maps 1 GiB at ``target``."""
     table = bytearray(size)
-    struct.pack_into("<Q", table, 8 * page, (target // _PAGE) << 10 | leaf)
+    struct.pack_into("<Q", table, 8 * page, (target // PAGE_SIZE) << 10 | leaf)
     return address, bytes(table)
 
 

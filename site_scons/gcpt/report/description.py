@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gcpt.checkpoint import image, stamp
+from gcpt.checkpoint import image, search, stamp
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, RESERVED_SIZE
-from gcpt.checkpoint.state import HartState, Prefix
+from gcpt.checkpoint.reading import Prefix
+from gcpt.checkpoint.state import HartState
 from gcpt.errors import UserError
 from gcpt.isa import fields, mstatus
 from gcpt.isa.csrs import BY_NUMBER
@@ -110,7 +111,7 @@ def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
 
 def _layouts(opened: CheckpointFile) -> list[dict[str, Any]]:
     """Every layout that the image has marks of, with the mode= that restores it; "auto" says which mode=auto takes."""
-    found = plan.places(Prefix(opened.state_file))
+    found = search.find_all(Prefix(opened.state_file))
     return [
         {"layout": one.kind.value, "base": one.base, "mode": plan.MODES[one.kind], "auto": one is found[0]}
         for one in found

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from gcpt.checkpoint.layouts import DEFAULT, DEFAULT_VLEN, MIB, NEMU_PROTOBUF_OFFSET, RESERVED_SIZE, Layout
-from gcpt.checkpoint.state import DUAL_CORE, PROTOBUF, SINGLE_CORE, Kind, Place
+from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Place, PlaceKind
 from gcpt.report.drawing import Panel, Part
 from gcpt.restorer import phases, trampoline
 from gcpt.restorer.config import BuildConfig
@@ -144,7 +144,7 @@ def of_restorer(linked: Linked, pieces: Sequence[Piece]) -> list[Panel]:
     """The memory of the machine that the restorer is built for, with a checkpoint that fits it."""
     config, base = linked.config, linked.base
     place, dram = _place(config), config.platform.dram
-    single = place.kind is Kind.SINGLE_CORE
+    single = place.kind is PlaceKind.SINGLE_CORE
     parts = [] if config.flash else [Part("reserved MiB", base, base + RESERVED_SIZE, "reserved")]
     if config.ram is not None:
         parts.append(Part("the restorer's, ram=", config.ram, config.ram + RESERVED_SIZE, "reserved"))

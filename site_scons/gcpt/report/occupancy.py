@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from gcpt.isa.paging import PAGE_SIZE
+
 #: Bytes of a page.
-PAGE = 4096
 #: Counters at most: one for each cell of a drawing.
 CELLS = 4096
 _ZEROS = bytes(1 << 20)
-_ZERO_PAGE = bytes(PAGE)
+_ZERO_PAGE = bytes(PAGE_SIZE)
 
 
 @dataclass
@@ -45,13 +46,13 @@ def _runs(content: Iterable[bytes]) -> Iterator[tuple[int, int, bool]]:
     """Bytes, pages and whether they are filled."""
     rest = b""
     for chunk in content:
-        if not rest and len(chunk) % PAGE == 0 and chunk == _ZEROS[: len(chunk)]:
-            yield len(chunk), len(chunk) // PAGE, False
+        if not rest and len(chunk) % PAGE_SIZE == 0 and chunk == _ZEROS[: len(chunk)]:
+            yield len(chunk), len(chunk) // PAGE_SIZE, False
             continue
         data = rest + chunk
-        whole = len(data) - len(data) % PAGE
-        for at in range(0, whole, PAGE):
-            yield PAGE, 1, data[at : at + PAGE] != _ZERO_PAGE
+        whole = len(data) - len(data) % PAGE_SIZE
+        for at in range(0, whole, PAGE_SIZE):
+            yield PAGE_SIZE, 1, data[at : at + PAGE_SIZE] != _ZERO_PAGE
         rest = data[whole:]
     if rest:
         yield len(rest), 1, any(rest)

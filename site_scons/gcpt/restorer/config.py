@@ -1,4 +1,4 @@
-"""What one build is: the frozen BuildConfig that everything after the options reads, and how options become one."""
+"""What one build is: the frozen BuildConfig that everything after the options reads."""
 
 import json
 from collections.abc import Mapping
@@ -7,8 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gcpt.checkpoint.layouts import MAX_HARTS, PAYLOAD_OFFSET
-from gcpt.errors import UserError
-from gcpt.restorer import flash, options, parse, payload, platforms
+from gcpt.restorer import options, parse, platforms
 from gcpt.restorer.platforms import Platform
 
 MODES = options.MODES
@@ -16,9 +15,6 @@ LOG_LEVELS = options.LOG_LEVELS
 
 #: Bytes of stack of one hart, as a power of two.
 STACK_SHIFT = 11
-
-#: Folders of the project that outputs must not go to.
-_SOURCES = ("docs", "firmware", "proto", "site_scons", "tests", "third_party", ".ci", ".git", ".venv")
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,7 @@ class BuildConfig:
             "mode": self.mode,
             "stop_cpu": ",".join(map(str, self.stop_cpu)),
             "display_cpu": "all" if everyone else ",".join(map(str, self.display_cpu)),
-            "harts": "" if self.harts == _default_harts(self.mode) else str(self.harts),
+            "harts": "" if self.harts == default_harts(self.mode) else str(self.harts),
             "header_addr": "" if self.header_addr is None else f"{self.header_addr:#x}",
             "gcpt_payload": str(self.payload or ""),
             "gcpt_payload_position": f"{self.payload_position:#x}",
@@ -149,124 +145,5 @@ class BuildConfig:
         return json.dumps({"variant": self.variant, "options": self.given}, indent=2) + "\n"
 
 
-def _default_harts(mode: str) -> int:
+def default_harts(mode: str) -> int:
     return 1 if mode == "single_core" else MAX_HARTS
-
-
-def resolve(values: Mapping[str, str]) -> BuildConfig:
-    """Option texts as a configuration; "" and a missing name are both "not given". UserError says what to mend."""
-    unknown = next((name for name in values if name not in options.BY_NAME), None)
-    if unknown is not None:
-        raise UserError(f"unknown option {unknown}={values[unknown]}{options.nearest(unknown, tuple(options.BY_NAME))}")
-    text = {name: values.get(name, "") or options.plain_default(option) for name, option in options.BY_NAME.items()}
-    mode, platform_name, log = (parse.choice(options.BY_NAME[name], text[name]) for name in ("mode", "platform", "log"))
-    platform = _machine(platform_name, text["clint"], text["uart"])
-    harts = _harts(mode, text["harts"])
-    stopped = parse.hart_list("stop_cpu", text["stop_cpu"], harts)
-    if len(stopped) == harts:
-        raise UserError(
-            f"stop_cpu={text['stop_cpu']} parks all harts (harts={harts}), so nothing would be restored: leave one out"
-        )
-    position = text["gcpt_payload_position"]
-    config = BuildConfig(
-        mode=mode,
-        platform=platform,
-        harts=harts,
-        stop_cpu=stopped,
-        display_cpu=parse.hart_list("display_cpu", text["display_cpu"], harts, everyone=True),
-        payload=parse.file("gcpt_payload", text["gcpt_payload"]) if text["gcpt_payload"] else None,
-        payload_position=(
-            parse.address("gcpt_payload_position", position, multiple=4) if position else platform.dram + PAYLOAD_OFFSET
-        ),
-        dtb=parse.file("gcpt_dtb", text["gcpt_dtb"]) if text["gcpt_dtb"] else None,
-        header_addr=parse.address("header_addr", text["header_addr"]) if text["header_addr"] else None,
-        csrs=text["csrs"],
-        exact=_is_on("exact", text),
-        selfcheck=_is_on("selfcheck", text),
-        flash=_is_on("flash", text),
-        ram=parse.address("ram", text["ram"], multiple=16) if text["ram"] else None,
-        log=log,
-        toolchain=_toolchain(text["toolchain"], text["cross_compile"]),
-        cross_compile=parse.prefix("cross_compile", text["cross_compile"]),
-        picolibc_dir=parse.path("picolibc", text["picolibc"]) if text["picolibc"] else None,
-        nanopb_dir=parse.path("nanopb_dir", text["nanopb_dir"]) if text["nanopb_dir"] else None,
-        debug=_is_on("debug", text),
-        build_dir=_outputs("build_dir", text["build_dir"]),
-        cache_dir=_outputs("cache_dir", text["cache_dir"]) if text["cache_dir"] else None,
-    )
-    if config.header_addr is not None and not config.protobuf:
-        raise UserError(
-            f"header_addr= is for protobuf headers, which mode={mode} does not read: leave it out, or mode=normal"
-        )
-    _ = config.csr_groups  # a wrong group is said now
-    _is_on("bench_quick", text)
-    parse.words("pytest_args", text["pytest_args"])
-    if text["save_options"] and Path(text["save_options"]).is_dir():
-        raise UserError(f"save_options={text['save_options']}: this is a folder: name a file in it")
-    _outputs("export_dir", text["export_dir"] or text["build_dir"])
-    for name in ("prefix", "destdir"):
-        _folder(name, text[name])
-    parse.count("gdb_port", text["gdb_port"], 65535)
-    if text["ide"]:
-        parse.choice(options.BY_NAME["ide"], text["ide"])
-    flash.check(config)
-    for name in ("gcpt_payload_position", "gcpt_dtb"):
-        if text[name] and not config.payload:
-            raise UserError(
-                f"{name}={text[name]} is for a payload, but there is none: give gcpt_payload=FILE too, or leave it out"
-            )
-    if config.payload:
-        payload.check(config.payload, config.payload_position, mode, platform, harts)
-    if config.dtb:
-        payload.check_dtb(config.dtb)
-    return config
-
-
-def _is_on(name: str, text: Mapping[str, str]) -> bool:
-    return parse.choice(options.BY_NAME[name], text[name]) == "1"
-
-
-def _toolchain(text: str, prefix: str) -> str:
-    """The kind of toolchain; a prefix says that already, and needs no name in variants besides its own."""
-    kind = parse.choice(options.BY_NAME["toolchain"], text)
-    if not prefix:
-        return kind
-    if kind not in ("auto", "gnu"):
-        raise UserError(f"cross_compile={prefix} is for GNU tools, not for toolchain={kind}: leave one of them out")
-    return "auto"
-
-
-def _machine(name: str, clint: str, uart: str) -> Platform:
-    machine = platforms.BY_NAME[name]
-    if clint:
-        machine = machine._replace(clint=parse.address("clint", clint, multiple=8))
-    if uart:
-        machine = machine._replace(uart=platforms.parse_uart(uart))
-    return machine
-
-
-def _harts(mode: str, text: str) -> int:
-    harts = parse.count("harts", text, MAX_HARTS) if text else _default_harts(mode)
-    if mode == "single_core" and harts > 1:
-        raise UserError(f"harts={harts}: mode=single_core restores one hart: leave harts= out, or choose another mode=")
-    return harts
-
-
-def _folder(name: str, text: str) -> Path:
-    """The folder that the option ``name`` names, which need not exist."""
-    folder = Path(parse.prefix(name, text, also="'"))  # of commands, which SCons and then shlex take apart
-    if text and folder.exists() and not folder.is_dir():
-        raise UserError(f"{name}={text}: this is a file: name a folder, such as build")
-    return folder
-
-
-def _outputs(name: str, text: str) -> Path:
-    """The folder that the option ``name`` names for outputs."""
-    folder = _folder(name, text)
-    root, full = Path.cwd(), folder.resolve()
-    inside = full.relative_to(root).parts[:1] if full.is_relative_to(root) else ()
-    if root.is_relative_to(full) or (inside and inside[0] in _SOURCES):
-        raise UserError(
-            f"{name}={text}: outputs would mix with the sources there: name a folder of their own, such as build"
-        )
-    return folder

@@ -1,18 +1,14 @@
 """Whether a restorer can run from flash, and what memory it has to have for that."""
 
-from typing import TYPE_CHECKING
-
 from gcpt.checkpoint.layouts import BLOCK_SIZE, MULTI_CORE_OFFSET, RESERVED_SIZE
 from gcpt.errors import UserError
-
-if TYPE_CHECKING:
-    from gcpt.restorer.config import BuildConfig
+from gcpt.restorer.config import BuildConfig
 
 #: Bytes from an instruction to the data that it finds from there (medany, RISC-V psABI "Code models").
 _REACH = 1 << 31
 
 
-def check(config: "BuildConfig") -> None:
+def check(config: BuildConfig) -> None:
     """UserError unless the platform has flash, and ``ram=`` is given where it is needed, and only there."""
     if config.flash and not config.platform.flash:
         raise UserError(
@@ -35,7 +31,7 @@ def check(config: "BuildConfig") -> None:
         _check_ram(config, config.ram)
 
 
-def _check_ram(config: "BuildConfig", ram: int) -> None:
+def _check_ram(config: BuildConfig, ram: int) -> None:
     """UserError unless the MiB at ``ram`` is memory that the code reaches, and does not begin in a block of a hart."""
     machine, end = config.platform, ram + RESERVED_SIZE
     memory_end = min(machine.dram + machine.dram_size, config.load_address + _REACH)

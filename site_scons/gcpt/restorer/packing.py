@@ -14,8 +14,10 @@ from pathlib import Path
 from gcpt.checkpoint import elf_image, header, image, stamp, verilog_hex
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import HEADER_WINDOW, HEADER_WINDOW_SIZE, RESERVED_SIZE
+from gcpt.checkpoint.places import Place
+from gcpt.checkpoint.reading import Prefix, Reader
+from gcpt.checkpoint.search import HeaderError
 from gcpt.checkpoint.stamp import Stamp
-from gcpt.checkpoint.state import Place, Prefix, Reader
 from gcpt.errors import UserError
 from gcpt.restorer import plan
 from gcpt.restorer.config import BuildConfig
@@ -144,7 +146,7 @@ def start(restorer: Restorer, place: Place, before: bytes) -> Start:
     at = _behind(restorer)
     record = _KEPT.pack(_KEPT_MAGIC, len(under), zlib.crc32(under)) + under
     end = at + len(record)
-    if end > place.base + plan.extent(place.layout, 1)[0] or before[len(data) : end].strip(b"\0"):
+    if end > place.base + place.layout.span(1)[0] or before[len(data) : end].strip(b"\0"):
         return Start(data + before[len(data) :], lost=len(under))
     return Start(data.ljust(at, b"\0") + record + before[end:], kept=len(under))
 
@@ -280,8 +282,8 @@ def check_finds(restorer: Restorer, checkpoint: CheckpointFile, start: bytes) ->
         return
     try:
         found = plan.find(_reader(start, checkpoint.state_file), made, len(restorer.data))
-    except plan.RefusedError as error:
-        raise UserError(f"{name}: it refuses the header of {checkpoint.state_file}: {error}") from error
+    except HeaderError as error:
+        raise UserError(f"{name}: it refuses the header of {checkpoint.state_file}: {error.what}") from error
     if not found or (found.place.base, found.place.layout) != (place.base, place.layout):
         raise UserError(
             f"{name}: mode={made.mode} does not find the state of {checkpoint.state_file}, whose layout is "
@@ -296,7 +298,7 @@ def check_finds(restorer: Restorer, checkpoint: CheckpointFile, start: bytes) ->
 
 def _check_free(restorer: Restorer, checkpoint: CheckpointFile, before: bytes, flash: bool, force: bool) -> None:
     file, place = checkpoint.state_file, checkpoint.place
-    begin = place.base + plan.extent(place.layout, len(checkpoint.harts))[0]
+    begin = place.base + place.layout.span(len(checkpoint.harts))[0]
     reach = len(restorer.data) if flash else restorer.reach
     if reach > begin:
         raise UserError(

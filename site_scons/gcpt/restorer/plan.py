@@ -1,100 +1,47 @@
-"""What a restorer makes of an image, before it touches a register: where the blocks are, and whether it takes them.
+"""What a restorer makes of an image, before it touches a register: what it finds there, and whether it takes it.
 
 The same decisions as firmware/plan.c, header.c and decode.c make. Addresses are physical, in bytes.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gcpt.checkpoint import header, stamp
-from gcpt.checkpoint.header import Header
-from gcpt.checkpoint.layouts import (
-    BLOCK_SIZE,
-    CHECKPOINT_MAGIC,
-    CSR_COUNT,
-    DEFAULT_VLEN,
-    HEADER_VERSIONS,
-    HEADER_WINDOW,
-    LARGEST_OFFSET,
-    MAX_HARTS,
-    MULTI_CORE_OFFSET,
-    NEMU_PROTOBUF_OFFSET,
-    RESERVED_SIZE,
-    Layout,
-)
-from gcpt.checkpoint.state import DUAL_CORE, SINGLE_CORE, Kind, Place, Reader
-from gcpt.errors import UserError
+from gcpt.checkpoint import search, stamp
+from gcpt.checkpoint.layouts import BLOCK_SIZE, RESERVED_SIZE
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, PlaceKind
+from gcpt.checkpoint.reading import Reader
+from gcpt.checkpoint.search import Found, HeaderError, Wanted
 from gcpt.restorer import budgets
-from gcpt.restorer.config import STACK_SHIFT, BuildConfig, resolve
+from gcpt.restorer.config import STACK_SHIFT, BuildConfig
 from gcpt.restorer.platforms import Platform
+from gcpt.restorer.resolution import resolve
 
 #: The ``mode=`` of the smallest restorer that finds a checkpoint.
-MODES: dict[Kind, str] = {Kind.SINGLE_CORE: "single_core", Kind.DUAL_CORE: "dual_core", Kind.PROTOBUF: "normal"}
+MODES: dict[PlaceKind, str] = {
+    PlaceKind.SINGLE_CORE: "single_core",
+    PlaceKind.DUAL_CORE: "dual_core",
+    PlaceKind.PROTOBUF: "normal",
+}
 #: What only the build can follow of the options that a stamp holds.
 _OF_FILES = ("gcpt_payload", "gcpt_payload_position", "gcpt_dtb")
-_NEMU = Place(Kind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
 _WORD = 1 << 64
 
 
-@dataclass(frozen=True)
-class Plan:
-    """place: where the blocks are, relative to the image. harts: how many the restorer takes. header: if any."""
+def misplacement(found: Found, platform: Platform, image: int, image_end: int) -> str:
+    """Why a restorer refuses where a header's blocks lie on its machine, or nothing.
 
-    place: Place
-    harts: int
-    header: Header | None = None
-
-
-class RefusedError(Exception):
-    """The restorer takes no plan from this header. code: of the finding that says so (``findings``)."""
-
-    def __init__(self, code: str, what: str) -> None:
-        super().__init__(what)
-        self.code = code
-
-
-def _sizes(layout: Layout, harts: int, vlenb: int = DEFAULT_VLEN // 8) -> dict[str, int]:
-    """The fields of a block that a restore reads or writes, with their bytes."""
-    sizes = dict.fromkeys(("pc", "mode", "mtime", "misc_reserve"), 8)
-    sizes |= {"mtime_cmp": 8 * harts, "int_reg": 32 * 8, "float_reg": 32 * 8, "csr_reg": 8 * CSR_COUNT}
-    sizes["vector_reg"] = 32 * vlenb
-    if not layout.misc_reserve:
-        del sizes["misc_reserve"]
-    return sizes
-
-
-def extent(layout: Layout, harts: int, vlenb: int = DEFAULT_VLEN // 8) -> tuple[int, int]:
-    """The first byte of a block that a restore of ``harts`` harts needs, and the first after the last one."""
-    sizes, offsets = _sizes(layout, harts, vlenb), layout.items()
-    return min(offsets[name] for name in sizes), max(offsets[name] + size for name, size in sizes.items())
-
-
-def header_fault(value: Header, origin: int, platform: Platform, image: int, image_end: int) -> str:
-    """Why a restorer refuses the values of a header, or nothing.
-
-    origin: the address that cpt_offset counts from. image, image_end: what the restorer occupies.
+    Args:
+        found: What the header leads to.
+        platform: The machine.
+        image: The address of the image that is searched, where the restorer begins.
+        image_end: The first address after the restorer and its memory.
     """
-    if not 1 <= value.cpu_num <= MAX_HARTS:
-        return f"cpu_num is {value.cpu_num}, not 1 to {MAX_HARTS}"
-    offsets = value.layout.items()
-    for name in _sizes(value.layout, value.cpu_num):
-        if offsets[name] % 8 or offsets[name] > LARGEST_OFFSET:
-            return f"{name} is at {offsets[name]:#x}: want a multiple of 8 up to {LARGEST_OFFSET:#x}"
-    low, high = extent(value.layout, value.cpu_num)
-    stride = value.single_core_size
-    if stride > LARGEST_OFFSET:
-        return f"single_core_size is {stride:#x}, above {LARGEST_OFFSET:#x}"
-    if value.cpu_num > 1 and (stride % 8 or stride < high - low):
-        return f"single_core_size is {stride:#x}: want a multiple of 8, {high - low:#x} at least, which a block takes"
-    base = (origin + value.cpt_offset) % _WORD
-    if base % 8:
-        return f"cpt_offset is {value.cpt_offset:#x}: want a multiple of 8"
-    begin = (base + low) % _WORD
-    end = begin + (value.cpu_num - 1) * stride + high - low
+    low, high = found.place.layout.span(found.harts)
+    begin = (image + found.place.base + low) % _WORD
+    end = begin + (found.harts - 1) * found.place.stride + high - low
     areas = [(platform.dram, platform.dram_size)]
     areas += [(platform.flash, RESERVED_SIZE + BLOCK_SIZE)] if platform.flash else []
-    if not any(area <= begin and end <= area + size for area, size in areas):
+    if not any(area <= begin and end <= area + length for area, length in areas):
         return f"the blocks at {begin:#x} to {end:#x} are not in memory"
     if begin < image_end and image < end:
         return f"the blocks at {begin:#x} to {end:#x} overlap the restorer, which has {image:#x} to {image_end:#x}"
@@ -112,89 +59,30 @@ def restorer_end(config: BuildConfig, size: int | None) -> int:
     return config.load_address + (budgets.budget(config) if size is None else size) + stacks
 
 
-def _word(read: Reader, offset: int) -> int:
-    return int.from_bytes(read(offset, 8), "little")
+def _wanted(config: BuildConfig) -> Wanted:
+    """What a restorer of ``config`` looks for."""
+    fixed = {"auto": (DUAL_CORE, SINGLE_CORE), "dual_core": (DUAL_CORE,), "single_core": (SINGLE_CORE,)}
+    at = -1 if config.header_addr is None else config.header_addr - config.platform.dram
+    return Wanted(config.protobuf, fixed.get(config.mode, ()), at)
 
 
-def marked(read: Reader, place: Place, hart: int) -> bool:
-    """Whether the hart's block has the magic number."""
-    return _word(read, place.block(hart) + place.layout.magic_number) == CHECKPOINT_MAGIC
-
-
-def count_marked(read: Reader, place: Place) -> int:
-    """How many blocks in a row, the first on, have the magic number."""
-    return next((hart for hart in range(MAX_HARTS) if not marked(read, place, hart)), MAX_HARTS)
-
-
-def counted(read: Reader, place: Place) -> int:
-    """The number of harts in csr_reserve of hart 0's block, as it was written."""
-    return _word(read, place.block(0) + place.layout.csr_reserve)
-
-
-def _multi_core_harts(read: Reader) -> int:
-    count = counted(read, DUAL_CORE) or 1
-    return max(count, count_marked(read, DUAL_CORE)) if count == 2 else count
-
-
-def _headers(config: BuildConfig, carried: bool) -> Iterator[tuple[int, int]]:
-    """Where a restorer looks for a header, and from where cpt_offset counts: offsets in the image.
-
-    A header at the start of an image without a restorer counts as the one in the window, where gcpt puts it.
-    """
-    dram = config.platform.dram
-    if config.header_addr is not None and config.header_addr >= dram:
-        yield config.header_addr - dram, config.header_addr - dram
-    yield (HEADER_WINDOW if carried else 0), 0
-    yield MULTI_CORE_OFFSET, MULTI_CORE_OFFSET
-
-
-def find(read: Reader, config: BuildConfig, size: int | None = None) -> Plan | None:
+def find(read: Reader, config: BuildConfig, size: int | None = None) -> Found | None:
     """What a restorer of ``config`` finds in an image; None where there is no checkpoint for it.
 
-    size: of the restorer that the image carries; None where it carries none. RefusedError where a header ends the run.
+    Args:
+        read: Reads the image.
+        config: The restorer's.
+        size: Bytes of the restorer that the image carries; None where it carries none.
+
+    Raises:
+        HeaderError: There is a header that ends the run.
     """
-    if config.protobuf:
-        for at, origin in _headers(config, size is not None):
-            data = read(at, header.MAX_SIZE)
-            if header.present(data):
-                return _of_header(data, at, origin, config, size)
-    if config.mode in ("dual_core", "auto") and marked(read, DUAL_CORE, 0):
-        return Plan(DUAL_CORE, _multi_core_harts(read))
-    if config.mode in ("single_core", "auto") and marked(read, SINGLE_CORE, 0):
-        return Plan(SINGLE_CORE, 1)
-    if config.protobuf and marked(read, _NEMU, 0):
-        return Plan(_NEMU, 1)
-    return None
-
-
-def _of_header(data: bytes, at: int, origin: int, config: BuildConfig, size: int | None) -> Plan:
-    try:
-        value, _ = header.decode(data)
-    except UserError as error:
-        raise RefusedError("header-undecodable", f"at {at:#x}: {error}") from error
-    if value.version not in HEADER_VERSIONS:
-        known = " and ".join(map(hex, HEADER_VERSIONS))
-        raise RefusedError("header-version", f"at {at:#x}: version {value.version:#x}; known are {known}")
-    image = config.load_address
-    if fault := header_fault(value, image + origin, config.platform, image, restorer_end(config, size)):
-        raise RefusedError("header-value", f"at {at:#x}: {fault}")
-    base = (image + origin + value.cpt_offset) % _WORD - image
-    return Plan(Place(Kind.PROTOBUF, base, value.single_core_size, value.layout, at), value.cpu_num, value)
-
-
-def places(read: Reader) -> list[Place]:
-    """Every place where an image has marks of a checkpoint, in the order in which a restorer of mode=auto looks."""
-    found: list[Place] = []
-    window = HEADER_WINDOW if stamp.size(read(0, HEADER_WINDOW)) is not None else 0
-    for at, origin in ((window, 0), (MULTI_CORE_OFFSET, MULTI_CORE_OFFSET)):
-        data = read(at, header.MAX_SIZE)
-        if header.present(data):
-            with suppress(UserError):
-                value, _ = header.decode(data)
-                base = (origin + value.cpt_offset) % _WORD
-                found.append(Place(Kind.PROTOBUF, base, value.single_core_size, value.layout, at))
-    bases = {place.base for place in found}
-    return found + [one for one in (DUAL_CORE, SINGLE_CORE, _NEMU) if one.base not in bases and marked(read, one, 0)]
+    found = search.find(read, _wanted(config))
+    if found is None or found.header is None:
+        return found
+    if fault := misplacement(found, config.platform, config.load_address, restorer_end(config, size)):
+        raise HeaderError("header-value", found.place.header_at, fault)
+    return found
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import image, search
+from gcpt.checkpoint.files import check_block
 from gcpt.checkpoint.layouts import CSR_COUNT, DEFAULT_VLEN, MAX_HARTS, MAX_VLEN, PAYLOAD_OFFSET, RESERVED_SIZE
-from gcpt.checkpoint.state import HartState, Place, Prefix, block_size, check_block, read_hart
-from gcpt.checkpoint.state import Kind as Layout
+from gcpt.checkpoint.places import Place, PlaceKind
+from gcpt.checkpoint.reading import Prefix
+from gcpt.checkpoint.search import Found, HeaderError
+from gcpt.checkpoint.state import HartState, block_size, read_hart
 from gcpt.errors import UserError
 from gcpt.isa import mstatus, pmp
 from gcpt.isa.csrs import BY_NUMBER, INVENTORY, When
 from gcpt.isa.fields import HGATP_MODES, SATP_MODES, decode
+from gcpt.isa.paging import GUEST_ROOT_SIZE, PAGE_SIZE
 from gcpt.restorer import plan, trampoline
 from gcpt.restorer.codes import CODES
-from gcpt.restorer.config import BuildConfig, resolve
-from gcpt.restorer.plan import Plan, RefusedError
-from gcpt.validate.findings import BY_CODE, Kind, Severity
+from gcpt.restorer.config import BuildConfig
+from gcpt.restorer.resolution import resolve
+from gcpt.validate.findings import BY_CODE, FindingKind, Severity
 
 #: What ``platform=`` is by default.
 _PLATFORM = "xiangshan"
@@ -30,7 +34,6 @@ _MINOR = {"hpm3", "hpm", "counters", "smcntrpmf", "smctr", "sdtrig", "smrnmi", "
 _VLENB, _READ_ONLY = 0xC22, 3
 #: Modes of translation, by page tables.
 _TABLES = SATP_MODES.keys() - {0}
-_PAGE, _G_ROOT = 1 << 12, 1 << 14
 #: An instruction has 2 bytes at least.
 _FETCH = 2
 _STCE, _STIE = 1 << 63, 1 << 5
@@ -43,7 +46,7 @@ _SHOWN = 6
 class Finding:
     """kind: what it means. what: of this checkpoint. hart: whose it is, None where it is of all."""
 
-    kind: Kind
+    kind: FindingKind
     what: str
     hart: int | None = None
 
@@ -83,7 +86,7 @@ class Subject:
     """
 
     config: BuildConfig
-    plan: Plan
+    found: Found
     base: int
     carried: int
     payload: int
@@ -107,11 +110,11 @@ class Subject:
         return range(start, start + RESERVED_SIZE)
 
     def block(self, hart: int) -> int:
-        return self.base + self.plan.place.block(hart)
+        return self.base + self.found.place.block(hart)
 
     def state(self, hart: int) -> range:
         """What the hart's state takes."""
-        low, high = plan.extent(self.plan.place.layout, self.plan.harts, len(self.harts[hart].v[0]))
+        low, high = self.found.place.layout.span(self.found.harts, len(self.harts[hart].v[0]))
         return range(self.block(hart) + low, self.block(hart) + high)
 
     def holds(self, address: int, size: int = 1) -> bool:
@@ -151,7 +154,7 @@ def roots(state: HartState) -> Iterator[Root]:
     """The roots of page tables that are physical addresses."""
     machine, virtual = state.mode == mstatus.MACHINE, _virtual(state)
     used = {"satp": not machine and not virtual, "vsatp": virtual, "hgatp": virtual}
-    for name, size in (("satp", _PAGE), ("hgatp", _G_ROOT), ("vsatp", _PAGE)):
+    for name, size in (("satp", PAGE_SIZE), ("hgatp", GUEST_ROOT_SIZE), ("vsatp", PAGE_SIZE)):
         value = state.get(name)
         if value >> 60 in _TABLES and (name != "vsatp" or not state.get("hgatp") >> 60):
             yield Root(name, (value & (1 << 44) - 1) << 12, size, used[name])
@@ -163,7 +166,7 @@ def roots(state: HartState) -> Iterator[Root]:
 def _image(subject: Subject) -> Iterator[Finding]:
     if len(subject.places) > 1:
         names = [f"{one.kind.value} at {one.base:#x}" for one in subject.places]
-        yield _found("more-layouts", f"{', '.join(names)}; looked at is {subject.plan.place.kind.value}")
+        yield _found("more-layouts", f"{', '.join(names)}; looked at is {subject.found.place.kind.value}")
     short = subject.size % image.ZSTD_MULTIPLE
     if subject.container == "zstd" and short and subject.config.platform.end == "nemu_trap":
         yield _found("zstd-length", f"the image is {subject.size:,} bytes, {short:,} more than such a multiple")
@@ -181,7 +184,7 @@ def _overlaps(subject: Subject) -> Iterator[Finding]:
 
 
 def _harts(subject: Subject) -> Iterator[Finding]:
-    harts, place = subject.plan.harts, subject.plan.place
+    harts, place = subject.found.harts, subject.found.place
     if harts > subject.config.harts:
         yield _found("too-many-harts", f"{harts} harts; the restorer serves {subject.config.harts}")
     missing = [hart for hart in subject.harts if subject.machine_harts and hart >= subject.machine_harts]
@@ -189,7 +192,7 @@ def _harts(subject: Subject) -> Iterator[Finding]:
         yield _found("harts-missing", f"{harts} harts; the machine has {subject.machine_harts}")
     if place.header_at >= 0:
         return
-    if place.kind is Layout.DUAL_CORE:
+    if place.kind is PlaceKind.DUAL_CORE:
         for hart in range(subject.marked, min(harts, MAX_HARTS)):
             yield _found(
                 "hart-unmarked", f"the count is {subject.counted}, the blocks with the magic {subject.marked}", hart
@@ -283,7 +286,7 @@ def _last_writes(subject: Subject, hart: int, state: HartState) -> Iterator[Find
     places = [subject.own.start]
     if not subject.config.direct:
         block = subject.block(hart)
-        places += [block, block + subject.plan.place.layout.int_reg]
+        places += [block, block + subject.found.place.layout.int_reg]
     areas = (range(at, at + RESERVED_SIZE) for at in places)
     if entry := pmp.locking_out(state, areas, 64 if "pmp64" in groups else 16):
         yield _found("pmp-locked", f"entry {entry.number}, {entry.start:#x} to {entry.end:#x}", hart)
@@ -403,12 +406,12 @@ def checked(subject: Subject) -> Iterator[Finding]:
 class Report:
     """findings: in the order in which a restorer would come to them. config: of the restorer that they are about.
 
-    plan: None where that restorer takes none from the image.
+    found: None where that restorer takes none from the image.
     """
 
     findings: list[Finding]
     config: BuildConfig
-    plan: Plan | None
+    found: Found | None
 
     def of(self, severity: Severity) -> list[Finding]:
         return [found for found in self.findings if found.severity is severity]
@@ -444,8 +447,8 @@ def validate(
         config = resolve({"mode": "auto", "platform": asked})
     try:
         found = plan.find(read, config, carried.size if carried and options is not None else None)
-    except RefusedError as refused:
-        return Report([*early, _found(refused.code, str(refused))], config, None)
+    except HeaderError as error:
+        return Report([*early, _found(error.code, error.what)], config, None)
     if found is None:
         return Report([*early, _found("no-checkpoint", f"looked for as mode={config.mode} does")], config, None)
     if options is None and not flash:
@@ -459,15 +462,15 @@ def validate(
     length, contents = _scan(path, wanted, config.platform.dram, advance)
     subject = Subject(
         config=config,
-        plan=found,
+        found=found,
         base=config.load_address,
         carried=carried.size if carried else 0,
         payload=_payload(options or {}, config),
         size=length,
         container=image.container_of(path),
-        marked=plan.count_marked(read, found.place) if found.place.kind is Layout.DUAL_CORE else 1,
-        counted=0 if found.header else plan.counted(read, found.place),
-        places=plan.places(read),
+        marked=search.count_marked(read, found.place) if found.place.kind is PlaceKind.DUAL_CORE else 1,
+        counted=0 if found.header else search.written_count(read, found.place),
+        places=search.find_all(read),
         harts=harts,
         machine_harts=machine_harts,
         contents=contents,
@@ -475,7 +478,7 @@ def validate(
     unmarked = [
         _found("magic-missing", "there is none", hart)
         for hart in harts
-        if found.header and not plan.marked(read, found.place, hart)
+        if found.header and not search.is_marked(read, found.place, hart)
     ]
     return Report([*early, *cut, *unmarked, *checked(subject)], config, found)
 
@@ -487,7 +490,7 @@ def _payload(options: dict[str, str], config: BuildConfig) -> int:
     return int(options.get("gcpt_payload_position", str(config.platform.dram + PAYLOAD_OFFSET)), 0)
 
 
-def _read(read: Prefix, found: Plan, config: BuildConfig) -> tuple[dict[int, HartState], list[Finding]]:
+def _read(read: Prefix, found: Found, config: BuildConfig) -> tuple[dict[int, HartState], list[Finding]]:
     """The harts that are restored and whose blocks are whole, and findings of those that are not."""
     layout, harts, cut = found.place.layout, {}, []
     for hart in range(min(found.harts, MAX_HARTS)):
@@ -496,7 +499,7 @@ def _read(read: Prefix, found: Plan, config: BuildConfig) -> tuple[dict[int, Har
         start = found.place.block(hart)
         size = block_size(layout, hart + 1)
         block = bytearray(read(start, size) if start >= 0 else b"")
-        if len(block) < plan.extent(layout, found.harts)[1]:
+        if len(block) < layout.span(found.harts)[1]:
             cut.append(_found("block-cut", f"the block is at {start:#x} of the image", hart))
             continue
         at = layout.csr(_VLENB)
