@@ -1,0 +1,1 @@
+"""For work on the project itself: bench, planted faults, coverage, lint, tables, set-up. Not in the wheel."""

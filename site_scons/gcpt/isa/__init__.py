@@ -1,0 +1,1 @@
+"""What the architecture says: CSRs and their fields, mstatus, PMP, paging. Uses nothing else of the package."""

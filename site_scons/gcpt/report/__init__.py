@@ -1,0 +1,1 @@
+"""Descriptions, pages and drawings of checkpoints and restorers."""

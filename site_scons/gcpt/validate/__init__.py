@@ -1,0 +1,1 @@
+"""Whether a checkpoint would restore: findings, and the checks that make them."""
