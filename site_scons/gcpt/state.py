@@ -42,9 +42,18 @@ class NoCheckpointError(UserError):
 class HartState:
     """The state of one hart.
 
-    mode: 0 U, 1 S, 3 M. mtime, mtimecmp: CLINT ticks. x, f: 32 64-bit values each. csr: indexed by CSR number. v: 32
-    registers of vlenb bytes each. free: what is not zero in the fields that no restore reads and behind the vector
-    registers, by the field's name, without zeros at its end. count: the number of harts that the generator wrote.
+    Attributes:
+        pc: The address of the next instruction.
+        mode: 0 U, 1 S, 3 M.
+        mtime: CLINT ticks.
+        mtimecmp: CLINT ticks.
+        x: 32 values of 64 bits.
+        f: 32 values of 64 bits.
+        csr: 4096 values of 64 bits, by the CSR's number.
+        v: 32 registers of vlenb bytes each.
+        free: What is not zero in the fields that no restore reads and behind the vector registers, by the field's
+            name, without zeros at its end.
+        count: The number of harts that the generator wrote.
     """
 
     pc: int
@@ -59,10 +68,11 @@ class HartState:
     count: int = field(default=0, compare=False)
 
     def get(self, name: str) -> int:
-        """The CSR called ``name`` in the inventory."""
+        """The value of the CSR that the inventory calls ``name``; KeyError where there is none."""
         return self.csr[BY_NAME[name].number]
 
     def set(self, name: str, value: int) -> None:
+        """Give the CSR that the inventory calls ``name`` this value; KeyError where there is none."""
         self.csr[BY_NAME[name].number] = value
 
 
@@ -76,9 +86,15 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Place:
-    """Where the blocks are: hart h's at byte ``base + h * stride`` of the image. header_at: a header's, or -1.
+    """Where the blocks are: hart h's at byte ``base + h * stride`` of the image.
 
-    marked: the blocks have the magic number, which one variant of QEMU leaves out where there is a header.
+    Attributes:
+        kind: How a restorer finds them.
+        base: Hart 0's block, in bytes from the image's start.
+        stride: Bytes from one block to the next.
+        layout: The offsets of the fields in a block.
+        header_at: The protobuf header, in bytes from the image's start, or -1.
+        marked: The blocks have the magic number, which one variant of QEMU leaves out where there is a header.
     """
 
     kind: Kind
@@ -89,6 +105,7 @@ class Place:
     marked: bool = True
 
     def block(self, hart: int) -> int:
+        """Where the block of ``hart`` begins, in bytes from the image's start."""
         return self.base + hart * self.stride
 
 
@@ -110,7 +127,15 @@ PLACES: dict[str, Place] = {"single_core": SINGLE_CORE, "dual_core": DUAL_CORE, 
 
 
 def place_for(layout: str, harts: int) -> Place:
-    """The place of ``layout``; "auto": single_core for one hart, else dual_core. UserError when it cannot hold them."""
+    """The place that holds a number of harts in a layout.
+
+    Args:
+        layout: A key of ``PLACES``, or ``"auto"``: single_core for one hart, else dual_core.
+        harts: How many there are.
+
+    Raises:
+        UserError: The layout cannot hold so many.
+    """
     name = layout if layout != "auto" else "single_core" if harts == 1 else "dual_core"
     if name in ("single_core", "nemu") and harts > 1:
         raise UserError(f"layout {name} holds one hart, and there are {harts}: use dual_core or protobuf")
