@@ -123,6 +123,7 @@ def test_wide_tables_scroll(browser: Browser, site: Path) -> None:
     browser.open(site / "csrs.html", min(WIDTHS))
     box = "document.querySelector('article .table-wrapper')"
     assert browser.run(f"return {box}.scrollWidth > {box}.clientWidth + 100")
+    assert browser.run(f"return getComputedStyle({box}).overflowX") in ("auto", "scroll")
     browser.run(f"{box}.scrollLeft = 10000")
     last = browser.run(f"return {box}.querySelector('th:last-child').getBoundingClientRect().right")
     assert last <= min(WIDTHS)
