@@ -106,7 +106,7 @@ def configure(root: Path) -> str:
 
 
 def makefile(root: Path) -> str:
-    """make builds what gcpt.options asks for, by the project at ``root``; make clean removes it."""
+    """Make builds what gcpt.options asks for, by the project at ``root``; make clean removes it."""
 
     def recipe(text: str) -> str:
         return text.replace("$", "$$")

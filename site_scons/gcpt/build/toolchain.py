@@ -151,7 +151,7 @@ def check_sources(config: BuildConfig) -> None:
 
 
 #: Targets that are neither compiled nor linked.
-_WITHOUT = ("test", "lint", "mutants", "coverage", "compiledb", "ide", "toolchains")
+_WITHOUT = ("test", "lint", "mutants", "coverage", "docs", "compiledb", "ide", "toolchains")
 
 
 def needed(targets: list[str]) -> bool:

@@ -1,5 +1,9 @@
 """The library's door: open a checkpoint file, read and change its state, write it. docs/library.md has an example.
 
+::
+
+    from pathlib import Path
+
     from gcpt.checkpoint import PLACES, open_checkpoint, write_checkpoint
 
     opened = open_checkpoint(Path("uboot.zst"))

@@ -23,9 +23,13 @@ _LARGEST_BLOCK = 16 * MIB
 class CheckpointFile:
     """A checkpoint and the file that it was read from.
 
-    path: the memory image. flash: the flash image that holds the state, of a pair; else None. container: of the file
-    that holds the state, as ``image.container`` names it. header: the protobuf header, if there is one. taken: the
-    bytes (begin, end) of the file that the state takes.
+    Attributes:
+        path: The memory image.
+        flash: The flash image that holds the state, of a pair; else None.
+        container: Of the file that holds the state: ``"raw"``, ``"gzip"`` or ``"zstd"``.
+        checkpoint: All harts, and where their blocks are.
+        header: The protobuf header, if there is one.
+        taken: The bytes (begin, end) of the file that the state takes.
     """
 
     path: Path
@@ -51,12 +55,23 @@ class CheckpointFile:
         return self.flash or self.path
 
     def memory(self) -> Iterator[bytes]:
-        """The memory image in pieces, with zeros where the state is. UserError where the file is damaged."""
+        """The memory image, with zeros where the state is.
+
+        Returns:
+            Pieces of any length, in order.
+
+        Raises:
+            UserError: The file is damaged.
+        """
         content = image.chunks(self.path)
         return content if self.flash else image.cleared(content, self.taken)
 
     def flash_rest(self) -> Iterator[bytes]:
-        """The flash image of a pair in pieces, with zeros where the state is."""
+        """The flash image of a pair, with zeros where the state is.
+
+        Returns:
+            Pieces of any length, in order; none where there is no flash image.
+        """
         return image.cleared(image.chunks(self.flash), self.taken) if self.flash else iter(())
 
 
@@ -93,10 +108,18 @@ def load(path: Path, place: Place | None = None) -> Checkpoint:
 
 
 def open_checkpoint(path: Path, flash: Path | None = None, place: Place | None = None) -> CheckpointFile:
-    """The checkpoint in the memory image ``path``, or the pair of it and a flash image.
+    """The checkpoint in a memory image, or in the pair of it and a flash image.
 
-    place: where the state is, where it is known; by default it is looked for as a restorer does (docs/formats.md).
-    UserError names the file and what is wrong with it.
+    Args:
+        path: The memory image.
+        flash: The flash image that holds the state, of a pair.
+        place: Where the state is, if that is known; by default it is looked for as a restorer does (docs/formats.md).
+
+    Returns:
+        The checkpoint. Only as much of the file is read as holds the state.
+
+    Raises:
+        UserError: There is no checkpoint, or it is damaged. The text names the file and what is wrong with it.
     """
     source = flash or path
     read = Prefix(source)
@@ -115,9 +138,18 @@ def open_checkpoint(path: Path, flash: Path | None = None, place: Place | None =
 
 
 def with_state(content: Iterable[bytes], harts: Sequence[HartState], place: Place) -> Iterator[bytes]:
-    """The image ``content`` in pieces, with the state of ``harts`` in ``place`` over it.
+    """An image with the state of harts put over it.
 
-    UserError where ``place`` cannot hold the state, or where something else than zeros lies there.
+    Args:
+        content: The image, in pieces.
+        harts: The state of each hart.
+        place: Where the state goes.
+
+    Returns:
+        The new image, in pieces.
+
+    Raises:
+        UserError: The place cannot hold the state, or something else than zeros lies there.
     """
     checkpoint = Checkpoint(place, list(harts))
 
@@ -132,10 +164,19 @@ def with_state(content: Iterable[bytes], harts: Sequence[HartState], place: Plac
 def write_checkpoint(
     out: Path, harts: Sequence[HartState], memory: Iterable[bytes], place: Place, container: str | None = None
 ) -> int:
-    """Write ``memory`` with the state of ``harts`` in ``place``; ``out`` appears, or changes, when all is written.
+    """Write memory with the state of harts in its place. The file appears, or changes, when all is written.
 
-    memory: the workload's, in pieces. container: "raw", "gzip" or "zstd"; by default what ``out`` ends in, else
-    raw. Returns the length of the image in bytes. UserError where the place cannot hold the state or is in use, and
-    where the file cannot be written.
+    Args:
+        out: The file.
+        harts: The state of each hart.
+        memory: The workload's memory, in pieces.
+        place: Where the state goes.
+        container: ``"raw"``, ``"gzip"`` or ``"zstd"``; by default what the ending of ``out`` says, else raw.
+
+    Returns:
+        The length of the image in bytes.
+
+    Raises:
+        UserError: The place cannot hold the state or is in use, or the file cannot be written.
     """
     return image.write(out, with_state(memory, harts, place), container or image.container_for(out, "raw"))

@@ -36,7 +36,16 @@ _MAGIC_BYTES = b"\xef\xfd\xb6\xf5"
 
 @dataclass(frozen=True)
 class Header:
-    """cpt_offset: bytes from the header to hart 0's block. single_core_size: bytes from one block to the next."""
+    """The protobuf header of a checkpoint.
+
+    Attributes:
+        cpt_offset: Bytes from the header to hart 0's block.
+        cpu_num: How many harts the checkpoint has.
+        single_core_size: Bytes from one block to the next.
+        version: One of the known versions of the format.
+        magic_number: What every header has.
+        layout: The offsets of the fields in a block.
+    """
 
     cpt_offset: int
     cpu_num: int

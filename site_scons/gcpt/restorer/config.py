@@ -96,12 +96,12 @@ class BuildConfig:
 
     @property
     def nanopb(self) -> Path:
-        """nanopb's C runtime."""
+        """Nanopb's C runtime."""
         return self.nanopb_dir or Path("build/third_party/nanopb")
 
     @property
     def picolibc(self) -> Path:
-        """picolibc's sources."""
+        """Picolibc's sources."""
         return self.picolibc_dir or Path("build/third_party/picolibc")
 
     @cached_property

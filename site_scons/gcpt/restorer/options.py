@@ -1,7 +1,4 @@
-"""The one table of options: read by SCons, ``scons -h``, the README and the names of variants.
-
-``python -m gcpt.options`` prints the README's table.
-"""
+"""The one table of options: read by SCons, ``scons -h``, docs/options.md and the names of variants."""
 
 import hashlib
 import re
@@ -243,6 +240,7 @@ def help_text() -> str:
     lines = ["usage: scons [OPTION=VALUE...] [TARGET...]", ""]
     lines += [
         "Targets: build (the default), test, bench; report: a page on the variant (docs/report.md);",
+        "docs: the documentation as a site, in build/docs/html (docs/index.md);",
         "toolchains: which there are (docs/toolchains.md); lint, mutants, coverage (docs/checks.md);",
         "export, matrix, sbom, install (docs/downstream.md);",
         "compiledb: compile_commands.json, for editors; run, debug, debug-server: a checkpoint in QEMU, by default",
@@ -258,16 +256,3 @@ def help_text() -> str:
         default = f" [{option.default.strip('()')}]" if option.default else ""
         lines.append(f"      {option.help}{default}")
     return "\n".join(lines) + "\n"
-
-
-def markdown_table() -> str:
-    """The README's table."""
-    rows = ["| option | values | default | |", "| --- | --- | --- | --- |"]
-    for option in TABLE:
-        default = option.default if option.default.startswith("(") or not option.default else f"`{option.default}`"
-        rows.append(f"| `{option.name}=` | {option.values} | {default.strip('()')} | {option.help} |")
-    return "\n".join(rows) + "\n"
-
-
-if __name__ == "__main__":
-    print(markdown_table(), end="")
