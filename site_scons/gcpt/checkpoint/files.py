@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcpt.checkpoint import blocks, header, image, search
+from gcpt.checkpoint import blocks, containers, edits, header, output, search, streams
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import MAX_HARTS, MIB, Layout
 from gcpt.checkpoint.places import PLACES, Checkpoint, Place, own_size
-from gcpt.checkpoint.reading import Prefix, Reader, read_word
+from gcpt.checkpoint.reader import FileReader, Reader, read_word
 from gcpt.checkpoint.search import NoCheckpointError
 from gcpt.checkpoint.state import HartState, block_size, checked_vlenb, read_hart
 from gcpt.errors import UserError
@@ -24,7 +24,7 @@ class CheckpointFile:
     """A checkpoint and the file that it was read from.
 
     path: the memory image. flash: the flash image that holds the state, of a pair; else None. container: of the file
-    that holds the state, as ``image.container`` names it. header: the protobuf header, if there is one. taken: the
+    that holds the state, as ``containers.container`` names it. header: the protobuf header, if there is one. taken: the
     bytes (begin, end) of the file that the state takes.
     """
 
@@ -33,7 +33,7 @@ class CheckpointFile:
     container: str
     checkpoint: Checkpoint
     header: Header | None
-    taken: list[image.Range]
+    taken: list[edits.Range]
 
     @property
     def place(self) -> Place:
@@ -52,12 +52,12 @@ class CheckpointFile:
 
     def memory(self) -> Iterator[bytes]:
         """The memory image in pieces, with zeros where the state is. UserError where the file is damaged."""
-        content = image.chunks(self.path)
-        return content if self.flash else image.cleared(content, self.taken)
+        content = streams.chunks(self.path)
+        return content if self.flash else edits.cleared(content, self.taken)
 
     def flash_rest(self) -> Iterator[bytes]:
         """The flash image of a pair in pieces, with zeros where the state is."""
-        return image.cleared(image.chunks(self.flash), self.taken) if self.flash else iter(())
+        return edits.cleared(streams.chunks(self.flash), self.taken) if self.flash else iter(())
 
 
 def check_block(layout: Layout, harts: int) -> None:
@@ -87,7 +87,7 @@ def read_checkpoint(read: Reader, place: Place | None = None) -> Checkpoint:
 def load(path: Path, place: Place | None = None) -> Checkpoint:
     """The checkpoint in the file ``path``; UserError names the file."""
     try:
-        return read_checkpoint(Prefix(path), place)
+        return read_checkpoint(FileReader(path), place)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
@@ -99,7 +99,7 @@ def open_checkpoint(path: Path, flash: Path | None = None, place: Place | None =
     UserError names the file and what is wrong with it.
     """
     source = flash or path
-    read = Prefix(source)
+    read = FileReader(source)
     try:
         found = read_checkpoint(read, place)
         head, taken = None, blocks.ranges(found)
@@ -111,7 +111,7 @@ def open_checkpoint(path: Path, flash: Path | None = None, place: Place | None =
         text = str(error)
         kind = NoCheckpointError if isinstance(error, NoCheckpointError) else UserError
         raise kind(text if text.startswith(str(source)) else f"{source}: {text}") from error
-    return CheckpointFile(path, flash, image.container_of(source), found, head, taken)
+    return CheckpointFile(path, flash, containers.container_of(source), found, head, taken)
 
 
 def with_state(content: Iterable[bytes], harts: Sequence[HartState], place: Place) -> Iterator[bytes]:
@@ -125,8 +125,8 @@ def with_state(content: Iterable[bytes], harts: Sequence[HartState], place: Plac
         name = next((name for name, one in PLACES.items() if one == place), place.kind.value)
         return UserError(f"byte {at:#x} of the image is in use, where layout {name} has the state: choose another")
 
-    free = image.free_in(content, blocks.ranges(checkpoint), refusal)
-    return image.patched(free, blocks.pieces(checkpoint))
+    free = edits.free_in(content, blocks.ranges(checkpoint), refusal)
+    return edits.patched(free, blocks.pieces(checkpoint))
 
 
 def write_checkpoint(
@@ -138,4 +138,4 @@ def write_checkpoint(
     raw. Returns the length of the image in bytes. UserError where the place cannot hold the state or is in use, and
     where the file cannot be written.
     """
-    return image.write(out, with_state(memory, harts, place), container or image.container_for(out, "raw"))
+    return output.write(out, with_state(memory, harts, place), container or containers.container_for(out, "raw"))
