@@ -322,7 +322,7 @@ def test_bad_input_leaves_everything_as_it_was(checkpoint_file: Make, tmp_path: 
     assert "No such file or directory" in refusal(gcpt("convert", tmp_path / "none", out))
     assert "Is a directory" in refusal(gcpt("convert", tmp_path, out))
     os.mkfifo(tmp_path / "pipe")
-    assert "pipe: this is no file that can be replaced" in refusal(gcpt("convert", good, tmp_path / "pipe"))
+    assert "pipe: not a regular file, so it cannot be replaced" in refusal(gcpt("convert", good, tmp_path / "pipe"))
     assert out.read_bytes() == b"old"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["bad", "ckpt.zst", "out", "pipe"]
 
