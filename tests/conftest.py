@@ -1,4 +1,4 @@
-"""What all tests share: restorers made by the real build, and the real checkpoints beside the repository."""
+"""Fixtures for all tests: restorers that the real build makes, and the real checkpoints in ../shared."""
 
 import fcntl
 import hashlib
@@ -20,7 +20,7 @@ from gcpt.restorer.resolution import resolve  # noqa: E402
 
 Build = Callable[..., Restorer]
 
-# How long an example takes is the machine's affair.
+# No deadline for an example: the machine may be busy.
 settings.register_profile("gcpt", deadline=None)
 settings.load_profile("gcpt")
 
@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="OPTION=VALUE",
-        help="an option of the restorers that tests build with others (./sconsw test toolchain=llvm gives this one)",
+        help="a build option for all restorers that tests build (./sconsw test toolchain=llvm passes toolchain)",
     )
 
 
@@ -44,15 +44,15 @@ def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def build_restorer(session_folder: Path, pytestconfig: pytest.Config) -> Build:
-    """``build_restorer(mode="single_core", platform="qemu-virt")``: what SCons makes of these options.
+    """``build_restorer(mode="single_core", platform="qemu-virt")`` builds a restorer with these options with SCons.
 
-    Each set of options is built once in a session, whichever worker asks first.
+    The first worker that needs a set of options builds it, once in a session.
     """
-    every = dict(option.split("=", 1) for option in pytestconfig.getoption("--build"))
+    common_options = dict(option.split("=", 1) for option in pytestconfig.getoption("--build"))
 
     def build(**options: str) -> Restorer:
         if not options.keys() & {"toolchain", "cross_compile"}:
-            options = {**every, **options}
+            options = {**common_options, **options}
         digest = hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()[:12]
         folder = session_folder / f"build-{digest}"
         settings = {**options, "build_dir": str(folder)}
@@ -69,7 +69,7 @@ def build_restorer(session_folder: Path, pytestconfig: pytest.Config) -> Build:
 
 @pytest.fixture(scope="session")
 def shared_file() -> Callable[[str], Path]:
-    """``shared_file("checkpoints/nemu-m.gz")``: a file of ../shared; skips, and says so, where there is none."""
+    """``shared_file("checkpoints/nemu-m.gz")``: a file in ../shared; skips the test with a reason if it is absent."""
 
     def find(name: str) -> Path:
         folder = Path(os.environ.get("GCPT_SHARED") or ROOT.parent / "shared")

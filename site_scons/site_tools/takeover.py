@@ -15,10 +15,10 @@ from gcpt.build import launch
 
 
 def _demo(target, source, env):
-    from gcpt.checkpoint import image
+    from gcpt.checkpoint import edits, output
     from gcpt.machines import demo
 
-    image.write(Path(target[0].abspath), image.patched([], demo.image().items()), "zstd")
+    output.write(Path(target[0].abspath), edits.patched([], demo.image().items()), "zstd")
 
 
 def _take_over(command, environment):

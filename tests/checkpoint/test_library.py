@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from gcpt import checkpoint
-from gcpt.checkpoint import PLACES, difference, image, open_checkpoint, write_checkpoint
+from gcpt.checkpoint import PLACES, difference, edits, open_checkpoint, write_checkpoint
 from gcpt.checkpoint.layouts import LAYOUTS
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Recipe
@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs" / "library.md").read_text()
 
 def test_the_example(tmp_path: Path) -> None:
     made = synthetic.make(Recipe(harts=2))
-    memory = image.patched([bytes(1 << 20)] * 16, [(address - DRAM, data) for address, data in made.memory])
+    memory = edits.patched([bytes(1 << 20)] * 16, [(address - DRAM, data) for address, data in made.memory])
     write_checkpoint(tmp_path / "before.zst", made.harts, memory, PLACES["dual_core"])
     [program] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     environment = {"PYTHONPATH": str(ROOT / "site_scons")}

@@ -1,6 +1,6 @@
 """Parsers of what comes from outside: any bytes are read, or refused with a UserError in one line.
 
-The header's decoder has tests of its own (test_header_differential.py), and so do the containers (test_image.py).
+test_header_differential.py tests the header's decoder, test_containers.py and test_streams.py the containers.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gcpt.checkpoint import blocks, files, header, image, reading, stamp
+from gcpt.checkpoint import blocks, containers, edits, files, header, output, reader, stamp
 from gcpt.checkpoint.files import open_checkpoint
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import (
@@ -196,7 +196,7 @@ def test_free_in(data: bytes, cuts: list[int], edges: list[int]) -> None:
     ranges = list(zip(edges[::2], edges[1::2], strict=True))
     used = [at for begin, end in ranges for at in range(begin, min(end, len(data))) if data[at]]
     try:
-        passed = b"".join(image.free_in(_pieces_of(data, cuts), ranges, lambda at: UserError(str(at))))
+        passed = b"".join(edits.free_in(_pieces_of(data, cuts), ranges, lambda at: UserError(str(at))))
     except UserError as error:
         assert used and int(str(error)) in used
         assert not [at for at in used if at < int(str(error))] or int(str(error)) == min(used)
@@ -206,7 +206,7 @@ def test_free_in(data: bytes, cuts: list[int], edges: list[int]) -> None:
 
 @given(
     st.lists(st.tuples(st.integers(0, 12 * MIB), st.integers(0, 2 * MIB)), max_size=5),
-    st.sampled_from(image.CONTAINERS),
+    st.sampled_from(containers.CONTAINERS),
 )
 @settings(max_examples=15, deadline=None, derandomize=True)
 def test_a_reader_gives_the_bytes_of_the_image(asked: list[tuple[int, int]], container: str) -> None:
@@ -214,8 +214,8 @@ def test_a_reader_gives_the_bytes_of_the_image(asked: list[tuple[int, int]], con
     content = b"".join(struct.pack("<Q", word).ljust(4096, b"\7") for word in range(10 << 8))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "image")
-        image.write(path, [content], container)
-        read = reading.Prefix(path)
+        output.write(path, [content], container)
+        read = reader.FileReader(path)
         assert [read(at, 8) for at in (-8, 1 << 50, _WORD)] == [b""] * 3
         for offset, size in asked:
             assert read(offset, size) == content[offset : offset + size]
@@ -226,5 +226,5 @@ def test_a_header_below_which_its_blocks_lie(tmp_path: Path) -> None:
     place = Place(PlaceKind.PROTOBUF, 0x20_0000, 0x20000, MULTI_CORE, MULTI_CORE_OFFSET)
     harts = synthetic.make(Recipe(harts=2)).harts
     path = tmp_path / "below"
-    image.write_pieces(path, blocks.pieces(Checkpoint(place, harts)), _SIZE)
+    output.write_pieces(path, blocks.pieces(Checkpoint(place, harts)), _SIZE)
     assert open_checkpoint(path).checkpoint == Checkpoint(place, harts)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gcpt.checkpoint import files, header, image, search, state
+from gcpt.checkpoint import files, header, output, search, state, streams
 from gcpt.checkpoint.layouts import DEFAULT, MAX_HARTS, MULTI_CORE, MULTI_CORE_OFFSET, NEMU_PROTOBUF_OFFSET, Layout
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint, Place, PlaceKind
 from gcpt.checkpoint.state import block_size
@@ -21,7 +21,7 @@ def _file(tmp_path: Path, place: Place, harts: int = 1, vlen: int = 128) -> tupl
     checkpoint = Checkpoint(place, synthetic.make(Recipe(tuple(Mode), harts=harts, vlen=vlen)).harts)
     path = tmp_path / "checkpoint"
     pieces = [(address - synthetic.DRAM, data) for address, data in synthetic.blocks(checkpoint)]
-    image.write_pieces(path, pieces, 16 << 20)
+    output.write_pieces(path, pieces, 16 << 20)
     return path, checkpoint
 
 
@@ -112,7 +112,7 @@ def test_hart_count_stops_at_the_most() -> None:
 
 def test_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "empty"
-    image.write_pieces(path, [], 8 << 20)
+    output.write_pieces(path, [], 8 << 20)
     with pytest.raises(UserError, match=r"empty: no checkpoint: neither"):
         files.load(path)
 
@@ -142,4 +142,4 @@ def test_an_undecodable_header_is_said(tmp_path: Path) -> None:
         file.write(b"\xff" * 600)
     with pytest.raises(UserError, match="no protobuf header"):
         files.load(path)
-    assert header.present(image.read_prefix(path, MULTI_CORE_OFFSET + 16)[MULTI_CORE_OFFSET:])
+    assert header.present(streams.read_prefix(path, MULTI_CORE_OFFSET + 16)[MULTI_CORE_OFFSET:])

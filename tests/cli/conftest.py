@@ -8,7 +8,7 @@ import pytest
 from command import gcpt
 from guests import AT_THE_PROMPT, LOAD_U_BOOT
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import edits
 from gcpt.checkpoint.files import write_checkpoint
 from gcpt.checkpoint.places import SINGLE_CORE, Place
 from gcpt.machines import synthetic
@@ -31,7 +31,7 @@ def checkpoint_file(tmp_path: Path) -> Callable[..., Path]:
         change(made.harts)
         path = tmp_path / name
         zeros = (bytes(1 << 20) for _ in range(SIZE >> 20))
-        memory = image.patched(zeros, [(address - DRAM, data) for address, data in made.memory])
+        memory = edits.patched(zeros, [(address - DRAM, data) for address, data in made.memory])
         write_checkpoint(path, made.harts, memory, place, "zstd")
         return path
 

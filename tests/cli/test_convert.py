@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from command import ENVIRONMENT, UNMEASURED, gcpt, refusal
 
-from gcpt.checkpoint import header, image
+from gcpt.checkpoint import containers, edits, header, output, streams
 from gcpt.checkpoint.convert import convert, open_source
 from gcpt.checkpoint.files import PLACES, open_checkpoint, write_checkpoint
 from gcpt.checkpoint.header import Header
@@ -40,7 +40,7 @@ def _converted(*arguments: object) -> str:
 def _digest(path: Path) -> str:
     """Of the uncompressed content."""
     digest = hashlib.sha256()
-    for chunk in image.chunks(path):
+    for chunk in streams.chunks(path):
         digest.update(chunk)
     return digest.hexdigest()
 
@@ -66,7 +66,7 @@ def test_there_and_back(tmp_path: Path, recipe: Recipe, names: list[str]) -> Non
     _all_csrs(made.harts)
     for one in made.harts if "nemu" in names else ():
         del one.free["vector_reg_done"]  # it has none
-    memory = list(image.patched([bytes(1 << 20)] * 16, [(address - DRAM, data) for address, data in made.memory]))
+    memory = list(edits.patched([bytes(1 << 20)] * 16, [(address - DRAM, data) for address, data in made.memory]))
     start, there, back = tmp_path / "start", tmp_path / "there.gz", tmp_path / "back"
     for name, other in itertools.product(names, repeat=2):
         write_checkpoint(start, made.harts, memory, PLACES[name])
@@ -87,7 +87,7 @@ def test_a_flash_pair_there_and_back(checkpoint_file: Make, tmp_path: Path, name
     assert (found.harts, found.container) == (open_checkpoint(start).harts, "gzip")
     _converted(memory, back, "--flash", flash, "--layout", name, "--flash-out", rest)
     assert _digest(back) == _digest(start)
-    assert image.read_prefix(rest, 2 << 20) == bytes(RESERVED_SIZE)
+    assert streams.read_prefix(rest, 2 << 20) == bytes(RESERVED_SIZE)
 
 
 def test_what_else_is_in_flash_is_kept(checkpoint_file: Make, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_what_else_is_in_flash_is_kept(checkpoint_file: Make, tmp_path: Path) ->
     assert said == f"{flash}: there is more than the state in it, which would be lost: give --flash-out"
     one, rest, again = tmp_path / "one.gz", tmp_path / "rest.gz", tmp_path / "again"
     _converted(memory, one, "--flash", flash, "--layout", "single_core", "--flash-out", rest)
-    assert image.read_prefix(rest, 300) == code + bytes(101)
+    assert streams.read_prefix(rest, 300) == code + bytes(101)
     _converted(one, tmp_path / "memory2", "--flash", rest, "--layout", "flash", "--flash-out", again)
     assert _digest(again) == _digest(flash) and _digest(tmp_path / "memory2") == _digest(memory)
     _converted(memory, tmp_path / "copy", "--flash", flash, "--flash-out", tmp_path / "flash copy")
@@ -115,7 +115,7 @@ def test_containers(checkpoint_file: Make, tmp_path: Path, ending: str, containe
     start, out, again = checkpoint_file(), tmp_path / f"out{ending}", tmp_path / f"again{ending}"
     assert _converted(start, out).endswith(f"1 hart, single_core, 134,217,728 bytes, {container}\n")
     _converted(start, again)
-    assert image.container_of(out) == container and _digest(out) == _digest(start)
+    assert containers.container_of(out) == container and _digest(out) == _digest(start)
     assert out.read_bytes() == again.read_bytes()
 
 
@@ -137,7 +137,7 @@ def test_zstd_has_a_length_that_nemu_takes(checkpoint_file: Make, tmp_path: Path
     _converted(checkpoint_file(), raw, "--container", "raw")
     os.truncate(raw, (2 << 20) + 12345)
     assert "2,228,224 bytes, zstd" in _converted(raw, out)
-    assert image.read_prefix(out, 4 << 20) == raw.read_bytes().ljust(17 << 17, b"\0")
+    assert streams.read_prefix(out, 4 << 20) == raw.read_bytes().ljust(17 << 17, b"\0")
 
 
 def test_in_place(checkpoint_file: Make) -> None:
@@ -152,12 +152,12 @@ def test_nemus_block_ends_among_the_workloads_first_bytes(checkpoint_file: Make,
     """The last words of its block are at 1 MiB and more: they are not the state's, whatever they are."""
     start, out = checkpoint_file(place=NEMU), tmp_path / "out"
     raw = tmp_path / "raw"
-    image.unpack(start, raw)
+    output.unpack(start, raw)
     with raw.open("r+b") as file:
         file.seek(RESERVED_SIZE)
         file.write(b"\x13\0\0\0" * 64)
     _converted(raw, out, "--layout", "single_core")
-    assert image.read_prefix(out, 2 << 20)[RESERVED_SIZE:] == raw.read_bytes()[RESERVED_SIZE : 2 << 20]
+    assert streams.read_prefix(out, 2 << 20)[RESERVED_SIZE:] == raw.read_bytes()[RESERVED_SIZE : 2 << 20]
     assert open_checkpoint(out).harts == open_checkpoint(start).harts
 
 
@@ -220,8 +220,8 @@ def test_real_checkpoints(shared_file: Callable[[str], Path], tmp_path: Path, na
     opened = open_checkpoint(start)
     origin = next(layout for layout, place in PLACES.items() if place.base == opened.place.base)
     _converted(there, back, "--layout", origin)
-    content = image.read_prefix(back, 256 << 20)
-    original = image.read_prefix(start, 256 << 20)
+    content = streams.read_prefix(back, 256 << 20)
+    original = streams.read_prefix(start, 256 << 20)
     # A version of the header that nothing depends on is not kept; what was not there is zero.
     begin = opened.taken[0][1] if opened.header else 0
     assert content[begin : len(original)] == original[begin:] and not content[len(original) :].strip(b"\0")
@@ -233,7 +233,7 @@ def test_real_checkpoints(shared_file: Callable[[str], Path], tmp_path: Path, na
 def _used(path: Path, offset: int, data: bytes = b"used") -> Path:
     """A raw copy with ``data`` at an offset."""
     raw = path.with_name("used")
-    image.unpack(path, raw)
+    output.unpack(path, raw)
     with raw.open("r+b") as file:
         file.seek(offset)
         file.write(data)
@@ -266,7 +266,7 @@ def test_what_the_target_cannot_hold(checkpoint_file: Make, tmp_path: Path) -> N
 def test_a_carried_restorer(checkpoint_file: Make, build_restorer: Callable[..., object], tmp_path: Path) -> None:
     """It goes along into another container, and would not find the state in another layout."""
     raw, out = tmp_path / "raw", tmp_path / "out.gz"
-    image.unpack(checkpoint_file(), raw)
+    output.unpack(checkpoint_file(), raw)
     packing.place(raw, build_restorer(mode="single_core", platform="qemu-virt").image)  # type: ignore[attr-defined]
     said = refusal(gcpt("convert", raw, out, "--layout", "dual_core"))
     assert said.startswith(f"{raw}: it carries a restorer") and said.endswith("gcpt unpack takes it out")
@@ -322,7 +322,7 @@ def test_bad_input_leaves_everything_as_it_was(checkpoint_file: Make, tmp_path: 
     assert "No such file or directory" in refusal(gcpt("convert", tmp_path / "none", out))
     assert "Is a directory" in refusal(gcpt("convert", tmp_path, out))
     os.mkfifo(tmp_path / "pipe")
-    assert "pipe: this is no file that can be replaced" in refusal(gcpt("convert", good, tmp_path / "pipe"))
+    assert "pipe: not a regular file, so it cannot be replaced" in refusal(gcpt("convert", good, tmp_path / "pipe"))
     assert out.read_bytes() == b"old"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["bad", "ckpt.zst", "out", "pipe"]
 
@@ -371,7 +371,7 @@ def test_memory_stays_small(tmp_path: Path) -> None:
     made = synthetic.make(Recipe(tuple(Mode), harts=128))
     start, raw, packed = tmp_path / "start", tmp_path / "raw", tmp_path / "packed.gz"
     pieces = [*synthetic.blocks(Checkpoint(DUAL_CORE, made.harts)), *made.memory]
-    image.write_pieces(start, [(address - DRAM, data) for address, data in pieces], 16 << 30)
+    output.write_pieces(start, [(address - DRAM, data) for address, data in pieces], 16 << 30)
     most = 200 << 20
     assert _peak("convert", start, raw, "--layout", "protobuf") < most
     assert raw.stat().st_size == 16 << 30 and raw.stat().st_blocks * 512 < 64 << 20
@@ -385,7 +385,7 @@ def test_a_bomb_is_read_in_bounded_memory(tmp_path: Path) -> None:
     path, out = tmp_path / "bomb.gz", tmp_path / "out"
     for cpt_offset, words in ((None, "no checkpoint"), ((512 << 20) - 4096, "hart 0: the image ends within its block")):
         head = [(0, header.encode(Header(cpt_offset, 1, 1 << 20)))] if cpt_offset else []
-        image.write(path, image.patched((bytes(1 << 20) for _ in range(512)), head), "gzip")
+        output.write(path, edits.patched((bytes(1 << 20) for _ in range(512)), head), "gzip")
         assert path.stat().st_size < 4 << 20
         peak, run = _measured("convert", path, out)
         assert words in run.stderr and run.returncode == 2
@@ -405,7 +405,7 @@ def test_a_bomb_is_read_in_bounded_memory(tmp_path: Path) -> None:
 )
 def test_hostile_header_values(tmp_path: Path, value: Header, words: str) -> None:
     path, out = tmp_path / "hostile", tmp_path / "out"
-    image.write_pieces(path, [(0, header.encode(value))], 1 << 20)
+    output.write_pieces(path, [(0, header.encode(value))], 1 << 20)
     said = refusal(gcpt("convert", path, out, "--layout", "single_core"))
     assert said.startswith(f"{path}: ") and words in said, said
     assert not out.exists()

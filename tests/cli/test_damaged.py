@@ -14,7 +14,7 @@ from random import Random
 import pytest
 from command import here, refusal
 
-from gcpt.checkpoint import header, image
+from gcpt.checkpoint import containers, edits, header, output
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import DEFAULT, MULTI_CORE, MULTI_CORE_OFFSET
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint, Place
@@ -53,7 +53,7 @@ COMMANDS = (
 def _write(path: Path, recipe: Recipe, place: Place, container: str, more: list[tuple[int, bytes]]) -> None:
     made = synthetic.make(recipe)
     pieces = [*synthetic.blocks(Checkpoint(place, made.harts)), *made.memory]
-    image.write(path, image.patched([], [(address - DRAM, data) for address, data in pieces] + more), container)
+    output.write(path, edits.patched([], [(address - DRAM, data) for address, data in pieces] + more), container)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory, build_restorer: Callable[...
     restorer = shutil.copy(build_restorer(mode="auto", platform="qemu-virt").image, folder / "restorer")
     made = [folder / "restorer"]
     for place, harts in ((SINGLE_CORE, 1), (DUAL_CORE, 3), (PROTOBUF, 2)):
-        for container in image.CONTAINERS:
+        for container in containers.CONTAINERS:
             path = folder / f"{place.kind.value}.{container}"
             _write(path, Recipe(tuple(Mode), harts=harts), place, container, [])
             made.append(path)
@@ -104,7 +104,7 @@ def _with_header(random: Random, path: Path) -> None:
         layout=replace(random.choice((DEFAULT, MULTI_CORE)), **{name: number() for name in fields}),
     )
     at = random.choice((0, MULTI_CORE_OFFSET))
-    container = random.choice(image.CONTAINERS)
+    container = random.choice(containers.CONTAINERS)
     _write(path, Recipe((Mode.S,), harts=2), PROTOBUF, container, [(at, header.encode(said))])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command import gcpt, refusal
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import output
 from gcpt.checkpoint.files import PLACES, open_checkpoint, write_checkpoint
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
 from gcpt.checkpoint.state import HartState
@@ -68,7 +68,7 @@ def test_fields_of_a_csr(checkpoint_file: Make) -> None:
 
 
 def _raw(path: Path, changes: dict[int, bytes], out: Path) -> Path:
-    image.unpack(path, out)
+    output.unpack(path, out)
     with out.open("r+b") as file:
         for offset, data in changes.items():
             file.seek(offset)

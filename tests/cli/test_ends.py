@@ -134,7 +134,7 @@ def test_a_pipe_is_no_file(command: str, checkpoint_file: Make, tmp_path: Path) 
     with subprocess.Popen(["bash", "-c", 'echo xxxxxxxx > "$0"', pipe]) as writing:
         said = refusal(gcpt(command, pipe, *more, timeout=20))
         writing.kill()
-    assert said == f"{pipe}: this is a pipe, and the file is read more than once: save it first"
+    assert said == f"{pipe}: is a pipe, but gcpt reads the file more than once: save it to a file first"
     assert not (tmp_path / "out").exists()
 
 

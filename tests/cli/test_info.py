@@ -11,7 +11,7 @@ import pytest
 from command import ENVIRONMENT, gcpt, on_terminal, refusal
 
 from gcpt import __version__
-from gcpt.checkpoint import image
+from gcpt.checkpoint import edits, output, streams
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint
 from gcpt.checkpoint.state import HartState
 from gcpt.machines import synthetic
@@ -96,7 +96,9 @@ def test_layouts_left_from_before(tmp_path: Path, checkpoint_file: Make) -> None
     assert [found["auto"] for found in _said(one)["layouts"]] == [True]
     assert "layouts found" not in gcpt("info", one).stdout
     both = tmp_path / "both"
-    image.write(both, image.patched(image.chunks(one), [(address - DRAM, data) for address, data in _blocks()]), "raw")
+    output.write(
+        both, edits.patched(streams.chunks(one), [(address - DRAM, data) for address, data in _blocks()]), "raw"
+    )
     said = _said(both)
     found = [(place["layout"], place["base"], place["mode"], place["auto"]) for place in said["layouts"]]
     assert found == [("dual_core", 3 << 20, "dual_core", True), ("single_core", 0, "single_core", False)]
@@ -111,7 +113,7 @@ def test_restorers(build_restorer: Callable[..., object], checkpoint_file: Make,
     assert (said["version"], said["size"]) == (__version__, made.size)  # type: ignore[attr-defined]
     assert _said(made.folder / "gcpt.elf")["restorer"] == said  # type: ignore[attr-defined]
     raw = tmp_path / "raw"
-    image.unpack(checkpoint_file(), raw)
+    output.unpack(checkpoint_file(), raw)
     packing.place(raw, made.image)  # type: ignore[attr-defined]
     both = _said(raw)
     assert both["restorer"] == said and both["layout"] == "single_core"
@@ -124,12 +126,12 @@ def test_a_large_image_is_read_no_further_than_its_state(tmp_path: Path, contain
     path = tmp_path / "big"
     pieces = [(address - DRAM, data) for address, data in _blocks()]
     if container == "raw":
-        image.write_pieces(path, pieces, 16 << 30)
+        output.write_pieces(path, pieces, 16 << 30)
     else:
         noise = os.urandom(1 << 20)
         after = (noise for _ in range(64))
-        start = list(image.patched((bytes(1 << 20) for _ in range(8)), pieces))
-        image.write(path, (chunk for part in (start, after) for chunk in part), container)
+        start = list(edits.patched((bytes(1 << 20) for _ in range(8)), pieces))
+        output.write(path, (chunk for part in (start, after) for chunk in part), container)
     program = (
         "import sys; from gcpt.cli import main; main(sys.argv[1:]);"
         "print(open('/proc/self/io').read().split()[1], file=sys.stderr)"

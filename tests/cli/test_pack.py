@@ -13,7 +13,7 @@ from command import UNMEASURED, gcpt, here, refusal
 from guests import answer, exact
 from restorer import Restorer
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import containers, edits, output, streams
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import DUAL_CORE, Place, PlaceKind
 from gcpt.machines import qemu
@@ -42,7 +42,7 @@ def _comes_apart(packed: Path, checkpoint: Path, restorer: Restorer) -> None:
     _said(here("unpack", packed, "-o", back, "--restorer-out", gcpt_bin))
     assert gcpt_bin.read_bytes() == restorer.image.read_bytes()
     before = packed.with_name("before")
-    image.unpack(checkpoint, before)
+    output.unpack(checkpoint, before)
     assert filecmp.cmp(back, before, shallow=False)
 
 
@@ -80,7 +80,7 @@ def test_qemu_boots_the_elf_file(u_boot: Make, build_restorer: Build, tmp_path: 
     QEMU would put its own."""
     packed, memory = tmp_path / "packed.elf", tmp_path / "memory"
     _said(gcpt("pack", _restorer(build_restorer, "dual_core").image, u_boot(2), "-o", packed))
-    image.write_pieces(memory, [], 256 * MIB)
+    output.write_pieces(memory, [], 256 * MIB)
     with Qemu(memory, Machine(2, 256 * MIB, extra=("-kernel", str(packed))), tmp_path, paused=False) as machine:
         _asked(machine)
 
@@ -88,7 +88,7 @@ def test_qemu_boots_the_elf_file(u_boot: Make, build_restorer: Build, tmp_path: 
 def test_a_memory_read_from_hex_boots(u_boot: Make, build_restorer: Build, tmp_path: Path) -> None:
     packed, memory = tmp_path / "packed.hex", tmp_path / "memory"
     _said(gcpt("pack", _restorer(build_restorer, "single_core").image, u_boot(1), "-o", packed, "--width", "8"))
-    image.write_pieces(memory, _words(packed.read_text().split(), 8), 128 * MIB)
+    output.write_pieces(memory, _words(packed.read_text().split(), 8), 128 * MIB)
     with Qemu(memory, Machine(), tmp_path, paused=False) as machine:
         _asked(machine)
 
@@ -134,7 +134,7 @@ def test_a_chain(u_boot: Make, build_restorer: Build, tmp_path: Path, harts: int
     assert answer(packed) == "answer=42"
     _said(gcpt("unpack", packed, "-o", back))
     _said(gcpt("convert", back, again, "--layout", others, "--container", "raw"))
-    image.unpack(checkpoint, tmp_path / "before")
+    output.unpack(checkpoint, tmp_path / "before")
     assert filecmp.cmp(again, tmp_path / "before", shallow=False)
 
 
@@ -154,7 +154,7 @@ def test_a_header_at_the_start_is_kept(checkpoint_file: Make, build_restorer: Bu
 
 
 def _with(path: Path, over: dict[int, bytes], out: Path) -> Path:
-    image.write(out, image.patched(image.chunks(path), over.items()), "raw")
+    output.write(out, edits.patched(streams.chunks(path), over.items()), "raw")
     return out
 
 
@@ -310,7 +310,7 @@ def test_swap(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> N
     assert [line.startswith("gcpt: ") for line in refused] == [True] * 3
     assert "does not find the state" in refused[0] and "it carries no restorer" in refused[1] and "none" in refused[2]
     assert {file: file.read_bytes() for file in before} == before
-    assert [image.container_of(file) for file in files] == ["zstd", "gzip", "raw", "elf"]
+    assert [containers.container_of(file) for file in files] == ["zstd", "gzip", "raw", "elf"]
     assert files[1].stat().st_mode & 0o777 == 0o640
     for file in files:
         _comes_apart(file, checkpoint, new)
@@ -361,7 +361,7 @@ def test_json_of_what_is_kept_and_of_no_stamp(checkpoint_file: Make, build_resto
 
 
 def _content_at(path: Path, begin: int, end: int) -> bytes:
-    return image.read_prefix(path, end)[begin:]
+    return streams.read_prefix(path, end)[begin:]
 
 
 def _limited(limit: str, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
@@ -394,7 +394,7 @@ def test_a_full_disk(checkpoint_file: Make, build_restorer: Build, tmp_path: Pat
 def test_memory_stays_small(checkpoint_file: Make, build_restorer: Build, tmp_path: Path, name: str) -> None:
     """Of an image of 4 GiB."""
     large = tmp_path / "large"
-    image.unpack(checkpoint_file(Recipe((Mode.S,), harts=16), DUAL_CORE), large, 4 << 30)
+    output.unpack(checkpoint_file(Recipe((Mode.S,), harts=16), DUAL_CORE), large, 4 << 30)
     run = _limited("pass", "pack", _restorer(build_restorer, "dual_core").image, large, "-o", tmp_path / name)
     assert run.returncode == 0, run.stderr
     assert int(run.stdout.splitlines()[-1]) < 200 << 10

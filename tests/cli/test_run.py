@@ -9,7 +9,7 @@ from pathlib import Path
 
 from command import ENVIRONMENT, child, gcpt, on_terminal, refusal
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import edits, output
 from gcpt.checkpoint.places import DUAL_CORE
 from gcpt.machines import demo
 from gcpt.machines.synthetic import Mode, Recipe
@@ -20,7 +20,7 @@ Make = Callable[..., Path]
 def _demo(folder: Path) -> Path:
     path = folder / "demo.gz"
     zeros = (bytes(1 << 20) for _ in range(demo.IMAGE_SIZE >> 20))
-    image.write(path, image.patched(zeros, demo.image().items()), "gzip")
+    output.write(path, edits.patched(zeros, demo.image().items()), "gzip")
     return path
 
 
@@ -42,7 +42,7 @@ def test_run_on_a_terminal(tmp_path: Path) -> None:
 def test_progress_is_shown_on_a_terminal(checkpoint_file: Make, tmp_path: Path) -> None:
     """Of the unpacking, and of diff; with the size as its end where the image is raw. None in a pipe."""
     path, raw = checkpoint_file(), tmp_path / "raw"
-    image.unpack(path, raw)
+    output.unpack(path, raw)
     compressed, whole = r".* [1-9]\S*/\? ", r".* 134\.2/134\.2 MB"
     for words, done in (
         (("verify", raw), whole),

@@ -12,7 +12,7 @@ import pytest
 from command import gcpt, on_terminal, refusal
 from guests import ADDRESS, LOAD_U_BOOT, OPENSBI, USER_ALIAS, Worker, answer, exact, symbol
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import output
 from gcpt.checkpoint.files import PLACES, open_checkpoint
 from gcpt.checkpoint.places import PlaceKind
 from gcpt.machines import qemu
@@ -70,7 +70,7 @@ def _started(worker: Worker, folder: Path, *extra: str, interval: int = 50_000) 
         (0, qemu.jump(0x8000_0000, ADDRESS)),
         (ADDRESS - 0x8000_0000, worker.build(folder, interval)[0].read_bytes()),
     ]
-    image.write_pieces(memory, pieces, 128 << 20)
+    output.write_pieces(memory, pieces, 128 << 20)
     return Qemu(memory, Machine(extra=extra), folder, paused=False)
 
 

@@ -8,7 +8,7 @@ import pytest
 from command import gcpt, refusal
 from faults import sound
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import output, streams
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint, Place
 from gcpt.checkpoint.state import HartState
 from gcpt.machines import synthetic
@@ -22,7 +22,7 @@ def _file(tmp_path: Path, change: Change, place: Place = SINGLE_CORE, harts: int
     change(made.harts)
     path = tmp_path / "checkpoint"
     pieces = [*synthetic.blocks(Checkpoint(place, made.harts)), *made.memory]
-    image.write_pieces(path, [(address - DRAM, data) for address, data in pieces], 16 << 20)
+    output.write_pieces(path, [(address - DRAM, data) for address, data in pieces], 16 << 20)
     return path
 
 
@@ -99,7 +99,7 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
 
 def test_bad_input(tmp_path: Path) -> None:
     path, cut = _file(tmp_path, _nothing), tmp_path / "cut"
-    image.write(cut, image.chunks(path), "gzip")
+    output.write(cut, streams.chunks(path), "gzip")
     cut.write_bytes(cut.read_bytes()[:-100])
     assert "ends in the middle of its gzip stream" in refusal(gcpt("validate", cut))
     assert refusal(gcpt("validate", tmp_path / "nothing")).endswith("nothing: No such file or directory")

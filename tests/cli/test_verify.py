@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import gcpt, refusal
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import output
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
@@ -143,7 +143,7 @@ def test_a_pc_that_nothing_maps(checkpoint_file: Make) -> None:
 
 def test_the_restorer_that_an_image_carries(checkpoint_file: Make, broken: Path, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    image.unpack(checkpoint_file(), raw)
+    output.unpack(checkpoint_file(), raw)
     packing.place(raw, broken)
     assert "stvec" in gcpt("verify", raw).stdout
 

@@ -1,4 +1,4 @@
-"""The fields of CSRs: the table against the inventory and against values written out here."""
+"""The fields of CSRs, checked against the inventory and against literal values."""
 
 from itertools import pairwise
 
@@ -14,11 +14,11 @@ WORD = st.integers(0, (1 << 64) - 1)
 NAMED = sorted({*fields.FIELDS, *fields.DEPENDENT})
 
 
-def _found(name: str, value: int) -> dict[str, tuple[int, str]]:
-    return {one.name: (one.value, one.words) for one in decode(name, value)}
+def _decoded(name: str, value: int) -> dict[str, tuple[int, str]]:
+    return {field.name: (field.value, field.words) for field in decode(name, value)}
 
 
-def test_the_table_is_of_the_inventory() -> None:
+def test_each_register_with_fields_is_in_the_inventory() -> None:
     assert set(NAMED) <= set(BY_NAME)
     assert not set(fields.FIELDS) & set(fields.DEPENDENT)
 
@@ -26,15 +26,14 @@ def test_the_table_is_of_the_inventory() -> None:
 @settings(max_examples=30)
 @given(WORD)
 @example((1 << 64) - 1)
-def test_fields_of_a_value_make_up_the_value(value: int) -> None:
-    """Every bit is in one field: nothing is lost, nothing is said twice."""
+def test_each_bit_of_a_value_is_in_one_field(value: int) -> None:
     for name in NAMED:
-        found = decode(name, value)
-        assert sum(one.value << one.field.low for one in found) == value, name
-        assert all(lower.field.high < higher.field.low for lower, higher in pairwise(found)), name
-        assert len({one.name for one in found}) == len(found), name
-        assert tuple(one.field for one in found if one.field.named) == fields_of(name, value)
-        assert decode(BY_NAME[name].number, value) == found
+        decoded = decode(name, value)
+        assert sum(part.value << part.field.low for part in decoded) == value, name
+        assert all(lower.field.high < higher.field.low for lower, higher in pairwise(decoded)), name
+        assert len({part.name for part in decoded}) == len(decoded), name
+        assert tuple(part.field for part in decoded if part.field.named) == fields_of(name, value)
+        assert decode(BY_NAME[name].number, value) == decoded
 
 
 def test_a_register_without_fields() -> None:
@@ -43,23 +42,23 @@ def test_a_register_without_fields() -> None:
 
 
 @pytest.mark.parametrize(
-    ("view", "whole"), [("sstatus", "mstatus"), ("sie", "mie"), ("sip", "mip"), ("hie", "mie"), ("hip", "mip")]
+    ("view", "register"), [("sstatus", "mstatus"), ("sie", "mie"), ("sip", "mip"), ("hie", "mie"), ("hip", "mip")]
 )
-def test_views_have_the_fields_of_the_whole(view: str, whole: str) -> None:
-    assert set(fields_of(view)) < set(fields_of(whole))
+def test_the_fields_of_a_view_are_fields_of_the_register(view: str, register: str) -> None:
+    assert set(fields_of(view)) < set(fields_of(register))
 
 
 @pytest.mark.parametrize(
     ("name", "bits"),
     [("SIE", mstatus.SIE), ("MPP", mstatus.MPP), ("MPRV", mstatus.MPRV), ("MPV", mstatus.MPV), ("VS", mstatus.VS)],
 )
-def test_mstatus_agrees_with_the_masks_that_tools_use(name: str, bits: int) -> None:
-    [found] = [one for one in fields_of("mstatus") if one.name == name]
-    assert (1 << found.width) - 1 << found.low == bits
+def test_the_fields_of_mstatus_agree_with_the_masks_of_the_tools(name: str, bits: int) -> None:
+    [field] = [field for field in fields_of("mstatus") if field.name == name]
+    assert (1 << field.width) - 1 << field.low == bits
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "wanted"),
+    ("name", "value", "expected"),
     [
         ("mstatus", 0xA00006AA3, "bit 0, SIE, SPIE, MPIE, VS=Initial, MPP=S, FS=Dirty, XS=Off, UXL=64, SXL=64"),
         ("satp", 8 << 60 | 3 << 44 | 0x80401, "PPN=0x80401000, ASID=3, MODE=Sv39"),
@@ -86,10 +85,10 @@ def test_mstatus_agrees_with_the_masks_that_tools_use(name: str, bits: int) -> N
         ("hstatus", 2 << 32 | 0x180, "SPV, SPVP, VSXL=64, HUPMM=off"),
     ],
 )
-def test_values(name: str, value: int, wanted: str) -> None:
-    assert text(name, value) == wanted
+def test_values(name: str, value: int, expected: str) -> None:
+    assert text(name, value) == expected
 
 
-def test_bits_that_no_field_has() -> None:
-    assert _found("mstatus", 0xFE00_0001)["bits 31:25"] == (0x7F, "")
-    assert "bits 31:25" not in _found("mstatus", 1)
+def test_bits_outside_all_fields() -> None:
+    assert _decoded("mstatus", 0xFE00_0001)["bits 31:25"] == (0x7F, "")
+    assert "bits 31:25" not in _decoded("mstatus", 1)

@@ -1,4 +1,4 @@
-"""What an mret makes of mstatus."""
+"""mstatus after an mret, and its SD bit."""
 
 import pytest
 
@@ -8,13 +8,13 @@ from gcpt.isa import mstatus
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        pytest.param(0x1880, 0x88, id="M with MPIE: MIE and MPIE set, MPP falls to U"),
-        pytest.param(0x1800, 0x80, id="M without MPIE: MIE clear"),
+        pytest.param(0x1880, 0x88, id="M with MPIE: MIE and MPIE become 1, MPP becomes U"),
+        pytest.param(0x1800, 0x80, id="M without MPIE: MIE becomes 0"),
         pytest.param(0x0800, 0x80, id="S"),
-        pytest.param(0x0000 | mstatus.MPRV, 0x80, id="MPRV falls below M mode"),
+        pytest.param(0x0000 | mstatus.MPRV, 0x80, id="MPRV becomes 0 below M mode"),
         pytest.param(0x1800 | mstatus.MPRV, 0x80 | mstatus.MPRV, id="MPRV stays in M mode"),
-        pytest.param(0x0800 | mstatus.MPV | mstatus.GVA, 0x80 | mstatus.GVA, id="MPV falls, GVA stays"),
-        pytest.param(mstatus.SSTATUS, mstatus.SSTATUS | 0x80, id="the supervisor's bits stay"),
+        pytest.param(0x0800 | mstatus.MPV | mstatus.GVA, 0x80 | mstatus.GVA, id="MPV becomes 0, GVA stays"),
+        pytest.param(mstatus.SSTATUS, mstatus.SSTATUS | 0x80, id="the bits of sstatus stay"),
     ],
 )
 def test_after_mret(before: int, after: int) -> None:

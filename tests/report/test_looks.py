@@ -9,7 +9,7 @@ import pytest
 from browser import SCHEMES, WIDTHS, Browser, contrast, overlaps
 from command import gcpt
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import edits, output
 from gcpt.checkpoint.places import DUAL_CORE, Checkpoint
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Mode, Recipe
@@ -35,7 +35,7 @@ def checkpoint_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     harts = synthetic.make(Recipe((Mode.VS, Mode.M, Mode.U), harts=3)).harts
     pieces = [(address - DRAM, data) for address, data in synthetic.blocks(Checkpoint(DUAL_CORE, harts))]
     path = folder / f"{NAME}.zst"
-    image.write(path, image.patched((bytes(1 << 20) for _ in range(8)), pieces), "zstd")
+    output.write(path, edits.patched((bytes(1 << 20) for _ in range(8)), pieces), "zstd")
     page = folder / "page.html"
     run = gcpt("info", path, "--html", page)
     assert run.returncode == 0, run.stderr

@@ -14,7 +14,7 @@ from elftools.elf.elffile import ELFFile
 
 from gcpt.build import audit
 from gcpt.build.audit import Linked
-from gcpt.checkpoint import image
+from gcpt.checkpoint import edits, output
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
@@ -114,7 +114,7 @@ def test_instructions(browser: Browser, report: Report, tmp_path: Path) -> None:
     harts = synthetic.make(Recipe((Mode.S,), locks=False))
     pieces = [*synthetic.blocks(Checkpoint(SINGLE_CORE, harts.harts)), *harts.memory]
     memory = tmp_path / "memory"
-    image.write_pieces(memory, [(address - DRAM, data) for address, data in pieces], 128 << 20)
+    output.write_pieces(memory, [(address - DRAM, data) for address, data in pieces], 128 << 20)
     packing.place(memory, made / "gcpt.bin")
     counted = count(memory, Machine(), {0: harts.harts[0].pc}, tmp_path)
     browser.open(made / "report.html")
@@ -194,7 +194,7 @@ def checkpoint(tmp_path: Path) -> Path:
     pieces = [(address - DRAM, data) for address, data in synthetic.blocks(Checkpoint(DUAL_CORE, harts))]
     pieces += [(0x70_0FFF, b"\x01\x01"), (0x7F_FFFF, b"\x01")]
     path = tmp_path / "ckpt.gz"
-    image.write(path, image.patched((bytes(1 << 20) for _ in range(8)), pieces), "gzip")
+    output.write(path, edits.patched((bytes(1 << 20) for _ in range(8)), pieces), "gzip")
     return path
 
 
@@ -236,7 +236,7 @@ def test_checkpoint(browser: Browser, checkpoint: Path, tmp_path: Path) -> None:
 
 def test_restorer_that_an_image_carries(browser: Browser, checkpoint: Path, build_restorer, tmp_path: Path) -> None:
     raw, page = tmp_path / "raw", tmp_path / "page.html"
-    image.unpack(checkpoint, raw)
+    output.unpack(checkpoint, raw)
     made = build_restorer(mode="dual_core", platform="qemu-virt")
     packing.place(raw, made.image)
     assert gcpt("info", raw, "--html", page).returncode == 0
@@ -279,7 +279,7 @@ def test_large_image_in_little_memory(tmp_path: Path) -> None:
     pieces = [(address - DRAM, data) for address, data in synthetic.blocks(Checkpoint(DUAL_CORE, harts))]
     pieces += [(at << 20, b"\x01" * 0x8000) for at in range(16, 6 << 10, 16)]
     path = tmp_path / "big"
-    image.write_pieces(path, pieces, 6 << 30)
+    output.write_pieces(path, pieces, 6 << 30)
     program = (
         "import re, sys; from gcpt.cli import main; status = main(sys.argv[1:]);"
         "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1], file=sys.stderr); sys.exit(status)"

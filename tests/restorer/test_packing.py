@@ -10,7 +10,7 @@ from elftools.elf.elffile import ELFFile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gcpt.checkpoint import elf_image, header, image, search, stamp, verilog_hex
+from gcpt.checkpoint import elf_image, header, search, stamp, streams, verilog_hex
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import DUAL_CORE, Place, PlaceKind
 from gcpt.checkpoint.stamp import Stamp
@@ -143,7 +143,7 @@ def _chunks(content: bytes, size: int) -> list[bytes]:
 @given(IMAGES, st.sampled_from([4096, 65_537, 1 << 20]))
 def test_pages(made_of: tuple[dict[int, bytes], int], size: int) -> None:
     content = _image(made_of)
-    pages = list(image.pages(_chunks(content, size)))
+    pages = list(streams.pages(_chunks(content, size)))
     again = bytearray(len(content))
     for offset, page in pages:
         assert offset % 4096 == 0 and (len(page) == 4096 or offset + len(page) == len(content))
@@ -158,7 +158,7 @@ def test_elf(made_of: tuple[dict[int, bytes], int]) -> None:
     """As pyelftools reads it, and back."""
     content = _image(made_of)
     with tempfile.NamedTemporaryFile() as file:
-        assert elf_image.write(file.file, image.pages(_chunks(content, 1 << 20)), 0x8000_0000) == len(content)
+        assert elf_image.write(file.file, streams.pages(_chunks(content, 1 << 20)), 0x8000_0000) == len(content)
         file.flush()
         elf = ELFFile(file.file)
         assert (elf["e_machine"], elf["e_type"], elf["e_entry"]) == ("EM_RISCV", "ET_EXEC", 0x8000_0000)
@@ -172,7 +172,7 @@ def test_elf(made_of: tuple[dict[int, bytes], int]) -> None:
             end = start + one["p_filesz"]
         assert memory == content
         first = elf_image.base_of(Path(file.name)) - 0x8000_0000
-        assert b"".join(image.chunks(Path(file.name))) == content[first:]
+        assert b"".join(streams.chunks(Path(file.name))) == content[first:]
 
 
 @pytest.mark.parametrize(
@@ -190,13 +190,13 @@ def test_an_elf_file_that_cannot_be(tmp_path: Path, offset: int, data: bytes, sa
     path = tmp_path / "elf"
     content = b"first".ljust(1 << 21, b"\0") + b"second"
     with path.open("w+b") as file:
-        elf_image.write(file, image.pages([content]), 0x8000_0000)
+        elf_image.write(file, streams.pages([content]), 0x8000_0000)
         file.flush()
         table = int.from_bytes(path.read_bytes()[32:40], "little")
         file.seek(offset if offset < 0x2000 else table + offset - 0x2000)
         file.write(data)
     with pytest.raises(UserError, match=says):
-        list(image.chunks(path))
+        list(streams.chunks(path))
 
 
 def read_hex(text: str, width: int) -> dict[int, int]:
@@ -218,7 +218,7 @@ def read_hex(text: str, width: int) -> dict[int, int]:
 def test_hex(width: int, base: int) -> None:
     content = bytes(range(1, 201)) + bytes(1 << 16) + b"more" + bytes(5000) + b"odd"
     out = io.BytesIO()
-    assert verilog_hex.write(out, image.pages([content]), width, base) == len(content)
+    assert verilog_hex.write(out, streams.pages([content]), width, base) == len(content)
     memory = read_hex(out.getvalue().decode(), width)
     assert {at - base: byte for at, byte in memory.items() if byte} == {at: b for at, b in enumerate(content) if b}
     assert len(memory) <= 3 * 4096 + width  # what is zero is left out

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from restorer import Restorer
 
-from gcpt.checkpoint import image, places
+from gcpt.checkpoint import output, places
 from gcpt.checkpoint.layouts import MIB, MULTI_CORE, MULTI_CORE_OFFSET, Layout
 from gcpt.checkpoint.places import Checkpoint, Place, PlaceKind
 from gcpt.checkpoint.state import HartState, block_size
@@ -59,7 +59,7 @@ class Bench:
     def image(self, pieces: Iterable[tuple[int, bytes]], memory: int = 128 * MIB) -> Path:
         """A machine's memory that holds ``pieces`` (physical address, bytes)."""
         path = self.folder / "memory"
-        image.write_pieces(path, [(address - DRAM, data) for address, data in pieces], memory)
+        output.write_pieces(path, [(address - DRAM, data) for address, data in pieces], memory)
         return path
 
     def synthetic_image(self, made: synthetic.Synthetic, place: Place) -> Path:
@@ -70,7 +70,7 @@ class Bench:
 
     def unpacked(self, path: Path, memory: int = 128 * MIB, name: str = "memory") -> Path:
         out = self.folder / name
-        image.unpack(path, out, memory)
+        output.unpack(path, out, memory)
         return out
 
     def restored(self, made: synthetic.Synthetic, place: Place, restorer: Restorer) -> Path:
@@ -82,7 +82,7 @@ class Bench:
     def flash(self, restorer: Restorer, blocks: Iterable[tuple[int, bytes]] = ()) -> Path:
         """An image of QEMU's flash: a restorer, and blocks that are given as if they were in DRAM."""
         path = self.folder / "flash"
-        image.write_pieces(path, [(address - DRAM, data) for address, data in blocks], FLASH_SIZE)
+        output.write_pieces(path, [(address - DRAM, data) for address, data in blocks], FLASH_SIZE)
         packing.place(path, restorer.image)
         return path
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from faults import LOOP, OFF, REFUSED, RESTORED, TRAPPED, Fault, sound
 
-from gcpt.checkpoint import header, image
+from gcpt.checkpoint import header, output, streams
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import DEFAULT, MIB, MULTI_CORE, MULTI_CORE_OFFSET
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint, Place
@@ -24,7 +24,7 @@ Pieces = list[tuple[int, bytes]]
 def _file(tmp_path: Path, made: Synthetic, place: Place = SINGLE_CORE, more: Pieces | None = None) -> Path:
     path = tmp_path / "checkpoint"
     pieces = [*synthetic.blocks(Checkpoint(place, made.harts)), *made.memory, *(more or [])]
-    image.write_pieces(path, [(address - DRAM, data) for address, data in pieces], SIZE)
+    output.write_pieces(path, [(address - DRAM, data) for address, data in pieces], SIZE)
     return path
 
 
@@ -198,13 +198,13 @@ def test_layouts_left_from_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize("container", ["zstd", "gzip"])
 def test_nemus_multiple(tmp_path: Path, container: str, over: int, platform: str) -> None:
     raw, path = _file(tmp_path, sound()), tmp_path / "compressed"
-    content = image.read_prefix(raw, SIZE)[: 16 * MIB + over]
+    content = streams.read_prefix(raw, SIZE)[: 16 * MIB + over]
     if container == "zstd":
         from backports import zstd
 
         path.write_bytes(zstd.compress(content))
     else:
-        image.write(path, [content], container)
+        output.write(path, [content], container)
     wrong = container == "zstd" and over and platform == "xiangshan"
     assert _codes(validate(path, platform)) == (["zstd-length"] if wrong else [])
 

@@ -1,4 +1,4 @@
-"""The library's door: open a checkpoint file, read and change its state, write it. docs/library.md has an example.
+"""The library's entry points: open a checkpoint file, read and change its state, write it. See docs/library.md.
 
 ::
 
@@ -11,8 +11,8 @@
     opened.harts[0].set("mscratch", 0)
     write_checkpoint(Path("changed.gz"), opened.harts, opened.memory(), PLACES["protobuf"])
 
-Opening reads only as much of the file as holds the state; memory is streamed. A name is loaded when it is first used:
-the build, which needs the layouts alone, starts without the libraries of the rest.
+Opening a file reads only the part that holds the state; memory is streamed. The first use of a name loads its module:
+the build needs the layouts only and starts without the other modules' libraries.
 """
 
 from importlib import import_module

@@ -4,8 +4,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from gcpt.checkpoint import header
+from gcpt.checkpoint.edits import Range
 from gcpt.checkpoint.header import Header
-from gcpt.checkpoint.image import Range
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, HEADER_WINDOW
 from gcpt.checkpoint.places import Checkpoint, PlaceKind, own_ranges, own_size
 from gcpt.checkpoint.search import SEVERAL

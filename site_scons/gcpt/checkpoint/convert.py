@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcpt.checkpoint import image, stamp
+from gcpt.checkpoint import containers, output, stamp, streams
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint, with_state
-from gcpt.checkpoint.image import Watch
 from gcpt.checkpoint.layouts import RESERVED_SIZE
 from gcpt.checkpoint.places import PLACES, SINGLE_CORE, place_for
 from gcpt.checkpoint.search import NoCheckpointError
+from gcpt.checkpoint.streams import Watch
 from gcpt.errors import UserError
 
 
@@ -31,7 +31,7 @@ class Source:
         """The flash image without the state."""
         if self.opened.flash:
             return self.opened.flash_rest()
-        return image.chunks(self.flash) if self.flash else iter(())
+        return streams.chunks(self.flash) if self.flash else iter(())
 
 
 def open_source(path: Path, flash: Path | None = None) -> Source:
@@ -65,7 +65,7 @@ def convert(
     check_apart(out, flash_out)
     rest = source.flash_rest()
     if layout in (None, source.layout):
-        memory, rest = image.chunks(opened.path), image.chunks(source.flash) if source.flash else rest
+        memory, rest = streams.chunks(opened.path), streams.chunks(source.flash) if source.flash else rest
     else:
         _check_restorer(opened, target)
         memory = opened.memory()
@@ -75,9 +75,12 @@ def convert(
             memory = with_state(memory, opened.harts, place_for(str(target), len(opened.harts)))
     files = [(out, watch(memory), container)]
     if flash_out:
-        name = image.container_like(flash_out, source.flash) if source.flash else image.container_for(flash_out, "raw")
+        if source.flash:
+            name = containers.container_like(flash_out, source.flash)
+        else:
+            name = containers.container_for(flash_out, "raw")
         files.insert(0, (flash_out, rest, name))
-    return image.write_all(files)[-1]
+    return output.write_all(files)[-1]
 
 
 def check_pair(harts: int, flash_out: Path | None) -> None:
@@ -103,7 +106,7 @@ def _check_flash(source: Source, flash_out: Path | None) -> None:
 
 
 def _check_restorer(opened: CheckpointFile, target: str | None) -> None:
-    if stamp.complete(image.read_prefix(opened.state_file, RESERVED_SIZE)):
+    if stamp.complete(streams.read_prefix(opened.state_file, RESERVED_SIZE)):
         raise UserError(
             f"{opened.state_file}: it carries a restorer, which looks for the state where it is now and not in layout "
             f"{target}: gcpt unpack takes it out"

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import edits, streams
 from gcpt.checkpoint.files import CheckpointFile
-from gcpt.checkpoint.image import Watch
 from gcpt.checkpoint.layouts import MIB, RESERVED_SIZE
 from gcpt.checkpoint.registers import registers
 from gcpt.checkpoint.state import HartState
+from gcpt.checkpoint.streams import Watch
 from gcpt.isa import fields
 from gcpt.isa.csrs import BY_NAME
 from gcpt.isa.paging import PAGE_SIZE
@@ -35,7 +35,7 @@ class Register:
 class Memory:
     """Ranges of pages (begin, end) that differ, up to a number of them, and how many ranges and bytes there are."""
 
-    ranges: list[image.Range] = field(default_factory=list)
+    ranges: list[edits.Range] = field(default_factory=list)
     count: int = 0
     size: int = 0
     _end: int = -1
@@ -127,12 +127,12 @@ def compare(one: CheckpointFile, other: CheckpointFile, everything: bool = False
     harts = zip(one.harts, other.harts, strict=False)
     found = [row for hart, states in enumerate(harts) for row in compare_registers(hart, *states)]
     if everything:
-        memory = {"memory": compare_memory(watch(image.chunks(one.path)), image.chunks(other.path))}
+        memory = {"memory": compare_memory(watch(streams.chunks(one.path)), streams.chunks(other.path))}
     else:
         memory = {"memory": compare_memory(watch(one.memory()), other.memory(), RESERVED_SIZE)}
     if one.flash and other.flash:
         if everything:
-            memory["flash"] = compare_memory(watch(image.chunks(one.flash)), image.chunks(other.flash))
+            memory["flash"] = compare_memory(watch(streams.chunks(one.flash)), streams.chunks(other.flash))
         else:
             memory["flash"] = compare_memory(watch(one.flash_rest()), other.flash_rest(), RESERVED_SIZE)
     return Difference((len(one.harts), len(other.harts)), found, memory)

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcpt.checkpoint import blocks, header, image, search
+from gcpt.checkpoint import blocks, containers, edits, header, output, search, streams
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import MAX_HARTS, MIB, Layout
 from gcpt.checkpoint.places import PLACES, Checkpoint, Place, own_size
-from gcpt.checkpoint.reading import Prefix, Reader, read_word
+from gcpt.checkpoint.reader import FileReader, Reader, read_word
 from gcpt.checkpoint.search import NoCheckpointError
 from gcpt.checkpoint.state import HartState, block_size, checked_vlenb, read_hart
 from gcpt.errors import UserError
@@ -23,13 +23,9 @@ _LARGEST_BLOCK = 16 * MIB
 class CheckpointFile:
     """A checkpoint and the file that it was read from.
 
-    Attributes:
-        path: The memory image.
-        flash: The flash image that holds the state, of a pair; else None.
-        container: Of the file that holds the state: ``"raw"``, ``"gzip"`` or ``"zstd"``.
-        checkpoint: All harts, and where their blocks are.
-        header: The protobuf header, if there is one.
-        taken: The bytes (begin, end) of the file that the state takes.
+    path: the memory image. flash: the flash image that holds the state, of a pair; else None. container: of the file
+    that holds the state, as ``containers.container`` names it. header: the protobuf header, if there is one. taken: the
+    bytes (begin, end) of the file that the state takes.
     """
 
     path: Path
@@ -37,7 +33,7 @@ class CheckpointFile:
     container: str
     checkpoint: Checkpoint
     header: Header | None
-    taken: list[image.Range]
+    taken: list[edits.Range]
 
     @property
     def place(self) -> Place:
@@ -55,24 +51,13 @@ class CheckpointFile:
         return self.flash or self.path
 
     def memory(self) -> Iterator[bytes]:
-        """The memory image, with zeros where the state is.
-
-        Returns:
-            Pieces of any length, in order.
-
-        Raises:
-            UserError: The file is damaged.
-        """
-        content = image.chunks(self.path)
-        return content if self.flash else image.cleared(content, self.taken)
+        """The memory image in pieces, with zeros where the state is. UserError where the file is damaged."""
+        content = streams.chunks(self.path)
+        return content if self.flash else edits.cleared(content, self.taken)
 
     def flash_rest(self) -> Iterator[bytes]:
-        """The flash image of a pair, with zeros where the state is.
-
-        Returns:
-            Pieces of any length, in order; none where there is no flash image.
-        """
-        return image.cleared(image.chunks(self.flash), self.taken) if self.flash else iter(())
+        """The flash image of a pair in pieces, with zeros where the state is."""
+        return edits.cleared(streams.chunks(self.flash), self.taken) if self.flash else iter(())
 
 
 def check_block(layout: Layout, harts: int) -> None:
@@ -102,27 +87,19 @@ def read_checkpoint(read: Reader, place: Place | None = None) -> Checkpoint:
 def load(path: Path, place: Place | None = None) -> Checkpoint:
     """The checkpoint in the file ``path``; UserError names the file."""
     try:
-        return read_checkpoint(Prefix(path), place)
+        return read_checkpoint(FileReader(path), place)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
 
 def open_checkpoint(path: Path, flash: Path | None = None, place: Place | None = None) -> CheckpointFile:
-    """The checkpoint in a memory image, or in the pair of it and a flash image.
+    """The checkpoint in the memory image ``path``, or the pair of it and a flash image.
 
-    Args:
-        path: The memory image.
-        flash: The flash image that holds the state, of a pair.
-        place: Where the state is, if that is known; by default it is looked for as a restorer does (docs/formats.md).
-
-    Returns:
-        The checkpoint. Only as much of the file is read as holds the state.
-
-    Raises:
-        UserError: There is no checkpoint, or it is damaged. The text names the file and what is wrong with it.
+    place: where the state is, where it is known; by default it is looked for as a restorer does (docs/formats.md).
+    UserError names the file and what is wrong with it.
     """
     source = flash or path
-    read = Prefix(source)
+    read = FileReader(source)
     try:
         found = read_checkpoint(read, place)
         head, taken = None, blocks.ranges(found)
@@ -134,22 +111,13 @@ def open_checkpoint(path: Path, flash: Path | None = None, place: Place | None =
         text = str(error)
         kind = NoCheckpointError if isinstance(error, NoCheckpointError) else UserError
         raise kind(text if text.startswith(str(source)) else f"{source}: {text}") from error
-    return CheckpointFile(path, flash, image.container_of(source), found, head, taken)
+    return CheckpointFile(path, flash, containers.container_of(source), found, head, taken)
 
 
 def with_state(content: Iterable[bytes], harts: Sequence[HartState], place: Place) -> Iterator[bytes]:
-    """An image with the state of harts put over it.
+    """The image ``content`` in pieces, with the state of ``harts`` in ``place`` over it.
 
-    Args:
-        content: The image, in pieces.
-        harts: The state of each hart.
-        place: Where the state goes.
-
-    Returns:
-        The new image, in pieces.
-
-    Raises:
-        UserError: The place cannot hold the state, or something else than zeros lies there.
+    UserError where ``place`` cannot hold the state, or where something else than zeros lies there.
     """
     checkpoint = Checkpoint(place, list(harts))
 
@@ -157,26 +125,17 @@ def with_state(content: Iterable[bytes], harts: Sequence[HartState], place: Plac
         name = next((name for name, one in PLACES.items() if one == place), place.kind.value)
         return UserError(f"byte {at:#x} of the image is in use, where layout {name} has the state: choose another")
 
-    free = image.free_in(content, blocks.ranges(checkpoint), refusal)
-    return image.patched(free, blocks.pieces(checkpoint))
+    free = edits.free_in(content, blocks.ranges(checkpoint), refusal)
+    return edits.patched(free, blocks.pieces(checkpoint))
 
 
 def write_checkpoint(
     out: Path, harts: Sequence[HartState], memory: Iterable[bytes], place: Place, container: str | None = None
 ) -> int:
-    """Write memory with the state of harts in its place. The file appears, or changes, when all is written.
+    """Write ``memory`` with the state of ``harts`` in ``place``; ``out`` appears, or changes, when all is written.
 
-    Args:
-        out: The file.
-        harts: The state of each hart.
-        memory: The workload's memory, in pieces.
-        place: Where the state goes.
-        container: ``"raw"``, ``"gzip"`` or ``"zstd"``; by default what the ending of ``out`` says, else raw.
-
-    Returns:
-        The length of the image in bytes.
-
-    Raises:
-        UserError: The place cannot hold the state or is in use, or the file cannot be written.
+    memory: the workload's, in pieces. container: "raw", "gzip" or "zstd"; by default what ``out`` ends in, else
+    raw. Returns the length of the image in bytes. UserError where the place cannot hold the state or is in use, and
+    where the file cannot be written.
     """
-    return image.write(out, with_state(memory, harts, place), container or image.container_for(out, "raw"))
+    return output.write(out, with_state(memory, harts, place), container or containers.container_for(out, "raw"))

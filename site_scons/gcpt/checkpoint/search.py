@@ -19,7 +19,7 @@ from gcpt.checkpoint.layouts import (
     MULTI_CORE_OFFSET,
 )
 from gcpt.checkpoint.places import DUAL_CORE, NEMU_BARE, SINGLE_CORE, Place, PlaceKind
-from gcpt.checkpoint.reading import Reader, read_word
+from gcpt.checkpoint.reader import Reader, read_word
 from gcpt.errors import UserError
 
 _WORD = 1 << 64

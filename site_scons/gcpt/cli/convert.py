@@ -44,12 +44,12 @@ def command(
       gcpt convert nemu.gz memory.gz --layout flash --flash-out flash.gz
       gcpt convert --json linux.gz linux.zst | jq .bytes
     """
-    from gcpt.checkpoint import image
+    from gcpt.checkpoint import containers
     from gcpt.checkpoint.convert import convert, open_source
     from gcpt.report.description import harts
 
     source = open_source(checkpoint, flash)
-    name = container or image.container_like(out, checkpoint)
+    name = container or containers.container_like(out, checkpoint)
     with progress(f"writing {out}", None) as advance:
         length = convert(source, out, name, layout, flash_out, partial(told, advance=advance))
     states = source.opened.harts

@@ -58,7 +58,7 @@ def command(
 
 
 def _write_page(out: Path, file: Path, flash: Path | None) -> int:
-    from gcpt.checkpoint import image
+    from gcpt.checkpoint import containers, streams
     from gcpt.checkpoint.files import open_checkpoint
     from gcpt.report import checkpoint_page
     from gcpt.report.description import describe
@@ -69,9 +69,9 @@ def _write_page(out: Path, file: Path, flash: Path | None) -> int:
     if "layout" not in said:
         raise UserError(f"{file}: a restorer and no checkpoint: scons report draws a restorer")
     opened = open_checkpoint(file, flash)
-    total = file.stat().st_size if image.container_of(file) == "raw" else None
+    total = file.stat().st_size if containers.container_of(file) == "raw" else None
     with progress("reading", total) as advance:
-        size = checkpoint_page.write(out, said, opened, told(image.chunks(file), advance))
+        size = checkpoint_page.write(out, said, opened, told(streams.chunks(file), advance))
     print(f"{out}: {size:,} bytes")
     return 0
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from gcpt.checkpoint.image import Watch
+    from gcpt.checkpoint.streams import Watch
 
 #: ``--json`` of all subcommands that report.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -112,7 +112,7 @@ def told(content: Iterable[bytes], advance: Advance) -> Iterator[bytes]:
 
 def size_of(*files: Path | None) -> int | None:
     """Bytes of the content of all ``files``, as far as nothing has to be decompressed for it."""
-    from gcpt.checkpoint.image import container_of
+    from gcpt.checkpoint.containers import container_of
 
     named = [file for file in files if file]
     return sum(file.stat().st_size for file in named) if {container_of(file) for file in named} == {"raw"} else None

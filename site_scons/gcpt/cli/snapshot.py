@@ -115,7 +115,7 @@ def command(
     Example: of a machine started with -gdb tcp::1234 -qmp unix:/tmp/qmp,server=on,wait=off
       gcpt snapshot -o now.gz --gdb :1234 --qmp unix:/tmp/qmp
     """
-    from gcpt.checkpoint import image
+    from gcpt.checkpoint import containers
     from gcpt.checkpoint.convert import check_apart, check_pair
     from gcpt.checkpoint.places import place_for
     from gcpt.machines.gdb import GdbError
@@ -145,7 +145,7 @@ def command(
     elif not gdb_address:
         place_for(layout, harts)
     check_apart(output, flash_out)
-    name = container or image.container_for(output, "raw")
+    name = container or containers.container_for(output, "raw")
     with tempfile.TemporaryDirectory(prefix="gcpt-") as folder, ExitStack() as machine:
         try:
             with progress("stepping", after, "instructions") if after else nullcontext(lambda _: None) as stepped:

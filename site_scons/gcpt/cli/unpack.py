@@ -25,7 +25,8 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
       gcpt unpack packed.zst -o uboot.zst --restorer-out gcpt.bin
       gcpt unpack --json packed.zst --restorer-out gcpt.bin | jq .restorer.options
     """
-    from gcpt.checkpoint import image as images
+    from gcpt.checkpoint import containers, edits, streams
+    from gcpt.checkpoint.output import write_all
     from gcpt.report import description
     from gcpt.restorer import packing
 
@@ -47,9 +48,9 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
         if restorer_out:
             files.append((restorer_out, [old.data], "raw"))
         if output:
-            content = images.patched(images.chunks(image), [(0, before)])
-            files.append((output, told(content, advance), container or images.container_for(output, "raw")))
-        *_, size = images.write_all(files)
+            content = edits.patched(streams.chunks(image), [(0, before)])
+            files.append((output, told(content, advance), container or containers.container_for(output, "raw")))
+        *_, size = write_all(files)
     written = {"file": str(output), "container": files[-1][2], "bytes": size} if output else None
     if output:
         say(f"{output}: {size:,} bytes, {files[-1][2]}")

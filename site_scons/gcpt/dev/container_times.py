@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import output, streams
 from gcpt.checkpoint.layouts import MIB
 from gcpt.dev.figures import Figures
 
@@ -49,7 +49,7 @@ def _theirs(command: str, file: Path, out: Path) -> float:
 
 
 def _read(file: Path) -> None:
-    for _ in image.chunks(file):
+    for _ in streams.chunks(file):
         pass
 
 
@@ -59,12 +59,12 @@ def measure(folder: Path) -> Figures:
     Processor time, of one thread or several, is what neither the start of Python nor the machine's other work changes.
     """
     raw, ours, theirs = folder / "image", folder / "ours", folder / "theirs"
-    image.write(raw, content(), "raw")
+    output.write(raw, content(), "raw")
     ratios: dict[str, list[float]] = defaultdict(list)
     for container, (reads, writes) in _COMMANDS.items():
         for _ in range(_ROUNDS):
             written = _theirs(writes, raw, theirs)
-            mine = _ours(partial(image.write, ours, image.chunks(raw), container))
+            mine = _ours(partial(output.write, ours, streams.chunks(raw), container))
             ratios[f"write {container} / {writes}"].append(mine / written)
             read = _theirs(reads, theirs, Path(os.devnull))
             ratios[f"read {container} / {reads}"].append(_ours(partial(_read, theirs)) / read)

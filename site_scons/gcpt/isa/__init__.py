@@ -1,1 +1,1 @@
-"""What the architecture says: CSRs and their fields, mstatus, PMP, paging. Uses nothing else of the package."""
+"""Facts of the RISC-V architecture: CSRs and their fields, mstatus, PMP, paging. Imports no other room."""

@@ -1,7 +1,7 @@
-"""The one inventory of CSRs: what a restore writes, in which order, and why.
+"""The inventory of CSRs: which CSRs a restore writes, in which order, and why.
 
-The order of ``INVENTORY`` is the order of restoring. Firmware (through ``render``), the display, the host tools and the
-tests all read this table; a new CSR is one line here.
+The order of ``INVENTORY`` is the order of restoring. The firmware (through ``render``), its display, the host tools and
+the tests all read this table; a new CSR is one line here.
 
 Sources: "priv" is the RISC-V privileged specification (20240411 and the ratified extensions after it), "unpriv" the
 unprivileged one, "xs" the XiangShan user guide.
@@ -12,12 +12,16 @@ from typing import NamedTuple
 
 
 class When(Enum):
-    """The part of a restore that writes a CSR.
+    """The phase of a restore that writes a CSR.
 
-    EARLY: before the harts meet. TIMER: after mtime is written (a compare value is evaluated against mtime at once).
-    LOCK: after the last access to a device, because PMP can bind M mode too. LAST: after the last write that can trap,
-    because a trap clobbers these. ALIAS: holds bits of another CSR, which is written instead. VECTOR: written by the
-    vector section (vsetvl). NEVER: not state to put back; the note says why.
+    Attributes:
+        EARLY: Before the harts synchronize.
+        TIMER: After mtime is written: a hart compares a compare value with mtime at once.
+        LOCK: After the last device access, because PMP can restrict M mode too.
+        LAST: After the last write that can trap, because a trap overwrites these CSRs.
+        ALIAS: Shows bits of another CSR, which is written instead.
+        VECTOR: Written by the vector section (vsetvl).
+        NEVER: Not restored; the note gives the reason.
     """
 
     EARLY = "early"
@@ -32,9 +36,16 @@ class When(Enum):
 class Csr(NamedTuple):
     """One CSR of a hart.
 
-    number: 12-bit CSR address. group: the set that ``csrs=`` and platforms choose by. after: names that a restore has
-    to write before this one. of: for an alias, the CSR that wins. merge: its bits are set on top of what is there, not
-    written, because generators save it, its parts or both.
+    Attributes:
+        number: 12-bit CSR address.
+        name: The name that the specification gives it.
+        group: The group by which ``csrs=`` and platforms select it.
+        when: The phase that writes it.
+        source: The specification and section that define it.
+        after: Names of the CSRs that a restore writes before this one.
+        of: For an alias, the CSR that is written instead.
+        note: A remark for docs/csrs.md.
+        merge: Set its bits in the present value instead of writing it: generators save this CSR, its parts, or both.
     """
 
     number: int
@@ -58,17 +69,17 @@ GROUPS: dict[str, str] = {
     "vstimer": "VS timer compare (H with Sstc)",
     "pmp16": "physical memory protection, entries 0..15",
     "pmp64": "physical memory protection, entries 16..63",
-    "hpm3": "the first event selector, which firmware leaves set (OpenSBI's reset of the PMU)",
-    "hpm": "event selectors 4..31; a restorer without C leaves them out by default, for its 290 instructions",
-    "counters": "free-running counters; off by default: they count on while the restore itself runs",
+    "hpm3": "the first event selector, which firmware leaves set (OpenSBI's PMU reset)",
+    "hpm": "event selectors 4..31; off by default in a restorer without C, where they cost 290 instructions",
+    "counters": "free-running counters; off by default, because they keep counting during the restore",
     "smstateen": "state-enable registers",
     "smepmp": "machine security configuration",
     "smrnmi": "resumable non-maskable interrupts",
     "smcntrpmf": "mode filters of mcycle and minstret",
     "smctr": "control transfer records",
     "aia": "advanced interrupt architecture: selection, virtual interrupts and priorities",
-    "csrind": "further windows of indirect CSR access",
-    "sdtrig": "the trigger that tselect names, and contexts",
+    "csrind": "the other windows of indirect CSR access",
+    "sdtrig": "the trigger that tselect selects, and contexts",
     "zcmt": "table jumps",
     "zicfiss": "shadow stack pointer",
     "ssqosid": "quality-of-service identifiers",
@@ -85,7 +96,7 @@ def _pmp_addresses(first: int, last: int, group: str) -> list[Csr]:
 
 
 def _pmp_configs(first: int, last: int, group: str) -> list[Csr]:
-    """After the addresses that they make count: a locked entry ignores writes to its address."""
+    """The pmpcfg registers, written after their addresses: a locked entry ignores writes to its address."""
     return [
         Csr(
             0x3A0 + i // 4,
@@ -106,7 +117,7 @@ def _counters() -> list[Csr]:
 
 
 def _indirect(level: str, select: int) -> list[Csr]:
-    """The window of indirect CSR access at a level: an array of 4096 entries holds only the register then selected."""
+    """The selector of indirect CSR access at a level, and its windows: a block holds the selected register only."""
     selector = f"{level}iselect"
     windows = [
         ("", 1, "aia"),
@@ -123,7 +134,7 @@ def _indirect(level: str, select: int) -> list[Csr]:
 
 
 INVENTORY: tuple[Csr, ...] = (
-    # Machine level first: delegation and environment registers mask what the lower levels can hold.
+    # Machine level first: delegation and environment registers mask the bits of the lower levels.
     Csr(0x302, "medeleg", "base", _E, "priv 3.1.8"),
     Csr(0x303, "mideleg", "base", _E, "priv 3.1.8"),
     Csr(0x308, "mvien", "aia", _E, "AIA 5.3", after=("mideleg",)),
@@ -139,7 +150,7 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x322, "minstretcfg", "smcntrpmf", _E, "Smcntrpmf"),
     Csr(0x323, "mhpmevent3", "hpm3", _E, "priv 3.1.10", after=("mcountinhibit",)),
     *(Csr(0x320 + i, f"mhpmevent{i}", "hpm", _E, "priv 3.1.10", after=("mcountinhibit",)) for i in range(4, 32)),
-    Csr(0x340, "mscratch", "base", _E, "priv 3.1.13", note="the trap handler of the restorer does not use it"),
+    Csr(0x340, "mscratch", "base", _E, "priv 3.1.13", note="the restorer's trap handler does not use it"),
     Csr(0x34E, "mctrctl", "smctr", _E, "Smctr"),
     *_indirect("m", 0x350),
     Csr(0x200, "vsstatus", "h", _E, "priv 18.2.10"),
@@ -166,7 +177,7 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x607, "hgeie", "h", _E, "priv 18.2.4"),
     Csr(0x608, "hvien", "aia", _E, "AIA 6.3", after=("hideleg",)),
     Csr(0x609, "hvictl", "aia", _E, "AIA 6.3"),
-    Csr(0x60A, "henvcfg", "h", _E, "priv 18.2.5", after=("menvcfg",), note="bits are zero where menvcfg's are"),
+    Csr(0x60A, "henvcfg", "h", _E, "priv 18.2.5", after=("menvcfg",), note="bits that are 0 in menvcfg are 0 here"),
     Csr(0x60C, "hstateen0", "smstateen", _E, "Smstateen", after=("mstateen0",)),
     Csr(0x60D, "hstateen1", "smstateen", _E, "Smstateen", after=("mstateen1",)),
     Csr(0x60E, "hstateen2", "smstateen", _E, "Smstateen", after=("mstateen2",)),
@@ -183,13 +194,13 @@ INVENTORY: tuple[Csr, ...] = (
     *_counters(),
     Csr(0xC20, "vl", "v", _V, "unpriv 30.3.5"),
     Csr(0xC21, "vtype", "v", _V, "unpriv 30.3.4"),
-    Csr(0xC22, "vlenb", "v", _N, "unpriv 30.3.3", note="read-only: compared with the hart's, 0 means 128 bits"),
+    Csr(0xC22, "vlenb", "v", _N, "unpriv 30.3.3", note="read-only: compared with the hart's; 0 means 128 bits"),
     Csr(0x008, "vstart", "v", _E, "unpriv 30.3.7", note="after the vector section: vsetvl clears it"),
-    Csr(0x009, "vxsat", "v", _E, "unpriv 30.3.9", note="a part of vcsr"),
-    Csr(0x00A, "vxrm", "v", _E, "unpriv 30.3.8", note="a part of vcsr"),
+    Csr(0x009, "vxsat", "v", _E, "unpriv 30.3.9", note="part of vcsr"),
+    Csr(0x00A, "vxrm", "v", _E, "unpriv 30.3.8", note="part of vcsr"),
     Csr(0x00F, "vcsr", "v", _E, "unpriv 30.3.10", after=("vxsat", "vxrm"), merge=True),
-    Csr(0x001, "fflags", "f", _E, "unpriv 20.2", note="a part of fcsr"),
-    Csr(0x002, "frm", "f", _E, "unpriv 20.2", note="a part of fcsr"),
+    Csr(0x001, "fflags", "f", _E, "unpriv 20.2", note="part of fcsr"),
+    Csr(0x002, "frm", "f", _E, "unpriv 20.2", note="part of fcsr"),
     Csr(0x003, "fcsr", "f", _E, "unpriv 20.2", after=("fflags", "frm"), merge=True),
     Csr(0x011, "ssp", "zicfiss", _E, "Zicfiss", after=("menvcfg",)),
     Csr(0x017, "jvt", "zcmt", _E, "unpriv 28.13"),
@@ -211,10 +222,10 @@ INVENTORY: tuple[Csr, ...] = (
     *_indirect("s", 0x150),
     Csr(0x180, "satp", "base", _E, "priv 12.1.11", note="WARL: mode"),
     Csr(0x181, "srmcfg", "ssqosid", _E, "Ssqosid"),
-    # The harts meet here; the last writes mtime.
+    # The harts synchronize here, and the last one writes mtime.
     Csr(0x14D, "stimecmp", "sstc", _T, "Sstc", after=("menvcfg",)),
     Csr(0x24D, "vstimecmp", "vstimer", _T, "Sstc", after=("henvcfg", "htimedelta")),
-    # A compare value that was due raised STIP or VSTIP (QEMU 7.2 even where STCE is 0): pending bits go in after it.
+    # A compare value that is due raises STIP or VSTIP (in QEMU 7.2 even with STCE=0): write pending bits after it.
     Csr(
         0x344,
         "mip",
@@ -224,8 +235,8 @@ INVENTORY: tuple[Csr, ...] = (
         after=("stimecmp", "vstimecmp", "mideleg"),
         note="MSIP, MTIP are read-only",
     ),
-    Csr(0x645, "hvip", "h", _T, "priv 18.2.3", after=("mip", "hideleg"), note="wins over mip.VSSIP, hip and vsip"),
-    # One that counts in M mode is refused before these are written: it could match what the restorer does.
+    Csr(0x645, "hvip", "h", _T, "priv 18.2.3", after=("mip", "hideleg"), note="overrides mip.VSSIP, hip and vsip"),
+    # The restorer refuses a trigger that fires in M mode before it writes these: the trigger could match the restorer.
     Csr(0x5A8, "scontext", "sdtrig", _T, "Sdtrig 5.7"),
     Csr(0x6A8, "hcontext", "sdtrig", _T, "Sdtrig 5.7"),
     Csr(0x7A0, "tselect", "sdtrig", _T, "Sdtrig 5.7.1"),
@@ -233,20 +244,20 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x7A3, "tdata3", "sdtrig", _T, "Sdtrig 5.7.4", after=("tselect",)),
     Csr(0x7A1, "tdata1", "sdtrig", _T, "Sdtrig 5.7.2", after=("tdata2", "tdata3"), note="arms the trigger"),
     Csr(0x7A5, "tcontrol", "sdtrig", _T, "Sdtrig 5.7.7"),
-    # No more accesses to devices from here on.
+    # No device accesses from here on.
     *_pmp_configs(0, 15, "pmp16"),
     *_pmp_configs(16, 63, "pmp64"),
-    Csr(0x747, "mseccfg", "smepmp", _P, "Smepmp", after=("pmpcfg0", "pmpcfg2"), note="MML and MMWP bind M mode"),
-    # TRAP_VALUES trap where H is absent; nothing after them may.
+    Csr(0x747, "mseccfg", "smepmp", _P, "Smepmp", after=("pmpcfg0", "pmpcfg2"), note="MML and MMWP restrict M mode"),
+    # TRAP_VALUES trap where H is absent; no later write may trap.
     Csr(0x34B, "mtval2", "h", _P, "priv 18.4.4"),
     Csr(0x34A, "mtinst", "h", _P, "priv 18.4.3"),
-    Csr(0x304, "mie", "base", _L, "priv 3.1.9", note="the restorer sleeps with only MSIE set"),
-    Csr(0x305, "mtvec", "base", _L, "priv 3.1.7", note="until here it is the restorer's"),
+    Csr(0x304, "mie", "base", _L, "priv 3.1.9", note="only MSIE is set while the restorer sleeps"),
+    Csr(0x305, "mtvec", "base", _L, "priv 3.1.7", note="until here, the restorer's trap handler"),
     Csr(0x342, "mcause", "base", _L, "priv 3.1.15"),
     Csr(0x343, "mtval", "base", _L, "priv 3.1.16"),
-    Csr(0x341, "mepc", "base", _L, "priv 3.1.14", note="the pc, where the restore leaves through mret"),
+    Csr(0x341, "mepc", "base", _L, "priv 3.1.14", note="the restored pc, when the restore ends with mret"),
     Csr(0x300, "mstatus", "base", _L, "priv 3.1.6", note="FS and VS are on until here"),
-    # Views of what is written above, and what is not state.
+    # Views of CSRs that are written above, and CSRs that are not state.
     Csr(0x100, "sstatus", "base", _A, "priv 12.1.1", of="mstatus"),
     Csr(0x104, "sie", "base", _A, "priv 12.1.3", of="mie"),
     Csr(0x144, "sip", "base", _A, "priv 12.1.3", of="mip"),
@@ -254,16 +265,16 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x244, "vsip", "h", _A, "priv 18.2.12", of="hvip"),
     Csr(0x604, "hie", "h", _A, "priv 18.2.3", of="mie"),
     Csr(0x644, "hip", "h", _A, "priv 18.2.3", of="hvip"),
-    Csr(0x301, "misa", "base", _N, "priv 3.1.1", note="what the hart is, not what it holds"),
+    Csr(0x301, "misa", "base", _N, "priv 3.1.1", note="describes the hart, is not state"),
     Csr(0x015, "seed", "base", _N, "Zkr", note="reading it changes it"),
     Csr(0x35C, "mtopei", "aia", _N, "AIA 3.10", note="a write claims an interrupt"),
     Csr(0x15C, "stopei", "aia", _N, "AIA 3.10", note="a write claims an interrupt"),
     Csr(0x25C, "vstopei", "aia", _N, "AIA 3.10", note="a write claims an interrupt"),
     Csr(0x7A4, "tinfo", "sdtrig", _N, "Sdtrig 5.7.5", note="read-only"),
-    Csr(0x7B0, "dcsr", "sdtrig", _N, "Sdext 4.9.1", note="there in debug mode only"),
-    Csr(0x7B1, "dpc", "sdtrig", _N, "Sdext 4.9.2", note="there in debug mode only"),
-    Csr(0xDA0, "scountovf", "hpm", _N, "Sscofpmf", note="read-only view of the selectors' OF"),
-    Csr(0xE12, "hgeip", "h", _N, "priv 18.2.4", note="read-only: lines of the interrupt controller"),
+    Csr(0x7B0, "dcsr", "sdtrig", _N, "Sdext 4.9.1", note="exists in debug mode only"),
+    Csr(0x7B1, "dpc", "sdtrig", _N, "Sdext 4.9.2", note="exists in debug mode only"),
+    Csr(0xDA0, "scountovf", "hpm", _N, "Sscofpmf", note="read-only view of the OF bits of mhpmevent"),
+    Csr(0xE12, "hgeip", "h", _N, "priv 18.2.4", note="read-only: interrupt-controller inputs"),
     Csr(0xF11, "mvendorid", "base", _N, "priv 3.1.2", note="read-only"),
     Csr(0xF12, "marchid", "base", _N, "priv 3.1.3", note="read-only"),
     Csr(0xF13, "mimpid", "base", _N, "priv 3.1.4", note="read-only"),
@@ -271,12 +282,22 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0xF15, "mconfigptr", "base", _N, "priv 3.1.17", note="read-only"),
 )
 
-#: What a trap into M mode writes where there is H, and is not written last of all (privileged specification, 18.4).
+#: CSRs that a trap into M mode writes on a hart with H and that the restore does not write last (priv 18.4).
 TRAP_VALUES = ("mtval2", "mtinst")
+
+#: The inventory by CSR name and by CSR number.
 BY_NAME: dict[str, Csr] = {csr.name: csr for csr in INVENTORY}
 BY_NUMBER: dict[int, Csr] = {csr.number: csr for csr in INVENTORY}
 
 
 def chosen(groups: tuple[str, ...], when: When) -> list[Csr]:
-    """The CSRs of ``groups`` that the part ``when`` of a restore handles, in the order of restoring."""
+    """Select the CSRs that one phase of a restore handles.
+
+    Args:
+        groups: Names of the CSR groups that the restorer handles.
+        when: The phase.
+
+    Returns:
+        The CSRs, in the order of restoring.
+    """
     return [csr for csr in INVENTORY if csr.when is when and csr.group in groups]

@@ -1,10 +1,10 @@
-"""The fields of the CSRs in the inventory: names, bits, and what their values mean. Data, and pure functions on it.
+"""The fields of the CSRs in the inventory: names, bits, and the meaning of their values.
 
-Sources, of the same editions as the inventory's (``csrs``): privileged specification chapters 3 (m...), 12 (s..., satp)
+Sources, in the editions that ``csrs`` names: privileged specification chapters 3 (m...), 12 (s..., satp)
 and 18 (h..., vs...); unprivileged 20 (fcsr), 30 (vtype, vcsr), 28.13 (jvt); Smstateen, Smepmp, Smrnmi, Smcntrpmf,
 Sscofpmf, Smctr, Ssqosid, Smcdeleg, Sdtrig and Sdext 1.0, AIA 1.0; Zicfilp, Zicfiss, Smnpm and Ssdbltrp for their
-bits in older registers. XiangShan's own: its user guide, "custom CSRs". A CSR that is one number (a scratch register, a
-counter, a pc) has no fields.
+bits in older registers; for XiangShan's custom CSRs, its user guide, "custom CSRs". A CSR that holds one number (a
+scratch register, a counter, a pc) has no fields.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,10 +17,15 @@ _TOP = 63
 
 @dataclass(frozen=True)
 class Field:
-    """Bits ``low`` to ``high`` of a CSR, both included.
+    """A field of a CSR.
 
-    words: what values mean, where people need to be told. shift: for an address, by how many bits it is more than the
-    field's value; -1 where the field is none. named: a field of a table; False for bits that none of the table's has.
+    Attributes:
+        name: The name that the specification gives it.
+        low: Its lowest bit.
+        high: Its highest bit, included.
+        words: The meaning of values that need one.
+        shift: For an address, the shift left in bits from the field's value to the address; -1 for other fields.
+        named: False for set bits that no field of the table covers.
     """
 
     name: str
@@ -32,22 +37,35 @@ class Field:
 
     @property
     def width(self) -> int:
-        """In bits."""
+        """The width in bits."""
         return self.high - self.low + 1
 
     @property
     def bits(self) -> str:
-        """As the specifications write them: "12:11" or "3"."""
+        """The bits as specifications write them: "12:11" or "3"."""
         return f"{self.high}:{self.low}" if self.high > self.low else str(self.low)
 
     def of(self, value: int) -> int:
-        """The field's bits in the CSR's ``value``."""
+        """Extract the field.
+
+        Args:
+            value: The CSR's value.
+
+        Returns:
+            The field's bits, shifted to bit 0.
+        """
         return value >> self.low & (1 << self.width) - 1
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A field, its bits in a value of the CSR, and what they mean ("" where the number says all)."""
+    """A field with its value.
+
+    Attributes:
+        field: The field.
+        value: Its bits in the CSR's value, shifted to bit 0.
+        words: The meaning of the value; "" if the number needs none.
+    """
 
     field: Field
     value: int
@@ -55,10 +73,11 @@ class Decoded:
 
     @property
     def name(self) -> str:
+        """The field's name."""
         return self.field.name
 
     def __str__(self) -> str:
-        """``SIE`` for a bit that is set, else ``MPP=S`` or ``ASID=0x12``."""
+        """The field as text: ``SIE`` for a bit that is set, else ``MPP=S`` or ``ASID=0x12``."""
         if self.field.width == 1 and self.value and not self.words:
             return self.name
         return f"{self.name}={self.words or (self.value if self.value < 10 else hex(self.value))}"
@@ -73,12 +92,12 @@ def _bits(**positions: int) -> Fields:
 
 
 def _ordered(*parts: Field | Fields) -> Fields:
-    """All fields, the lowest first."""
-    every = [one for part in parts for one in ((part,) if isinstance(part, Field) else part)]
-    return tuple(sorted(every, key=lambda one: one.low))
+    """All fields, lowest bit first."""
+    fields = [field for part in parts for field in ((part,) if isinstance(part, Field) else part)]
+    return tuple(sorted(fields, key=lambda field: field.low))
 
 
-# What values mean.
+# Meanings of values.
 
 PRIVILEGES = {0: "U", 1: "S", 3: "M"}
 _EXTENSION = {0: "Off", 1: "Initial", 2: "Clean", 3: "Dirty"}
@@ -94,7 +113,7 @@ _FIXED_ROUNDING = {0: "rnu", 1: "rne", 2: "rdn", 3: "rod"}
 _SEW = {0: "e8", 1: "e16", 2: "e32", 3: "e64"}
 _LMUL = {0: "m1", 1: "m2", 2: "m4", 3: "m8", 5: "mf8", 6: "mf4", 7: "mf2"}
 
-#: Interrupts by number, without the E of "enable" and the P of "pending".
+#: Interrupts by number, without the suffix E (enable) or P (pending).
 INTERRUPTS = {
     **dict(zip((1, 2, 3, 5, 6, 7), ("SSI", "VSSI", "MSI", "STI", "VSTI", "MTI"), strict=True)),
     **dict(zip(range(9, 14), ("SEI", "VSEI", "MEI", "SGEI", "LCOFI"), strict=True)),
@@ -125,7 +144,7 @@ EXCEPTIONS = {
     23: "store guest-page fault",
 }
 
-# Registers that share fields.
+# Fields that several registers share.
 
 _SSTATUS = _ordered(
     _bits(SIE=1, SPIE=5, UBE=6, SPP=8, SUM=18, MXR=19, SPELP=23, SDT=24, SD=63),
@@ -158,7 +177,7 @@ _SUPERVISOR_RECORDS = _ordered(
     _bits(INDCALLINH=40, DIRCALLINH=41, INDJMPINH=42, DIRJMPINH=43, CORSWAPINH=44, RETINH=45, INDLJMPINH=46),
     _bits(DIRLJMPINH=47),
 )
-#: S mode's interrupts as VS mode sees them, and those that HS mode has of its guests.
+#: The interrupts of S mode, which VS mode sees too, and the interrupts of guests in HS mode.
 _S_INTERRUPTS, _HS_INTERRUPTS = (1, 5, 9, 13), (2, 6, 10, 12)
 
 
@@ -172,8 +191,8 @@ _DELEGATED = tuple(Field(name, number, number) for number, name in EXCEPTIONS.it
 def _pmp_entries(register: int) -> Fields:
     """The eight entries of pmpcfgN, N even."""
     fields: list[Field] = []
-    for at in range(8):
-        entry, low = f"pmp{4 * register + at}cfg", 8 * at
+    for index in range(8):
+        entry, low = f"pmp{4 * register + index}cfg", 8 * index
         fields += [Field(f"{entry}.{letter}", low + bit, low + bit) for bit, letter in enumerate("RWX")]
         fields += [Field(f"{entry}.A", low + 3, low + 4, PMP_MODES), Field(f"{entry}.L", low + 7, low + 7)]
     return tuple(fields)
@@ -272,7 +291,7 @@ FIELDS: dict[str, Fields] = {
     "srnctl": _bits(FUSION_ENABLE=0, WFI_ENABLE=2),
 }
 
-# Registers whose fields depend on what they hold.
+# Registers whose fields depend on their value.
 
 _INTERRUPT = Field("interrupt", _TOP, _TOP)
 _EXCEPTION_CAUSE = (Field("code", 0, _TOP - 1, EXCEPTIONS), _INTERRUPT)
@@ -321,7 +340,7 @@ def _of_trigger(value: int) -> Fields:
     return (*_TRIGGERS.get(value >> 60 & 15, ()), *_TRIGGER)
 
 
-#: A register's fields for a value of it.
+#: The function from a value to the fields, for a register whose fields depend on its value.
 DEPENDENT: dict[str, Callable[[int], Fields]] = {
     **dict.fromkeys(("mcause", "scause", "vscause", "mncause"), _of_cause),
     "tdata1": _of_trigger,
@@ -329,17 +348,22 @@ DEPENDENT: dict[str, Callable[[int], Fields]] = {
 
 
 def fields_of(csr: int | str, value: int = 0) -> Fields:
-    """The fields of a CSR by number or name, the lowest first; none where the register is one number, or not known.
+    """Look up the fields of a CSR.
 
-    value: what it holds, which a few registers' fields depend on.
+    Args:
+        csr: Its number or its name.
+        value: Its value: the fields of a few registers depend on it.
+
+    Returns:
+        The fields, lowest bit first; empty if the register holds one number or is not in the inventory.
     """
     name = csr if isinstance(csr, str) else BY_NUMBER[csr].name if csr in BY_NUMBER else ""
     return DEPENDENT[name](value) if name in DEPENDENT else FIELDS.get(name, ())
 
 
 def _unnamed(fields: Fields, value: int) -> Iterator[Field]:
-    """Runs of bits that are set in ``value`` and that none of ``fields`` has."""
-    rest = value & ~sum((1 << one.width) - 1 << one.low for one in fields)
+    """Runs of bits that are set in ``value`` and that no field covers."""
+    rest = value & ~sum((1 << field.width) - 1 << field.low for field in fields)
     while rest:
         low = (rest & -rest).bit_length() - 1
         width = (~(rest >> low) & (rest >> low) + 1).bit_length() - 1
@@ -348,28 +372,42 @@ def _unnamed(fields: Fields, value: int) -> Iterator[Field]:
 
 
 def decode(csr: int | str, value: int) -> list[Decoded]:
-    """Each field of a CSR (number or name) with its bits in ``value``, the lowest first; [] for one without fields.
+    """Split a CSR's value into fields.
 
-    Bits that are set outside the table's fields come as fields of their own, "bits 47:45".
+    Set bits that no field of the table covers become fields named like "bits 47:45".
+
+    Args:
+        csr: The CSR's number or name.
+        value: Its 64-bit value.
+
+    Returns:
+        The fields with their values, lowest bit first; empty for a CSR without fields.
     """
     fields = fields_of(csr, value)
     if not fields:
         return []
-    every = sorted((*fields, *_unnamed(fields, value)), key=lambda one: one.low)
-    return [Decoded(one, one.of(value), _words(one, one.of(value))) for one in every]
+    fields = tuple(sorted((*fields, *_unnamed(fields, value)), key=lambda field: field.low))
+    return [Decoded(field, field.of(value), _words(field, field.of(value))) for field in fields]
 
 
-def _words(one: Field, value: int) -> str:
-    if one.shift >= 0:
-        return hex(value << one.shift)
-    return one.words.get(value, "")
+def _words(field: Field, value: int) -> str:
+    if field.shift >= 0:
+        return hex(value << field.shift)
+    return field.words.get(value, "")
 
 
 def text(csr: int | str, value: int) -> str:
-    """What ``value`` says, in one line; "" for 0, and where there are no fields.
+    """Describe a CSR's value in one line.
 
-    Fields that are zero are left out, unless their zero has a meaning; of PMP entries that are OFF, nothing is said.
+    Fields that are 0 are left out unless 0 has a meaning; PMP entries that are OFF are left out.
+
+    Args:
+        csr: The CSR's number or name.
+        value: Its 64-bit value.
+
+    Returns:
+        The fields as text, separated by commas; "" for 0 or a CSR without fields.
     """
     if not value:
         return ""
-    return ", ".join(str(one) for one in decode(csr, value) if one.value or one.words not in ("", PMP_MODES[0]))
+    return ", ".join(str(field) for field in decode(csr, value) if field.value or field.words not in ("", PMP_MODES[0]))

@@ -1,4 +1,4 @@
-"""The bits of mstatus, and what an mret makes of them (privileged specification 3.1.6)."""
+"""The bits of mstatus, and how mret changes them (privileged specification 3.1.6)."""
 
 SIE, MIE, SPIE, MPIE, SPP = 1 << 1, 1 << 3, 1 << 5, 1 << 7, 1 << 8
 VS, MPP, FS, XS = 3 << 9, 3 << 11, 3 << 13, 3 << 15
@@ -6,27 +6,50 @@ MPRV, SUM, MXR, TVM, TW, TSR = 1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 21, 1 <<
 UXL, SXL = 3 << 32, 3 << 34
 GVA, MPV, SD = 1 << 38, 1 << 39, 1 << 63
 
-#: What sstatus shows of mstatus, without SD.
+#: The mstatus bits that sstatus shows, without SD.
 SSTATUS = SIE | SPIE | SPP | VS | FS | XS | SUM | MXR | UXL
 
-#: Privilege levels, as in MPP and in a checkpoint's mode field.
+#: Privilege levels, encoded as in MPP and in a block's mode field.
 USER, SUPERVISOR, MACHINE = 0, 1, 3
 
 
 def mpp(value: int) -> int:
-    """The privilege level in MPP."""
+    """Extract the privilege level in MPP.
+
+    Args:
+        value: An mstatus value.
+
+    Returns:
+        USER, SUPERVISOR or MACHINE (2 is reserved).
+    """
     return (value & MPP) >> 11
 
 
 def with_sd(value: int) -> int:
-    """``value`` with SD as the hart shows it: set when FS, VS or XS is Dirty."""
+    """Set SD as hardware does: 1 when FS, VS or XS is Dirty, else 0.
+
+    Args:
+        value: An mstatus value.
+
+    Returns:
+        The value with the right SD.
+    """
     dirty = any(value & field == field for field in (FS, VS, XS))
     return value | SD if dirty else value & ~SD
 
 
 def after_mret(value: int) -> int:
-    """Mstatus after an mret: MIE takes MPIE, which is set; MPP and MPV fall to 0; MPRV does below M mode."""
-    kept = value & ~(MIE | MPP | MPV)
+    """Compute mstatus after an mret.
+
+    MIE gets the value of MPIE, and MPIE becomes 1. MPP and MPV become 0, and so does MPRV when mret leaves M mode.
+
+    Args:
+        value: mstatus before the mret.
+
+    Returns:
+        mstatus after it.
+    """
+    result = value & ~(MIE | MPP | MPV)
     if mpp(value) != MACHINE:
-        kept &= ~MPRV
-    return kept | MPIE | (MIE if value & MPIE else 0)
+        result &= ~MPRV
+    return result | MPIE | (MIE if value & MPIE else 0)

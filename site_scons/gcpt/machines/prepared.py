@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gcpt.checkout import ROOT
-from gcpt.checkpoint import image
+from gcpt.checkpoint import output
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
-from gcpt.checkpoint.image import Watch
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, MAX_VLEN, MIB
 from gcpt.checkpoint.state import HartState
+from gcpt.checkpoint.streams import Watch
 from gcpt.errors import UserError
 from gcpt.machines import builds, qemu
 from gcpt.machines.builds import Built
@@ -99,9 +99,9 @@ def prepare(
     if _vlen(checkpoint) > MAX_VLEN // 2:
         raise UserError(f"{path}: VLEN is {_vlen(checkpoint)} bits; QEMU has at most {MAX_VLEN // 2}")
     raw, state = folder / "memory", folder / "flash" if flash else None
-    image.unpack(path, raw, max(memory, _LEAST_MEMORY), watch)
+    output.unpack(path, raw, max(memory, _LEAST_MEMORY), watch)
     if flash and state:
-        image.unpack(flash, state, _FLASH_SIZE, watch)
+        output.unpack(flash, state, _FLASH_SIZE, watch)
     first = state or raw
     size = -(-raw.stat().st_size // MIB) * MIB
     os.truncate(raw, size)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import output
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint
 from gcpt.machines import synthetic
@@ -85,7 +85,7 @@ class Restores:
     def _memory(self) -> Path:
         path = self._folder / "memory"
         pieces = [*synthetic.blocks(Checkpoint(self._place, self._made.harts)), *self._made.memory]
-        image.write_pieces(path, [(address - DRAM, data) for address, data in pieces], self._machine.memory)
+        output.write_pieces(path, [(address - DRAM, data) for address, data in pieces], self._machine.memory)
         packing.place(path, self._built.image)
         return path
 

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcpt.checkpoint import blocks, image
+from gcpt.checkpoint import blocks, containers, edits, output, streams
 from gcpt.checkpoint.convert import check_pair
 from gcpt.checkpoint.files import with_state, write_checkpoint
-from gcpt.checkpoint.image import Watch
 from gcpt.checkpoint.layouts import MIB, RESERVED_SIZE
 from gcpt.checkpoint.places import SINGLE_CORE, Checkpoint, Place, place_for
-from gcpt.checkpoint.reading import Reader
+from gcpt.checkpoint.reader import Reader
 from gcpt.checkpoint.state import HartState
+from gcpt.checkpoint.streams import Watch
 from gcpt.errors import UserError
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME, INVENTORY, When
@@ -188,11 +188,11 @@ def write(
         check_pair(len(taken.harts), flash_out)
         assert flash_out is not None
         state = with_state([bytes(RESERVED_SIZE)], taken.harts, SINGLE_CORE)
-        files = [(flash_out, state, image.container_for(flash_out, "raw"))]
-        return image.write_all([*files, (out, watch(taken.content()), container)])[-1]
+        files = [(flash_out, state, containers.container_for(flash_out, "raw"))]
+        return output.write_all([*files, (out, watch(taken.content()), container)])[-1]
     place = place_for(layout, len(taken.harts))
     check_free(taken, place, force)
-    free = image.cleared(taken.content(), blocks.ranges(Checkpoint(place, taken.harts)))
+    free = edits.cleared(taken.content(), blocks.ranges(Checkpoint(place, taken.harts)))
     return write_checkpoint(out, taken.harts, watch(free), place, container)
 
 
@@ -265,7 +265,7 @@ def launch(
             raise UserError(f"{file}: at {at:#x} it is outside memory, {VIRT.dram:#x} to {VIRT.dram + size:#x}")
         content.append((at, data))
     raw = folder / "memory"
-    image.write_pieces(raw, [(place - VIRT.dram, data) for place, data in content], size)
+    output.write_pieces(raw, [(place - VIRT.dram, data) for place, data in content], size)
     machine = qemu.Machine(harts, size, qemu.cpu(vlen), extra=tuple(options))
     with qemu.Qemu(raw, machine, folder, paused=not moment.steps) as running:
         for pattern, text in moment.steps:
@@ -283,7 +283,7 @@ def launch(
                 def read(offset: int, count: int) -> bytes:
                     return os.pread(opened.fileno(), count, offset)
 
-                yield StoppedMachine(states, VIRT.dram, size, lambda: image.raw_chunks(raw), read)
+                yield StoppedMachine(states, VIRT.dram, size, lambda: streams.raw_chunks(raw), read)
 
 
 @contextmanager
@@ -315,7 +315,7 @@ def attach(
                     for offset in range(0, size, _PART):
                         count = min(_PART, size - offset)
                         monitor.execute("pmemsave", val=VIRT.dram + offset, size=count, filename=str(part))
-                        yield from image.raw_chunks(part)
+                        yield from streams.raw_chunks(part)
 
                 yield StoppedMachine(
                     _states(gdb), VIRT.dram, size, content, lambda at, n: gdb.read_memory(VIRT.dram + at, n)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import output, streams
 from gcpt.checkpoint.files import CheckpointFile
 from gcpt.checkpoint.registers import X_NAMES
 from gcpt.checkpoint.state import HartState
@@ -82,8 +82,8 @@ def page(said: dict[str, Any], opened: CheckpointFile, found: Occupancy, state_l
 def write(out: Path, said: dict[str, Any], opened: CheckpointFile, content: Iterable[bytes]) -> int:
     """Write the page to ``out``, all of it or nothing; returns its bytes. content: of the memory image, all of it."""
     found = occupancy.measure(content)
-    length = sum(map(len, image.chunks(opened.flash))) if opened.flash else found.length
+    length = sum(map(len, streams.chunks(opened.flash))) if opened.flash else found.length
     text = page(said, opened, found, length).encode(errors="replace")
-    with image.replacing(out) as file:
+    with output.replacing(out) as file:
         file.write(text)
     return len(text)

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gcpt.checkpoint import image, search, stamp
+from gcpt.checkpoint import containers, search, stamp, streams
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, RESERVED_SIZE
-from gcpt.checkpoint.reading import Prefix
+from gcpt.checkpoint.reader import FileReader
 from gcpt.checkpoint.state import HartState
 from gcpt.errors import UserError
 from gcpt.isa import fields, mstatus
@@ -93,9 +93,9 @@ def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
 
     Reads no more of the files than holds the state.
     """
-    head = image.read_prefix(flash or path, RESERVED_SIZE)
+    head = streams.read_prefix(flash or path, RESERVED_SIZE)
     built = restorer(head)
-    said: dict[str, Any] = {"file": str(path), "size": path.stat().st_size, "container": image.container_of(path)}
+    said: dict[str, Any] = {"file": str(path), "size": path.stat().st_size, "container": containers.container_of(path)}
     if said["container"] == "raw":
         said["content"] = said["size"]
     if built:
@@ -111,7 +111,7 @@ def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
 
 def _layouts(opened: CheckpointFile) -> list[dict[str, Any]]:
     """Every layout that the image has marks of, with the mode= that restores it; "auto" says which mode=auto takes."""
-    found = search.find_all(Prefix(opened.state_file))
+    found = search.find_all(FileReader(opened.state_file))
     return [
         {"layout": one.kind.value, "base": one.base, "mode": plan.MODES[one.kind], "auto": one is found[0]}
         for one in found

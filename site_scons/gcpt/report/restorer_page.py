@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from elftools.elf.elffile import ELFFile
 
 from gcpt.checkpoint import stamp
-from gcpt.checkpoint.image import replacing
+from gcpt.checkpoint.output import replacing
 from gcpt.isa import csrs
 from gcpt.machines.steps import Steps, measure
 from gcpt.report import memory_map, pages

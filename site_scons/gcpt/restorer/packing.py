@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcpt.checkpoint import elf_image, header, image, stamp, verilog_hex
+from gcpt.checkpoint import containers, edits, elf_image, header, output, stamp, streams, verilog_hex
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import HEADER_WINDOW, HEADER_WINDOW_SIZE, RESERVED_SIZE
 from gcpt.checkpoint.places import Place
-from gcpt.checkpoint.reading import Prefix, Reader
+from gcpt.checkpoint.reader import FileReader, Reader
 from gcpt.checkpoint.search import HeaderError
 from gcpt.checkpoint.stamp import Stamp
 from gcpt.errors import UserError
@@ -24,7 +24,7 @@ from gcpt.restorer.config import BuildConfig
 
 #: What an image is written as; flash: raw, of the flash image of a pair.
 FORMATS = ("raw", "gzip", "zstd", "flash", "elf", "hex")
-_ENDINGS = {**image.ENDINGS, ".elf": "elf", ".hex": "hex", ".mem": "hex"}
+_ENDINGS = {**containers.ENDINGS, ".elf": "elf", ".hex": "hex", ".mem": "hex"}
 _WINDOW_END = HEADER_WINDOW + HEADER_WINDOW_SIZE
 #: What was under a restorer, behind it at the next multiple of 8: this, its bytes and their CRC-32, then themselves.
 _KEPT = struct.Struct("<8sII")
@@ -173,7 +173,7 @@ def format_for(path: Path) -> str:
 
 def first_mib(path: Path) -> bytes:
     """What an image starts with, as far as a restorer can reach."""
-    return image.read_prefix(path, RESERVED_SIZE)
+    return streams.read_prefix(path, RESERVED_SIZE)
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def pack(restorer: Restorer, checkpoint: CheckpointFile, flash: bool, force: boo
         notes.append(f"{made.kept} bytes that the restorer covers are kept behind it: gcpt unpack puts them back")
     if made.lost:
         notes.append(f"{made.lost} bytes that the restorer covers are lost")
-    return Packed(image.patched(image.chunks(file), [(0, made.data)]), old, notes)
+    return Packed(edits.patched(streams.chunks(file), [(0, made.data)]), old, notes)
 
 
 def write(out: Path, content: Iterable[bytes], form: str, base: int, width: int) -> int:
@@ -215,11 +215,11 @@ def write(out: Path, content: Iterable[bytes], form: str, base: int, width: int)
     a word (hex).
     """
     if form not in ("elf", "hex"):
-        return image.write(out, content, "raw" if form == "flash" else form)
-    with image.replacing(out) as file:
+        return output.write(out, content, "raw" if form == "flash" else form)
+    with output.replacing(out) as file:
         if form == "elf":
-            return elf_image.write(file, image.pages(content), base)
-        return verilog_hex.write(file, image.pages(content), width, base)
+            return elf_image.write(file, streams.pages(content), base)
+        return verilog_hex.write(file, streams.pages(content), width, base)
 
 
 def swap(path: Path, restorer: Restorer, force: bool = False) -> tuple[Restorer, list[str]]:
@@ -233,7 +233,7 @@ def swap(path: Path, restorer: Restorer, force: bool = False) -> tuple[Restorer,
         raise UserError(f"{path}: it carries no restorer: gcpt pack GCPT_BIN {path} -o OUT makes an image that does")
     made = pack(restorer, open_checkpoint(path), restorer.config is not None and restorer.config.flash, force)
     if old.data != restorer.data:
-        container = image.container_of(path)
+        container = containers.container_of(path)
         write(path, made.content, container, elf_image.base_of(path) if container == "elf" else 0, 0)
     return old, made.notes
 
@@ -266,7 +266,7 @@ def _check_kind(name: str, made: BuildConfig, flash: bool) -> None:
 
 def _reader(start: bytes, path: Path) -> Reader:
     """Reads the image ``path`` with ``start`` over its start."""
-    rest = Prefix(path)
+    rest = FileReader(path)
 
     def read(offset: int, size: int) -> bytes:
         first = start[offset : offset + size]

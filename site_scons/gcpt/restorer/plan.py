@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gcpt.checkpoint import search, stamp
 from gcpt.checkpoint.layouts import BLOCK_SIZE, RESERVED_SIZE
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, PlaceKind
-from gcpt.checkpoint.reading import Reader
+from gcpt.checkpoint.reader import Reader
 from gcpt.checkpoint.search import Found, HeaderError, Wanted
 from gcpt.restorer import budgets
 from gcpt.restorer.config import STACK_SHIFT, BuildConfig

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gcpt.checkpoint import image, search
+from gcpt.checkpoint import containers, output, search, streams
 from gcpt.checkpoint.files import check_block
 from gcpt.checkpoint.layouts import CSR_COUNT, DEFAULT_VLEN, MAX_HARTS, MAX_VLEN, PAYLOAD_OFFSET, RESERVED_SIZE
 from gcpt.checkpoint.places import Place, PlaceKind
-from gcpt.checkpoint.reading import Prefix
+from gcpt.checkpoint.reader import FileReader
 from gcpt.checkpoint.search import Found, HeaderError
 from gcpt.checkpoint.state import HartState, block_size, read_hart
 from gcpt.errors import UserError
@@ -167,7 +167,7 @@ def _image(subject: Subject) -> Iterator[Finding]:
     if len(subject.places) > 1:
         names = [f"{one.kind.value} at {one.base:#x}" for one in subject.places]
         yield _found("more-layouts", f"{', '.join(names)}; looked at is {subject.found.place.kind.value}")
-    short = subject.size % image.ZSTD_MULTIPLE
+    short = subject.size % output.ZSTD_MULTIPLE
     if subject.container == "zstd" and short and subject.config.platform.end == "nemu_trap":
         yield _found("zstd-length", f"the image is {subject.size:,} bytes, {short:,} more than such a multiple")
 
@@ -430,7 +430,7 @@ def validate(
     flash: the flash image that holds the state, of a pair. advance: told of bytes of content as they are read.
     UserError when a file cannot be read, or the platform has no flash.
     """
-    read = Prefix(flash or path)
+    read = FileReader(flash or path)
     carried = plan.carried(read(0, RESERVED_SIZE))
     asked = platform or _PLATFORM
     early = []
@@ -467,7 +467,7 @@ def validate(
         carried=carried.size if carried else 0,
         payload=_payload(options or {}, config),
         size=length,
-        container=image.container_of(path),
+        container=containers.container_of(path),
         marked=search.count_marked(read, found.place) if found.place.kind is PlaceKind.DUAL_CORE else 1,
         counted=0 if found.header else search.written_count(read, found.place),
         places=search.find_all(read),
@@ -490,7 +490,7 @@ def _payload(options: dict[str, str], config: BuildConfig) -> int:
     return int(options.get("gcpt_payload_position", str(config.platform.dram + PAYLOAD_OFFSET)), 0)
 
 
-def _read(read: Prefix, found: Found, config: BuildConfig) -> tuple[dict[int, HartState], list[Finding]]:
+def _read(read: FileReader, found: Found, config: BuildConfig) -> tuple[dict[int, HartState], list[Finding]]:
     """The harts that are restored and whose blocks are whole, and findings of those that are not."""
     layout, harts, cut = found.place.layout, {}, []
     for hart in range(min(found.harts, MAX_HARTS)):
@@ -527,7 +527,7 @@ def _scan(
     """Read all of an image: its length, and the bytes at ``wanted`` (size by address) as far as they are in it."""
     contents = {address: bytearray() for address in wanted}
     at = dram
-    for chunk in image.chunks(path):
+    for chunk in streams.chunks(path):
         for address, size in wanted.items():
             first, last = max(address, at), min(address + size, at + len(chunk))
             if first < last:

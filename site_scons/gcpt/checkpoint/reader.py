@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from gcpt.checkpoint import image
+from gcpt.checkpoint import containers, streams
 from gcpt.checkpoint.layouts import MIB
 
 #: Reads a number of bytes at an offset of an image; fewer where the image ends.
@@ -20,7 +20,7 @@ def read_word(read: Reader, offset: int) -> int:
     return int.from_bytes(read(offset, 8), "little")
 
 
-class Prefix:
+class FileReader:
     """A Reader of a checkpoint file, of any container.
 
     Reads, and decompresses, no more of it than up to what is asked for, and holds no more than its start and the last
@@ -29,19 +29,19 @@ class Prefix:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seekable = image.container_of(path) == "raw" and path.is_file()
+        self._seekable = containers.container_of(path) == "raw" and path.is_file()
         self._start = bytearray()
         self._rewind()
 
     def _rewind(self) -> None:
-        self._chunks = image.chunks(self._path)
+        self._chunks = streams.chunks(self._path)
         self._window, self._at = bytearray(), 0
 
     def __call__(self, offset: int, size: int) -> bytes:
         if not 0 <= offset < _FARTHEST:
             return b""  # what a header says leads there
         if self._seekable:
-            return image.read_at(self._path, offset, size)
+            return streams.read_at(self._path, offset, size)
         if offset + size <= len(self._start):
             return bytes(self._start[offset : offset + size])
         if offset < self._at:

@@ -1,0 +1,175 @@
+"""Writes checkpoint files in any container.
+
+A target appears or changes only when its whole content is written. Raw files are sparse.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from backports import zstd
+from isal import isal_zlib
+
+from gcpt.checkpoint.streams import ZEROS, Watch, chunks
+from gcpt.errors import UserError
+
+#: Sparse files have holes for zero blocks of this many bytes.
+_HOLE = 1 << 16
+#: NEMU's zstd loader needs a multiple of 128 KiB.
+ZSTD_MULTIPLE = 1 << 17
+_GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file that replaces another one when the ``with`` block ends without an exception.
+
+    After an exception, ``path`` is as before.
+
+    Args:
+        path: The file to replace or create; a symbolic link stays a link.
+
+    Yields:
+        The new file, open for writing and reading.
+
+    Raises:
+        UserError: ``path`` cannot be replaced, or the new file cannot be written (full disk, missing folder).
+    """
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        raise UserError(f"{path}: not a regular file, so it cannot be replaced: choose another path")
+    partial_path = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        try:
+            with partial_path.open("w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                partial_path.chmod(stat.S_IMODE(target.stat().st_mode))
+            partial_path.replace(target)
+        finally:
+            partial_path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}: nothing was written") from error
+
+
+def _sparse(file: BinaryIO, content: Iterable[bytes]) -> int:
+    length = 0
+    for chunk in content:
+        if chunk != ZEROS[: len(chunk)]:  # one fast comparison for a chunk that is a hole
+            for start in range(0, len(chunk), _HOLE):
+                block = chunk[start : start + _HOLE]
+                if block != ZEROS[: len(block)]:
+                    file.seek(length + start)
+                    file.write(block)
+        length += len(chunk)
+    file.truncate(length)
+    return length
+
+
+def _compressed(file: BinaryIO, content: Iterable[bytes], compress: Callable[[bytes], bytes]) -> int:
+    length = 0
+    for chunk in content:
+        file.write(compress(chunk))
+        length += len(chunk)
+    return length
+
+
+def _write_zstd(file: BinaryIO, content: Iterable[bytes]) -> int:
+    parameter = zstd.CompressionParameter
+    options: dict[int, int] = {parameter.compression_level: _ZSTD_LEVEL, parameter.checksum_flag: 1}
+    stream = zstd.ZstdCompressor(options=options)
+    length = _compressed(file, content, stream.compress)
+    padding = -length % ZSTD_MULTIPLE
+    file.write(stream.compress(ZEROS[:padding]) + stream.flush())
+    return length + padding
+
+
+def _write(file: BinaryIO, content: Iterable[bytes], container: str) -> int:
+    if container == "raw":
+        return _sparse(file, content)
+    if container == "zstd":
+        return _write_zstd(file, content)
+    stream = isal_zlib.compressobj(level=_GZIP_LEVEL, wbits=31)
+    length = _compressed(file, content, stream.compress)
+    file.write(stream.flush())
+    return length
+
+
+def write(out: Path, content: Iterable[bytes], container: str) -> int:
+    """Write a file, completely or not at all. The same content makes the same file.
+
+    Args:
+        out: The file.
+        content: Its uncompressed content, in chunks.
+        container: One of CONTAINERS. For zstd, the content is padded with zeros to a multiple of ZSTD_MULTIPLE.
+
+    Returns:
+        The length of the uncompressed content in bytes, with padding.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    return write_all([(out, content, container)])[0]
+
+
+def write_all(files: Sequence[tuple[Path, Iterable[bytes], str]]) -> list[int]:
+    """Write several files that belong together: each as ``write`` does, and either all of them or none.
+
+    Args:
+        files: The arguments of ``write`` for each file: path, content, container.
+
+    Returns:
+        The length of the uncompressed content of each file in bytes, with padding.
+
+    Raises:
+        UserError: A file cannot be written.
+    """
+    with ExitStack() as stack:
+        lengths = []
+        for out, content, container in files:
+            file = stack.enter_context(replacing(out))
+            lengths.append(_write(file, content, container))
+            file.flush()
+            os.fsync(file.fileno())
+        return lengths
+
+
+def unpack(path: Path, out: Path, size: int = 0, watch: Watch = iter) -> int:
+    """Write the uncompressed content of a file to a sparse file.
+
+    Args:
+        path: The file, in any container.
+        out: The file to write.
+        size: Minimum length of ``out`` in bytes: shorter content is padded with a hole.
+        watch: Gets the chunks on their way, for a progress bar.
+
+    Returns:
+        The length of the content in bytes, without padding.
+
+    Raises:
+        UserError: ``path`` cannot be read or is damaged, or ``out`` cannot be written.
+    """
+    with replacing(out) as file:
+        length = _sparse(file, watch(chunks(path)))
+        file.truncate(max(length, size))
+        return length
+
+
+def write_pieces(out: Path, pieces: Iterable[tuple[int, bytes]], size: int) -> None:
+    """Write a sparse raw file from parts of its content.
+
+    Args:
+        out: The file.
+        pieces: Offset and bytes of each part; the rest is zero.
+        size: Length of the file in bytes.
+    """
+    with out.open("wb") as file:
+        file.truncate(size)
+        for offset, data in pieces:
+            file.seek(offset)
+            file.write(data)

@@ -1,0 +1,83 @@
+"""Files written: sparse, the same for the same content, and all of it or nothing."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packers import CONTENT
+
+from gcpt.checkpoint import containers, output
+from gcpt.errors import UserError
+
+
+def test_pieces(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    output.write_pieces(out, [(5, b"five"), (1_000_000, b"million")], 2_000_000)
+    content = out.read_bytes()
+    assert len(content) == 2_000_000
+    assert (content[5:9], content[1_000_000:1_000_007]) == (b"five", b"million")
+    assert content.count(0) == 2_000_000 - 11
+
+
+def _unpacked(path: Path, name: str) -> bytes:
+    """By the command-line programs, which are nobody's work here."""
+    if name == "raw":
+        return path.read_bytes()
+    program = {"gzip": "gzip", "zstd": "zstd"}[name]
+    return subprocess.run([program, "-dc"], stdin=path.open("rb"), capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("name", containers.CONTAINERS)
+def test_write(name: str, tmp_path: Path) -> None:
+    out, again = tmp_path / "out", tmp_path / "again"
+    content = CONTENT + bytes(-len(CONTENT) % (128 << 10)) if name == "zstd" else CONTENT
+    for path in (out, again):
+        assert output.write(path, [CONTENT[:7], CONTENT[7:]], name) == len(content)
+    assert _unpacked(out, name) == content
+    assert out.read_bytes() == again.read_bytes()
+    assert containers.container_of(out) == name
+    assert out.stat().st_blocks * 512 < 1_000_000
+
+
+def _interrupted() -> Iterator[bytes]:
+    yield b"new"
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", containers.CONTAINERS)
+def test_an_interrupted_write_leaves_all_as_it_was(name: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        output.write(out, _interrupted(), name)
+    assert (out.read_bytes(), list(tmp_path.iterdir())) == (b"old", [out])
+
+
+def test_a_full_disk_leaves_all_as_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.write_bytes(b"old")
+    program = (
+        "import resource, signal; from pathlib import Path; from gcpt.checkpoint import output;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
+        f"output.write(Path({str(out)!r}), [b'x' * 100_000], 'raw')"
+    )
+    environment = {"PYTHONPATH": str(Path(output.__file__).parents[2])}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert "UserError" in run.stderr and "File too large: nothing was written" in run.stderr
+    assert (out.read_bytes(), list(tmp_path.iterdir())) == (b"old", [out])
+
+
+def test_a_target_keeps_its_mode_and_its_link(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_bytes(b"old")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    output.write(link, [b"new"], "raw")
+    assert link.is_symlink() and real.read_bytes() == b"new" and real.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"x: No such file or directory: nothing was written"):
+        output.write(tmp_path / "none" / "x", [], "raw")
