@@ -176,7 +176,7 @@ def test_configure_refuses_in_one_line_and_leaves_the_options(exported: Path):
         ("--mode=triple",): "want one of normal, dual_core, single_core",
         ("--stop-cpu",): "wants a value",
         ("--build-dir=x",): "an option of scons alone",
-        ("--gcpt-payload=absent",): "does not exist",
+        ("--gcpt-payload=absent",): "no such file",
         ("dual_core",): "want options, such as --mode=dual_core",
     }
     for words, said in cases.items():
