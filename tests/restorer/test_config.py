@@ -79,7 +79,7 @@ def test_payload_lies_a_mib_above_the_base_of_memory():
 )
 def test_given_options_make_the_same_configuration_again(values):
     config = resolve(values)
-    assert resolve(config.given) == config
+    assert resolve(config.options) == config
     saved = json.loads(config.to_json())
     assert resolve(saved["options"]).variant == saved["variant"]
 

@@ -84,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
         config = resolve(values)
         cache = {"cache_dir": str(config.cache_dir)} if config.cache_dir else {}
         partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-        partial.write_text(export.options_text({**config.given, **cache}))
+        partial.write_text(export.options_text({**config.options, **cache}))
         partial.replace(target)
     except UserError as error:
         print(f"gcpt: {error}", file=sys.stderr)
@@ -92,7 +92,7 @@ def main(argv: Sequence[str]) -> int:
     except OSError as error:
         print(f"gcpt: {target}: {error.strerror}", file=sys.stderr)
         return 2
-    print(f"{target.name}: {' '.join(f'{name}={value}' for name, value in config.given.items()) or 'the defaults'}")
+    print(f"{target.name}: {' '.join(f'{name}={value}' for name, value in config.options.items()) or 'the defaults'}")
     return 0
 
 
