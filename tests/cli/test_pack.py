@@ -228,7 +228,7 @@ def test_a_restorer_without_a_stamp(checkpoint_file: Make, build_restorer: Build
     restorer, other = _restorer(build_restorer, "single_core"), tmp_path / "other.bin"
     other.write_bytes(_unstamped(restorer.image.read_bytes()))
     said = _said(here("pack", other, checkpoint, "-o", packed))
-    assert "has no stamp" in said and "is assumed" in said
+    assert "has no stamp" in said and "are assumed" in said
     back = tmp_path / "back.bin"
     assert "without a stamp" in _said(here("unpack", packed, "--restorer-out", back))
     assert back.read_bytes() == other.read_bytes()
@@ -351,7 +351,7 @@ def test_json_of_what_is_kept_and_of_no_stamp(checkpoint_file: Make, build_resto
     other.write_bytes(data)
     said = json.loads(_said(here("pack", "--json", other, checkpoint, "-o", packed)))
     assert said["restorer"] == {"size": len(data)}
-    assert ["has no stamp" in said["notes"][0], "kept behind it" in said["notes"][1]] == [True, True]
+    assert ["has no stamp" in said["notes"][0], "saved behind it" in said["notes"][1]] == [True, True]
     said = json.loads(_said(here("unpack", "--json", packed, "--restorer-out", tmp_path / "back")))
     assert (said["checkpoint"], said["restorer"]["size"], len(said["notes"])) == (None, len(data), 1)
 
