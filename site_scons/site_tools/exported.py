@@ -40,7 +40,7 @@ def _export_folder(env, image):
     script = env.Rendered(f"{folder}/configure", export.configure(root))
     env.AddPostAction(script, Action(_executable, None))
     makefile = env.Rendered(f"{folder}/Makefile", export.makefile(root))
-    options = env.Rendered(f"{folder}/{export.OPTIONS}", export.options_text(config.given))
+    options = env.Rendered(f"{folder}/{export.OPTIONS}", export.options_text(config.options))
     return env.Alias("export", [files, script, makefile, options])
 
 

@@ -174,9 +174,9 @@ def test_configure_refuses_in_one_line_and_leaves_the_options(exported: Path):
         ("--stop-cpus=1",): "unknown option --stop-cpus=1; did you mean --stop-cpu?",
         ("--nothing-like-it",): "unknown option --nothing-like-it",
         ("--mode=triple",): "want one of normal, dual_core, single_core",
-        ("--stop-cpu",): "wants a value",
-        ("--build-dir=x",): "an option of scons alone",
-        ("--gcpt-payload=absent",): "does not exist",
+        ("--stop-cpu",): "no value: want",
+        ("--build-dir=x",): "only scons has this option",
+        ("--gcpt-payload=absent",): "no such file",
         ("dual_core",): "want options, such as --mode=dual_core",
     }
     for words, said in cases.items():
@@ -195,7 +195,10 @@ def test_a_project_that_moved_away_is_named(exported: Path):
     for name in ("configure", "Makefile"):
         (exported / name).write_text((exported / name).read_text().replace("/a project", "/gone"))
     for command in (["./configure"], ["make"]):
-        assert "/gone any more: run scons export there again" in _run(exported, *command, status=2).stderr
+        assert (
+            "/gone: the project of this folder has moved: run scons export there again"
+            in _run(exported, *command, status=2).stderr
+        )
 
 
 @pytest.mark.parametrize("name", ["configure", "Makefile"])
@@ -203,7 +206,7 @@ def test_somebody_elses_build_is_not_overwritten(checkout, tmp_path: Path, name:
     (tmp_path / name).write_text("app:\n")
     run = checkout.scons("export", f"export_dir={tmp_path}")
     assert (run.status, run.err.count("\n")) == (2, 1)
-    assert f"its {name} is not from scons export" in run.err
+    assert f"scons export did not write its {name}" in run.err
     assert _files(tmp_path) == {name}
 
 

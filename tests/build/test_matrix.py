@@ -71,7 +71,10 @@ def test_a_variant_that_fails_fails_the_run_and_not_the_others(matrix):
     [
         ("[a]\nmode = 'triple'\n", "matrix=wrong.toml: [a]: mode=triple: want one of"),
         ("[a]\nmoode = 'auto'\n", "[a]: unknown option moode=auto; did you mean mode?"),
-        ("[a]\nmode = ['dual_core', 'single_core']\nstop_cpu = 1\n", "[a]: stop_cpu=1: hart 1 is past harts=1"),
+        (
+            "[a]\nmode = ['dual_core', 'single_core']\nstop_cpu = 1\n",
+            "[a]: stop_cpu=1: hart 1 is out of range for harts=1",
+        ),
         ("[a]\nbuild_dir = 'x'\n", "[a]: build_dir= is for all variants"),
         ("mode = 'auto'\n", "mode stands outside a group"),
         ("", "nothing stands outside a group"),

@@ -154,7 +154,7 @@ def test_bad_input(tmp_path: Path, checkpoint_file: Make, build_restorer: Callab
     assert refusal(gcpt("verify", nothing)) == f"{nothing}: No such file or directory"
     assert "no checkpoint: neither a protobuf header nor" in refusal(gcpt("verify", empty))
     checkpoint = checkpoint_file()
-    assert "this is no restorer" in refusal(gcpt("verify", checkpoint, "--restorer", empty))
+    assert "not a restorer" in refusal(gcpt("verify", checkpoint, "--restorer", empty))
     other = build_restorer(mode="single_core").image  # type: ignore[attr-defined]
     for seconds in ("inf", "nan", "-1", "0", "long"):
         assert f"'{seconds}' is no time" in refusal(gcpt("verify", checkpoint, "--timeout", seconds))

@@ -33,10 +33,10 @@ def test_variant_name(values, name):
     assert options.variant_name(values) == name
 
 
-def test_options_after_dashes_are_told_apart_from_those_of_scons():
+def test_dashed_options_are_distinguished_from_those_of_scons():
     assert options.undashed(["-j2", "--verbose", "mode=auto", "-c", "--debug=explain"]) == ""
-    assert options.undashed(["--debug=1"]).endswith(": debug=1")
-    assert options.undashed(["-j2", "--gcpt-payload=a=b"]).endswith(": gcpt_payload=a=b")
+    assert options.undashed(["--debug=1"]).endswith(" debug=1")
+    assert options.undashed(["-j2", "--gcpt-payload=a=b"]).endswith(" gcpt_payload=a=b")
 
 
 def test_variant_names_of_paths_differ_though_they_look_alike():

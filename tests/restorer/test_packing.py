@@ -34,7 +34,7 @@ def restorer_bytes(size: int, stamped: str = "") -> bytes:
 
 
 def made(size: int, stamped: str = "") -> Restorer:
-    found = packing.carried(restorer_bytes(size, stamped), "image")
+    found = packing.embedded(restorer_bytes(size, stamped), "image")
     assert found is not None
     return found
 
@@ -99,11 +99,11 @@ def test_a_record_that_is_not_whole_is_none(size: int) -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "this is no restorer"),
-        (restorer_bytes(800)[:7], "this is no restorer"),
-        (b"\x13" * 800, "this is no restorer"),
-        (b"\x6f\0\0\0" + (2 * MIB).to_bytes(4, "little"), "this is no restorer"),
-        (restorer_bytes(800)[:799], "cut short: 799 bytes of the 800"),
+        (b"", "not a restorer"),
+        (restorer_bytes(800)[:7], "not a restorer"),
+        (b"\x13" * 800, "not a restorer"),
+        (b"\x6f\0\0\0" + (2 * MIB).to_bytes(4, "little"), "not a restorer"),
+        (restorer_bytes(800)[:799], "truncated: 799 of 800 bytes"),
     ],
 )
 def test_no_restorer(tmp_path: Path, data: bytes, says: str) -> None:

@@ -39,7 +39,7 @@ def source_state(root: Path, env: Mapping[str, str]) -> tuple[str, bool]:
 
 def stamped_options(config: BuildConfig) -> dict[str, str]:
     """The options of ``config`` that are not the default and change the image; reads the files that they name."""
-    values = {name: value for name, value in config.given.items() if name not in _HOW}
+    values = {name: value for name, value in config.options.items() if name not in _HOW}
     for name in _FILES:
         if name in values:
             path = Path(values[name])

@@ -72,9 +72,9 @@ def measure(config: BuildConfig, folder: Path, root: Path) -> Steps:
 
     QemuError when a hart does not arrive, CalledProcessError when the build fails.
     """
-    options = {name: value for name, value in config.given.items() if name not in (*_ELSEWHERE, "build_dir")}
+    options = {name: value for name, value in config.options.items() if name not in (*_ELSEWHERE, "build_dir")}
     options["platform"] = _PLATFORM
-    same = {**config.given, "build_dir": ""} == {**options, "build_dir": ""}
+    same = {**config.options, "build_dir": ""} == {**options, "build_dir": ""}
     with TemporaryDirectory(prefix="gcpt-report-") as scratch:
         built = Built(folder, config) if same else build(root, config.variant_dir / _FOLDER, options)
         with built.elf.open("rb") as file:

@@ -63,7 +63,7 @@ def _group_rows(linked: Linked) -> list[dict[str, Any]]:
 
 def _option_rows(config: BuildConfig) -> list[dict[str, Any]]:
     """Every option that says what or where to build."""
-    given = config.given
+    given = config.options
     rows = []
     for option in options.TABLE:
         if option.variant or option.name in ("mode", "build_dir"):

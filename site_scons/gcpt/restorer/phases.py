@@ -1,4 +1,4 @@
-"""The phases of a restore, and which part of a linked restorer each is: by the symbols at which its code begins."""
+"""The phases of a restore, and the symbols at which each phase's code starts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,9 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the restorer. symbols: where its code begins, up to the next symbol that begins one.
+    """A part of the restorer.
 
-    step: whether a restore goes through it; else it is there for what happens rarely, or is no code.
+    Attributes:
+        key: Identifier.
+        title: Title in the report.
+        what: Contents, in a few words.
+        symbols: Symbols at which the part starts; it extends to the next symbol of another part.
+        step: A restore executes this part; others are rare paths or data.
     """
 
     key: str
@@ -18,7 +23,7 @@ class Phase:
     step: bool = True
 
 
-#: In the order in which a restore goes through them (docs/restore-path.md), then the rest.
+#: The steps in the order of execution (docs/restore-path.md), then the other parts.
 PHASES: tuple[Phase, ...] = (
     Phase("reset", "Reset", "trap vector, completeness flag, which hart this is", ("gcpt_base", "gcpt_boot")),
     Phase("plan", "Find and plan", "one hart, in C: where the state is, whether it can be", ()),
@@ -63,5 +68,12 @@ _OF_SYMBOL: dict[str, str] = {symbol: phase.key for phase in PHASES for symbol i
 
 
 def beginning(symbols: Iterable[str]) -> str:
-    """The key of the phase that begins where ``symbols`` all are; "" where none of them begins one."""
+    """Find the phase that starts at an address.
+
+    Args:
+        symbols: The names of all symbols at the address.
+
+    Returns:
+        The phase's key, or "" if no phase starts there.
+    """
     return next((_OF_SYMBOL[symbol] for symbol in symbols if symbol in _OF_SYMBOL), "")

@@ -431,7 +431,7 @@ def validate(
     UserError when a file cannot be read, or the platform has no flash.
     """
     read = FileReader(flash or path)
-    carried = plan.carried(read(0, RESERVED_SIZE))
+    carried = plan.embedded(read(0, RESERVED_SIZE))
     asked = platform or _PLATFORM
     early = []
     if carried and not carried.whole:
