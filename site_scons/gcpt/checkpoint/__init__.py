@@ -20,16 +20,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gcpt.checkpoint.files import CheckpointFile, open_checkpoint, with_state, write_checkpoint
-    from gcpt.checkpoint.places import PLACES, place_for
+    from gcpt.checkpoint.header import Header
+    from gcpt.checkpoint.places import PLACES, Checkpoint, Place, place_for
+    from gcpt.checkpoint.state import HartState
 
 __all__ = ["PLACES", "CheckpointFile", "open_checkpoint", "place_for", "with_state", "write_checkpoint"]
 
-_HOMES = {"PLACES": "places", "place_for": "places"}
+#: The module of each name that the door gives.
+_HOMES = {
+    **dict.fromkeys(("CheckpointFile", "open_checkpoint", "with_state", "write_checkpoint"), "files"),
+    **dict.fromkeys(("PLACES", "Checkpoint", "Place", "place_for"), "places"),
+    "HartState": "state",
+    "Header": "header",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'files')}"), name)
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

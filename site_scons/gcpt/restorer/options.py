@@ -286,27 +286,26 @@ def saved_text(values: Mapping[str, str]) -> str:
     return "".join(f"{name} = {value!r}\n" for name, value in values.items() if value and name not in skip)
 
 
-_USAGE = """\
-usage: scons [OPTION=VALUE...] [TARGET...]
-
-Targets:
-  build (default)           the restorer: gcpt.elf, gcpt.bin
-  run, debug, debug-server  boot a checkpoint in QEMU (defaults: platform=qemu-virt mode=auto)
-  report                    HTML page about the restorer (docs/report.md)
-  docs                      the documentation site, in build/docs/html (docs/index.md)
-  toolchains                list the toolchains of this machine (docs/toolchains.md)
-  test, bench               run the tests or the benchmark
-  lint, mutants, coverage   check the project itself (docs/checks.md)
-  export, matrix, sbom, install
-                            outputs for other projects (docs/downstream.md)
-  compiledb                 compile_commands.json for editors
-scons -c [TARGET...] removes outputs. --verbose shows the commands.
-"""
+#: The targets of ``scons``, and what each line of them does.
+TARGETS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("build",), "the restorer: gcpt.elf, gcpt.bin (the default)"),
+    (("run", "debug", "debug-server"), "boot a checkpoint in QEMU (defaults: platform=qemu-virt mode=auto)"),
+    (("report",), "HTML page about the restorer (docs/report.md)"),
+    (("docs",), "the documentation site, in build/docs/html (docs/index.md)"),
+    (("toolchains",), "list the toolchains of this machine (docs/toolchains.md)"),
+    (("test", "bench"), "run the tests or the benchmark (docs/bench.md)"),
+    (("lint", "mutants", "coverage"), "check the project itself (docs/checks.md)"),
+    (("export", "matrix"), "outputs for other projects, sets of variants (docs/downstream.md)"),
+    (("sbom", "install"), "bill of materials, installation (docs/downstream.md)"),
+    (("compiledb",), "compile_commands.json for editors (docs/editors.md)"),
+)
 
 
 def help_text() -> str:
     """The output of ``scons -h``."""
-    lines = [_USAGE.rstrip("\n")]
+    lines = ["usage: scons [OPTION=VALUE...] [TARGET...]", "", "Targets:"]
+    lines += [f"  {', '.join(names):25} {what}" for names, what in TARGETS]
+    lines += ["scons -c [TARGET...] removes outputs. --verbose shows the commands."]
     group = ""
     for option in TABLE:
         if option.group != group:
