@@ -24,7 +24,18 @@ if TYPE_CHECKING:
     from gcpt.checkpoint.places import PLACES, Checkpoint, Place, place_for
     from gcpt.checkpoint.state import HartState
 
-__all__ = ["PLACES", "CheckpointFile", "open_checkpoint", "place_for", "with_state", "write_checkpoint"]
+__all__ = [
+    "PLACES",
+    "Checkpoint",
+    "CheckpointFile",
+    "HartState",
+    "Header",
+    "Place",
+    "open_checkpoint",
+    "place_for",
+    "with_state",
+    "write_checkpoint",
+]
 
 #: The module of each name that the door gives.
 _HOMES = {
