@@ -1,5 +1,6 @@
 """The aliases "lint", "mutants" and "coverage": modules of gcpt in processes of their own, their output as it comes."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -31,10 +32,15 @@ def _coverage(given):
 
 
 _CHECKS = {"lint": _lint, "mutants": _mutants, "coverage": _coverage}
+#: A Python module that each runs. All of them are in requirements-test.txt.
+_RUNS = {"lint": "ruff", "mutants": "pytest", "coverage": "coverage"}
 
 
 def _action(name):
     def run(target, source, env):
+        if not importlib.util.find_spec(_RUNS[name]):
+            missing = f"{_RUNS[name]} is not installed: ./sconsw {name} installs it"
+            return BuildError(node=target, errstr=missing, status=1)
         command = [sys.executable, "-m", *_CHECKS[name](env["GIVEN"])]
         environment = {**env["TEST_ENV"], "PYTHONPATH": "site_scons"}
         status = subprocess.run(command, check=False, env=environment).returncode

@@ -1,5 +1,6 @@
 """The alias "docs": the documentation site, in the build folder; built again when a page or the package changes."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ _PACKAGE = "site_scons/gcpt"
 
 
 def _run(target, source, env):
+    if not importlib.util.find_spec("sphinx"):
+        return BuildError(node=target, errstr="sphinx is not installed: ./sconsw docs installs it", status=1)
     command = [sys.executable, "-m", "gcpt.dev.docs_site", str(target[0].dir.dir)]
     status = subprocess.run(command, check=False, env={**env["ENV"], "PYTHONPATH": "site_scons"}).returncode
     return BuildError(node=target, errstr=f"docs ended with {status}", status=status) if status else None

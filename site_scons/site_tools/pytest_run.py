@@ -3,6 +3,7 @@
 What the tests build is built with this run's toolchain.
 """
 
+import importlib.util
 import subprocess
 import sys
 
@@ -16,6 +17,8 @@ _PASSED_ON = ("toolchain", "cross_compile")
 
 
 def _run(target, source, env):
+    if not importlib.util.find_spec("pytest"):
+        return BuildError(node=target, errstr="pytest is not installed: ./sconsw test installs it", status=1)
     given = env["GIVEN"]
     arguments = [f"--build={name}={given[name]}" for name in _PASSED_ON if given.get(name)]
     arguments += parse.words("pytest_args", given.get("pytest_args", ""))

@@ -102,8 +102,8 @@ def started(vscode, label):
 def vscode(project):
     """The project set up for sconsw by the environment that runs the tests."""
     (project / ".venv").symlink_to(ROOT / ".venv")
-    (project / "build/third_party/system.stamp").touch()
-    for name in ("requirements.txt", "third_party/debian.toml", "third_party/nanopb.toml"):
+    (project / "build/third_party/system.stamp").write_text("build run\n")
+    for name in ("requirements.txt", "requirements-test.txt", "third_party/debian.toml", "third_party/nanopb.toml"):
         (project / name).parent.mkdir(exist_ok=True)
         shutil.copy2(ROOT / name, project / name)
     return VsCode(project.folder)

@@ -89,6 +89,16 @@ def test_missing_sources_are_named_where_they_are_needed(project):
     project.build("mode=single_core")
 
 
+@pytest.mark.parametrize(
+    ("target", "module"), {"test": "pytest", "lint": "ruff", "mutants": "pytest", "coverage": "coverage"}.items()
+)
+def test_a_missing_python_package_of_the_tests_is_named(project, tmp_path, target, module):
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules['{module}'] = None\n")
+    run = project.scons(target, PYTHONPATH=str(tmp_path))
+    assert run.status != 0
+    assert run.err == f"scons: *** [{target}] {module} is not installed: ./sconsw {target} installs it\n"
+
+
 def test_old_python_or_scons_is_refused_with_a_remedy(project):
     project.replace("site_scons/site_init.py", "_SCONS = (4, 5)", "_SCONS = (99, 0)")
     assert "SCons 99.0 or newer is needed" in refused(project)
