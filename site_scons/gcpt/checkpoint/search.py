@@ -45,7 +45,7 @@ class HeaderError(UserError):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Targets:
     """The places to search.
 
     Attributes:
@@ -60,11 +60,11 @@ class Wanted:
 
 
 #: The places that a restorer with mode=auto, and the tools, search.
-EVERYTHING = Wanted()
+EVERYTHING = Targets()
 
 
 @dataclass(frozen=True)
-class Found:
+class Location:
     """The result of a search.
 
     Attributes:
@@ -142,14 +142,14 @@ def count_harts(read: Reader, place: Place) -> int:
     return max(count, count_marked(read, place)) if count == SEVERAL else count
 
 
-def _header_places(read: Reader, wanted: Wanted) -> Iterator[tuple[int, int]]:
+def _header_places(read: Reader, targets: Targets) -> Iterator[tuple[int, int]]:
     """Image offsets to search for a header, each with the image offset from which its cpt_offset counts.
 
     A header at the start of an image without a restorer counts as one in a restorer's header window: ``gcpt pack``
     moves it there.
     """
-    if wanted.header_at >= 0:
-        yield wanted.header_at, wanted.header_at
+    if targets.header_at >= 0:
+        yield targets.header_at, targets.header_at
     embedded = stamp.size(read(0, HEADER_WINDOW)) is not None
     yield (HEADER_WINDOW if embedded else 0), 0
     yield MULTI_CORE_OFFSET, MULTI_CORE_OFFSET
@@ -200,7 +200,7 @@ def header_target(value: Header, at: int, origin: int) -> Place:
     return Place(PlaceKind.PROTOBUF, base, value.single_core_size, value.layout, at)
 
 
-def _follow(read: Reader, data: bytes, at: int, origin: int) -> Found:
+def _follow(read: Reader, data: bytes, at: int, origin: int) -> Location:
     """The location that the header ``data`` at image offset ``at`` describes; HeaderError if it is refused."""
     try:
         value, _ = header.decode(data)
@@ -212,15 +212,15 @@ def _follow(read: Reader, data: bytes, at: int, origin: int) -> Found:
     if fault := header_fault(value, origin):
         raise HeaderError("header-value", at, fault)
     place = header_target(value, at, origin)
-    return Found(place if is_marked(read, place, 0) else replace(place, marked=False), value.cpu_num, value)
+    return Location(place if is_marked(read, place, 0) else replace(place, marked=False), value.cpu_num, value)
 
 
-def find(read: Reader, wanted: Wanted = EVERYTHING) -> Found | None:
+def find(read: Reader, targets: Targets = EVERYTHING) -> Location | None:
     """Search an image as a restorer does.
 
     Args:
         read: Reads the image.
-        wanted: The places that the restorer searches.
+        targets: The places that the restorer searches.
 
     Returns:
         The first location; None if there is none.
@@ -228,16 +228,16 @@ def find(read: Reader, wanted: Wanted = EVERYTHING) -> Found | None:
     Raises:
         HeaderError: The search meets a protobuf header, which ends it, and a restorer refuses the header.
     """
-    for at, origin in _header_places(read, wanted) if wanted.headers else ():
+    for at, origin in _header_places(read, targets) if targets.headers else ():
         data = read(at, header.MAX_SIZE)
         if header.present(data):
             return _follow(read, data, at, origin)
-    fixed = (*wanted.fixed, NEMU_BARE) if wanted.headers else wanted.fixed
+    fixed = (*targets.fixed, NEMU_BARE) if targets.headers else targets.fixed
     place = next((place for place in fixed if is_marked(read, place, 0)), None)
-    return Found(place, count_harts(read, place)) if place else None
+    return Location(place, count_harts(read, place)) if place else None
 
 
-def locate(read: Reader) -> Found:
+def locate(read: Reader) -> Location:
     """Search an image as a restorer with mode=auto does.
 
     Args:
