@@ -24,7 +24,7 @@ from gcpt.checkpoint.layouts import (
     MULTI_CORE,
     Layout,
 )
-from gcpt.checkpoint.search import Found
+from gcpt.checkpoint.search import Location
 from gcpt.errors import UserError
 from gcpt.restorer import codes, plan
 from gcpt.restorer.platforms import BY_NAME
@@ -65,7 +65,7 @@ def decoder(host_program) -> ctypes.CDLL:  # type: ignore[no-untyped-def]
 def _fits(value: Header, origin: int, image: int) -> bool:
     if search.header_fault(value, origin):
         return False
-    found = Found(search.header_target(value, 0, origin - image), value.cpu_num, value)
+    found = Location(search.header_target(value, 0, origin - image), value.cpu_num, value)
     return not plan.misplacement(found, PLATFORM, image, image + IMAGE_SIZE)
 
 

@@ -178,10 +178,10 @@ def test_elf(made_of: tuple[dict[int, bytes], int]) -> None:
 @pytest.mark.parametrize(
     ("offset", "data", "says"),
     [
-        (4, b"\x01", "want a 64-bit little-endian ELF file"),
-        (18, b"\x3e\0", "is not RISC-V's"),
-        (32, (1 << 40).to_bytes(8, "little"), "is cut short"),
-        (0x2000 + 32, (1 << 40).to_bytes(8, "little"), "is cut short"),
+        (4, b"\x01", "not a 64-bit little-endian ELF file"),
+        (18, b"\x3e\0", "not a RISC-V ELF file"),
+        (32, (1 << 40).to_bytes(8, "little"), "is truncated"),
+        (0x2000 + 32, (1 << 40).to_bytes(8, "little"), "is truncated"),
         (0x2000 + 24, (0x8020_0001).to_bytes(8, "little"), "its segments overlap"),
         (0x2000 + 56 + 24, (1 << 62).to_bytes(8, "little"), "too far apart"),
     ],

@@ -162,7 +162,7 @@ def test_fields_further_away_than_any_block_is_large(tmp_path: Path) -> None:
     """A restorer skips this one, but no tool follows it to where it leads."""
     layout = dataclasses.replace(MULTI_CORE, int_reg_done=1 << 63)
     value = Header(PROTOBUF.base - PROTOBUF.header_at, 1, PROTOBUF.stride, layout=layout)
-    damaged = "checkpoint: the protobuf header is damaged: an offset of a field leads to byte 0x8000000000000008"
+    damaged = "checkpoint: the protobuf header is damaged: a block would have 0x8000000000000008 bytes"
     with pytest.raises(UserError, match=damaged):
         _with_header(tmp_path, value)
 

@@ -10,7 +10,7 @@ from gcpt.checkpoint import search, stamp
 from gcpt.checkpoint.layouts import BLOCK_SIZE, RESERVED_SIZE
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, PlaceKind
 from gcpt.checkpoint.reader import Reader
-from gcpt.checkpoint.search import Found, HeaderError, Wanted
+from gcpt.checkpoint.search import HeaderError, Location, Targets
 from gcpt.restorer import budgets
 from gcpt.restorer.config import STACK_SHIFT, BuildConfig
 from gcpt.restorer.platforms import Platform
@@ -27,7 +27,7 @@ _FILE_OPTIONS = ("gcpt_payload", "gcpt_payload_position", "gcpt_dtb")
 _WORD = 1 << 64
 
 
-def misplacement(found: Found, platform: Platform, image: int, image_end: int) -> str:
+def misplacement(found: Location, platform: Platform, image: int, image_end: int) -> str:
     """Check whether a header's blocks are in memory and clear of the restorer.
 
     Args:
@@ -80,14 +80,14 @@ def restorer_end(config: BuildConfig, size: int | None) -> int:
     return config.load_address + (budgets.budget(config) if size is None else size) + stacks
 
 
-def _wanted(config: BuildConfig) -> Wanted:
+def _wanted(config: BuildConfig) -> Targets:
     """The places that a restorer of ``config`` searches."""
     fixed = {"auto": (DUAL_CORE, SINGLE_CORE), "dual_core": (DUAL_CORE,), "single_core": (SINGLE_CORE,)}
     at = -1 if config.header_addr is None else config.header_addr - config.platform.dram
-    return Wanted(config.protobuf, fixed.get(config.mode, ()), at)
+    return Targets(config.protobuf, fixed.get(config.mode, ()), at)
 
 
-def find(read: Reader, config: BuildConfig, size: int | None = None) -> Found | None:
+def find(read: Reader, config: BuildConfig, size: int | None = None) -> Location | None:
     """Find the checkpoint that a restorer finds in an image.
 
     Args:

@@ -13,7 +13,7 @@ from gcpt.checkpoint.files import check_block
 from gcpt.checkpoint.layouts import CSR_COUNT, DEFAULT_VLEN, MAX_HARTS, MAX_VLEN, PAYLOAD_OFFSET, RESERVED_SIZE
 from gcpt.checkpoint.places import Place, PlaceKind
 from gcpt.checkpoint.reader import FileReader
-from gcpt.checkpoint.search import Found, HeaderError
+from gcpt.checkpoint.search import HeaderError, Location
 from gcpt.checkpoint.state import HartState, block_size, read_hart
 from gcpt.errors import UserError
 from gcpt.isa import mstatus, pmp
@@ -86,7 +86,7 @@ class Subject:
     """
 
     config: BuildConfig
-    found: Found
+    found: Location
     base: int
     carried: int
     payload: int
@@ -411,7 +411,7 @@ class Report:
 
     findings: list[Finding]
     config: BuildConfig
-    found: Found | None
+    found: Location | None
 
     def of(self, severity: Severity) -> list[Finding]:
         return [found for found in self.findings if found.severity is severity]
@@ -490,7 +490,7 @@ def _payload(options: dict[str, str], config: BuildConfig) -> int:
     return int(options.get("gcpt_payload_position", str(config.platform.dram + PAYLOAD_OFFSET)), 0)
 
 
-def _read(read: FileReader, found: Found, config: BuildConfig) -> tuple[dict[int, HartState], list[Finding]]:
+def _read(read: FileReader, found: Location, config: BuildConfig) -> tuple[dict[int, HartState], list[Finding]]:
     """The harts that are restored and whose blocks are whole, and findings of those that are not."""
     layout, harts, cut = found.place.layout, {}, []
     for hart in range(min(found.harts, MAX_HARTS)):
