@@ -243,9 +243,7 @@ def test_a_file_that_is_no_json_stops_it_with_one_line(project):
     (project / ".vscode/launch.json").write_text('{"configurations": [\n')
     run = project.scons("ide=vscode")
     assert run.status == 2
-    assert run.err == (
-        "scons: *** [ide] .vscode/launch.json: line 2: want a value: mend it, or move it out of the way\n"
-    )
+    assert run.err == ("scons: *** [ide] .vscode/launch.json: line 2: want a value: fix the file, or move it away\n")
     assert [path.name for path in (project / ".vscode").iterdir()] == ["launch.json"]
 
 

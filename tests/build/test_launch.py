@@ -17,11 +17,11 @@ def test_a_run_in_qemu_has_other_defaults():
 @pytest.mark.parametrize(
     ("given", "targets", "words"),
     [
-        ({"platform": "spike"}, ["run"], "platform=spike: run is on QEMU's virt machine"),
-        ({"flash": "1"}, ["debug-server"], "flash=1: debug-server puts the restorer into memory"),
-        ({"ckpt": "/nowhere/x.gz"}, ["debug"], "ckpt=/nowhere/x.gz: there is no such file"),
-        ({"ckpt": "/"}, ["run"], "ckpt=/: this is not a file"),
-        ({}, ["run", "debug"], "run and debug both want the terminal"),
+        ({"platform": "spike"}, ["run"], "platform=spike: run uses QEMU's virt machine"),
+        ({"flash": "1"}, ["debug-server"], "flash=1: debug-server loads the restorer into memory"),
+        ({"ckpt": "/nowhere/x.gz"}, ["debug"], "ckpt=/nowhere/x.gz: no such file"),
+        ({"ckpt": "/"}, ["run"], "ckpt=/: not a file"),
+        ({}, ["run", "debug"], "run and debug both need the terminal"),
     ],
 )
 def test_what_does_not_fit_is_refused(given, targets, words):

@@ -135,7 +135,7 @@ def test_builds_side_by_side_in_one_folder_take_turns(project):
             for mode in ("normal", "dual_core", "single_core")
         ]
         for one in running:
-            assert one.stderr.readline() == "gcpt: another scons is at work in build: waiting for its end\n"
+            assert one.stderr.readline() == "gcpt: build: another scons builds here: waiting for it to end\n"
         assert project.scons("-q", "mode=normal").status == 1  # asks only
         assert project.made() <= {"build/toolchains.json"}  # tried out, and remembered, before
     for one in running:
@@ -175,7 +175,7 @@ def test_the_tests_run_under_scons_and_their_failure_is_its_own(project):
     run = project.scons("test", PATH="/nowhere", **given)
     assert run.status == 2
     assert "1 failed, 1 passed" in run.out
-    assert run.err == "scons: *** [test] tests failed (pytest ended with 1)\n"
+    assert run.err == "scons: *** [test] tests failed (exit status 1)\n"
     assert not (project / "build/normal").exists()
 
 

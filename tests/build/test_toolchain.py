@@ -12,20 +12,20 @@ ROOT = Path(__file__).parents[2]
 
 def test_missing_sources_are_named_and_how_to_get_them(tmp_path):
     values = {"picolibc": str(tmp_path / "c"), "nanopb_dir": str(tmp_path / "nanopb")}
-    with pytest.raises(UserError, match=r"c/ holds no newlib/libc/.*/memset.S: name another .* picolibc=DIR"):
+    with pytest.raises(UserError, match=r"c/ has no newlib/libc/.*/memset.S: choose another .* picolibc=DIR"):
         toolchain.check_sources(resolve({**values, "mode": "dual_core"}))
     toolchain.check_sources(resolve({**values, "mode": "single_core"}))
     for path in toolchain.library_sources(resolve(values)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     toolchain.check_sources(resolve({**values, "mode": "dual_core"}))
-    with pytest.raises(UserError, match=r"holds no pb_common.c and pb_decode.c: .*nanopb_dir=DIR"):
+    with pytest.raises(UserError, match=r"has no pb_common.c and pb_decode.c: .*nanopb_dir=DIR"):
         toolchain.check_sources(resolve(values))
     (tmp_path / "nanopb").mkdir()
     for name in toolchain.NANOPB_SOURCES:
         (tmp_path / "nanopb" / name).touch()
     toolchain.check_sources(resolve(values))
-    with pytest.raises(UserError, match=r"holds no newlib/libc/tinystdio/vfiprintf.c and .*strnlen.c"):
+    with pytest.raises(UserError, match=r"has no newlib/libc/tinystdio/vfiprintf.c and .*strnlen.c"):
         toolchain.check_sources(resolve({**values, "log": "info"}))
 
 

@@ -52,7 +52,7 @@ def test_a_wrong_choice_is_one_line_with_each_reason(tmp_path):
     path = commands(tmp_path, "my-gcc clang-16 ld.lld-16 llvm-objdump-16 clang")
     with pytest.raises(UserError) as refused:
         chosen(path, cross_compile="my-")
-    assert str(refused.value) == "my-ld is not found: name another prefix with cross_compile=, or leave it out"
+    assert str(refused.value) == "my-ld is not found: choose another prefix with cross_compile=, or remove it"
     with pytest.raises(UserError) as refused:
         chosen(path, bad="-16", toolchain="llvm")
     assert str(refused.value).startswith("toolchain=llvm: clang-16 old; ld.lld is not found: ./sconsw")
@@ -67,7 +67,7 @@ def test_what_the_firmware_needs_is_really_tried(tmp_path):
     path = commands(tmp_path, llvm("-16"), 'echo "probe.S: error: unknown option" >&2; exit 1')
     old = next(toolchains.candidates("llvm", "", path))
     reason = toolchains.try_out(old, {"PATH": f"{path}:{PATH}"}, tmp_path)
-    assert reason == "does not take the firmware's assembly; LLVM 17 or newer does (probe.S: error: unknown option)"
+    assert reason == "does not support the firmware's assembly; LLVM 17 or newer does (probe.S: error: unknown option)"
 
 
 def test_a_verdict_is_remembered_until_the_compiler_is_another(tmp_path):
@@ -82,13 +82,13 @@ def test_a_verdict_is_remembered_until_the_compiler_is_another(tmp_path):
     commands(tmp_path, "my-as", f"# another\necho x >> {log}")
     os.utime(tmp_path / "my-gcc", (time.time() + 9,) * 2)
     commands(tmp_path, "my-gcc", f"echo x >> {log}; exit 1")
-    with pytest.raises(UserError, match="my-gcc does not take the firmware's assembly"):
+    with pytest.raises(UserError, match="my-gcc does not support the firmware's assembly"):
         toolchains.for_build(config, env)
-    with pytest.raises(UserError, match="does not take"):
+    with pytest.raises(UserError, match="does not support"):
         toolchains.for_build(config, env)
     assert log.read_text() == "x\nx\n"
     (out / "toolchains.json").write_text("{")
-    with pytest.raises(UserError, match="does not take"):
+    with pytest.raises(UserError, match="does not support"):
         toolchains.for_build(config, env)
 
 

@@ -32,7 +32,7 @@ def test_a_machine_without_any_cross_compiler_builds_with_zig(project, tmp_path)
     expected = (project / "build/gcpt.bin").read_bytes()
     run = project.scons(*PRINTS, PATH=path, HOME=str(tmp_path / "home"))
     assert (run.status, run.err) == (0, "")
-    assert "gcpt: zig builds, because riscv64-unknown-elf-gcc is not found (scons toolchains tells more)" in run.lines
+    assert "gcpt: using zig: riscv64-unknown-elf-gcc is not found (scons toolchains lists all)" in run.lines
     assert (project / "build/gcpt.bin").read_bytes() == expected
     assert project.scons(*PRINTS, PATH=path).steps == set()
     assert not (tmp_path / "home").exists()  # nothing is kept outside the build folder
@@ -109,6 +109,6 @@ def test_the_table_tells_what_there_is_and_what_is_wrong_with_the_others(project
     assert "* gnu   riscv64-unknown-elf-gcc: riscv64-unknown-elf-gcc (" in lines
     assert "  gnu   riscv64-unknown-linux-gnu-gcc: riscv64-unknown-linux-gnu-gcc is not found" in lines
     assert "  llvm  clang-19: " in lines and "  zig   zig: " in lines
-    assert "clang-16: does not take the firmware's assembly; LLVM 17 or newer does (error: unknown option)" in lines
+    assert "clang-16: does not support the firmware's assembly; LLVM 17 or newer does (error: unknown option)" in lines
     assert {name for name in project.contents() if "zig-cache" not in name} == set(before)
     assert "*" not in "".join(project.scons("toolchains", PATH=without_compilers(tmp_path)).lines[:3])

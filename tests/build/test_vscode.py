@@ -54,8 +54,8 @@ def test_what_a_user_changed_stays_and_is_named(folder):
     lines = write(folder, log="info")
     assert settings.read_text() == before["settings.json"]
     assert [line for line in lines if "and stays:" in line] == [
-        f'gcpt: {tasks}: "gcpt: build" is not as it was written, and stays: delete it to get ours',
-        f'gcpt: {settings}: "clangd.path" is not as it was written, and stays: delete it to get ours',
+        f'gcpt: {tasks}: "gcpt: build" has changes of yours and stays: delete it to get the generated one',
+        f'gcpt: {settings}: "clangd.path" has changes of yours and stays: delete it to get the generated one',
     ]
     found = {task["label"]: task for task in jsonc.parse(tasks.read_text()).value["tasks"]}
     assert "log=info" not in found["gcpt: build"]["args"] and "log=info" in found["gcpt: run"]["args"]
@@ -95,7 +95,7 @@ def test_a_link_stays_one(folder, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("tasks.json", '{\n  "tasks": [\n', "tasks.json: line 3: want a value: mend it, or move it out of the way"),
+        ("tasks.json", '{\n  "tasks": [\n', "tasks.json: line 3: want a value: fix the file, or move it away"),
         ("tasks.json", '{"tasks": {}}', "line 1: want a list"),
         ("launch.json", "[]", "line 1: want an object"),
         ("settings.json", b"\xff", "settings.json: "),

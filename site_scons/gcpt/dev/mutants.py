@@ -114,7 +114,7 @@ class Copy:
     def test(
         self, tests: Sequence[str], *arguments: str, timeout: float = _TIMEOUT
     ) -> "subprocess.CompletedProcess[str]":
-        """pytest of ``tests`` until the first that fails. TimeoutExpired."""
+        """Pytest of ``tests`` until the first that fails. TimeoutExpired."""
         temporary = self.folder.with_name(f"{self.folder.name}.tests")  # beside it: tests copy all of it, too
         shutil.rmtree(temporary, ignore_errors=True)
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"--basetemp={temporary}"]

@@ -231,7 +231,7 @@ def sha256(path: Path) -> str:
 
 
 def source_list(uris: str, pin: Pin) -> str:
-    """apt source lines for the pin's suite on each mirror in the output of `apt-get --print-uris update`.
+    """Apt source lines for the pin's suite on each mirror in the output of `apt-get --print-uris update`.
 
     Partial archives (bookworm-updates, bookworm-security) do not hold the suite.
     """

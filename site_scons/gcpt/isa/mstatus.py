@@ -25,7 +25,7 @@ def with_sd(value: int) -> int:
 
 
 def after_mret(value: int) -> int:
-    """mstatus after an mret: MIE takes MPIE, which is set; MPP and MPV fall to 0; MPRV does below M mode."""
+    """Mstatus after an mret: MIE takes MPIE, which is set; MPP and MPV fall to 0; MPRV does below M mode."""
     kept = value & ~(MIE | MPP | MPV)
     if mpp(value) != MACHINE:
         kept &= ~MPRV

@@ -209,7 +209,7 @@ def compare_hart(hart: int, state: HartState, seen: Observed, groups: tuple[str,
 
 
 def compare_timers(gdb: Gdb, harts: Mapping[int, HartState], clint: int, elapsed: float) -> Comparison:
-    """mtimecmp of each hart, and mtime: the saved value and what ``elapsed`` seconds may add to it."""
+    """Mtimecmp of each hart, and mtime: the saved value and what ``elapsed`` seconds may add to it."""
     differences = []
     for hart, state in harts.items():
         got = int.from_bytes(gdb.read_memory(clint + CLINT_MTIMECMP + 8 * hart, 8), "little")

@@ -296,7 +296,7 @@ def _root(address: int, size: int, page: int, target: int, leaf: int) -> tuple[i
 
 
 def _privilege(state: HartState, random: Random, recipe: Recipe, hart: int) -> None:
-    """mstatus and mepc as the generator leaves them."""
+    """Mstatus and mepc as the generator leaves them."""
     mode = recipe.mode(hart)
     value = random.getrandbits(64) & (mstatus.SIE | mstatus.SPIE | mstatus.SPP | mstatus.SUM | mstatus.MXR)
     value |= random.getrandbits(64) & (mstatus.TVM | mstatus.TW | mstatus.TSR | mstatus.MPIE)

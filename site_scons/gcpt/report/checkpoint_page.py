@@ -57,7 +57,8 @@ def _made(said: dict[str, Any], opened: CheckpointFile) -> list[tuple[str, str]]
 
 def page(said: dict[str, Any], opened: CheckpointFile, found: Occupancy, state_length: int) -> str:
     """The page as text. said: what ``inspect.describe`` does. found: of the memory image. state_length: bytes of the
-    image that holds the state, which is the flash image of a pair."""
+    image that holds the state, which is the flash image of a pair.
+    """
     harts = opened.harts
     vlenb = len(harts[0].v[0])
     restorer = said["restorer"]["size"] if "restorer" in said else 0

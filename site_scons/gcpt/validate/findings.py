@@ -6,7 +6,8 @@ from enum import Enum
 
 class Severity(Enum):
     """ERROR: it does not restore, or cannot execute its next instruction. WARNING: it restores, but loses something or
-    is suspicious. NOTE: worth knowing, and nothing wrong."""
+    is suspicious. NOTE: worth knowing, and nothing wrong.
+    """
 
     ERROR = "error"
     WARNING = "warning"
