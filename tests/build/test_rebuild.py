@@ -68,7 +68,7 @@ def test_touching_files_rebuilds_nothing(built):
         ("firmware/gcpt.ld", "ENTRY(_start)", "gcpt_test = 1;\nENTRY(_start)", set()),
         ("site_scons/gcpt/restorer/budgets.py", "12288", "12289", set()),
         ("site_scons/gcpt/restorer/trampoline.py", "REGION = 1 << 12", "REGION = 1 << 13", set()),
-        ("site_scons/gcpt/restorer/options.py", "park these harts", "stop these harts", set()),
+        ("site_scons/gcpt/restorer/options.py", "harts to park", "harts to stop", set()),
     ],
 )
 def test_an_edit_rebuilds_what_it_changes(built, name, old, new, compiled):
