@@ -1,4 +1,4 @@
-"""What goes wrong gets one line and exit status 2, and leaves the outputs of before."""
+"""Errors: one line, exit status 2, and unchanged outputs."""
 
 import shutil
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def refused(project, *arguments, **environment):
-    """The one line of a run that has to be refused and to change no file."""
+    """Run SCons, which must fail with one line and change no file; the line."""
     before = project.contents()
     run = project.scons(*arguments, **environment)
     assert run.status == 2
@@ -135,8 +135,8 @@ def test_what_is_wrong_in_an_options_file(project, text, words):
 
 
 def outputs(project):
-    kept = ("gcpt.elf", "gcpt.bin", "gcpt.map", "gcpt.dis", "config.json", "compile_commands.json")
-    return {name: digest for name, digest in project.contents().items() if name.endswith(kept)}
+    names = ("gcpt.elf", "gcpt.bin", "gcpt.map", "gcpt.dis", "config.json", "compile_commands.json")
+    return {name: digest for name, digest in project.contents().items() if name.endswith(names)}
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def outputs(project):
     ],
 )
 def test_a_fault_in_the_sources_leaves_the_last_good_outputs(built, name, old, new, message):
-    """... and is not taken for up to date, and is gone when it is taken back."""
+    """The faulty build is not up to date, and undoing the fault restores a good one."""
     before = outputs(built)
     built.replace(name, old, new)
     for _ in range(2):
@@ -181,7 +181,7 @@ def test_a_rejected_first_link_leaves_no_elf(project):
 
 @pytest.mark.parametrize(("ram", "sections"), [("0x80280000", set()), ("0x802e0000", {".bss"})])
 def test_memory_among_the_blocks(project, ram, sections):
-    """A restorer in flash has its data in the memory of ram=, and the blocks of all its harts stay free of them."""
+    """The data of a restorer in flash is in the memory at ram= and must not overlap blocks."""
     run = project.scons("mode=dual_core", "harts=128", "platform=qemu-virt", "flash=1", f"ram={ram}")
     assert run.status == (2 if sections else 0)
     assert {name for name in (".data", ".bss") if f"{name} (0x80" in run.err} == sections

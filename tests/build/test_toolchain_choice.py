@@ -1,4 +1,4 @@
-"""Which toolchain is taken, of commands that are files only, and of real ones."""
+"""The choice of a toolchain, with dummy commands and with real ones."""
 
 import os
 import time
@@ -30,8 +30,10 @@ def llvm(suffix: str) -> str:
 
 
 def chosen(path: str, bad: str = "", **options: str) -> str:
-    """The one that is taken when all but those whose name contains ``bad`` work."""
-    return toolchains.choose(resolve(options), path, lambda one: "old" if bad and bad in one.name else "")[0].name
+    """The chosen toolchain if all work except those with ``bad`` in their name."""
+    return toolchains.choose(resolve(options), path, lambda candidate: "old" if bad and bad in candidate.name else "")[
+        0
+    ].name
 
 
 def test_the_first_usable_one_is_taken_in_a_fixed_order(tmp_path):
@@ -60,10 +62,10 @@ def test_a_wrong_choice_is_one_line_with_each_reason(tmp_path):
 
 def test_what_the_firmware_needs_is_really_tried(tmp_path):
     env = {"PATH": PATH}
-    for one in toolchains.candidates("auto", "", PATH):
-        if not one.missing(PATH):
-            works = one.kind != "llvm" or int(one.name.partition("-")[2] or "17") >= toolchains.OLDEST_LLVM
-            assert (toolchains.try_out(one, env, tmp_path) == "") == works, one.name
+    for candidate in toolchains.candidates("auto", "", PATH):
+        if not candidate.missing(PATH):
+            works = candidate.kind != "llvm" or int(candidate.name.partition("-")[2] or "17") >= toolchains.OLDEST_LLVM
+            assert (toolchains.try_out(candidate, env, tmp_path) == "") == works, candidate.name
     path = commands(tmp_path, llvm("-16"), 'echo "probe.S: error: unknown option" >&2; exit 1')
     old = next(toolchains.candidates("llvm", "", path))
     reason = toolchains.try_out(old, {"PATH": f"{path}:{PATH}"}, tmp_path)
@@ -95,5 +97,5 @@ def test_a_verdict_is_remembered_until_the_compiler_is_another(tmp_path):
 def test_a_file_that_is_no_program_is_a_reason(tmp_path):
     path = commands(tmp_path, gnu("my-"))
     (tmp_path / "my-gcc").write_bytes(b"\x7fELF")
-    [one] = toolchains.candidates("gnu", "my-", path)
-    assert toolchains.try_out(one, {"PATH": path}, tmp_path) == "cannot be run: Exec format error"
+    [candidate] = toolchains.candidates("gnu", "my-", path)
+    assert toolchains.try_out(candidate, {"PATH": path}, tmp_path) == "cannot be run: Exec format error"

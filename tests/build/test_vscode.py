@@ -1,4 +1,4 @@
-"""The editor's files, merged into those that are there."""
+"""The editor's files, merged into existing ones."""
 
 import json
 
@@ -8,7 +8,7 @@ from gcpt.build import jsonc, vscode
 from gcpt.errors import UserError
 from gcpt.restorer.resolution import resolve
 
-GIVEN = {"mode": "single_core", "platform": "qemu-virt"}
+OPTIONS = {"mode": "single_core", "platform": "qemu-virt"}
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def folder(tmp_path):
 
 
 def write(folder, compiler="p-gcc", **options):
-    given = GIVEN | options
-    return vscode.write(folder, resolve(given), given, compiler)
+    values = OPTIONS | options
+    return vscode.write(folder, resolve(values), values, compiler)
 
 
 def texts(folder):
@@ -57,8 +57,8 @@ def test_what_a_user_changed_stays_and_is_named(folder):
         f'gcpt: {tasks}: "gcpt: build" has changes of yours and stays: delete it to get the generated one',
         f'gcpt: {settings}: "clangd.path" has changes of yours and stays: delete it to get the generated one',
     ]
-    found = {task["label"]: task for task in jsonc.parse(tasks.read_text()).value["tasks"]}
-    assert "log=info" not in found["gcpt: build"]["args"] and "log=info" in found["gcpt: run"]["args"]
+    by_label = {task["label"]: task for task in jsonc.parse(tasks.read_text()).value["tasks"]}
+    assert "log=info" not in by_label["gcpt: build"]["args"] and "log=info" in by_label["gcpt: run"]["args"]
     assert "/* slow */" in tasks.read_text()
     assert {path.name for path in vscode.unchanged(folder)} == {"launch.json", "extensions.json"}
     tasks.write_text(tasks.read_text().replace(', "-j1" /* slow */', ""))

@@ -50,10 +50,10 @@ def _matchers(background: bool = False) -> list[dict[str, Any]]:
         {"regexp": _LINKER, "file": 1, "line": 2, "message": 3},
         *({"regexp": regexp, "kind": "file", "file": 1, "message": 2} for regexp in (_LLD, _AUDIT, _SCONS, _OPTIONS)),
     ]
-    first, *others = [whole | {"pattern": pattern} for pattern in patterns]
+    first, *rest = [whole | {"pattern": pattern} for pattern in patterns]
     if background:
         first["background"] = {"activeOnStart": True, "beginsPattern": _BEGINS, "endsPattern": _READY}
-    return [first, *others]
+    return [first, *rest]
 
 
 def _task(name: str, target: str, arguments: list[str], **more: object) -> dict[str, Any]:
