@@ -50,7 +50,7 @@ def refused(project, *arguments, **environment):
         ("save_options=firmware", "save_options=firmware: this is a folder"),
         ("test pytest_args='unbalanced", "pytest_args='unbalanced: No closing quotation"),
         ("coverage pytest_args='unbalanced", "pytest_args='unbalanced: No closing quotation"),
-        ("csrs=+", "csrs=+: a + or - alone names no group"),
+        ("csrs=+", "csrs=+: no group follows a + or -"),
         ("run platform=spike", "platform=spike: run uses QEMU's virt machine"),
         ("run flash=1", "flash=1: run loads the restorer into memory"),
         ("debug ckpt=missing", "ckpt=missing: no such file"),
