@@ -86,7 +86,7 @@ def test_given_options_make_the_same_configuration_again(values):
 
 def test_variants_share_what_does_not_depend_on_their_options():
     assert resolve({}).common_dir == resolve({"mode": "auto", "platform": "spike"}).common_dir
-    folders = [resolve(one).common_dir for one in ({}, {"cross_compile": "x-"}, {"toolchain": "llvm"})]
+    folders = [resolve(values).common_dir for values in ({}, {"cross_compile": "x-"}, {"toolchain": "llvm"})]
     assert len({*folders, resolve({"toolchain": "gnu", "cross_compile": "x-"}).common_dir}) == 3
     assert resolve({}).common_dir != resolve({"nanopb_dir": "x"}).common_dir
 

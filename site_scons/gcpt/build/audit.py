@@ -101,8 +101,7 @@ def size_word(linked: Linked) -> Iterator[str]:
     """The word at offset 4 is the restorer's size in bytes, which is the size of a gcpt.bin without payload."""
     size, actual = linked.word(linked.base + 4, 4), linked.end - linked.base
     if size != actual:
-        word = size if size is None else hex(size)
-        yield f"the size word at offset 4 is {word}, but the restorer has {actual:#x} bytes"
+        yield f"the size word is {size if size is None else hex(size)}, but the restorer has {actual:#x} bytes"
 
 
 def complete_flag(linked: Linked) -> Iterator[str]:

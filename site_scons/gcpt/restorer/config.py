@@ -112,7 +112,7 @@ class BuildConfig:
     @cached_property
     def common_dir(self) -> Path:
         """The output folder that all configurations with the same toolchain and libraries share."""
-        names = ("toolchain", "cross_compile", "picolibc", "nanopb_dir", "debug")
+        names = (*options.TOOL_OPTIONS, "debug")
         tools = options.variant_name({name: self.options[name] for name in names if name in self.options})
         return self.build_dir / "common" / tools.replace(options.MODES[0], "objects", 1)
 

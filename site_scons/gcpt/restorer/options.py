@@ -23,6 +23,9 @@ GDB_PORT = "1234"
 #: Default of bench_json=.
 BENCH_JSON = "build/bench.json"
 
+#: Options that choose the toolchain and the libraries of a build.
+TOOL_OPTIONS = ("toolchain", "cross_compile", "picolibc", "nanopb_dir")
+
 #: Maximum length in bytes of a variant's name, which is a folder name.
 _LONGEST_NAME = 120
 

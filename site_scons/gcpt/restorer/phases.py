@@ -25,8 +25,8 @@ class Phase:
 
 #: The steps in the order of execution (docs/restore-path.md), then the other parts.
 PHASES: tuple[Phase, ...] = (
-    Phase("reset", "Reset", "trap vector, completeness flag, which hart this is", ("gcpt_base", "gcpt_boot")),
-    Phase("plan", "Find and plan", "one hart, in C: where the state is, whether it can be", ()),
+    Phase("reset", "Reset", "trap vector, completeness flag, hart number", ("gcpt_base", "gcpt_boot")),
+    Phase("plan", "Find and plan", "in C, on one hart: find the state and check it", ()),
     Phase("machine", "Machine CSRs", "FS and VS on; machine, VS and H CSRs", ("gcpt_restore",)),
     Phase("vector", "Vector", "vtype, vl, v0 to v31", ("vector_registers", "vlen_differs")),
     Phase("float", "Floating point", "f0 to f31", ("float_registers",)),
@@ -34,31 +34,31 @@ PHASES: tuple[Phase, ...] = (
     Phase(
         "meeting",
         "Meeting",
-        "harts sleep and meet; mtime",
+        "harts wait for each other; mtime",
         ("meeting", "sleep_until_planned", "wait_for_msip", "gcpt_meet", "gcpt_sleepers"),
     ),
     Phase("timers", "Timers", "compare values, mip, hvip, msip, mtimecmp", ("timers",)),
-    Phase("way_out", "Way out", "how the hart will leave, all that is refused", ("way_out", "prepared_for_m")),
+    Phase("way_out", "Way out", "how the hart leaves; refusals", ("way_out", "prepared_for_m")),
     Phase("locks", "Locks", "PMP, mtval2, mtinst, sfence.vma", ("prepared", "look_at_locks", "pmp_locks")),
     Phase("last", "Last CSRs", "mie, mcause, mtval, mepc, mtvec, mstatus", ("gcpt_skip_end", "note_skipped")),
     Phase("integer", "Integer registers", "x1 to x31", ("integer_registers",)),
     Phase("leave", "Leave", "the last two registers, mret", ("leave",)),
-    Phase("trap", "Trap handler", "steps over what the hart lacks", ("gcpt_trap",), False),
+    Phase("trap", "Trap handler", "skips CSRs that the hart lacks", ("gcpt_trap",), False),
     Phase(
         "messages",
         "Messages and ends",
-        "error lines, the finisher, the last sleep",
+        "error lines, the finisher, the final sleep",
         ("gcpt_trap_fatal", "cut_short", "bad_mprv", "missing", "line_taken", "tohost"),
         False,
     ),
     Phase(
         "payload",
         "Next boot stage",
-        "the way into the payload, its device tree",
+        "entry to the payload, its device tree",
         ("gcpt_boot_payload", "gcpt_dtb"),
         False,
     ),
-    Phase("window", "Header window", "for a packing tool to fill", ("gcpt_header_window",), False),
+    Phase("window", "Header window", "filled by gcpt pack", ("gcpt_header_window",), False),
     Phase("constants", "Constants", "tables and texts of the C code, padding", (), False),
     Phase("stamp", "Stamp and flag", "version, commit, options; the completeness flag", (), False),
 )

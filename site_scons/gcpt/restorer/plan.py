@@ -27,11 +27,11 @@ _FILE_OPTIONS = ("gcpt_payload", "gcpt_payload_position", "gcpt_dtb")
 _WORD = 1 << 64
 
 
-def misplacement(found: Location, platform: Platform, image: int, image_end: int) -> str:
+def misplacement(match: Location, platform: Platform, image: int, image_end: int) -> str:
     """Check whether a header's blocks are in memory and clear of the restorer.
 
     Args:
-        found: The place that the header describes.
+        match: The place that the header describes.
         platform: The machine.
         image: Address of the searched image, which is the restorer's start.
         image_end: First address after the restorer and its memory.
@@ -39,9 +39,9 @@ def misplacement(found: Location, platform: Platform, image: int, image_end: int
     Returns:
         Why a restorer refuses the blocks, or "".
     """
-    low, high = found.place.layout.span(found.harts)
-    begin = (image + found.place.base + low) % _WORD
-    end = begin + (found.harts - 1) * found.place.stride + high - low
+    low, high = match.place.layout.span(match.harts)
+    begin = (image + match.place.base + low) % _WORD
+    end = begin + (match.harts - 1) * match.place.stride + high - low
     areas = [(platform.dram, platform.dram_size)]
     areas += [(platform.flash, RESERVED_SIZE + BLOCK_SIZE)] if platform.flash else []
     if not any(area <= begin and end <= area + length for area, length in areas):
@@ -101,12 +101,12 @@ def find(read: Reader, config: BuildConfig, size: int | None = None) -> Location
     Raises:
         HeaderError: The restorer ends the run because of a header.
     """
-    found = search.find(read, _wanted(config))
-    if found is None or found.header is None:
-        return found
-    if fault := misplacement(found, config.platform, config.load_address, restorer_end(config, size)):
-        raise HeaderError("header-value", found.place.header_at, fault)
-    return found
+    match = search.find(read, _wanted(config))
+    if match is None or match.header is None:
+        return match
+    if fault := misplacement(match, config.platform, config.load_address, restorer_end(config, size)):
+        raise HeaderError("header-value", match.place.header_at, fault)
+    return match
 
 
 @dataclass(frozen=True)
