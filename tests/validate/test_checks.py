@@ -14,8 +14,8 @@ from gcpt.errors import UserError
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Mode, Recipe, Synthetic
 from gcpt.validate import findings
-from gcpt.validate.checks import Report, validate
 from gcpt.validate.findings import Severity
+from gcpt.validate.verdict import Report, validate
 
 SIZE = 32 * MIB
 Pieces = list[tuple[int, bytes]]
@@ -56,7 +56,7 @@ def test_sound_ones(tmp_path: Path, place: Place, mode: Mode, paging: bool) -> N
 def test_many_sound_harts(tmp_path: Path, mode: Mode) -> None:
     report = validate(_file(tmp_path, sound(Recipe((mode, Mode.U), harts=5, locks=False)), DUAL_CORE), "qemu-virt")
     assert _codes(report) == []
-    assert report.found and report.found.harts == 5
+    assert report.location and report.location.harts == 5
 
 
 #: What comes with a fault as well, because it is a fault of the same thing.
@@ -127,7 +127,7 @@ def test_vlenb_that_cannot_be(tmp_path: Path, vlenb: int) -> None:
 def test_no_checkpoint(tmp_path: Path) -> None:
     path = _file(tmp_path, sound(), more=[_word(DRAM + DEFAULT.magic_number, 0)])
     report = validate(path)
-    assert (_codes(report), report.found) == (["no-checkpoint"], None)
+    assert (_codes(report), report.location) == (["no-checkpoint"], None)
 
 
 def _with_header(tmp_path: Path, value: Header, harts: int = 1) -> Report:
@@ -190,7 +190,7 @@ def test_layouts_left_from_before(tmp_path: Path) -> None:
     more = synthetic.blocks(Checkpoint(SINGLE_CORE, made.harts))
     report = validate(_file(tmp_path, made, DUAL_CORE, more), "qemu-virt")
     assert _codes(report) == ["more-layouts"]
-    assert report.found and report.found.place == DUAL_CORE
+    assert report.location and report.location.place == DUAL_CORE
 
 
 @pytest.mark.parametrize("platform", ["xiangshan", "qemu-virt"])

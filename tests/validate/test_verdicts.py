@@ -17,8 +17,8 @@ from gcpt.machines.compare import run_to_first
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe, Synthetic
 from gcpt.restorer import packing
-from gcpt.validate.checks import Comparison, validate
 from gcpt.validate.findings import Severity
+from gcpt.validate.verdict import Report, validate
 
 MODES = ("single_core", "dual_core")
 MCAUSE, MEPC = 0x342, 0x341
@@ -31,7 +31,7 @@ def _damaged(fault: Fault) -> Synthetic:
     return Synthetic(made.harts, [*made.memory, *fault.memory])
 
 
-def _errors(report: Comparison) -> list[tuple[str, int]]:
+def _errors(report: Report) -> list[tuple[str, int]]:
     return [(found.kind.code, found.signal) for found in report.of(Severity.ERROR)]
 
 
@@ -127,7 +127,7 @@ def test_header_in_the_window(bench: Bench) -> None:
     packing.overwrite(memory, 0, first.data)
     after = validate(memory)
     assert before.findings == after.findings == []
-    assert [report.found and report.found.place.header_at for report in (before, after)] == [0, HEADER_WINDOW]
+    assert [report.location and report.location.place.header_at for report in (before, after)] == [0, HEADER_WINDOW]
     assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
 
 
