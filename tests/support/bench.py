@@ -13,7 +13,7 @@ from gcpt.checkpoint.places import Checkpoint, Place, PlaceKind
 from gcpt.checkpoint.state import HartState, block_size
 from gcpt.dev import firmware_coverage
 from gcpt.machines import qemu, synthetic
-from gcpt.machines.compare import Comparison, compare_machine
+from gcpt.machines.comparison import Comparison, compare_machine
 from gcpt.machines.qemu import Machine, Qemu
 from gcpt.restorer import codes, packing
 
@@ -122,7 +122,7 @@ def memory_of(made: synthetic.Synthetic) -> int:
 
 
 def assert_exact(report: Comparison) -> None:
-    assert not report.faults, "\n".join(map(str, report.faults[:20]))
+    assert not report.unexplained, "\n".join(map(str, report.unexplained[:20]))
 
 
 def jump(source: int, target: int) -> tuple[int, bytes]:

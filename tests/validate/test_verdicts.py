@@ -13,7 +13,7 @@ from gcpt.checkpoint import header
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import DEFAULT, HEADER_WINDOW, MULTI_CORE, MULTI_CORE_OFFSET
 from gcpt.checkpoint.places import DUAL_CORE, NEMU, PROTOBUF, SINGLE_CORE
-from gcpt.machines.compare import run_to_first
+from gcpt.machines.arrival import run_to_first
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe, Synthetic
 from gcpt.restorer import packing

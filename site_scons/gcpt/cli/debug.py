@@ -64,7 +64,7 @@ def command(
       gcpt debug uboot.zst --server 1234 --script gcpt-gdb.py
     """
     from gcpt.machines import gdb_script
-    from gcpt.machines.compare import run_restored
+    from gcpt.machines.arrival import run_restored
     from gcpt.machines.gdb import GdbError
     from gcpt.machines.prepared import prepare
     from gcpt.machines.qemu import Qemu, QemuError

@@ -34,9 +34,10 @@ def command(
       gcpt verify uboot.zst
       gcpt verify --restorer build/gcpt.bin linux.gz
     """
-    from gcpt.machines.compare import Mismatch, verify_machine
+    from gcpt.machines.comparison import Mismatch
     from gcpt.machines.prepared import prepare
     from gcpt.machines.qemu import Qemu, QemuError
+    from gcpt.machines.verification import verify_machine
 
     with tempfile.TemporaryDirectory(prefix="gcpt-") as temporary:
         folder = Path(temporary)
@@ -62,20 +63,20 @@ def command(
     def row(found: Mismatch) -> tuple[str, ...]:
         return str(found.hart), found.name, found.wanted, found.got, found.reason or "UNEXPLAINED"
 
-    faults = len(report.faults)
-    exact = report.items - len(report.differences)
+    faults = len(report.unexplained)
+    exact = report.items - len(report.mismatches)
     if as_json:
         names = ("name", "wanted", "got", "reason")
-        rows = [{"hart": one.hart, **dict(zip(names, row(one)[1:], strict=True))} for one in report.differences]
+        rows = [{"hart": one.hart, **dict(zip(names, row(one)[1:], strict=True))} for one in report.mismatches]
         say_json({"compared": report.items, "exact": exact, "unexplained": faults, "differences": rows})
     else:
-        if report.differences:
-            print_table(("hart", "register", "checkpoint", "machine", "why"), map(row, report.differences))
+        if report.mismatches:
+            print_table(("hart", "register", "checkpoint", "machine", "why"), map(row, report.mismatches))
         print(
             f"{checkpoint}: {len(ready.harts)} hart{'s' * (len(ready.harts) > 1)}, {exact} of {report.items} exact",
             end="",
         )
-        print(f", {len(report.differences) - faults} explained, {faults} unexplained")
+        print(f", {len(report.mismatches) - faults} explained, {faults} unexplained")
     return 1 if faults else 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gcpt.checkpoint.layouts import RESERVED_SIZE
-from gcpt.machines.compare import run_to_first
+from gcpt.machines.arrival import run_to_first
 from gcpt.machines.gdb import GdbError
 from gcpt.machines.qemu import PROGRAM, Machine, Qemu
 from gcpt.machines.synthetic import DRAM

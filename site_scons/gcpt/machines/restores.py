@@ -11,8 +11,9 @@ from gcpt.checkpoint import image
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint
 from gcpt.machines import synthetic
+from gcpt.machines.arrival import run_to_first
 from gcpt.machines.builds import Built
-from gcpt.machines.compare import compare_machine, run_to_first
+from gcpt.machines.comparison import compare_machine
 from gcpt.machines.count import trace
 from gcpt.machines.gdb import GdbError
 from gcpt.machines.qemu import Machine, Qemu
@@ -121,7 +122,7 @@ class Restores:
         config = self._built.config
         with Qemu(self._memory(), self._machine, self._folder) as running:
             report = compare_machine(running, harts, config.csr_groups, config.platform.clint, _TIMEOUT)
-        return report.items - len(report.differences), report.items
+        return report.items - len(report.mismatches), report.items
 
     def seconds(self) -> float:
         """From reset to every hart at its first instruction, all harts at once: the median of three."""

@@ -23,8 +23,9 @@ from gcpt.errors import UserError
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME, INVENTORY, When
 from gcpt.machines import qemu
-from gcpt.machines.compare import TRAP, lead_out, run_to_first
+from gcpt.machines.arrival import run_to_first
 from gcpt.machines.gdb import Gdb, GdbTimeoutError
+from gcpt.machines.observation import TRAP_CSRS, lead_out
 from gcpt.machines.qmp import Qmp, address, for_qemu
 from gcpt.restorer import platforms
 from gcpt.restorer.platforms import CLINT_MSIP, CLINT_MTIME, CLINT_MTIMECMP
@@ -83,7 +84,7 @@ def read_hart(gdb: Gdb, hart: int, clint: int, mtime: int) -> HartState:
     if state.mode == mstatus.MACHINE:
         _csrs(gdb, hart, state)
         return state
-    before = {name: gdb.read_csr(hart, BY_NAME[name].number) for name in (*TRAP, "mie")}
+    before = {name: gdb.read_csr(hart, BY_NAME[name].number) for name in (*TRAP_CSRS, "mie")}
     code = gdb.read_memory(state.pc, _CODE_SIZE, hart, physical=False)
     msip = clint + CLINT_MSIP + 4 * hart
     sent = gdb.read_memory(msip, 4)

@@ -2,7 +2,7 @@
 
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
-from gcpt.machines import compare, synthetic
+from gcpt.machines import expectation, synthetic
 from gcpt.machines.synthetic import Aliases, Mode, Recipe
 
 _GROUPS = ("base", "f", "v", "h", "sstc", "vstimer", "envcfg")
@@ -12,12 +12,12 @@ def _wanted(**csrs: int) -> dict[str, int]:
     state = HartState(pc=0x8010_0000, mode=1, mtime=1000)
     for name, value in csrs.items():
         state.set(name, value)
-    return compare.wanted_csrs(state, _GROUPS)
+    return expectation.expected_csrs(state, _GROUPS)
 
 
 def test_parts_and_whole_are_the_same() -> None:
     forms = [synthetic.make(Recipe((Mode.U,), aliases=form)).harts[0] for form in Aliases]
-    wanted = [compare.wanted_csrs(form, _GROUPS) for form in forms]
+    wanted = [expectation.expected_csrs(form, _GROUPS) for form in forms]
     assert wanted[0] == wanted[1] == wanted[2]
 
 
@@ -41,20 +41,20 @@ def test_mstatus_by_the_way_out() -> None:
     nemu = HartState(pc=0x8010_0000, mode=3)
     nemu.set("mepc", nemu.pc)
     nemu.set("mstatus", mstatus.MPP | mstatus.MPIE)
-    assert compare.wanted_csrs(nemu, _GROUPS)["mstatus"] == mstatus.MPIE | mstatus.MIE
+    assert expectation.expected_csrs(nemu, _GROUPS)["mstatus"] == mstatus.MPIE | mstatus.MIE
     for name, value in (("mepc", 4), ("mstatus", mstatus.MPIE)):
         qemu = HartState(pc=0x8010_0000, mode=3, csr=list(nemu.csr))
         qemu.set(name, value)
-        assert compare.wanted_csrs(qemu, _GROUPS)["mstatus"] == qemu.get("mstatus")
+        assert expectation.expected_csrs(qemu, _GROUPS)["mstatus"] == qemu.get("mstatus")
 
 
 def test_explanations() -> None:
     state = HartState(pc=0, mode=1)
-    assert compare.explanation(state, "mideleg", 0x1444)
-    assert not compare.explanation(state, "mideleg", 0x1446)
-    assert compare.explanation(state, "mip", 0x60)
-    assert not compare.explanation(state, "mip", 0x62)
+    assert expectation.explanation(state, "mideleg", 0x1444)
+    assert not expectation.explanation(state, "mideleg", 0x1446)
+    assert expectation.explanation(state, "mip", 0x60)
+    assert not expectation.explanation(state, "mip", 0x62)
     state.set("menvcfg", 1 << 63)
-    assert not compare.explanation(state, "mip", 0x20)
-    assert compare.explanation(state, "mip", 0x40)
-    assert not compare.explanation(state, "stimecmp", 1)
+    assert not expectation.explanation(state, "mip", 0x20)
+    assert expectation.explanation(state, "mip", 0x40)
+    assert not expectation.explanation(state, "stimecmp", 1)

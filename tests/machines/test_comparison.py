@@ -8,7 +8,7 @@ from bench import Bench, assert_exact
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
 from gcpt.checkpoint.state import HartState
 from gcpt.machines import synthetic
-from gcpt.machines.compare import Comparison
+from gcpt.machines.comparison import Comparison
 from gcpt.machines.qemu import Machine, QemuError
 from gcpt.machines.synthetic import Mode, Recipe
 
@@ -51,7 +51,7 @@ PLANTED = {
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_wrong_value_is_found(bench: Bench, name: str, mode: Mode) -> None:
     report = _seen_after(bench, mode, PLANTED[name])
-    assert [fault.name for fault in report.faults] == [name.partition(",")[0]]
+    assert [fault.name for fault in report.unexplained] == [name.partition(",")[0]]
 
 
 @pytest.mark.parametrize(
@@ -69,12 +69,12 @@ def test_a_wrong_value_is_found(bench: Bench, name: str, mode: Mode) -> None:
 )
 def test_a_wrong_mstatus_is_found(bench: Bench, mode: Mode, bit: int, names: set[str]) -> None:
     report = _seen_after(bench, mode, _flip("mstatus", bit))
-    assert {fault.name for fault in report.faults} == names
+    assert {fault.name for fault in report.unexplained} == names
 
 
 def test_a_wrong_privilege_is_found(bench: Bench) -> None:
     report = _seen_after(bench, Mode.S, lambda state: setattr(state, "mode", 0))
-    assert [fault.name for fault in report.faults] == ["privilege"]
+    assert [fault.name for fault in report.unexplained] == ["privilege"]
 
 
 def test_a_register_that_is_not_restored_is_found(bench: Bench) -> None:
@@ -85,7 +85,7 @@ def test_a_register_that_is_not_restored_is_found(bench: Bench) -> None:
     made.harts[0].set("sscratch", 0)
     memory = bench.restored(made, SINGLE_CORE, restorer)
     report = bench.compare(memory, restorer, {0: wanted}, Machine())
-    assert [(fault.name, fault.got) for fault in report.faults] == [("sscratch", "0x0")]
+    assert [(fault.name, fault.got) for fault in report.unexplained] == [("sscratch", "0x0")]
 
 
 def test_a_hart_that_does_not_arrive_is_named(bench: Bench) -> None:
@@ -104,5 +104,5 @@ def test_what_the_hart_cannot_hold_has_a_reason(bench: Bench) -> None:
     memory = bench.restored(made, SINGLE_CORE, restorer)
     report = bench.compare(memory, restorer, {0: made.harts[0]}, Machine(cpu="rv64,v=false,h=false"))
     assert_exact(report)
-    assert ("vsscratch", "the hart has no such CSR") in [(d.name, d.reason) for d in report.differences]
-    assert all(difference.reason for difference in report.differences)
+    assert ("vsscratch", "the hart has no such CSR") in [(d.name, d.reason) for d in report.mismatches]
+    assert all(difference.reason for difference in report.mismatches)
