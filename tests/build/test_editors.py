@@ -148,7 +148,7 @@ def test_a_server_whose_port_is_taken_says_so(project, vscode):
         status, output = vscode.run("gcpt: debug server")
     assert status == 2, output
     assert [found[2] for found in vscode.problems("gcpt: debug server", output)] == [
-        f"port {port}: Address already in use: end who has it, or name another"
+        f"port {port}: Address already in use: stop the process that uses it or choose another port"
     ]
 
 

@@ -117,7 +117,8 @@ def test_debug_waits_for_anybodys_gdb(checkpoint_file: Make, tmp_path: Path) -> 
     with subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         line = run.stdout.readline()
-        address = re.fullmatch(rf"gcpt: stopped at reset, gdb may come: target remote (\S+), source {script}\n", line)
+        pattern = rf"gcpt: stopped at reset, waiting for gdb: target remote (\S+), source {script}\n"
+        address = re.fullmatch(pattern, line)
         assert address, line
         gdb = ["gdb-multiarch", "-q", "-nx", "-batch", "-ex", "set confirm off", "-ex", f"source {script}"]
         gdb += ["-ex", f"target remote {address[1]}", "-ex", "restored", "-ex", "kill"]
@@ -135,10 +136,10 @@ def test_bad_input(checkpoint_file: Make, tmp_path: Path) -> None:
         ("99999999999G", "is more than 2048G"),
     ):
         assert f"{size!r} {said}" in refusal(gcpt("run", path, "--memory", size))
-    assert refusal(gcpt("debug", path, "--symbols", "nosuch.elf")) == "nosuch.elf: there is no such file"
+    assert refusal(gcpt("debug", path, "--symbols", "nosuch.elf")) == "nosuch.elf: no such file"
     assert "--server starts no gdb" in refusal(gcpt("debug", path, "--server", "0", "-x", "c"))
     assert "nowhere/x.py: No such file" in refusal(gcpt("debug", path, "--script", "/nowhere/x.py"))
     before = path.read_bytes()
-    assert "gdb wants a name that ends in .py" in refusal(gcpt("debug", path, "--script", path))
+    assert "gdb needs a name that ends in .py" in refusal(gcpt("debug", path, "--script", path))
     assert path.read_bytes() == before
     assert "No such file or directory" in refusal(gcpt("run", tmp_path / "none"))

@@ -3,11 +3,11 @@
 import subprocess
 from dataclasses import dataclass
 
-from gcpt.machines.builds import Built
+from gcpt.machines.builds import BuiltRestorer
 
 
 @dataclass(frozen=True)
-class Restorer(Built):
+class Restorer(BuiltRestorer):
     """What the tests ask about it."""
 
     @property

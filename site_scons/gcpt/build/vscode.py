@@ -30,7 +30,7 @@ _AUDIT = r"^scons: \*\*\* \[(.+?)\] (audit rule .*)$"
 _SCONS = r"^(scons): \*\*\* (?!\[.+?\] audit rule )(?!\[.+?\] Error \d+$)(.*)$"
 _OPTIONS = r"^(gcpt): (?!stopped at reset)(.*)$"
 #: The line with which SCons begins, and the one by which ``gcpt debug --server`` says that gdb may come.
-_BEGINS, _READY = r"^scons: Reading SConscript files", r"^gcpt: stopped at reset, gdb may come"
+_BEGINS, _READY = r"^scons: Reading SConscript files", r"^gcpt: stopped at reset, waiting for gdb"
 
 _EXTENSIONS = (
     "llvm-vs-code-extensions.vscode-clangd",

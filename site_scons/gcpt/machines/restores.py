@@ -12,7 +12,7 @@ from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint
 from gcpt.machines import synthetic
 from gcpt.machines.arrival import run_to_first
-from gcpt.machines.builds import Built
+from gcpt.machines.builds import BuiltRestorer
 from gcpt.machines.comparison import compare_machine
 from gcpt.machines.count import trace
 from gcpt.machines.gdb import GdbError
@@ -68,13 +68,13 @@ def one_hart(image: Path, config: BuildConfig, folder: Path) -> int:
     """Instructions of a restorer for QEMU's virt machine with one hart in S mode, up to the workload's first."""
     mode = config.mode if config.mode in PLACES else "normal"
     case = Case("one hart", mode, Recipe((Mode.S,), locks=False))
-    return Restores(case, Built(image.parent, config), folder).instructions({})[""]
+    return Restores(case, BuiltRestorer(image.parent, config), folder).instructions({})[""]
 
 
 class Restores:
     """One case set up in ``folder``: restores it as often as is asked for."""
 
-    def __init__(self, case: Case, built: Built, folder: Path) -> None:
+    def __init__(self, case: Case, built: BuiltRestorer, folder: Path) -> None:
         self._built, self._folder = built, folder
         self._made = synthetic.make(case.recipe)
         self._place = PLACES[case.mode]

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from elftools.elf.elffile import ELFFile
 
-from gcpt.machines.builds import Built, build
+from gcpt.machines.builds import BuiltRestorer, build
 from gcpt.machines.restores import Case, Restores
 from gcpt.machines.synthetic import Recipe
 from gcpt.restorer.config import BuildConfig
@@ -76,7 +76,7 @@ def measure(config: BuildConfig, folder: Path, root: Path) -> Steps:
     options["platform"] = _PLATFORM
     same = {**config.given, "build_dir": ""} == {**options, "build_dir": ""}
     with TemporaryDirectory(prefix="gcpt-report-") as scratch:
-        built = Built(folder, config) if same else build(root, config.variant_dir / _FOLDER, options)
+        built = BuiltRestorer(folder, config) if same else build(root, config.variant_dir / _FOLDER, options)
         with built.elf.open("rb") as file:
             parts = pieces(Linked(ELFFile(file), built.config))
         mode = "normal" if config.mode == "auto" else config.mode
