@@ -107,7 +107,7 @@ def test_debug_names_harts_and_breaks_where_each_goes_on(checkpoint_file: Make) 
     assert sorted(re.findall(r"Temporary breakpoint (\d), ", run.stdout)) == ["1", "2"], run.stdout
     assert re.search(r"hart \d: [SM] pc 0x[0-9a-f]+ \(its restored pc\)", run.stdout)
     assert re.search(r"^hart \d\n  mscratch +0x[0-9a-f]+\n  vsatp +0x[0-9a-f]+\n", run.stdout, re.MULTILINE)
-    assert "csrs: nosuch is no group and no CSR's name: docs/csrs.md lists them" in run.stderr
+    assert "csrs: nosuch: no such group or CSR: docs/csrs.md lists them" in run.stderr
 
 
 def test_debug_waits_for_anybodys_gdb(checkpoint_file: Make, tmp_path: Path) -> None:

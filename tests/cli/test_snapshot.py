@@ -192,7 +192,7 @@ def test_an_address_at_which_nobody_speaks_qmp(tmp_path: Path) -> None:
     """Such as the gdb stub, when the two are mixed up."""
     with socket.create_server(("localhost", 0)) as silent:
         said = refusal(gcpt("snapshot", "-o", tmp_path / "out", "--gdb", ":1", "--qmp", f":{silent.getsockname()[1]}"))
-    assert said.endswith("who is there does not speak QMP: is it the gdb stub?")
+    assert said.endswith("the program that listens there does not speak QMP: is it the gdb stub?")
 
 
 def test_memory_that_is_in_use(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_bad_input(tmp_path: Path) -> None:
         "--flash-out is for --layout flash": (*out, *some, "--flash-out", tmp_path / "f"),
         "the machine has harts 0 to 1": (*out, *some, "--harts", "2", "--hart", "2", "--after", "1"),
         "status 1: qemu-system-riscv64: -nosuch: invalid option": (*out, *some, "--", "-nosuch"),
-        "70000 is no port": (*out, "--gdb", ":1", "--qmp", ":70000"),
+        "port 70000 is out of range": (*out, "--gdb", ":1", "--qmp", ":70000"),
     }
     for words, arguments in said.items():
         assert words in refusal(gcpt("snapshot", *arguments))

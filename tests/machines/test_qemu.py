@@ -40,7 +40,7 @@ def test_a_disk_that_is_full(bench: Bench) -> None:
     with bench.run(bench.image([]), Machine(), paused=True) as running:
         running.wait_ready().close()
         os.kill(int(child(os.getpid(), "qemu")), signal.SIGBUS)
-        with pytest.raises(QemuError, match=r"the disk of .* is full, .*: TMPDIR names another folder"):
+        with pytest.raises(QemuError, match=r"the disk of .* is full: set TMPDIR to another folder"):
             running.expect("login:", 10)
 
 
