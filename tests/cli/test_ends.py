@@ -58,7 +58,9 @@ def test_no_partial_file_is_left(number: signal.Signals, checkpoint_file: Make, 
         ("debug", signal.SIGTERM),
     ],
 )
-def test_ending_a_command_ends_qemu(command: str, number: signal.Signals, checkpoint_file: Make, tmp_path: Path) -> None:
+def test_ending_a_command_ends_qemu(
+    command: str, number: signal.Signals, checkpoint_file: Make, tmp_path: Path
+) -> None:
     """On every signal; temporary files are removed except on SIGKILL."""
     arguments: dict[str, list[str | Path]] = {
         "run": [checkpoint_file()],
