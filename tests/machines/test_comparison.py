@@ -1,4 +1,4 @@
-"""The comparison itself: what a restore did not do has to be seen. Each test plants one fault and looks for it."""
+"""The comparison detects wrong restores: each test plants one fault and expects its mismatch."""
 
 from collections.abc import Callable
 
@@ -13,13 +13,13 @@ from gcpt.machines.qemu import Machine, QemuError
 from gcpt.machines.synthetic import Mode, Recipe
 
 
-def _seen_after(bench: Bench, mode: Mode, change: Callable[[HartState], object]) -> Comparison:
-    """The report on a machine that is restored right, compared with a state in which one value is another."""
-    made = synthetic.make(Recipe((mode,)))
+def _compare_changed(bench: Bench, mode: Mode, change: Callable[[HartState], object]) -> Comparison:
+    """Compare a correctly restored machine with a state in which one value is changed."""
+    checkpoint = synthetic.make(Recipe((mode,)))
     restorer = bench.build("single_core")
-    memory = bench.restored(made, SINGLE_CORE, restorer)
-    change(made.harts[0])
-    return bench.compare(memory, restorer, {0: made.harts[0]}, Machine())
+    memory = bench.restored(checkpoint, SINGLE_CORE, restorer)
+    change(checkpoint.harts[0])
+    return bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine())
 
 
 def _flip(name: str, bit: int = 0) -> Callable[[HartState], None]:
@@ -49,9 +49,9 @@ PLANTED = {
 
 @pytest.mark.parametrize("mode", [Mode.M, Mode.VS], ids=lambda mode: mode.value)
 @pytest.mark.parametrize("name", PLANTED)
-def test_a_wrong_value_is_found(bench: Bench, name: str, mode: Mode) -> None:
-    report = _seen_after(bench, mode, PLANTED[name])
-    assert [fault.name for fault in report.unexplained] == [name.partition(",")[0]]
+def test_a_wrong_value_is_detected(bench: Bench, name: str, mode: Mode) -> None:
+    report = _compare_changed(bench, mode, PLANTED[name])
+    assert [mismatch.name for mismatch in report.unexplained] == [name.partition(",")[0]]
 
 
 @pytest.mark.parametrize(
@@ -67,42 +67,43 @@ def test_a_wrong_value_is_found(bench: Bench, name: str, mode: Mode) -> None:
     ],
     ids=lambda value: getattr(value, "value", None),
 )
-def test_a_wrong_mstatus_is_found(bench: Bench, mode: Mode, bit: int, names: set[str]) -> None:
-    report = _seen_after(bench, mode, _flip("mstatus", bit))
-    assert {fault.name for fault in report.unexplained} == names
+def test_a_wrong_mstatus_is_detected(bench: Bench, mode: Mode, bit: int, names: set[str]) -> None:
+    report = _compare_changed(bench, mode, _flip("mstatus", bit))
+    assert {mismatch.name for mismatch in report.unexplained} == names
 
 
-def test_a_wrong_privilege_is_found(bench: Bench) -> None:
-    report = _seen_after(bench, Mode.S, lambda state: setattr(state, "mode", 0))
-    assert [fault.name for fault in report.unexplained] == ["privilege"]
+def test_a_wrong_privilege_is_detected(bench: Bench) -> None:
+    report = _compare_changed(bench, Mode.S, lambda state: setattr(state, "mode", 0))
+    assert [mismatch.name for mismatch in report.unexplained] == ["privilege"]
 
 
-def test_a_register_that_is_not_restored_is_found(bench: Bench) -> None:
-    """The checkpoint in memory is changed, so that the restorer restores what the state does not say."""
-    made = synthetic.make(Recipe((Mode.U,)))
+def test_a_register_that_is_not_restored_is_detected(bench: Bench) -> None:
+    """The checkpoint in memory differs from the state that is compared."""
+    checkpoint = synthetic.make(Recipe((Mode.U,)))
     restorer = bench.build("single_core")
     wanted = synthetic.make(Recipe((Mode.U,))).harts[0]
-    made.harts[0].set("sscratch", 0)
-    memory = bench.restored(made, SINGLE_CORE, restorer)
+    checkpoint.harts[0].set("sscratch", 0)
+    memory = bench.restored(checkpoint, SINGLE_CORE, restorer)
     report = bench.compare(memory, restorer, {0: wanted}, Machine())
-    assert [(fault.name, fault.got) for fault in report.unexplained] == [("sscratch", "0x0")]
+    assert [(mismatch.name, mismatch.got) for mismatch in report.unexplained] == [("sscratch", "0x0")]
 
 
 def test_a_hart_that_does_not_arrive_is_named(bench: Bench) -> None:
-    made = synthetic.make(Recipe((Mode.S,), harts=2))
+    checkpoint = synthetic.make(Recipe((Mode.S,), harts=2))
     restorer = bench.build("dual_core", stop_cpu="1")
-    memory = bench.restored(made, DUAL_CORE, restorer)
+    memory = bench.restored(checkpoint, DUAL_CORE, restorer)
     with pytest.raises(QemuError, match=r"not all harts arrived within 1 s: hart 1 is at 0x8000"):
-        bench.compare(memory, restorer, dict(enumerate(made.harts)), Machine(harts=2), timeout=1)
+        bench.compare(memory, restorer, dict(enumerate(checkpoint.harts)), Machine(harts=2), timeout=1)
 
 
-def test_what_the_hart_cannot_hold_has_a_reason(bench: Bench) -> None:
-    """A hart without H, a checkpoint that used it: the differences say why, and the rest is exact."""
-    made = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
-    made.harts[0].set("vsscratch", 0x1234)
+def test_a_value_that_the_hart_cannot_hold_has_a_reason(bench: Bench) -> None:
+    """A hart without H and a checkpoint that uses it: each mismatch has a reason."""
+    checkpoint = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
+    checkpoint.harts[0].set("vsscratch", 0x1234)
     restorer = bench.build("single_core")
-    memory = bench.restored(made, SINGLE_CORE, restorer)
-    report = bench.compare(memory, restorer, {0: made.harts[0]}, Machine(cpu="rv64,v=false,h=false"))
+    memory = bench.restored(checkpoint, SINGLE_CORE, restorer)
+    report = bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine(cpu="rv64,v=false,h=false"))
     assert_exact(report)
-    assert ("vsscratch", "the hart has no such CSR") in [(d.name, d.reason) for d in report.mismatches]
-    assert all(difference.reason for difference in report.mismatches)
+    reasons = {mismatch.name: mismatch.reason for mismatch in report.mismatches}
+    assert reasons["vsscratch"] == "the hart has no such CSR"
+    assert all(reasons.values())

@@ -1,4 +1,4 @@
-"""What a restored hart is wanted to read, computed from its checkpoint."""
+"""What the CSRs of a restored hart should read as, computed from its checkpoint."""
 
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
@@ -37,7 +37,7 @@ def test_pending_timers_follow_their_compare_values() -> None:
     assert _wanted(**late, vstimecmp=1051)["hip"] == 0
 
 
-def test_mstatus_by_the_way_out() -> None:
+def test_mstatus_after_mret_or_jump() -> None:
     nemu = HartState(pc=0x8010_0000, mode=3)
     nemu.set("mepc", nemu.pc)
     nemu.set("mstatus", mstatus.MPP | mstatus.MPIE)

@@ -166,14 +166,14 @@ class Gdb:
     # Threads and registers.
 
     def _threads(self) -> list[str]:
-        found: list[str] = []
+        threads: list[str] = []
         answer = self._ask("qfThreadInfo")
         while answer.startswith("m"):
-            found += answer[1:].split(",")
+            threads += answer[1:].split(",")
             answer = self._ask("qsThreadInfo")
-        if not found or not all(re.fullmatch(r"[0-9a-f]+", name) for name in found):
-            raise GdbError(f"the gdb stub lists its threads as {','.join(found)[:40]!r}")
-        return sorted(found, key=lambda name: int(name, 16))
+        if not threads or not all(re.fullmatch(r"[0-9a-f]+", name) for name in threads):
+            raise GdbError(f"the gdb stub lists its threads as {','.join(threads)[:40]!r}")
+        return sorted(threads, key=lambda name: int(name, 16))
 
     def _feature(self, annex: str) -> str:
         text, more = "", "m"

@@ -128,14 +128,14 @@ class Restores:
         return trace(self._memory(), machine, self._pcs, self._folder, timeout=_TIMEOUT)
 
     def _count(self) -> dict[str, int]:
-        *others, planner = sorted(addresses.total() for addresses in self.visits().values())
-        if not others:
+        *waiting, planner = sorted(addresses.total() for addresses in self.visits().values())
+        if not waiting:
             return {"": planner}
         return {
             ", planner": planner,
-            ", others' least": others[0],
-            ", others' median": others[len(others) // 2],
-            ", others' most": others[-1],
+            ", others' least": waiting[0],
+            ", others' median": waiting[len(waiting) // 2],
+            ", others' most": waiting[-1],
         }
 
     def instructions(self, limits: Mapping[str, float]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Stop a QEMU virt machine at a chosen moment and read it: one started here, or one that runs already."""
+"""Stop a QEMU virt machine at a chosen moment and read it: a machine started here, or a running one."""
 
 import os
 import time

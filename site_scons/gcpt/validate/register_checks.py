@@ -1,4 +1,4 @@
-"""Checks of a hart's registers: CSRs that no restorer or not this one writes, vector registers, due timers."""
+"""Checks of a hart's registers: CSRs that the restorer does not write, vector registers, due timers."""
 
 from collections.abc import Iterator
 
