@@ -81,7 +81,7 @@ KINDS: tuple[FindingKind, ...] = (
         "magic-missing",
         _N,
         "a block after a protobuf header has no magic number; one variant of QEMU omits it",
-        "none, if the registers look right (gcpt info --hart)",
+        "nothing, if the registers look right (gcpt info --hart)",
     ),
     FindingKind(
         "more-layouts",
@@ -151,13 +151,13 @@ KINDS: tuple[FindingKind, ...] = (
         "hart-count-2",
         _N,
         "QEMU writes 2 as the number of harts for any number above 1; the restorer counts the blocks",
-        "none",
+        "nothing",
     ),
     FindingKind(
         "mtime-differs",
         _N,
         "mtime differs between harts although it is one clock: the restorer writes hart 0's",
-        "none, if the difference is no longer than taking the checkpoint took",
+        "nothing, if the difference is no longer than taking the checkpoint took",
     ),
     # VLEN, checked before the harts meet.
     FindingKind(
@@ -330,7 +330,7 @@ KINDS: tuple[FindingKind, ...] = (
         "pointer-outside",
         _W,
         "mtvec, or the root of page tables not in use at the pc, is outside the image's memory",
-        "none, if the workload never uses it",
+        "nothing, if the workload never uses it",
     ),
     # CSRs.
     FindingKind(
@@ -362,19 +362,19 @@ KINDS: tuple[FindingKind, ...] = (
         "mtimecmp-due",
         _N,
         "mtimecmp is not later than mtime: MTIP is pending from the first instruction",
-        "none; if mie.MTIE is set, the hart takes the interrupt at once",
+        "nothing; if mie.MTIE is set, the hart takes the interrupt at once",
     ),
     FindingKind(
         "stimecmp-due",
         _N,
         "stimecmp is not later than mtime and menvcfg.STCE is set: STIP is pending from the first instruction",
-        "none; if mie.STIE is set, the hart takes the interrupt at once",
+        "nothing; if mie.STIE is set, the hart takes the interrupt at once",
     ),
     FindingKind(
         "vstimecmp-due",
         _N,
         "vstimecmp is not later than the guest's time, menvcfg.STCE and henvcfg.STCE are set: VSTIP is pending",
-        "none; if the guest enables it, it takes the interrupt at once",
+        "nothing; if the guest enables it, it takes the interrupt at once",
     ),
     FindingKind(
         "stie-clear",
