@@ -24,7 +24,9 @@ _TIMEOUT = 60.0
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option(
-    "--restorer", type=click.Path(path_type=Path), help="A gcpt.bin; by default the embedded restorer, or a built one."
+    "--restorer",
+    type=click.Path(path_type=Path),
+    help="A gcpt.bin; by default the embedded one, or one built on demand.",
 )
 @click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
 @click.option("--symbols", multiple=True, metavar="ELF", help="Symbols of the workload; may be repeated.")

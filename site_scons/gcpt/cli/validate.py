@@ -30,9 +30,9 @@ _MAX_FINDINGS = 4
 def command(checkpoint: Path, platform: str | None, harts: int | None, flash: Path | None, as_json: bool) -> int:
     """Check whether CHECKPOINT would restore on a platform and continue there. Nothing is run.
 
-    Checks what the restorer would read: the embedded restorer, or one built for the checkpoint's layout with the
-    default options. Each finding has a code (docs/findings.md) and, if the restorer would end with one, its signal
-    code. Exit status 1: there are errors or warnings; notes do not count.
+    Checks what the restorer would read. The restorer is the embedded one, or one built for the checkpoint's layout with
+    the default options. Each finding has a code (docs/findings.md) and, if the restorer would end with a code, that as
+    its signal. Exit status 1: there are errors or warnings; notes do not count.
 
     \b
     Example:

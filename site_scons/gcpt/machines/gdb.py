@@ -48,8 +48,8 @@ def _unescaped(data: bytes) -> bytes:
 class Gdb:
     """A connection to a gdb stub, each of whose threads is a hart.
 
-    Harts are numbered from 0. Registers are little-endian bytes or integers. Addresses are physical unless a method has
-    another default. Every method raises GdbError if the stub refuses or the connection is lost.
+    Harts are numbered from 0. Registers are little-endian bytes or integers. Every method raises GdbError if the stub
+    refuses or the connection is lost.
 
     Attributes:
         threads: The stub's thread of each hart, as hexadecimal digits.
