@@ -26,7 +26,7 @@ _TIMEOUT = 60.0
 @click.option(
     "--restorer",
     type=click.Path(path_type=Path),
-    help="A gcpt.bin; by default the embedded one, or one built on demand.",
+    help="A gcpt.bin; by default the embedded one, or one built now.",
 )
 @click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
 @click.option("--symbols", multiple=True, metavar="ELF", help="Symbols of the workload; may be repeated.")

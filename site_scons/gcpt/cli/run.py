@@ -14,7 +14,7 @@ from gcpt.errors import UserError
 @click.option(
     "--restorer",
     type=click.Path(path_type=Path),
-    help="A gcpt.bin; by default the embedded one, or one built on demand.",
+    help="A gcpt.bin; by default the embedded one, or one built now.",
 )
 @click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
 @memory_option
