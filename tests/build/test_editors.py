@@ -151,8 +151,8 @@ def test_a_server_whose_port_is_taken_says_so(project, vscode):
         project.build("ide=vscode", f"gdb_port={port}")
         status, output = vscode.run("gcpt: debug server")
     assert status == 2, output
-    assert [problem[2] for problem in vscode.problems("gcpt: debug server", output)] == [
-        f"port {port}: Address already in use: end who has it, or name another"
+    assert [found[2] for found in vscode.problems("gcpt: debug server", output)] == [
+        f"port {port}: Address already in use: stop the process that uses it or choose another port"
     ]
 
 

@@ -9,7 +9,7 @@ from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
 from gcpt.checkpoint.state import HartState
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
-from gcpt.machines.compare import compare_machine
+from gcpt.machines.comparison import compare_machine
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 

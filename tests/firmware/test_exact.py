@@ -8,7 +8,7 @@ from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import INVENTORY, When
 from gcpt.machines import qemu, synthetic
-from gcpt.machines.compare import compare_machine
+from gcpt.machines.comparison import compare_machine
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Aliases, Mode, Recipe
 from gcpt.restorer import packing
@@ -26,7 +26,7 @@ ITEMS = 178
 def test_single_core(bench: Bench, mode: Mode, seed: int) -> None:
     report = bench.exact(Recipe((mode,), seed=seed), SINGLE_CORE, bench.build("single_core"))
     assert report.items >= ITEMS
-    assert report.differences == []
+    assert report.mismatches == []
 
 
 @pytest.mark.parametrize("mode", [Mode.S, Mode.U, Mode.VS, Mode.VU], ids=lambda mode: mode.value)
@@ -141,7 +141,7 @@ def test_dual_core_with_a_count_that_is_not_the_harts(bench: Bench, count: int, 
 def test_128_harts(bench: Bench) -> None:
     report = bench.exact(Recipe(MODES, harts=128), DUAL_CORE, bench.build("dual_core"))
     assert report.items >= 128 * ITEMS
-    assert report.differences == []
+    assert report.mismatches == []
 
 
 @pytest.mark.parametrize("mode", ["single_core", "dual_core"])
@@ -160,7 +160,7 @@ def test_other_vlen_with_vs_off(bench: Bench) -> None:
     memory = bench.restored(made, SINGLE_CORE, restorer)
     report = bench.compare(memory, restorer, {0: made.harts[0]}, Machine(cpu=qemu.cpu(256)))
     vector = {"vl", "vtype", *(f"v{number}" for number in range(32))}
-    assert {difference.name for difference in report.faults} == vector
+    assert {difference.name for difference in report.unexplained} == vector
 
 
 @pytest.mark.parametrize(("mode", "place"), [("single_core", SINGLE_CORE), ("auto", DUAL_CORE)])

@@ -10,7 +10,8 @@ from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
-from gcpt.machines.compare import compare_machine, run_to_first
+from gcpt.machines.arrival import run_to_first
+from gcpt.machines.comparison import compare_machine
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer import packing

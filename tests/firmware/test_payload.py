@@ -9,7 +9,7 @@ from bench import DRAM, Bench, assert_exact, jump
 from gcpt.checkpoint.layouts import PAYLOAD_OFFSET
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
 from gcpt.machines import synthetic
-from gcpt.machines.compare import run_to_first
+from gcpt.machines.arrival import run_to_first
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 

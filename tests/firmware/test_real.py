@@ -8,7 +8,7 @@ import pytest
 from bench import Bench, assert_exact
 
 from gcpt.checkpoint import files
-from gcpt.machines.compare import Comparison
+from gcpt.machines.comparison import Comparison
 from gcpt.machines.qemu import Machine
 from gcpt.restorer import packing
 

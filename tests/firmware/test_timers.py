@@ -10,7 +10,8 @@ from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
-from gcpt.machines.compare import TIMEBASE, run_to_first
+from gcpt.machines.arrival import run_to_first
+from gcpt.machines.comparison import TIMEBASE
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer import trampoline

@@ -7,7 +7,7 @@ from bench import CODES, Bench, behind_header
 
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
 from gcpt.machines import synthetic
-from gcpt.machines.compare import compare_machine
+from gcpt.machines.comparison import compare_machine
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer import packing
@@ -63,7 +63,7 @@ def _said(bench: Bench, options: dict[str, str]) -> str:
     harts = dict(enumerate(made.harts))
     with bench.run(memory, Machine(harts=2), paused=True) as running:
         report = compare_machine(running, harts, restorer.csr_groups, restorer.config.platform.clint)
-        assert not report.faults
+        assert not report.unexplained
         return re.sub(r"hart \d+ plans; (restorer at \w+-)\w+", r"\1", running.output())
 
 

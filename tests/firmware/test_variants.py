@@ -14,7 +14,7 @@ from restorer import Restorer
 from gcpt.checkpoint.layouts import MIB, MULTI_CORE, Layout
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint, Place
 from gcpt.machines import synthetic
-from gcpt.machines.compare import compare_machine
+from gcpt.machines.comparison import compare_machine
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Aliases, Mode, Recipe, Synthetic
 from gcpt.restorer import packing

@@ -3,12 +3,12 @@
 import subprocess
 from dataclasses import dataclass
 
-from gcpt.machines.builds import Built
+from gcpt.machines.builds import BuiltRestorer
 
 
 @dataclass(frozen=True)
-class Restorer(Built):
-    """A built restorer with properties for tests."""
+class Restorer(BuiltRestorer):
+    """What the tests ask about it."""
 
     @property
     def csr_groups(self) -> tuple[str, ...]:

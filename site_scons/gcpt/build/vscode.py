@@ -29,8 +29,8 @@ _LLD = r"^(\S*ld\.lld[^\s:]*): error: (?![^\s:]+:\d+: )(.*)$"
 _AUDIT = r"^scons: \*\*\* \[(.+?)\] (audit rule .*)$"
 _SCONS = r"^(scons): \*\*\* (?!\[.+?\] audit rule )(?!\[.+?\] Error \d+$)(.*)$"
 _OPTIONS = r"^(gcpt): (?!stopped at reset)(.*)$"
-#: First line of SCons, and the line of ``gcpt debug --server`` when gdb can connect.
-_BEGINS, _READY = r"^scons: Reading SConscript files", r"^gcpt: stopped at reset, gdb may come"
+#: The line with which SCons begins, and the one by which ``gcpt debug --server`` says that gdb may come.
+_BEGINS, _READY = r"^scons: Reading SConscript files", r"^gcpt: stopped at reset, waiting for gdb"
 
 _EXTENSIONS = (
     "llvm-vs-code-extensions.vscode-clangd",
