@@ -1,10 +1,14 @@
 """Which harts restore and which sleep: parked ones, and those that the checkpoint does not know."""
 
+import json
 import time
+from dataclasses import replace
 
 import pytest
 from bench import BUT_TIMER, CODES, DRAM, Bench, assert_exact
+from command import gcpt
 
+from gcpt.checkpoint import open_checkpoint
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
 from gcpt.isa import mstatus
@@ -138,6 +142,20 @@ def test_more_harts_than_the_machine_has(bench: Bench, mode: str) -> None:
         gdb.resume()
         assert running.wait_exit(20) == CODES["HARTS_MISSING"]
     assert f"gcpt: error {CODES['HARTS_MISSING']} hart " in running.output()
+
+
+def test_fewer_harts_counted_than_blocks_marked(bench: Bench) -> None:
+    """A count of 3 is 3 harts to the restorer and to the tools although a fourth block follows; hart 3 parks."""
+    made = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=4))
+    count = DRAM + DUAL_CORE.block(0) + DUAL_CORE.layout.csr_reserve, (3).to_bytes(8, "little")
+    counted = replace(made, memory=[*made.memory, count])
+    assert len(open_checkpoint(bench.synthetic_image(counted, DUAL_CORE)).harts) == 3
+    restorer = bench.build("dual_core")
+    memory = bench.restored(counted, DUAL_CORE, restorer)
+    info = json.loads(gcpt("info", "--json", memory).stdout)
+    assert len(info["harts"]) == 3
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts[:3])), Machine(harts=4)))
+    assert _sleepers(bench, counted, [3], "dual_core") == {3: True}
 
 
 def test_more_harts_than_the_restorer_serves(bench: Bench) -> None:

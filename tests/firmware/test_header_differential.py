@@ -59,7 +59,7 @@ class HostPlace(ctypes.Structure):
 
 @pytest.fixture(scope="module")
 def decoder(host_program) -> ctypes.CDLL:  # type: ignore[no-untyped-def]
-    return ctypes.CDLL(str(host_program("host.so", [], "-shared", "-fPIC")))
+    return ctypes.CDLL(str(host_program("host.so", ["host.c"], "-shared", "-fPIC")))
 
 
 def _fits(value: Header, origin: int, image: int) -> bool:

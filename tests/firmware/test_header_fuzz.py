@@ -15,6 +15,7 @@ CORPUS = HERE / "corpus" / "header"
 DECODER = HERE.parents[1] / "firmware" / "decode.c"
 SANITIZERS = ("-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
 RUNS = 150_000
+_SOURCES = ("header_fuzz.c", "host.c")
 #: Faults that the decoder has not: what is replaced, and by what.
 FAULTS = {
     "misaligned base": ("plan->base % 8 != 0", "false"),
@@ -36,7 +37,7 @@ def _fuzz(program: Path, found: Path, *arguments: str) -> subprocess.CompletedPr
 
 @pytest.mark.timeout(0)
 def test_any_bytes(host_program, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    program = host_program("header_fuzz", ["header_fuzz.c"], *SANITIZERS)
+    program = host_program("header_fuzz", _SOURCES, *SANITIZERS)
     seconds = os.environ.get("GCPT_FUZZ_SECONDS")
     bound = [f"-max_total_time={seconds}"] if seconds else ["-seed=1", f"-runs={RUNS}"]
     run = _fuzz(program, tmp_path, *bound)
@@ -50,7 +51,7 @@ def test_planted_faults_are_found(host_program, tmp_path: Path, fault: str) -> N
     text = DECODER.read_text()
     assert text.count(old) == 1
     name = fault.replace(" ", "_")
-    program = host_program(name, ["header_fuzz.c"], *SANITIZERS, decoder=text.replace(old, new))
+    program = host_program(name, _SOURCES, *SANITIZERS, texts={"decode.c": text.replace(old, new)})
     run = _fuzz(program, tmp_path, "-runs=0")
     assert run.returncode != 0
     assert "invariant broken" in run.stderr or "AddressSanitizer" in run.stderr or "runtime error" in run.stderr

@@ -90,15 +90,22 @@ def written_count(read: Reader, place: Place) -> int:
 def count_harts(read: Reader, place: Place) -> int:
     """How many harts a restorer finds at ``place``.
 
-    That is the header's number, else the one in hart 0's block, of which 0 means one hart. QEMU writes 2 for any number
-    of harts: blocks that follow in a row and have the magic number count too.
+    The count is the header's, or else the one in hart 0's block, where 0 means one hart. QEMU writes 2 for any number
+    of harts: from the third block on, consecutive blocks with the magic number count too.
     """
     if place.header_at >= 0:
-        return header.decode(read(place.header_at, header.MAX_SIZE))[0].cpu_num
+        return header.decode(_header_bytes(read, place.header_at))[0].cpu_num
     if place.kind is not PlaceKind.DUAL_CORE:
         return 1
     count = written_count(read, place) or 1
-    return max(count, count_marked(read, place)) if count == SEVERAL else count
+    if count != SEVERAL:
+        return count
+    return next((hart for hart in range(SEVERAL, MAX_HARTS) if not is_marked(read, place, hart)), MAX_HARTS)
+
+
+def _header_bytes(read: Reader, at: int) -> bytes:
+    """The bytes in which a restorer looks for a header; zeros where the image ends."""
+    return read(at, header.MAX_SIZE).ljust(header.MAX_SIZE, b"\0")
 
 
 def _header_places(read: Reader, wanted: Wanted) -> Iterator[tuple[int, int]]:
@@ -166,7 +173,7 @@ def find(read: Reader, wanted: Wanted = EVERYTHING) -> Found | None:
         HeaderError: There is a protobuf header, which ends the search, and it is refused.
     """
     for at, origin in _header_places(read, wanted) if wanted.headers else ():
-        data = read(at, header.MAX_SIZE)
+        data = _header_bytes(read, at)
         if header.present(data):
             return _follow(read, data, at, origin)
     fixed = (*wanted.fixed, NEMU_BARE) if wanted.headers else wanted.fixed
@@ -188,7 +195,7 @@ def find_all(read: Reader) -> list[Place]:
     """Every place at which an image has marks of a checkpoint, in the order in which mode=auto looks."""
     places: list[Place] = []
     for at, origin in _header_places(read, EVERYTHING):
-        data = read(at, header.MAX_SIZE)
+        data = _header_bytes(read, at)
         if header.present(data):
             with suppress(HeaderError):
                 places.append(_follow(read, data, at, origin).place)
