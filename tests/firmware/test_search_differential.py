@@ -334,6 +334,11 @@ def test_image_that_ends_in_a_header(sides_of: Callable[[str], Sides]) -> None:
         ("auto", [*_EVERYWHERE, (MULTI_CORE_OFFSET, _QEMU_HEADER[:-1] + b"\x0f")], "DECODE"),
         ("auto", [(MULTI_CORE_OFFSET, header.encode(Header(168, 1, MIB, version=1)))], "VERSION"),
         ("auto", [(MULTI_CORE_OFFSET, header.encode(Header(172, 1, MIB)))], "BAD_HEADER"),
+        (
+            "auto",
+            [(MULTI_CORE_OFFSET, header.encode(Header(_WORD - 3 * MIB, 1, MIB, layout=MULTI_CORE)))],
+            "BAD_HEADER",
+        ),
         ("few harts", [(MULTI_CORE_OFFSET, header.encode(Header(168, 5, MIB)))], "HARTS"),
     ],
 )
