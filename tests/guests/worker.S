@@ -1,11 +1,11 @@
 /*
- * A workload that tests stop at any instruction. It computes a checksum with integer, floating-point and vector registers
- * and waits for a timer interrupt after each round. A lost register changes the sum; a lost timer stops it forever. It
- * prints a dot each round, then sum=..., and ends the run.
+ * A workload that tests stop at any instruction. It computes a checksum with integer, floating-point and vector
+ * registers and waits for a timer interrupt after each round. A lost register changes the sum; a lost timer stops it
+ * forever. It prints a dot each round, then sum=..., and ends the run.
  *
  * Linked at 0x80100000, for QEMU's virt machine. U-mode code runs at its address + ALIAS, where pages have the U bit.
  *
- * Macros: INTERVAL: ticks between interrupts. LEVEL: 0 U, 1 S, 3 M. VIRTUAL: 1 for V = 1 with an hgatp. SV: 0, 39 or 48.
+ * Macros: INTERVAL: ticks between interrupts. LEVEL: 0 U, 1 S, 3 M. VIRTUAL: 1 for V = 1 with an hgatp. SV: 0, 39, 48.
  */
 #define UART        0x10000000
 #define FINISHER    0x100000
