@@ -463,7 +463,7 @@ look_at_locks:
     touches s0
     touches s4                      /* the integer registers, loaded after mtvec is restored, may be further away */
 #endif
-    srli    a1, a1, 18              /* in MiB: the restorer has one to itself */
+    srli    a1, a1, 18              /* in MiB: the restorer has a whole MiB */
     srli    a2, a2, 18
     auipc   a0, 0
     srli    a0, a0, 20
