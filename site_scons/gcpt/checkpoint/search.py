@@ -122,7 +122,7 @@ def count_harts(read: Reader, place: Place) -> int:
     """Count the harts as a restorer does.
 
     The number comes from the header, else from the count in hart 0's block, where 0 means one hart. QEMU writes 2 for
-    any number of harts above 1: consecutive blocks with the magic number then give the number.
+    any number of harts above 1: from the third block on, consecutive blocks with the magic number then count too.
 
     Args:
         read: Reads the image.
@@ -135,11 +135,18 @@ def count_harts(read: Reader, place: Place) -> int:
         UserError: The header cannot be decoded.
     """
     if place.header_at >= 0:
-        return header.decode(read(place.header_at, header.MAX_SIZE))[0].cpu_num
+        return header.decode(_header_bytes(read, place.header_at))[0].cpu_num
     if place.kind is not PlaceKind.DUAL_CORE:
         return 1
     count = written_count(read, place) or 1
-    return max(count, count_marked(read, place)) if count == SEVERAL else count
+    if count != SEVERAL:
+        return count
+    return next((hart for hart in range(SEVERAL, MAX_HARTS) if not is_marked(read, place, hart)), MAX_HARTS)
+
+
+def _header_bytes(read: Reader, at: int) -> bytes:
+    """The bytes in which a restorer looks for a header; zeros where the image ends."""
+    return read(at, header.MAX_SIZE).ljust(header.MAX_SIZE, b"\0")
 
 
 def _header_places(read: Reader, targets: Targets) -> Iterator[tuple[int, int]]:
@@ -229,7 +236,7 @@ def find(read: Reader, targets: Targets = EVERYTHING) -> Location | None:
         HeaderError: The search meets a protobuf header, which ends it, and a restorer refuses the header.
     """
     for at, origin in _header_places(read, targets) if targets.headers else ():
-        data = read(at, header.MAX_SIZE)
+        data = _header_bytes(read, at)
         if header.present(data):
             return _follow(read, data, at, origin)
     fixed = (*targets.fixed, NEMU_BARE) if targets.headers else targets.fixed
@@ -269,7 +276,7 @@ def find_all(read: Reader) -> list[Place]:
     """
     places: list[Place] = []
     for at, origin in _header_places(read, EVERYTHING):
-        data = read(at, header.MAX_SIZE)
+        data = _header_bytes(read, at)
         if header.present(data):
             with suppress(HeaderError):
                 places.append(_follow(read, data, at, origin).place)
