@@ -143,7 +143,7 @@ def test_default_build_does_not_load_reports() -> None:
     assert not loaded & {
         "jinja2",
         "elftools",
-        "google",
+        "google.protobuf",
         "rich",
         "gcpt.report",
         "gcpt.machines",

@@ -112,7 +112,7 @@ def _measured(config: BuildConfig, steps: Steps) -> dict[str, Any]:
 
 def _build_rows(config: BuildConfig, linked: Linked, image: Path, compiler: str) -> list[tuple[str, str]]:
     build = stamp.find(linked.read_all())
-    commit = ((build.commit or "unknown") + (", tracked files changed" if build.dirty else "")) if build else "-"
+    commit = (build.commit or "unknown") + (", tracked files changed" if build.dirty else "") if build else "-"
     machine = config.platform
     return [
         ("gcpt", build.version if build else "-"),
