@@ -106,7 +106,10 @@ def test_output_without_room(checkpoint_file: Make) -> None:
 def test_output_that_is_closed(checkpoint_file: Make) -> None:
     path = checkpoint_file()
     line = f'"{sys.executable}" -m gcpt info "{path}" '
-    for closed, said in ((">&-", "gcpt: standard output is closed: >/dev/null instead\n"), (">&- 2>&-", "")):
+    for closed, said in (
+        (">&-", "gcpt: standard output is closed: redirect it to /dev/null instead\n"),
+        (">&- 2>&-", ""),
+    ):
         run = subprocess.run(
             ["bash", "-c", line + closed], env=ENVIRONMENT, capture_output=True, text=True, check=False
         )
