@@ -1,31 +1,38 @@
-"""What all subcommands have: help with an example, one line for wrong usage, completion, an installation."""
+"""Common to all subcommands: help with an example, one line for wrong usage, completion, installation."""
 
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import gcpt, refusal
+from command import ENVIRONMENT, gcpt, refusal
 
 from gcpt import __version__
+from gcpt.checkpoint.places import PROTOBUF
 from gcpt.cli import SUBCOMMANDS
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_help_lists_all() -> None:
+def test_help_lists_each_command_on_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "COLUMNS", "80")
     run = gcpt("--help")
     assert run.returncode == 0
-    listed = [line.split()[0] for line in run.stdout.partition("Commands:\n")[2].splitlines() if line.startswith("  ")]
-    assert [name for name in listed if name in SUBCOMMANDS] == list(SUBCOMMANDS)
+    lines = [
+        line.split(maxsplit=1) for line in run.stdout.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    ]
+    assert [tuple(line) for line in lines] == list(SUBCOMMANDS.items())
+    assert not [line for line in run.stdout.splitlines()[1:] if line.endswith("...")]  # but for the usage line
+    assert "Exit status: 0 success, 1 differences or problems found, 2 bad input or" in run.stdout
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
 def test_help_has_an_example(name: str) -> None:
     run = gcpt(name, "--help")
     assert run.returncode == 0
-    assert "gcpt " + name in run.stdout.partition("Example")[2]
+    assert "gcpt " + name in run.stdout.partition("\n  Example")[2]
 
 
 @pytest.mark.parametrize("option", ["--jsn", "--no-such"])
@@ -35,7 +42,7 @@ def test_unknown_option(name: str, option: str) -> None:
 
 
 def test_unknown_command() -> None:
-    assert refusal(gcpt("completoin")) == "there is no command 'completoin': did you mean completion?"
+    assert refusal(gcpt("completoin")) == "no command 'completoin': did you mean completion?"
 
 
 def test_version() -> None:
@@ -43,7 +50,7 @@ def test_version() -> None:
 
 
 def test_completion() -> None:
-    """What bash gets when somebody types ``gcpt compl`` and presses tab."""
+    """Bash completes ``gcpt compl`` on tab."""
     script = gcpt("completion", "bash").stdout
     probe = f'{script}\nCOMP_WORDS=(gcpt compl); COMP_CWORD=1; _gcpt_completion gcpt; echo "${{COMPREPLY[@]}}"\n'
     command = ROOT / ".venv" / "bin" / "gcpt"
@@ -57,16 +64,35 @@ def test_completion() -> None:
     assert shell.stdout.strip() == "completion"
 
 
-def test_wheel(tmp_path: Path) -> None:
-    """``pip install .`` makes a wheel that holds the package and the compiled message types."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--quiet"]
-    subprocess.run([*pip, "--no-build-isolation", "--wheel-dir", tmp_path, ROOT], check=True, timeout=120)
+def _pip(*arguments: str | Path) -> None:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
+    subprocess.run(command, check=True, timeout=120)
+
+
+def test_wheel(tmp_path: Path, checkpoint_file: Callable[..., Path]) -> None:
+    """The wheel has the package and the compiled message types but not gcpt.dev, and its commands work without it."""
+    _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, ROOT)
     [wheel] = tmp_path.glob("gcpt-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {
         "gcpt/isa/csrs.py",
         "gcpt/cli/completion.py",
-        "gcpt/checkpoint.descriptors",
+        "gcpt/checkpoint/checkpoint.descriptors",
         "gcpt/report/templates/style.css",
     } <= set(names)
-    assert not [name for name in names if not name.startswith("gcpt")]
+    assert not [name for name in names if not name.startswith("gcpt") or name.startswith("gcpt/dev")]
+    installed, out, page = tmp_path / "installed", tmp_path / "out", tmp_path / "page.html"
+    _pip("install", "--no-deps", "--no-index", "--target", installed, wheel)
+    checkpoint = checkpoint_file(place=PROTOBUF)
+
+    def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+        command = [installed / "bin/gcpt", *arguments]
+        environment = {**ENVIRONMENT, "PYTHONPATH": str(installed)}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+
+    assert all("Example" in run(name, "--help").stdout for name in SUBCOMMANDS)
+    assert "layout: protobuf" in run("info", checkpoint, "--html", page).stdout + run("info", checkpoint).stdout
+    run("convert", checkpoint, out, "--layout", "single_core")
+    assert "the same state and memory" in run("diff", checkpoint, out).stdout
+    assert "compdef" in run("completion", "zsh").stdout
+    assert page.is_file()

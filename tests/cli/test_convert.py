@@ -1,4 +1,4 @@
-"""``gcpt convert``: there and back, what it refuses, and results that a real QEMU restores."""
+"""``gcpt convert``: round trips, refusals, and results that QEMU restores."""
 
 import hashlib
 import itertools
@@ -27,7 +27,7 @@ from gcpt.restorer import packing
 Make = Callable[..., Path]
 ONE = [name for name in LAYOUTS if name != "flash"]
 SEVERAL = ["dual_core", "protobuf"]
-#: Three ways to name a hart that has something of everything.
+#: Harts in three modes with nonzero values everywhere.
 MIXED = Recipe((Mode.VS, Mode.M, Mode.U), harts=3, vlen=256)
 
 
@@ -38,7 +38,7 @@ def _converted(*arguments: object) -> str:
 
 
 def _digest(path: Path) -> str:
-    """Of the uncompressed content."""
+    """The SHA-256 of the uncompressed content."""
     digest = hashlib.sha256()
     for chunk in streams.chunks(path):
         digest.update(chunk)
@@ -46,7 +46,7 @@ def _digest(path: Path) -> str:
 
 
 def _all_csrs(harts: list[HartState]) -> None:
-    """Every entry of the array, and every field that no restore reads."""
+    """Fill every entry of the CSR array, and every field that no restorer reads."""
     for number, state in enumerate(harts):
         vlenb = state.get("vlenb")
         state.csr = [number << 32 | 0xC5 << 16 | entry for entry in range(4096)]
@@ -61,11 +61,11 @@ def _all_csrs(harts: list[HartState]) -> None:
     ("recipe", "names"), [(Recipe((Mode.M,), vlen=1024), ONE), (MIXED, SEVERAL)], ids=["1 hart", "3 harts"]
 )
 def test_there_and_back(tmp_path: Path, recipe: Recipe, names: list[str]) -> None:
-    """From each layout to each other one, with all that both can hold: the same harts, and back the same bytes."""
+    """From each layout to each other, with all data that both can hold: the same harts, and back the same bytes."""
     made = synthetic.make(recipe)
     _all_csrs(made.harts)
-    for one in made.harts if "nemu" in names else ():
-        del one.free["vector_reg_done"]  # it has none
+    for hart in made.harts if "nemu" in names else ():
+        del hart.free["vector_reg_done"]  # it has none
     memory = list(edits.patched([bytes(1 << 20)] * 16, [(address - DRAM, data) for address, data in made.memory]))
     start, there, back = tmp_path / "start", tmp_path / "there.gz", tmp_path / "back"
     for name, other in itertools.product(names, repeat=2):
@@ -90,8 +90,8 @@ def test_a_flash_pair_there_and_back(checkpoint_file: Make, tmp_path: Path, name
     assert streams.read_prefix(rest, 2 << 20) == bytes(RESERVED_SIZE)
 
 
-def test_what_else_is_in_flash_is_kept(checkpoint_file: Make, tmp_path: Path) -> None:
-    """A flash image with code at its start: into memory, and back into what is left of the pair."""
+def test_other_flash_data_is_preserved(checkpoint_file: Make, tmp_path: Path) -> None:
+    """Code at the start of the flash image stays there when the state moves to memory and back."""
     code = bytes(range(1, 200))
     start, memory, flash = checkpoint_file(), tmp_path / "memory.zst", tmp_path / "flash"
     _converted(start, memory, "--layout", "flash", "--flash-out", flash)
@@ -111,7 +111,7 @@ def test_what_else_is_in_flash_is_kept(checkpoint_file: Make, tmp_path: Path) ->
 
 @pytest.mark.parametrize(("ending", "container"), [(".gz", "gzip"), (".zst", "zstd"), (".bin", "raw"), ("", "zstd")])
 def test_containers(checkpoint_file: Make, tmp_path: Path, ending: str, container: str) -> None:
-    """The same content in another container, or by default in that of the input; the same bytes each time."""
+    """The same content in another container, by default that of the input; the same bytes on every run."""
     start, out, again = checkpoint_file(), tmp_path / f"out{ending}", tmp_path / f"again{ending}"
     assert _converted(start, out).endswith(f"1 hart, single_core, 134,217,728 bytes, {container}\n")
     _converted(start, again)
@@ -120,19 +120,19 @@ def test_containers(checkpoint_file: Make, tmp_path: Path, ending: str, containe
 
 
 def test_json(checkpoint_file: Make, tmp_path: Path) -> None:
-    """Of a file and of a pair: what info says of the result, and nothing else on standard output."""
+    """For a file and a flash pair: the same as from info, and only JSON on standard output."""
     start, out, flash = checkpoint_file(Recipe((Mode.VS,))), tmp_path / "out.gz", tmp_path / "flash"
     for more, layout in (((), "single_core"), (("--layout", "flash", "--flash-out", flash), "flash")):
-        said = json.loads(_converted("--json", start, out, *more))
+        result = json.loads(_converted("--json", start, out, *more))
         info = json.loads(gcpt("info", "--json", out, *(("--flash", flash) if more else ())).stdout)
-        assert said.pop("harts") == info["harts"]
+        assert result.pop("harts") == info["harts"]
         where = {"file": str(out), "flash": str(flash) if more else None, "layout": layout}
-        assert said == {**where, "container": "gzip", "bytes": 128 << 20}
+        assert result == {**where, "container": "gzip", "bytes": 128 << 20}
     run = gcpt("convert", "--json", tmp_path / "none", out)
     assert refusal(run).endswith("No such file or directory")
 
 
-def test_zstd_has_a_length_that_nemu_takes(checkpoint_file: Make, tmp_path: Path) -> None:
+def test_zstd_has_a_length_that_nemu_accepts(checkpoint_file: Make, tmp_path: Path) -> None:
     raw, out = tmp_path / "raw", tmp_path / "out.zst"
     _converted(checkpoint_file(), raw, "--container", "raw")
     os.truncate(raw, (2 << 20) + 12345)
@@ -149,7 +149,7 @@ def test_in_place(checkpoint_file: Make) -> None:
 
 
 def test_nemus_block_ends_among_the_workloads_first_bytes(checkpoint_file: Make, tmp_path: Path) -> None:
-    """The last words of its block are at 1 MiB and more: they are not the state's, whatever they are."""
+    """The last words of its block, from 1 MiB, belong to the workload, whatever their values."""
     start, out = checkpoint_file(place=NEMU), tmp_path / "out"
     raw = tmp_path / "raw"
     output.unpack(start, raw)
@@ -162,7 +162,7 @@ def test_nemus_block_ends_among_the_workloads_first_bytes(checkpoint_file: Make,
 
 
 def test_a_header_of_another_generator(tmp_path: Path) -> None:
-    """Offsets of its own, a hart in M mode, and no magic number in the blocks: 0 stands for what is not there."""
+    """Unusual offsets, a hart in M mode, and no magic number in the blocks (its field is 0)."""
     place = Place(PlaceKind.PROTOBUF, 0x30_0000 + 160, 0x20000, MULTI_CORE, 0x30_0000, marked=False)
     harts = synthetic.make(Recipe((Mode.M, Mode.VU), harts=2)).harts
     start, out = tmp_path / "start.gz", tmp_path / "out.gz"
@@ -175,8 +175,8 @@ def test_a_header_of_another_generator(tmp_path: Path) -> None:
     assert _digest(tmp_path / "back") == _digest(start)
 
 
-def test_the_count_of_harts_is_one_that_restores_all(tmp_path: Path, checkpoint_file: Make) -> None:
-    """Restorers of dual_core go by it; QEMU writes 2 whatever the number is, NEMU 0 for one."""
+def test_count_restores_all_harts(tmp_path: Path, checkpoint_file: Make) -> None:
+    """dual_core restorers read it; QEMU writes 2 for any number of harts, NEMU 0 for one."""
     many = checkpoint_file(Recipe(harts=3), PROTOBUF, lambda harts: [setattr(one, "count", 2) for one in harts])
     _converted(many, tmp_path / "two", "--layout", "dual_core")
     assert {one.count for one in open_checkpoint(tmp_path / "two").harts} == {2}
@@ -197,7 +197,7 @@ def test_the_count_of_harts_is_one_that_restores_all(tmp_path: Path, checkpoint_
         (Recipe((Mode.U,)), PROTOBUF, "nemu"),
         (Recipe((Mode.VU,)), DUAL_CORE, "flash"),
     ],
-    ids=lambda one: one if isinstance(one, str) else "",
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_qemu_restores_it(checkpoint_file: Make, tmp_path: Path, recipe: Recipe, place: Place, target: str) -> None:
     out, flash = tmp_path / "out.gz", tmp_path / "flash"
@@ -227,7 +227,7 @@ def test_real_checkpoints(shared_file: Callable[[str], Path], tmp_path: Path, na
     assert content[begin : len(original)] == original[begin:] and not content[len(original) :].strip(b"\0")
 
 
-# What is refused.
+# Refusals.
 
 
 def _used(path: Path, offset: int, data: bytes = b"used") -> Path:
@@ -240,7 +240,7 @@ def _used(path: Path, offset: int, data: bytes = b"used") -> Path:
     return raw
 
 
-def test_what_the_target_cannot_hold(checkpoint_file: Make, tmp_path: Path) -> None:
+def test_target_cannot_hold_the_state(checkpoint_file: Make, tmp_path: Path) -> None:
     out = tmp_path / "out"
     several = checkpoint_file(Recipe(harts=2), DUAL_CORE)
     for layout in ("single_core", "nemu"):
@@ -263,8 +263,8 @@ def test_what_the_target_cannot_hold(checkpoint_file: Make, tmp_path: Path) -> N
     assert not out.exists()
 
 
-def test_a_carried_restorer(checkpoint_file: Make, build_restorer: Callable[..., object], tmp_path: Path) -> None:
-    """It goes along into another container, and would not find the state in another layout."""
+def test_embedded_restorer(checkpoint_file: Make, build_restorer: Callable[..., object], tmp_path: Path) -> None:
+    """Converting the container preserves it; in another layout it would not find the state."""
     raw, out = tmp_path / "raw", tmp_path / "out.gz"
     output.unpack(checkpoint_file(), raw)
     packing.place(raw, build_restorer(mode="single_core", platform="qemu-virt").image)  # type: ignore[attr-defined]
@@ -275,10 +275,8 @@ def test_a_carried_restorer(checkpoint_file: Make, build_restorer: Callable[...,
     assert _digest(out) == _digest(raw)
 
 
-def test_an_image_that_carries_its_restorer(
-    checkpoint_file: Make, build_restorer: Callable[..., object], tmp_path: Path
-) -> None:
-    """Its header is in the restorer's window, from which cpt_offset does not count; an ELF becomes a raw image."""
+def test_packed_image(checkpoint_file: Make, build_restorer: Callable[..., object], tmp_path: Path) -> None:
+    """The header is in the restorer's window, but cpt_offset is relative to the image; an ELF file becomes raw."""
     start, packed, out = checkpoint_file(place=NEMU), tmp_path / "packed.elf", tmp_path / "out"
     restorer = build_restorer(mode="normal", platform="qemu-virt").image  # type: ignore[attr-defined]
     assert gcpt("pack", restorer, start, "-o", packed).returncode == 0
@@ -289,20 +287,20 @@ def test_an_image_that_carries_its_restorer(
     assert _digest(tmp_path / "again") == _digest(out)
 
 
-def test_flash_options_that_do_not_fit(checkpoint_file: Make, tmp_path: Path) -> None:
+def test_wrong_flash_options(checkpoint_file: Make, tmp_path: Path) -> None:
     path, out = checkpoint_file(), tmp_path / "out"
-    said = {
+    refusals = {
         "layout flash needs a second file for the flash image: give --flash-out": ("--layout", "flash"),
         "--flash-out: neither this checkpoint nor the layout has a flash image": ("--flash-out", tmp_path / "flash"),
         "is also the file for the memory image: choose another file": ("--layout", "flash", "--flash-out", out),
     }
-    for words, arguments in said.items():
+    for words, arguments in refusals.items():
         assert words in refusal(gcpt("convert", path, out, *arguments))
     assert not out.exists() and not (tmp_path / "flash").exists()
 
 
-def test_bad_input_leaves_everything_as_it_was(checkpoint_file: Make, tmp_path: Path) -> None:
-    """Cut short, damaged, no checkpoint, a header that leads nowhere, a folder and a device in the way."""
+def test_bad_input_changes_nothing(checkpoint_file: Make, tmp_path: Path) -> None:
+    """Truncated, damaged, no checkpoint, an invalid header, a folder and a pipe as output."""
     good, out = checkpoint_file(), tmp_path / "out"
     out.write_bytes(b"old")
     compressed = good.read_bytes()
@@ -329,7 +327,7 @@ def test_bad_input_leaves_everything_as_it_was(checkpoint_file: Make, tmp_path: 
 
 @pytest.mark.parametrize("flash", [False, True], ids=["memory", "flash"])
 def test_a_full_disk(checkpoint_file: Make, tmp_path: Path, flash: bool) -> None:
-    """No file may be longer than 64 KiB: neither image appears, or changes."""
+    """With files limited to 64 KiB, neither image appears or changes."""
     path, out, other = checkpoint_file(), tmp_path / "out", tmp_path / "flash"
     out.write_bytes(b"old")
     program = (
@@ -348,7 +346,7 @@ def test_a_full_disk(checkpoint_file: Make, tmp_path: Path, flash: bool) -> None
 
 
 def _measured(*arguments: object) -> tuple[int, subprocess.CompletedProcess[str]]:
-    """The most memory that a run of the command held, in bytes, and the run."""
+    """The peak memory of a run of the command, in bytes, and the run."""
     program = (
         "import re, sys; from pathlib import Path; from gcpt.cli import main; status = main(sys.argv[1:]);"
         "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1], file=sys.stderr);"
@@ -360,14 +358,14 @@ def _measured(*arguments: object) -> tuple[int, subprocess.CompletedProcess[str]
 
 
 def _peak(*arguments: object) -> int:
-    """As ``_measured``, of a run that has to end well."""
+    """The peak memory of a run that must succeed, in bytes."""
     peak, run = _measured(*arguments)
     assert run.returncode == 0, run.stderr
     return peak
 
 
 def test_memory_stays_small(tmp_path: Path) -> None:
-    """16 GiB with 128 harts: raw, compressed, and both compared with what they were made from."""
+    """16 GiB with 128 harts: convert to raw and compressed, and compare with the source."""
     made = synthetic.make(Recipe(tuple(Mode), harts=128))
     start, raw, packed = tmp_path / "start", tmp_path / "raw", tmp_path / "packed.gz"
     pieces = [*synthetic.blocks(Checkpoint(DUAL_CORE, made.harts)), *made.memory]
@@ -380,8 +378,8 @@ def test_memory_stays_small(tmp_path: Path) -> None:
     assert packed.stat().st_size < 64 << 20
 
 
-def test_a_bomb_is_read_in_bounded_memory(tmp_path: Path) -> None:
-    """Kilobytes that stand for 512 MiB of zeros: no checkpoint, or a header whose block begins at their end."""
+def test_decompression_bomb_needs_little_memory(tmp_path: Path) -> None:
+    """512 MiB of zeros in a few kilobytes: no checkpoint, or a header with its block at the end of the zeros."""
     path, out = tmp_path / "bomb.gz", tmp_path / "out"
     for cpt_offset, words in ((None, "no checkpoint"), ((512 << 20) - 4096, "hart 0: the image ends within its block")):
         head = [(0, header.encode(Header(cpt_offset, 1, 1 << 20)))] if cpt_offset else []

@@ -1,6 +1,6 @@
-"""Files with random damage: each command reads them, finds something, or refuses in one line and writes nothing.
+"""Files with random damage: each command succeeds, reports problems, or refuses with one line and writes nothing.
 
-GCPT_FUZZ_CASES=N tries N instead of the usual few, GCPT_FUZZ_SEED=N starts there; a failure says its seed.
+GCPT_FUZZ_CASES=N sets the number of cases, GCPT_FUZZ_SEED=N the first seed. A failure prints its seed.
 """
 
 import os
@@ -24,7 +24,7 @@ from gcpt.machines.synthetic import DRAM, Mode, Recipe
 
 CASES = int(os.environ.get("GCPT_FUZZ_CASES", "400"))
 FIRST = int(os.environ.get("GCPT_FUZZ_SEED", "0"))
-#: Commands with a damaged file ("bad") and a sound one ("good"), a restorer, and what they may write.
+#: Commands with a damaged file ("bad"), a sound file ("good"), a restorer, and their outputs.
 COMMANDS = (
     "info bad",
     "info bad --json",
@@ -58,24 +58,24 @@ def _write(path: Path, recipe: Recipe, place: Place, container: str, more: list[
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory, build_restorer: Callable[..., BuiltRestorer]) -> list[Path]:
-    """Checkpoints in every layout and container, images that carry a restorer, and the restorer."""
+    """A restorer, checkpoints in every layout and container, and images with the restorer embedded."""
     folder = tmp_path_factory.mktemp("sound")
     restorer = shutil.copy(build_restorer(mode="auto", platform="qemu-virt").image, folder / "restorer")
-    made = [folder / "restorer"]
+    files = [folder / "restorer"]
     for place, harts in ((SINGLE_CORE, 1), (DUAL_CORE, 3), (PROTOBUF, 2)):
         for container in containers.CONTAINERS:
             path = folder / f"{place.kind.value}.{container}"
             _write(path, Recipe(tuple(Mode), harts=harts), place, container, [])
-            made.append(path)
+            files.append(path)
         for form in ("zstd", "elf", "hex"):
             packed = folder / f"{place.kind.value}.packed.{form}"
-            assert here("pack", restorer, made[-1], "--force", "--format", form, "-o", packed).returncode == 0
-            made.append(packed)
-    return made
+            assert here("pack", restorer, files[-1], "--force", "--format", form, "-o", packed).returncode == 0
+            files.append(packed)
+    return files
 
 
 def _damaged(random: Random, data: bytearray) -> bytearray:
-    """Some of ``data`` changed, mostly near its start; or cut, or moved."""
+    """Change parts of ``data``, mostly near its start; or truncate it, or insert bytes."""
     for _ in range(random.choice((1, 1, 2, 5, 30))):
         at = random.randrange(min(len(data), random.choice((64, 4096, len(data)))) or 1)
         how = random.random()
@@ -91,13 +91,13 @@ def _damaged(random: Random, data: bytearray) -> bytearray:
 
 
 def _with_header(random: Random, path: Path) -> None:
-    """A protobuf checkpoint whose header says something else than is there."""
+    """Write a protobuf checkpoint with a wrong header."""
 
     def number() -> int:
         return random.choice((0, 1, 8, 1 << 40, random.randrange(1 << 21), random.randrange(1 << 64)))
 
     fields = random.sample(sorted(DEFAULT.items()), random.randrange(4))
-    said = Header(
+    value = Header(
         random.choice((PROTOBUF.base - PROTOBUF.header_at, number())),
         random.choice((1, 2, number())),
         random.choice((PROTOBUF.stride, number())),
@@ -105,7 +105,7 @@ def _with_header(random: Random, path: Path) -> None:
     )
     at = random.choice((0, MULTI_CORE_OFFSET))
     container = random.choice(containers.CONTAINERS)
-    _write(path, Recipe((Mode.S,), harts=2), PROTOBUF, container, [(at, header.encode(said))])
+    _write(path, Recipe((Mode.S,), harts=2), PROTOBUF, container, [(at, header.encode(value))])
 
 
 @pytest.mark.timeout(60 + CASES)
@@ -118,20 +118,20 @@ def test_damaged_files(sound: list[Path], tmp_path: Path) -> None:
             _with_header(random, bad)
         else:
             bad.write_bytes(_damaged(random, bytearray(random.choice(sound).read_bytes())))
-        names = {"bad": bad, "good": random.choice(sound), "restorer": sound[0]} | {one.name: one for one in written}
+        names = {"bad": bad, "good": random.choice(sound), "restorer": sound[0]} | {path.name: path for path in written}
         command = random.choice(COMMANDS)
         try:
             run = here(*(names.get(word, word) for word in command.split()))
             statuses.add((command.split()[0], run.returncode))
             if run.returncode == 2:
                 refusal(run)
-                assert not any(one.exists() for one in written)
+                assert not any(path.exists() for path in written)
             else:
                 assert (run.returncode in (0, 1), run.stderr) == (True, "")
         except BaseException as error:
             error.add_note(f"GCPT_FUZZ_SEED={seed} GCPT_FUZZ_CASES=1: {command}")
             raise
-        for one in written:
-            one.unlink(missing_ok=True)
+        for path in written:
+            path.unlink(missing_ok=True)
     if len(COMMANDS) < CASES:
         assert statuses >= {("info", 0), ("info", 2), ("validate", 1), ("diff", 1), ("convert", 0), ("unpack", 2)}

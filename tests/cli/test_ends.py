@@ -108,7 +108,10 @@ def test_full_standard_output(checkpoint_file: Make) -> None:
 def test_closed_standard_output(checkpoint_file: Make) -> None:
     path = checkpoint_file()
     line = f'"{sys.executable}" -m gcpt info "{path}" '
-    for redirection, message in ((">&-", "gcpt: standard output is closed: >/dev/null instead\n"), (">&- 2>&-", "")):
+    for redirection, message in (
+        (">&-", "gcpt: standard output is closed: redirect it to /dev/null instead\n"),
+        (">&- 2>&-", ""),
+    ):
         run = subprocess.run(
             ["bash", "-c", line + redirection], env=ENVIRONMENT, capture_output=True, text=True, check=False
         )

@@ -1,4 +1,4 @@
-"""``gcpt info``: checkpoints of every layout, restorers, images that carry one."""
+"""``gcpt info``: checkpoints in every layout, restorers, images with an embedded restorer."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from gcpt.restorer import packing
 Make = Callable[..., Path]
 
 
-def _said(*arguments: object) -> dict:  # type: ignore[type-arg]
+def _info(*arguments: object) -> dict:  # type: ignore[type-arg]
     run = gcpt("info", "--json", *map(str, arguments))
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)  # type: ignore[no-any-return]
@@ -32,46 +32,47 @@ def _said(*arguments: object) -> dict:  # type: ignore[type-arg]
 def test_layouts(checkpoint_file: Make, mode: str) -> None:
     place = PLACES[mode]
     harts = 1 if mode == "single_core" else 3
-    said = _said(checkpoint_file(Recipe((Mode.S, Mode.M, Mode.VU), harts=harts), place))
-    assert (said["layout"], said["base"], said["container"]) == (place.kind.value, place.base, "zstd")
-    assert [one["mode"] for one in said["harts"]] == ["S", "M", "VU"][:harts]
-    assert ("header" in said) == (mode == "normal")
+    info = _info(checkpoint_file(Recipe((Mode.S, Mode.M, Mode.VU), harts=harts), place))
+    assert (info["layout"], info["base"], info["container"]) == (place.kind.value, place.base, "zstd")
+    assert [hart["mode"] for hart in info["harts"]] == ["S", "M", "VU"][:harts]
+    assert ("header" in info) == (mode == "normal")
 
 
 def test_a_hart(checkpoint_file: Make) -> None:
-    made = synthetic.make(Recipe((Mode.VS,), vlen=256))
-    state = made.harts[0]
+    [state] = synthetic.make(Recipe((Mode.VS,), vlen=256)).harts
     path = checkpoint_file(Recipe((Mode.VS,), vlen=256))
-    said = _said(path, "--hart", 0)
-    [one] = said["harts"]
-    assert (one["pc"], one["vlen"], one["mtime"], one["mtimecmp"]) == (state.pc, 256, state.mtime, state.mtimecmp)
-    assert {"Sv39": 8, "Sv48": 9, "Sv57": 10, "Bare": 0}[one["vsatp"]] == state.get("vsatp") >> 60
-    registers = said["registers"]
+    info = _info(path, "--hart", 0)
+    [hart] = info["harts"]
+    assert (hart["pc"], hart["vlen"], hart["mtime"], hart["mtimecmp"]) == (state.pc, 256, state.mtime, state.mtimecmp)
+    assert {"Sv39": 8, "Sv48": 9, "Sv57": 10, "Bare": 0}[hart["vsatp"]] == state.get("vsatp") >> 60
+    registers = info["registers"]
     assert [registers.get(name, 0) for name in ("x5 (t0)", "f31", "mscratch")] == [
         *(state.x[5], state.f[31], state.get("mscratch")),
     ]
     assert registers["v7"] == state.v[7][::-1].hex()
     assert 0 not in registers.values()
-    everything = _said(path, "--hart", 0, "--all")["registers"]
+    everything = _info(path, "--hart", 0, "--all")["registers"]
     assert everything["x0 (zero)"] == 0 and set(registers) < set(everything)
     text = gcpt("info", path, "--hart", "0").stdout
     assert f"mscratch  {state.get('mscratch'):#x}" in " ".join(text.split()).replace(" 0x", "  0x")
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_no_value_is_broken_on_a_terminal(checkpoint_file: Make, columns: int) -> None:
-    """Drawn or as blocks, each value of JSON is a word, and only one that is alone is wider than the terminal."""
+def test_values_stay_whole_on_a_terminal(checkpoint_file: Make, columns: int) -> None:
+    """As a table or as blocks, each value from JSON is one word; only a line with a single value exceeds the width."""
     path = checkpoint_file(Recipe((Mode.VS, Mode.M), harts=2), DUAL_CORE)
     text = on_terminal(columns, "info", path, "--hart", "1").stdout
-    said = _said(path, "--hart", 1)
+    info = _info(path, "--hart", 1)
     words = text.split()
-    wanted = [hex(one[name]) for one in said["harts"] for name in ("pc", "mtime", "mtimecmp", "stimecmp", "vstimecmp")]
-    wanted += ["vsatp", "hgatp", "enabled", "pending", "vstimecmp", *(one["isa"] for one in said["harts"])]
-    wanted += [value if isinstance(value, str) else hex(value) for value in said["registers"].values()]
+    wanted = [
+        hex(hart[name]) for hart in info["harts"] for name in ("pc", "mtime", "mtimecmp", "stimecmp", "vstimecmp")
+    ]
+    wanted += ["vsatp", "hgatp", "enabled", "pending", "vstimecmp", *(hart["isa"] for hart in info["harts"])]
+    wanted += [value if isinstance(value, str) else hex(value) for value in info["registers"].values()]
     assert not [value for value in wanted if value not in words]
     assert not [line for line in text.splitlines()[2:] if len(line) > columns and len(line.split()) > 2]
-    drawn = [line for line in text.splitlines() if {*line.split()} >= {"hart", "pc", "mode", "pending"}]
-    assert len(drawn) == (columns == 200)
+    header = [line for line in text.splitlines() if {*line.split()} >= {"hart", "pc", "mode", "pending"}]
+    assert len(header) == (columns == 200)
 
 
 def test_fields_of_a_hart(checkpoint_file: Make) -> None:
@@ -80,49 +81,49 @@ def test_fields_of_a_hart(checkpoint_file: Make) -> None:
         harts[0].set("mseccfg", 0)
 
     path = checkpoint_file(change=change)
-    said = _said(path, "--hart", 0)["fields"]
-    code, interrupt = said["mcause"]
+    info = _info(path, "--hart", 0)["fields"]
+    code, interrupt = info["mcause"]
     assert code == {"name": "code", "bits": "62:0", "value": 5, "words": "STI"}
     assert (interrupt["name"], interrupt["value"]) == ("interrupt", 1)
-    assert "mseccfg" not in said and "mscratch" not in said
-    assert {one["value"] for one in _said(path, "--hart", 0, "--all")["fields"]["mseccfg"]} == {0}
+    assert "mseccfg" not in info and "mscratch" not in info
+    assert {field["value"] for field in _info(path, "--hart", 0, "--all")["fields"]["mseccfg"]} == {0}
     [line] = [line for line in gcpt("info", path, "--hart", "0").stdout.splitlines() if line.startswith("mcause")]
     assert line.split(maxsplit=2) == ["mcause", "0x8000000000000005", "code=STI, interrupt"]
 
 
-def test_layouts_left_from_before(tmp_path: Path, checkpoint_file: Make) -> None:
-    """All are shown; the first is the one that mode=auto takes, and whose harts are shown."""
+def test_stale_layouts(tmp_path: Path, checkpoint_file: Make) -> None:
+    """The output lists all layouts; the first is the choice of mode=auto, and its harts are shown."""
     one = checkpoint_file()
-    assert [found["auto"] for found in _said(one)["layouts"]] == [True]
-    assert "layouts found" not in gcpt("info", one).stdout
+    assert [layout["auto"] for layout in _info(one)["layouts"]] == [True]
+    assert "layouts: " not in gcpt("info", one).stdout
     both = tmp_path / "both"
     output.write(
         both, edits.patched(streams.chunks(one), [(address - DRAM, data) for address, data in _blocks()]), "raw"
     )
-    said = _said(both)
-    found = [(place["layout"], place["base"], place["mode"], place["auto"]) for place in said["layouts"]]
-    assert found == [("dual_core", 3 << 20, "dual_core", True), ("single_core", 0, "single_core", False)]
-    assert said["layout"] == "dual_core"
-    assert "single_core at 0x0 (mode=single_core); mode=auto takes the first" in gcpt("info", both).stdout
+    info = _info(both)
+    layouts = [(place["layout"], place["base"], place["mode"], place["auto"]) for place in info["layouts"]]
+    assert layouts == [("dual_core", 3 << 20, "dual_core", True), ("single_core", 0, "single_core", False)]
+    assert info["layout"] == "dual_core"
+    assert "single_core at 0x0 (mode=single_core); mode=auto restores the first" in gcpt("info", both).stdout
 
 
 def test_restorers(build_restorer: Callable[..., object], checkpoint_file: Make, tmp_path: Path) -> None:
-    made = build_restorer(mode="single_core", platform="qemu-virt")
-    said = _said(made.image)["restorer"]  # type: ignore[attr-defined]
-    assert said["options"] == {"mode": "single_core", "platform": "qemu-virt"}
-    assert (said["version"], said["size"]) == (__version__, made.size)  # type: ignore[attr-defined]
-    assert _said(made.folder / "gcpt.elf")["restorer"] == said  # type: ignore[attr-defined]
+    built = build_restorer(mode="single_core", platform="qemu-virt")
+    info = _info(built.image)["restorer"]  # type: ignore[attr-defined]
+    assert info["options"] == {"mode": "single_core", "platform": "qemu-virt"}
+    assert (info["version"], info["size"]) == (__version__, built.size)  # type: ignore[attr-defined]
+    assert _info(built.folder / "gcpt.elf")["restorer"] == info  # type: ignore[attr-defined]
     raw = tmp_path / "raw"
     output.unpack(checkpoint_file(), raw)
-    packing.place(raw, made.image)  # type: ignore[attr-defined]
-    both = _said(raw)
-    assert both["restorer"] == said and both["layout"] == "single_core"
+    packing.place(raw, built.image)  # type: ignore[attr-defined]
+    both = _info(raw)
+    assert both["restorer"] == info and both["layout"] == "single_core"
     assert "mode=single_core platform=qemu-virt" in gcpt("info", raw).stdout
 
 
 @pytest.mark.parametrize("container", ["raw", "zstd", "gzip"])
-def test_a_large_image_is_read_no_further_than_its_state(tmp_path: Path, container: str) -> None:
-    """Of 16 GiB (raw) or 64 MiB of noise (compressed) some MiB: counted by the kernel."""
+def test_large_image_is_read_up_to_its_state(tmp_path: Path, container: str) -> None:
+    """Of 16 GiB (raw) or 64 MiB of noise (compressed) info reads a few MiB, as the kernel counts."""
     path = tmp_path / "big"
     pieces = [(address - DRAM, data) for address, data in _blocks()]
     if container == "raw":
@@ -146,8 +147,7 @@ def test_a_large_image_is_read_no_further_than_its_state(tmp_path: Path, contain
 
 
 def _blocks() -> list[tuple[int, bytes]]:
-    made = synthetic.make(Recipe(harts=2))
-    return synthetic.blocks(Checkpoint(DUAL_CORE, made.harts))
+    return synthetic.blocks(Checkpoint(DUAL_CORE, synthetic.make(Recipe(harts=2)).harts))
 
 
 def test_bad_input(tmp_path: Path, checkpoint_file: Make) -> None:
@@ -157,5 +157,5 @@ def test_bad_input(tmp_path: Path, checkpoint_file: Make) -> None:
     path = checkpoint_file(place=SINGLE_CORE)
     assert "no checkpoint: neither a protobuf header" in refusal(gcpt("info", nothing))
     assert "elf: " in refusal(gcpt("info", elf))
-    assert refusal(gcpt("info", path, "--hart", "1")) == f"{path}: there is no hart 1: it has 1"
-    assert "--all is for the registers of a hart" in refusal(gcpt("info", path, "--all"))
+    assert refusal(gcpt("info", path, "--hart", "1")) == f"{path}: no hart 1: the file has 1 hart, numbered from 0"
+    assert "--all needs the registers of a hart" in refusal(gcpt("info", path, "--all"))

@@ -1,4 +1,4 @@
-"""``gcpt pack`` and ``gcpt unpack``: images that carry their restorer, of real software and all layouts, and back."""
+"""``gcpt pack`` and ``gcpt unpack``: embed restorers into real software and all layouts, and remove them."""
 
 import filecmp
 import json
@@ -22,9 +22,9 @@ from gcpt.machines.synthetic import Mode, Recipe
 
 Make = Callable[..., Path]
 Build = Callable[..., Restorer]
-#: NEMU's protobuf: the header where the restorer goes.
+#: NEMU's protobuf layout: the header is under the restorer.
 AT_START = Place(PlaceKind.PROTOBUF, 168, MIB, header_at=0)
-_SAID = re.compile(r"gcpt 0\.1\.0 \(\w+(\+dirty)?\)")
+_VERSION = re.compile(r"gcpt 0\.1\.0 \(\w+(\+dirty)?\)")
 
 
 def _restorer(build: Build, mode: str, **options: str) -> Restorer:
@@ -37,7 +37,7 @@ def _said(run: "subprocess.CompletedProcess[str]") -> str:
 
 
 def _comes_apart(packed: Path, checkpoint: Path, restorer: Restorer) -> None:
-    """Into the same bytes as it was made of."""
+    """Check that unpacking gives the original bytes."""
     back, gcpt_bin = packed.with_name("back"), packed.with_name("back.bin")
     _said(here("unpack", packed, "-o", back, "--restorer-out", gcpt_bin))
     assert gcpt_bin.read_bytes() == restorer.image.read_bytes()
@@ -58,31 +58,31 @@ def _comes_apart(packed: Path, checkpoint: Path, restorer: Restorer) -> None:
         (4, "auto", "dual_core", "packed.elf"),
     ],
 )
-def test_u_boot_goes_on(
+def test_u_boot_continues(
     u_boot: Make, build_restorer: Build, tmp_path: Path, harts: int, layout: str, mode: str, name: str
 ) -> None:
     checkpoint, packed = u_boot(harts, layout), tmp_path / name
     restorer = _restorer(build_restorer, mode)
-    said = _said(gcpt("pack", restorer.image, checkpoint, "-o", packed))
-    assert f"{harts} hart{'s' * (harts > 1)}, {128 * MIB:,} bytes" in said
+    output = _said(gcpt("pack", restorer.image, checkpoint, "-o", packed))
+    assert f"{harts} hart{'s' * (harts > 1)}, {128 * MIB:,} bytes" in output
     exact(packed)
     assert answer(packed) == "answer=42"
     _comes_apart(packed, checkpoint, restorer)
 
 
-def _asked(machine: Qemu) -> None:
+def _ask(machine: Qemu) -> None:
     machine.type("\nprintenv answer\n")
     machine.expect(r"printenv answer\s+answer=42\s", 60)
 
 
 def test_qemu_boots_the_elf_file(u_boot: Make, build_restorer: Build, tmp_path: Path) -> None:
-    """As the kernel of a machine whose memory is empty. It has more than the image, which holds a device tree where
-    QEMU would put its own."""
+    """As the kernel of a machine with empty memory, larger than the image: QEMU puts its device tree at the end of
+    memory, where the image has one."""
     packed, memory = tmp_path / "packed.elf", tmp_path / "memory"
     _said(gcpt("pack", _restorer(build_restorer, "dual_core").image, u_boot(2), "-o", packed))
     output.write_pieces(memory, [], 256 * MIB)
     with Qemu(memory, Machine(2, 256 * MIB, extra=("-kernel", str(packed))), tmp_path, paused=False) as machine:
-        _asked(machine)
+        _ask(machine)
 
 
 def test_a_memory_read_from_hex_boots(u_boot: Make, build_restorer: Build, tmp_path: Path) -> None:
@@ -90,11 +90,11 @@ def test_a_memory_read_from_hex_boots(u_boot: Make, build_restorer: Build, tmp_p
     _said(gcpt("pack", _restorer(build_restorer, "single_core").image, u_boot(1), "-o", packed, "--width", "8"))
     output.write_pieces(memory, _words(packed.read_text().split(), 8), 128 * MIB)
     with Qemu(memory, Machine(), tmp_path, paused=False) as machine:
-        _asked(machine)
+        _ask(machine)
 
 
 def _words(tokens: list[str], width: int) -> Iterator[tuple[int, bytes]]:
-    """What $readmemh makes of them: bytes and where they go."""
+    """The data that $readmemh reads: offsets and bytes."""
     at = 0
     for token in tokens:
         if token.startswith("@"):
@@ -105,13 +105,13 @@ def _words(tokens: list[str], width: int) -> Iterator[tuple[int, bytes]]:
 
 
 @pytest.mark.parametrize("options", [{}, {"flash": "1"}], ids=["position independent", "flash=1"])
-def test_a_flash_image_carries_it(u_boot: Make, build_restorer: Build, tmp_path: Path, options: dict[str, str]) -> None:
-    """A pair, as NEMU makes it: the state in flash, the memory without."""
+def test_flash_image(u_boot: Make, build_restorer: Build, tmp_path: Path, options: dict[str, str]) -> None:
+    """A flash pair as NEMU writes it: the state is in the flash image only."""
     memory, flash, packed = tmp_path / "memory.zst", tmp_path / "flash.gz", tmp_path / "flash"
     _said(gcpt("convert", u_boot(1), memory, "--layout", "flash", "--flash-out", flash))
     restorer = _restorer(build_restorer, "single_core", **options)
-    said = _said(gcpt("pack", restorer.image, memory, "--flash", flash, "-o", packed, "--format", "flash"))
-    assert ("NEMU" in said) == (not options)
+    output = _said(gcpt("pack", restorer.image, memory, "--flash", flash, "-o", packed, "--format", "flash"))
+    assert ("NEMU" in output) == (not options)
     assert packed.stat().st_size == MIB
     exact(memory, "--flash", packed)
     assert answer(memory, "--flash", packed) == "answer=42"
@@ -122,9 +122,9 @@ def test_a_flash_image_carries_it(u_boot: Make, build_restorer: Build, tmp_path:
     ("harts", "layout", "others"), [(1, "nemu", "single_core"), (4, "protobuf", "dual_core")], ids=["nemu", "protobuf"]
 )
 def test_a_chain(u_boot: Make, build_restorer: Build, tmp_path: Path, harts: int, layout: str, others: str) -> None:
-    """Converted, packed, gone on from, taken apart and converted back: the checkpoint that was taken, in every byte.
+    """Convert, pack, boot, unpack and convert back: every byte of the original checkpoint.
 
-    NEMU's header lies where the restorer goes.
+    NEMU's header is under the restorer.
     """
     checkpoint, restorer = u_boot(harts), _restorer(build_restorer, "normal")
     there, packed, back, again = (tmp_path / name for name in ("there.gz", "packed.zst", "back.gz", "again"))
@@ -138,11 +138,11 @@ def test_a_chain(u_boot: Make, build_restorer: Build, tmp_path: Path, harts: int
     assert filecmp.cmp(again, tmp_path / "before", shallow=False)
 
 
-# What lies where the restorer goes.
+# Data under the restorer.
 
 
-def test_a_header_at_the_start_is_kept(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
-    """In the restorer's window, where verify's and info's readers find it too, through a swap, and back."""
+def test_header_at_the_start_is_saved(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    """pack moves it to the restorer's window, where verify and info find it; swap and unpack preserve it."""
     checkpoint, packed = checkpoint_file(place=AT_START), tmp_path / "packed.zst"
     normal, both = _restorer(build_restorer, "normal"), _restorer(build_restorer, "auto")
     _said(here("pack", normal.image, checkpoint, "-o", packed))
@@ -158,8 +158,8 @@ def _with(path: Path, over: dict[int, bytes], out: Path) -> Path:
     return out
 
 
-def test_reset_code_comes_back(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
-    """What QEMU and NEMU have at byte 0 to start from is no workload's; it is kept behind the restorer."""
+def test_reset_code_is_saved(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    """Reset code of QEMU and NEMU at byte 0 is not the workload's; pack saves it behind the restorer."""
     checkpoint = _with(checkpoint_file(), {0: qemu.jump(0x8000_0000, 0x8010_0000)}, tmp_path / "checkpoint")
     restorer, packed = _restorer(build_restorer, "single_core"), tmp_path / "packed"
     assert "the restorer covers 7 bytes, saved behind it" in _said(
@@ -170,7 +170,7 @@ def test_reset_code_comes_back(checkpoint_file: Make, build_restorer: Build, tmp
 
 
 def test_memory_in_use(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
-    """Under the image, and where its stacks will be; what need not be kept is, if there is room."""
+    """Under the restorer and its stacks; --force saves the data if there is room."""
     small, large = _restorer(build_restorer, "single_core"), _restorer(build_restorer, "auto")
     out = tmp_path / "out"
     used = _with(checkpoint_file(), {0x400: b"workload"}, tmp_path / "used")
@@ -185,7 +185,7 @@ def test_memory_in_use(checkpoint_file: Make, build_restorer: Build, tmp_path: P
     assert "the restorer overwrote 1032 bytes" in _said(here("pack", small.image, full, "-o", out, "--force"))
 
 
-# What could not restore.
+# Restorers that could not restore.
 
 
 def test_a_restorer_that_cannot_restore_it(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_restorer_that_cannot_restore_it(checkpoint_file: Make, build_restorer
 
 
 def _unstamped(data: bytes) -> bytes:
-    """The same restorer as another project's would be: it says nothing of itself."""
+    """The same restorer without a stamp, as another project's."""
     return data[:-10] + bytes(2) + data[-8:]
 
 
@@ -227,22 +227,22 @@ def test_a_restorer_without_a_stamp(checkpoint_file: Make, build_restorer: Build
     checkpoint, packed = checkpoint_file(), tmp_path / "packed"
     restorer, other = _restorer(build_restorer, "single_core"), tmp_path / "other.bin"
     other.write_bytes(_unstamped(restorer.image.read_bytes()))
-    said = _said(here("pack", other, checkpoint, "-o", packed))
-    assert "has no stamp" in said and "are assumed" in said
+    output = _said(here("pack", other, checkpoint, "-o", packed))
+    assert "has no stamp" in output and "are assumed" in output
     back = tmp_path / "back.bin"
     assert "without a stamp" in _said(here("unpack", packed, "--restorer-out", back))
     assert back.read_bytes() == other.read_bytes()
-    said = _said(here("pack", "--swap", restorer.image, packed))
-    assert f"{restorer.size:,} bytes, without a stamp -> {restorer.size:,} bytes, gcpt" in said
+    output = _said(here("pack", "--swap", restorer.image, packed))
+    assert f"{restorer.size:,} bytes, without a stamp -> {restorer.size:,} bytes, gcpt" in output
     exact(packed)
 
 
 def test_usage(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
     checkpoint, restorer = checkpoint_file(), _restorer(build_restorer, "single_core").image
     out = ("-o", tmp_path / "out")
-    said = {
-        "one CKPT makes one image": (restorer, checkpoint),
-        "name it with -o OUT": (restorer, checkpoint, checkpoint, *out),
+    refusals = {
+        "want one CKPT and -o OUT": (restorer, checkpoint),
+        "--swap to replace the restorers": (restorer, checkpoint, checkpoint, *out),
         "--swap changes files in place": ("--swap", restorer, checkpoint, *out),
         "name the flash image with --flash": (restorer, checkpoint, *out, "--format", "flash"),
         "an image of format raw has no address": (restorer, checkpoint, *out, "--base", "0x0"),
@@ -250,17 +250,15 @@ def test_usage(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> 
         "want a multiple of 8": (restorer, checkpoint, *out, "--format", "hex", "--base", "0x80000004"),
         "No such file or directory": (tmp_path / "none", checkpoint, *out),
     }
-    for words, arguments in said.items():
+    for words, arguments in refusals.items():
         assert words in refusal(here("pack", *arguments))
-    assert "it carries no restorer" in refusal(here("unpack", checkpoint, *out))
+    assert "no embedded restorer" in refusal(here("unpack", checkpoint, *out))
     assert "nothing to write" in refusal(here("unpack", checkpoint))
     assert not (tmp_path / "out").exists()
 
 
-def test_no_output_takes_the_place_of_what_it_is_made_of(
-    checkpoint_file: Make, build_restorer: Build, tmp_path: Path
-) -> None:
-    """Nor of another output; of two outputs, none is written where one cannot be."""
+def test_output_does_not_overwrite_an_input(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    """Nor another output; if one of two outputs fails, neither is written."""
     restorer, memory, flash = tmp_path / "gcpt.bin", tmp_path / "memory.gz", tmp_path / "flash"
     restorer.write_bytes(_restorer(build_restorer, "single_core").image.read_bytes())
     packed, out = tmp_path / "packed.zst", tmp_path / "out"
@@ -268,15 +266,15 @@ def test_no_output_takes_the_place_of_what_it_is_made_of(
     _said(here("pack", restorer, checkpoint, "-o", packed))
     _said(here("convert", checkpoint, memory, "--layout", "flash", "--flash-out", flash))
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    said = {
-        "is GCPT_BIN too": ("pack", restorer, checkpoint, "-o", restorer),
+    refusals = {
+        "is also GCPT_BIN": ("pack", restorer, checkpoint, "-o", restorer),
         "is the memory image": ("pack", restorer, memory, "--flash", flash, "-o", memory),
-        "is IMAGE too": ("unpack", packed, "--restorer-out", packed),
-        "is -o too": ("unpack", packed, "-o", out, "--restorer-out", tmp_path / "." / "out"),
+        "is also IMAGE": ("unpack", packed, "--restorer-out", packed),
+        "is also -o": ("unpack", packed, "-o", out, "--restorer-out", tmp_path / "." / "out"),
         "nowhere/r: No such file or directory": ("unpack", packed, "-o", out, "--restorer-out", "/nowhere/r"),
         "nowhere/c: No such file or directory": ("unpack", packed, "-o", "/nowhere/c", "--restorer-out", out),
     }
-    for words, arguments in said.items():
+    for words, arguments in refusals.items():
         assert words in refusal(here(*arguments))
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -285,7 +283,7 @@ def test_no_output_takes_the_place_of_what_it_is_made_of(
 
 
 def test_swap(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
-    """Each file for itself: in its container, with its mode; what cannot be changed is said and left alone."""
+    """Each file keeps its container and mode; files that fail are reported and unchanged."""
     old, new = _restorer(build_restorer, "auto"), _restorer(build_restorer, "single_core")
     names = ("a.zst", "b.gz", "c", "d.elf")
     several, files = checkpoint_file(Recipe(harts=2), DUAL_CORE, name="several"), [tmp_path / name for name in names]
@@ -299,7 +297,7 @@ def test_swap(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> N
     before = {file: file.read_bytes() for file in (wrong, bare)}
     run = here("pack", "--swap", new.image, wrong, *files, bare, tmp_path / "none")
     assert run.returncode == 2
-    lines = [_SAID.sub("V", line) for line in run.stdout.splitlines()]
+    lines = [_VERSION.sub("V", line) for line in run.stdout.splitlines()]
     change = f"{old.size:,} bytes, V, mode=auto platform=qemu-virt -> {new.size:,} bytes, V, mode=single_core"
     assert lines == [f"{file}: {change} platform=qemu-virt" for file in files]
     refused = run.stderr.splitlines()
@@ -310,26 +308,26 @@ def test_swap(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> N
     assert files[1].stat().st_mode & 0o777 == 0o640
     for file in files:
         _comes_apart(file, checkpoint, new)
-        assert not _content_at(file, new.size, old.size).strip(b"\0")  # nothing of the longer one is left
+        assert not _content_at(file, new.size, old.size).strip(b"\0")  # no rest of the longer restorer
     stamps = [file.stat().st_mtime_ns for file in files]
-    assert here("pack", "--swap", new.image, *files).stdout.count("has it already: ") == len(files)
+    assert here("pack", "--swap", new.image, *files).stdout.count("unchanged: ") == len(files)
     assert [file.stat().st_mtime_ns for file in files] == stamps
     exact(files[3])
 
 
 def test_json(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
-    """Packed, swapped in files of which one has no restorer, and apart: the same restorers as info finds."""
+    """pack, --swap with one file without a restorer, and unpack: the same restorers as from info."""
     old, new = _restorer(build_restorer, "auto"), _restorer(build_restorer, "single_core")
-    about = {one: json.loads(here("info", "--json", one.image).stdout)["restorer"] for one in (old, new)}
+    about = {each: json.loads(here("info", "--json", each.image).stdout)["restorer"] for each in (old, new)}
     checkpoint, packed, again = checkpoint_file(), tmp_path / "packed.elf", tmp_path / "again.gz"
-    said = json.loads(_said(here("pack", "--json", old.image, checkpoint, "-o", packed)))
+    result = json.loads(_said(here("pack", "--json", old.image, checkpoint, "-o", packed)))
     info = json.loads(here("info", "--json", packed).stdout)
-    assert (said["harts"], said["restorer"], said["replaced"]) == (info["harts"], about[old], None)
-    assert [said[key] for key in ("file", "format", "at", "layout", "bytes", "notes")] == [
+    assert (result["harts"], result["restorer"], result["replaced"]) == (info["harts"], about[old], None)
+    assert [result[key] for key in ("file", "format", "at", "layout", "bytes", "notes")] == [
         *(str(packed), "elf", 0x8000_0000, "single_core", 128 * MIB, []),
     ]
-    said = json.loads(_said(here("pack", "--json", new.image, packed, "-o", again)))
-    assert (said["restorer"], said["replaced"], said["at"]) == (about[new], about[old], None)
+    result = json.loads(_said(here("pack", "--json", new.image, packed, "-o", again)))
+    assert (result["restorer"], result["replaced"], result["at"]) == (about[new], about[old], None)
     run = here("pack", "--swap", "--json", new.image, packed, checkpoint, again)
     assert (run.returncode, run.stderr.count("\n")) == (2, 1)
     first, bare, same = json.loads(run.stdout)
@@ -338,22 +336,22 @@ def test_json(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> N
     assert first["restorer"] == same["restorer"] == about[new]
     assert bare == {"file": str(checkpoint), "error": run.stderr.removeprefix("gcpt: ").rstrip("\n")}
     back, gcpt_bin = tmp_path / "back.zst", tmp_path / "back.bin"
-    said = json.loads(_said(here("unpack", "--json", packed, "-o", back, "--restorer-out", gcpt_bin)))
-    assert said["checkpoint"] == {"file": str(back), "container": "zstd", "bytes": 128 * MIB}
-    assert (said["restorer"], said["notes"]) == ({"file": str(gcpt_bin), **about[new]}, [])
+    result = json.loads(_said(here("unpack", "--json", packed, "-o", back, "--restorer-out", gcpt_bin)))
+    assert result["checkpoint"] == {"file": str(back), "container": "zstd", "bytes": 128 * MIB}
+    assert (result["restorer"], result["notes"]) == ({"file": str(gcpt_bin), **about[new]}, [])
 
 
-def test_json_of_what_is_kept_and_of_no_stamp(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
-    """Both are notes; and nothing but JSON is printed."""
+def test_json_notes(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    """Saved data and a missing stamp are notes; standard output has only JSON."""
     checkpoint = _with(checkpoint_file(), {0: qemu.jump(0x8000_0000, 0x8010_0000)}, tmp_path / "checkpoint")
     packed, other = tmp_path / "packed", tmp_path / "other.bin"
     data = _unstamped(_restorer(build_restorer, "single_core").image.read_bytes())
     other.write_bytes(data)
-    said = json.loads(_said(here("pack", "--json", other, checkpoint, "-o", packed)))
-    assert said["restorer"] == {"size": len(data)}
-    assert ["has no stamp" in said["notes"][0], "saved behind it" in said["notes"][1]] == [True, True]
-    said = json.loads(_said(here("unpack", "--json", packed, "--restorer-out", tmp_path / "back")))
-    assert (said["checkpoint"], said["restorer"]["size"], len(said["notes"])) == (None, len(data), 1)
+    result = json.loads(_said(here("pack", "--json", other, checkpoint, "-o", packed)))
+    assert result["restorer"] == {"size": len(data)}
+    assert ["has no stamp" in result["notes"][0], "saved behind it" in result["notes"][1]] == [True, True]
+    result = json.loads(_said(here("unpack", "--json", packed, "--restorer-out", tmp_path / "back")))
+    assert (result["checkpoint"], result["restorer"]["size"], len(result["notes"])) == (None, len(data), 1)
 
 
 def _content_at(path: Path, begin: int, end: int) -> bytes:
@@ -361,7 +359,7 @@ def _content_at(path: Path, begin: int, end: int) -> bytes:
 
 
 def _limited(limit: str, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    """The command in a process that runs ``limit`` first and tells the most memory that it had, in KiB, at the end."""
+    """Run the command in a process that executes ``limit`` first and prints its peak memory, in KiB, at the end."""
     program = (
         f"import re, resource, signal, sys; {limit}; from gcpt.cli import main; status = main(sys.argv[1:]);"
         "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]); sys.exit(status)"
@@ -388,7 +386,7 @@ def test_a_full_disk(checkpoint_file: Make, build_restorer: Build, tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["packed", "packed.elf", "packed.hex"])
 def test_memory_stays_small(checkpoint_file: Make, build_restorer: Build, tmp_path: Path, name: str) -> None:
-    """Of an image of 4 GiB."""
+    """For an image of 4 GiB."""
     large = tmp_path / "large"
     output.unpack(checkpoint_file(Recipe((Mode.S,), harts=16), DUAL_CORE), large, 4 << 30)
     run = _limited("pass", "pack", _restorer(build_restorer, "dual_core").image, large, "-o", tmp_path / name)

@@ -131,10 +131,10 @@ def test_debug_server(checkpoint_file: Make, tmp_path: Path) -> None:
 def test_bad_input(checkpoint_file: Make, tmp_path: Path) -> None:
     path = checkpoint_file()
     for size, message in (
-        ("12x", "is no size"),
-        ("²G", "is no size"),
-        ("-1", "is no size"),
-        ("99999999999G", "is more than 2048G"),
+        ("12x", "is not a size"),
+        ("²G", "is not a size"),
+        ("-1", "is not a size"),
+        ("99999999999G", "is too large: give at most 2048G"),
     ):
         assert f"{size!r} {message}" in refusal(gcpt("run", path, "--memory", size))
     assert refusal(gcpt("debug", path, "--symbols", "nosuch.elf")) == "nosuch.elf: no such file"

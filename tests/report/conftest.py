@@ -1,4 +1,4 @@
-"""A browser for all pages of a session's worker, and the pages of real builds."""
+"""One browser per pytest worker, and the pages of real builds."""
 
 import fcntl
 import hashlib
@@ -21,7 +21,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def report(session_folder: Path) -> Callable[..., Path]:
-    """``report(mode="dual_core")``: the folder of the variant, with report.html. Each is made once in a session."""
+    """``report(mode="dual_core")``: the folder of the variant, with report.html. Each is built once per session."""
 
     def make(**options: str) -> Path:
         folder = session_folder / f"report-{hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()[:12]}"

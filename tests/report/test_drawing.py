@@ -1,4 +1,4 @@
-"""Where a drawing puts names, and how it writes sizes."""
+"""Positions of labels in a drawing, and sizes as text."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ _GAP, _LOW, _HIGH = 30, 34, 456
 
 
 @given(st.lists(st.floats(26, 466), max_size=20).map(sorted))
-def test_names_keep_their_order_and_their_distance(targets: list[float]) -> None:
+def test_labels_keep_order_and_distance(targets: list[float]) -> None:
     places = spread(targets, _GAP, _LOW, _HIGH)
     assert len(places) == len(targets)
     assert all(after - before >= _GAP - 1e-6 for before, after in pairwise(places))
@@ -19,14 +19,15 @@ def test_names_keep_their_order_and_their_distance(targets: list[float]) -> None
     if targets and _LOW + _GAP * (len(targets) - 1) <= _HIGH:
         assert places[-1] <= _HIGH
     alone = [
-        one
-        for i, one in enumerate(targets)
-        if _LOW <= one <= _HIGH and all(abs(one - other) >= 20 * _GAP for k, other in enumerate(targets) if k != i)
+        target
+        for i, target in enumerate(targets)
+        if _LOW <= target <= _HIGH
+        and all(abs(target - other) >= 20 * _GAP for k, other in enumerate(targets) if k != i)
     ]
     assert set(alone) <= set(places)
 
 
-def test_names_that_have_room_are_where_they_belong() -> None:
+def test_labels_with_room_are_at_their_targets() -> None:
     assert spread([50, 100, 400], _GAP, _LOW, _HIGH) == [50, 100, 400]
     assert spread([100, 101], _GAP, _LOW, _HIGH) == [100, 130]
     assert spread([455, 456], _GAP, _LOW, _HIGH) == [426, 456]
@@ -47,14 +48,21 @@ def test_a_panel() -> None:
     assert draw(outer).lens is None and [label.text for label in draw(outer).labels] == ["a"]
 
 
-def test_sizes_in_words() -> None:
-    said = {1752: "1,752 B", 8192: "8 KiB", 10240: "10 KiB", 70776: "69.1 KiB", 1 << 20: "1 MiB", 15 << 29: "7,680 MiB"}
-    assert {size: size_text(size) for size in said} == said
+def test_size_text() -> None:
+    texts = {
+        1752: "1,752 B",
+        8192: "8 KiB",
+        10240: "10 KiB",
+        70776: "69.1 KiB",
+        1 << 20: "1 MiB",
+        15 << 29: "7,680 MiB",
+    }
+    assert {size: size_text(size) for size in texts} == texts
     assert size_text(16 << 30) == "16 GiB" and size_text((16 << 30) + 1) == "16.0 GiB"
 
 
 @given(st.text(max_size=60))
-def test_a_long_name_keeps_its_ends(name: str) -> None:
+def test_long_label_keeps_its_ends(name: str) -> None:
     short = shortened(name)
     assert len(short) <= 27
     assert short == name or (

@@ -1,4 +1,4 @@
-"""Pages as a browser shows them: to scale, readable at every width and in either scheme, and asking for nothing."""
+"""The pages in a browser: drawn to scale, readable at every width and in both colour schemes, self-contained."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Mode, Recipe
 
 Report = Callable[..., Path]
-#: A payload and a checkpoint whose names are markup.
+#: A file name that is markup, for a payload and a checkpoint.
 NAME = "<script>document.title = 'run'<&script><img src=x onerror=document.title=1>"
 
 
@@ -23,10 +23,10 @@ NAME = "<script>document.title = 'run'<&script><img src=x onerror=document.title
 def restorer_page(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
     payload = tmp_path_factory.mktemp("payloads") / f"{NAME}.bin"
     payload.write_bytes(bytes(range(256)) * 300)
-    made = report(
+    folder = report(
         mode="dual_core", harts="6", stop_cpu="1", gcpt_payload=str(payload), gcpt_payload_position="0x80140000"
     )
-    return made / "report.html"
+    return folder / "report.html"
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +44,8 @@ def checkpoint_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["restorer", "checkpoint"])
 def page(request: pytest.FixtureRequest) -> Path:
-    made: Path = request.getfixturevalue(f"{request.param}_page")
-    return made
+    path: Path = request.getfixturevalue(f"{request.param}_page")
+    return path
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -82,7 +82,7 @@ def test_to_scale(browser: Browser, page: Path, width: int) -> None:
         assert lens[0] == pytest.approx(lens[1], abs=1e-5) and lens[2] == pytest.approx(lens[3], abs=1e-5)
 
 
-def test_asks_for_nothing_and_runs_nothing(browser: Browser, page: Path) -> None:
+def test_loads_and_runs_nothing(browser: Browser, page: Path) -> None:
     browser.open(page)
     assert browser.said() == []
     assert [url for url in browser.asked_for() if not url.startswith("data:")] == [page.as_uri()]
@@ -92,7 +92,7 @@ def test_asks_for_nothing_and_runs_nothing(browser: Browser, page: Path) -> None
 
 
 def test_accessible(browser: Browser, page: Path) -> None:
-    """Each drawing has a name and a description, each table a caption, and what scrolls can be reached with keys."""
+    """Each drawing has a title and a description, each table a caption; scrolling regions can have the focus."""
     browser.open(page)
     bare = "return [...document.querySelectorAll('{}')].filter(one => !({})).length"
     named = (
@@ -109,8 +109,8 @@ def test_accessible(browser: Browser, page: Path) -> None:
     assert links and all(browser.run(f"return !!document.querySelector('{link}')") for link in links)
 
 
-def test_on_paper(browser: Browser, page: Path, tmp_path: Path) -> None:
-    """Printed, a page is not cut at the right and has all that is open."""
+def test_print(browser: Browser, page: Path, tmp_path: Path) -> None:
+    """A printed page has no navigation and no overlapping texts."""
     browser.open(page)
     paper = browser.driver.print_page()
     assert len(paper) > 20_000
@@ -122,8 +122,8 @@ def test_on_paper(browser: Browser, page: Path, tmp_path: Path) -> None:
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
-def test_policy_is_the_browsers(browser: Browser, checkpoint_page: Path, tmp_path: Path) -> None:
-    """Were anything on a page to ask for more, the browser would refuse."""
+def test_browser_enforces_the_policy(browser: Browser, checkpoint_page: Path, tmp_path: Path) -> None:
+    """The browser blocks a page with an image and a script."""
     page = tmp_path / "page.html"
     text = checkpoint_page.read_text()
     page.write_text(
@@ -134,7 +134,7 @@ def test_policy_is_the_browsers(browser: Browser, checkpoint_page: Path, tmp_pat
     assert browser.run("return document.title").startswith("gcpt: ")
 
 
-def test_default_build_loads_nothing_of_it() -> None:
+def test_default_build_does_not_load_reports() -> None:
     root = Path(__file__).parents[2]
     command = [sys.executable, "-X", "importtime", "-m", "SCons", "-Q", "-n"]
     run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
@@ -143,7 +143,7 @@ def test_default_build_loads_nothing_of_it() -> None:
     assert not loaded & {
         "jinja2",
         "elftools",
-        "google",
+        "google.protobuf",
         "rich",
         "gcpt.report",
         "gcpt.machines",

@@ -1,4 +1,4 @@
-"""Which pages are not zero, however the content is cut into chunks."""
+"""Count nonzero pages, for any division of the content into chunks."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,26 +22,26 @@ def test_any_chunks(pieces: list[tuple[int, bytes]]) -> None:
     chunks = [byte * size for size, byte in pieces]
     whole = b"".join(chunks)
     filled = [bool(whole[at : at + PAGE_SIZE].strip(b"\0")) for at in range(0, len(whole), PAGE_SIZE)]
-    found = measure(chunks)
-    assert (found.length, found.pages, found.filled) == (len(whole), len(filled), sum(filled))
-    expected = [sum(filled[at : at + found.cell_pages]) for at in range(0, len(filled), found.cell_pages)]
-    assert found.cells == expected
+    measured = measure(chunks)
+    assert (measured.length, measured.pages, measured.filled) == (len(whole), len(filled), sum(filled))
+    expected = [sum(filled[at : at + measured.cell_pages]) for at in range(0, len(filled), measured.cell_pages)]
+    assert measured.cells == expected
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3 * CELLS), st.booleans()), max_size=10))
 def test_counters_are_bounded(runs: list[tuple[int, bool]]) -> None:
-    found = occupancy.Occupancy()
+    measured = occupancy.Occupancy()
     pages: list[bool] = []
     for count, filled in runs:
-        found.add(count, filled)
+        measured.add(count, filled)
         pages += [filled] * count
-    step = found.cell_pages
-    assert len(found.cells) <= CELLS and (step == 1 or len(pages) > CELLS * step // 2)
-    assert found.cells == [sum(pages[at : at + step]) for at in range(0, len(pages), step)]
+    step = measured.cell_pages
+    assert len(measured.cells) <= CELLS and (step == 1 or len(pages) > CELLS * step // 2)
+    assert measured.cells == [sum(pages[at : at + step]) for at in range(0, len(pages), step)]
 
 
 def test_rows() -> None:
-    found = occupancy.Occupancy(cell_pages=4, cells=[4, 4, 0, 1, 4, 0, 0, 0, 3])
-    drawn = [(run.row, run.first, run.count, run.level) for run in occupancy.rows(found, 4)]
+    measured = occupancy.Occupancy(cell_pages=4, cells=[4, 4, 0, 1, 4, 0, 0, 0, 3])
+    drawn = [(run.row, run.first, run.count, run.level) for run in occupancy.rows(measured, 4)]
     assert drawn == [(0, 0, 2, 4), (0, 3, 1, 1), (1, 0, 1, 4), (2, 0, 1, 3)]

@@ -1,6 +1,7 @@
-"""The command ``gcpt``: one module a subcommand, loaded when it is used.
+"""The command ``gcpt``: one module per subcommand, loaded when the subcommand runs.
 
-Exit status of all: 0 well, 1 something was found (a difference, an error in a checkpoint), 2 bad input or usage.
+Exit status of every subcommand, unless it documents others: 0 success, 1 differences or problems found, 2 bad input or
+usage.
 """
 
 import io
@@ -18,23 +19,32 @@ import click
 from gcpt import __version__
 from gcpt.errors import UserError
 
-#: The subcommands in the order of ``gcpt --help``; each is ``command`` in the module of its name.
-SUBCOMMANDS: tuple[str, ...] = (
-    *("info", "validate", "diff", "convert", "snapshot", "pack", "unpack"),
-    *("run", "debug", "verify", "completion"),
-)
+#: The subcommands with their lines in ``gcpt --help``, in its order. Each is ``command`` in the module of its name.
+SUBCOMMANDS: dict[str, str] = {
+    "info": "Show the contents of a checkpoint or restorer.",
+    "validate": "Check, without a run, whether a checkpoint would restore.",
+    "diff": "Compare two checkpoints: registers and memory.",
+    "convert": "Write a checkpoint in another layout or container.",
+    "snapshot": "Take a checkpoint of a machine in stock QEMU.",
+    "pack": "Embed a restorer into a checkpoint.",
+    "unpack": "Split a packed image into checkpoint and restorer.",
+    "run": "Continue from a checkpoint in stock QEMU.",
+    "debug": "Debug a checkpoint with gdb in stock QEMU.",
+    "verify": "Restore a checkpoint in QEMU and compare every register.",
+    "completion": "Print a shell's completion script.",
+}
 
 
-class _ReaderLeftError(Exception):
-    """Who read the output has closed it."""
+class _OutputClosedError(Exception):
+    """The reader of standard output closed it."""
 
 
-class _Lazy(click.Group):
+class _LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
-            raise _ReaderLeftError from error  # of which click would make exit status 1
+            raise _OutputClosedError from error  # click would exit with status 1
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(SUBCOMMANDS)
@@ -42,79 +52,92 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in SUBCOMMANDS:
             near = get_close_matches(cmd_name, SUBCOMMANDS, 1)
-            ctx.fail(
-                f"there is no command {cmd_name!r}: "
-                + (f"did you mean {near[0]}?" if near else "gcpt --help lists them")
-            )
+            ctx.fail(f"no command {cmd_name!r}: " + (f"did you mean {near[0]}?" if near else "see gcpt --help"))
         command: click.Command = import_module(f"gcpt.cli.{cmd_name}").command
+        command.short_help = SUBCOMMANDS[cmd_name]
         return command
 
 
 @click.group(
-    cls=_Lazy,
+    cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit status: 0 well, 1 something was found, 2 bad input. Each command's --help has an example.",
+    epilog="Exit status: 0 success, 1 differences or problems found, 2 bad input or usage.",
 )
 @click.version_option(__version__, message="gcpt %(version)s")
 def gcpt() -> None:
-    """See into, check, make and carry RISC-V checkpoints ("rvgcpt")."""
+    """Inspect, check, convert, pack and boot RISC-V checkpoints (rvgcpt).
+
+    Each command's --help has examples.
+    """
 
 
-def _complain(text: str) -> int:
+def _print_error(text: str) -> int:
+    """Print ``text`` as one line on standard error.
+
+    Returns:
+        The exit status for bad input.
+    """
     print(f"gcpt: {' '.join(text.split())}", file=sys.stderr)
     return 2
 
 
-def _forget_output() -> None:
-    """Nothing more goes to standard output, not even what Python has kept for its end."""
+def _discard_output() -> None:
+    """Redirect standard output to /dev/null, so that Python's final flush cannot fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 @contextmanager
-def _ending() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the block in order: machines, temporary folders and half files go with it."""
+def _exit_on_signals() -> Iterator[None]:
+    """Raise SystemExit on SIGTERM and SIGHUP, so that QEMU, temporary folders and partial files are cleaned up."""
 
-    def end(number: int, _: object) -> NoReturn:
+    def stop(number: int, _: object) -> NoReturn:
         raise SystemExit(128 + number)
 
-    taken = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
-    for number in taken:
-        signal.signal(number, end)
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        for number in taken:
+        for number in numbers:
             signal.signal(number, signal.SIG_DFL)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``gcpt`` with the arguments ``argv``; the exit status."""
-    if sys.stdout is None or sys.stderr is None:  # the next file that is opened would take its number
-        return _complain("standard output is closed: >/dev/null instead") if sys.stderr else 2
+    """Run ``gcpt``. Errors are printed as one line.
+
+    Args:
+        argv: The arguments; by default those of the process.
+
+    Returns:
+        The exit status.
+    """
+    if sys.stdout is None or sys.stderr is None:  # the next file to be opened would get its descriptor
+        return _print_error("standard output is closed: redirect it to /dev/null instead") if sys.stderr else 2
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files, whatever bytes they are
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names may contain any bytes
     plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
     try:
-        with _ending():
+        with _exit_on_signals():
             status = gcpt.main(argv, prog_name="gcpt", standalone_mode=False, color=False if plain else None)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message())
         return 2
     except click.UsageError as error:
-        where = error.ctx.command_path.removeprefix("gcpt").strip() if error.ctx else ""
-        return _complain(f"{where}: {error.format_message()}" if where else error.format_message())
+        subcommand = error.ctx.command_path.removeprefix("gcpt").strip() if error.ctx else ""
+        return _print_error(f"{subcommand}: {error.format_message()}" if subcommand else error.format_message())
     except click.ClickException as error:
-        return _complain(error.format_message())
+        return _print_error(error.format_message())
     except UserError as error:
-        return _complain(str(error))
+        return _print_error(str(error))
     except (click.Abort, KeyboardInterrupt):
         print("gcpt: interrupted", file=sys.stderr)
         return 130
-    except (_ReaderLeftError, BrokenPipeError):
-        _forget_output()
+    except (_OutputClosedError, BrokenPipeError):
+        _discard_output()
         return 0
     except OSError as error:
-        _forget_output()
-        return _complain(f"{error.filename or 'standard output'}: {error.strerror}")
+        _discard_output()
+        return _print_error(f"{error.filename or 'standard output'}: {error.strerror}")
     return status if isinstance(status, int) else 0

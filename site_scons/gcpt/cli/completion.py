@@ -1,4 +1,4 @@
-"""``gcpt completion``: what a shell needs to complete commands, options and file names."""
+"""``gcpt completion``: shell completion of commands, options and file names."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -7,7 +7,7 @@ from click.shell_completion import get_completion_class
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print the completion script of a shell.
+    """Print the completion script of SHELL.
 
     \b
     Example, for this session:
@@ -15,6 +15,6 @@ def command(shell: str) -> None:
     """
     from gcpt.cli import gcpt
 
-    kind = get_completion_class(shell)
-    assert kind is not None
-    click.echo(kind(gcpt, {}, "gcpt", "_GCPT_COMPLETE").source())
+    completion = get_completion_class(shell)
+    assert completion is not None
+    click.echo(completion(gcpt, {}, "gcpt", "_GCPT_COMPLETE").source())

@@ -1,4 +1,4 @@
-"""``gcpt convert``: a checkpoint in another layout or container."""
+"""``gcpt convert``: write a checkpoint in another layout or container."""
 
 from functools import partial
 from pathlib import Path
@@ -6,20 +6,20 @@ from pathlib import Path
 import click
 
 from gcpt.checkpoint.layouts import LAYOUTS
-from gcpt.cli.output import json_option, progress, say_json, told
+from gcpt.cli.output import json_option, progress, say_json, track
 
 
 @click.command()
 @click.argument("checkpoint", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--layout", type=click.Choice(LAYOUTS), help="Where the state goes; by default it stays where it is.")
+@click.option("--layout", type=click.Choice(LAYOUTS), help="Where to put the state; by default it stays in place.")
 @click.option(
     "--container",
     type=click.Choice(["raw", "gzip", "zstd"]),
-    help="By default what OUT's name ends in (.gz, .zst, .zstd; .raw, .bin, .img), else that of IN, or raw.",
+    help="By default from OUT's extension (.gz, .zst, .zstd; .raw, .bin, .img), else as IN, or raw.",
 )
 @click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a pair, with or without the state.")
-@click.option("--flash-out", type=click.Path(path_type=Path), help="The flash image to write, where there is one.")
+@click.option("--flash-out", type=click.Path(path_type=Path), help="The flash image to write, for a flash pair.")
 @json_option
 def command(
     checkpoint: Path,
@@ -33,9 +33,9 @@ def command(
     """Write the checkpoint IN to OUT in another layout or container. OUT may be IN.
 
     Layouts: single_core (one hart), dual_core (several), protobuf (a header at 3 MiB), nemu (one hart, a header at the
-    start of memory), flash (a pair of images, the state in the second). Nothing is lost: registers, CSRs, timers and
-    memory are the same, and the way back gives the same bytes. Where a layout cannot hold the state, or something else
-    lies where the state would go, that is said and nothing is written.
+    start of memory), flash (a pair of images, the state in the second). The conversion is lossless: registers, CSRs,
+    timers and memory stay the same, and converting back gives the same bytes. If the layout cannot hold the state, or
+    other data is in its place, the command prints an error and writes nothing.
 
     \b
     Example:
@@ -51,12 +51,12 @@ def command(
     source = open_source(checkpoint, flash)
     name = container or containers.container_like(out, checkpoint)
     with progress(f"writing {out}", None) as advance:
-        length = convert(source, out, name, layout, flash_out, partial(told, advance=advance))
+        length = convert(source, out, name, layout, flash_out, partial(track, advance=advance))
     states = source.opened.harts
     place = layout or source.layout or source.opened.place.kind.value
     if as_json:
-        said = {"file": str(out), "flash": str(flash_out) if flash_out else None, "container": name, "layout": place}
-        say_json({**said, "bytes": length, "harts": harts(states)})
+        files = {"file": str(out), "flash": str(flash_out) if flash_out else None}
+        say_json({**files, "container": name, "layout": place, "bytes": length, "harts": harts(states)})
     else:
         print(f"{out}: {len(states)} hart{'s' * (len(states) > 1)}, {place}, {length:,} bytes, {name}")
     return 0

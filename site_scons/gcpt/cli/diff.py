@@ -1,4 +1,4 @@
-"""``gcpt diff``: what differs between two checkpoints."""
+"""``gcpt diff``: compare two checkpoints."""
 
 from functools import partial
 from pathlib import Path
@@ -6,28 +6,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcpt.cli.output import json_option, progress, say_json, size_of, told
+from gcpt.cli.output import json_option, progress, say_json, size_of, track
 from gcpt.console import print_table
 
 if TYPE_CHECKING:
     from gcpt.checkpoint.difference import Difference
 
-#: Ranges of memory that are printed; --json has more.
-_SHOWN = 40
+#: The most ranges of memory to print; --json has more.
+_MAX_RANGES = 40
 
 
 @click.command()
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-@click.option("--flash-a", type=click.Path(path_type=Path), help="The flash image that holds the state of A.")
-@click.option("--flash-b", type=click.Path(path_type=Path), help="The flash image that holds the state of B.")
-@click.option("--all", "everything", is_flag=True, help="Compare the first MiB and the places of the states too.")
+@click.option(
+    "--flash-a", type=click.Path(path_type=Path), help="The flash image of A, a flash pair (it holds the state)."
+)
+@click.option(
+    "--flash-b", type=click.Path(path_type=Path), help="The flash image of B, a flash pair (it holds the state)."
+)
+@click.option("--all", "everything", is_flag=True, help="Also compare the first MiB, header and blocks.")
 @json_option
 def command(a: Path, b: Path, flash_a: Path | None, flash_b: Path | None, everything: bool, as_json: bool) -> int:
     """Compare the checkpoints A and B: registers by name and CSR field, memory by ranges of 4 KiB pages.
 
-    Layouts and containers may differ: the same state is the same. The first MiB of memory, which is the restorer's, and
-    the bytes in which each keeps its own state are left out. Exit status 1: something differs.
+    Layouts and containers may differ. The comparison leaves out the first MiB of memory, which belongs to the
+    restorer, and the header and blocks of each checkpoint. Exit status 1: A and B differ.
 
     \b
     Example:
@@ -38,35 +42,35 @@ def command(a: Path, b: Path, flash_a: Path | None, flash_b: Path | None, everyt
 
     opened = open_checkpoint(a, flash_a), open_checkpoint(b, flash_b)
     with progress("comparing", size_of(a, flash_a if flash_b else None)) as advance:
-        found = compare(*opened, everything, partial(told, advance=advance))
+        difference = compare(*opened, everything, partial(track, advance=advance))
     if as_json:
-        say_json(_json(found))
+        say_json(_json(difference))
     else:
-        _print(a, b, found)
-    return 1 if found else 0
+        _print(a, b, difference)
+    return 1 if difference else 0
 
 
-def _json(found: "Difference") -> dict[str, Any]:
+def _json(difference: "Difference") -> dict[str, Any]:
     return {
-        "differ": bool(found),
-        "harts": found.harts,
+        "differ": bool(difference),
+        "harts": difference.harts,
         "registers": [
             {
-                "hart": one.hart,
-                "name": one.name,
-                "a": one.values[0],
-                "b": one.values[1],
-                "fields": [{"name": name, "a": first, "b": second} for name, first, second in one.fields],
+                "hart": register.hart,
+                "name": register.name,
+                "a": register.values[0],
+                "b": register.values[1],
+                "fields": [{"name": name, "a": first, "b": second} for name, first, second in register.fields],
             }
-            for one in found.registers
+            for register in difference.registers
         ],
         "memory": {
             name: {
-                "bytes": one.size,
-                "ranges": one.count,
-                "first": [{"begin": low, "end": high} for low, high in one.ranges],
+                "bytes": memory.size,
+                "ranges": memory.count,
+                "first": [{"begin": low, "end": high} for low, high in memory.ranges],
             }
-            for name, one in found.memory.items()
+            for name, memory in difference.memory.items()
         },
     }
 
@@ -75,23 +79,24 @@ def _text(value: int | str) -> str:
     return f"{value:#x}" if isinstance(value, int) else value
 
 
-def _print(a: Path, b: Path, found: "Difference") -> None:
-    if not found:
+def _print(a: Path, b: Path, difference: "Difference") -> None:
+    if not difference:
         print(f"{a} and {b}: the same state and memory")
         return
-    if found.harts[0] != found.harts[1]:
-        print(f"harts: {found.harts[0]} and {found.harts[1]}")
-    if found.registers:
+    if difference.harts[0] != difference.harts[1]:
+        print(f"harts: {difference.harts[0]} and {difference.harts[1]}")
+    if difference.registers:
         rows = []
-        for one in found.registers:
-            fields = ", ".join(f"{first} / {second}" for _, first, second in one.fields)
-            rows.append((one.hart, one.name, *map(_text, one.values), fields))
+        for register in difference.registers:
+            fields = ", ".join(f"{first} / {second}" for _, first, second in register.fields)
+            rows.append((register.hart, register.name, *map(_text, register.values), fields))
         print_table(("hart", "register", "A", "B", "fields"), rows)
-    for name, memory in found.memory.items():
+    for name, memory in difference.memory.items():
         if memory.size:
             print(f"{name}: {memory.size:,} bytes in {memory.count:,} range{'s' * (memory.count > 1)} of pages")
             print_table(
-                ("from", "to", "bytes"), [(hex(low), hex(high), high - low) for low, high in memory.ranges[:_SHOWN]]
+                ("from", "to", "bytes"),
+                [(hex(low), hex(high), high - low) for low, high in memory.ranges[:_MAX_RANGES]],
             )
-            if memory.count > _SHOWN:
-                print(f"... and {memory.count - _SHOWN:,} more (--json)")
+            if memory.count > _MAX_RANGES:
+                print(f"... and {memory.count - _MAX_RANGES:,} more (--json)")

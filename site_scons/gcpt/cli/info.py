@@ -1,31 +1,29 @@
-"""``gcpt info``: what is in a checkpoint, or what a restorer was built from."""
+"""``gcpt info``: show the contents of a checkpoint, or the build of a restorer."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gcpt.cli.output import heading, json_option, progress, say_json, told
+from gcpt.cli.output import heading, json_option, progress, say_json, track
 from gcpt.console import print_table
 from gcpt.errors import UserError
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--flash", type=click.Path(path_type=Path), help="The flash image that holds the state, of a pair.")
-@click.option(
-    "--hart", type=click.IntRange(0), help="Show the registers of this hart that are not zero, CSRs by field."
-)
-@click.option("--all", "everything", is_flag=True, help="With --hart: those that are zero as well.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write a page with all of it and drawings there.")
+@click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
+@click.option("--hart", type=click.IntRange(0), help="Show the nonzero registers of this hart, and their fields.")
+@click.option("--all", "everything", is_flag=True, help="With --hart: also show registers that are zero.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write everything, with drawings, to an HTML page.")
 @json_option
 def command(
     file: Path, flash: Path | None, hart: int | None, everything: bool, html: Path | None, as_json: bool
 ) -> int:
-    """Look into FILE: a checkpoint of any layout and container, a restorer, or an image that carries one.
+    """Show the contents of FILE: a checkpoint in any layout and container, a restorer, or an image with one embedded.
 
-    Only as much of it is read as holds the state, so that a large one answers as fast as a small one. For --html, which
-    shows the pages of memory that are not zero, all of it is read.
+    The command reads the image only up to the end of the state, so a large image takes no longer than a small one. With
+    --html, which shows the nonzero pages of memory, it reads the whole image.
 
     \b
     Example:
@@ -38,22 +36,23 @@ def command(
     from gcpt.report.description import csr_fields, describe
 
     if everything and hart is None:
-        raise UserError("--all is for the registers of a hart: give --hart N too")
+        raise UserError("--all needs the registers of a hart: add --hart N")
     if html:
         if hart is not None or as_json:
-            raise UserError("--html has every hart on its page: leave --hart and --json out")
+            raise UserError("--html shows every hart: remove --hart and --json")
         return _write_page(html, file, flash)
-    said = describe(file, flash)
+    facts = describe(file, flash)
     if hart is not None:
-        if hart >= len(said.get("harts", ())):
-            raise UserError(f"{file}: there is no hart {hart}: it has {len(said.get('harts', ()))}")
+        count = len(facts.get("harts", ()))
+        if hart >= count:
+            raise UserError(f"{file}: no hart {hart}: the file has {count} hart{'s' * (count != 1)}, numbered from 0")
         state = open_checkpoint(file, flash).harts[hart]
-        said["registers"] = registers(state, everything)
-        said["fields"] = csr_fields(state, everything)
+        facts["registers"] = registers(state, everything)
+        facts["fields"] = csr_fields(state, everything)
     if as_json:
-        say_json(said)
+        say_json(facts)
     else:
-        _print(said)
+        _print(facts)
     return 0
 
 
@@ -64,14 +63,14 @@ def _write_page(out: Path, file: Path, flash: Path | None) -> int:
     from gcpt.report.description import describe
 
     if out.resolve() in {path.resolve() for path in (file, flash) if path}:
-        raise UserError(f"{out}: the page would replace the checkpoint: name another file")
-    said = describe(file, flash)
-    if "layout" not in said:
-        raise UserError(f"{file}: a restorer and no checkpoint: scons report draws a restorer")
+        raise UserError(f"{out}: the page would overwrite the checkpoint: choose another file")
+    facts = describe(file, flash)
+    if "layout" not in facts:
+        raise UserError(f"{file}: a restorer, not a checkpoint: scons report makes the page of a restorer")
     opened = open_checkpoint(file, flash)
     total = file.stat().st_size if containers.container_of(file) == "raw" else None
     with progress("reading", total) as advance:
-        size = checkpoint_page.write(out, said, opened, told(streams.chunks(file), advance))
+        size = checkpoint_page.write(out, facts, opened, track(streams.chunks(file), advance))
     print(f"{out}: {size:,} bytes")
     return 0
 
@@ -80,31 +79,32 @@ def _hex(value: object) -> str:
     return f"{value:#x}" if isinstance(value, int) else str(value)
 
 
-def _print(said: dict[str, Any]) -> None:
+def _print(facts: dict[str, Any]) -> None:
     from gcpt.isa.fields import text
 
-    content = f", {said['content']:,} bytes" if "content" in said else ""
-    size = content or f", {said['size']:,} bytes{' compressed' * (said['container'] != 'elf')}"
-    heading(f"{said['file']}: {said['container']}{size}")
-    if built := said.get("restorer"):
-        options = " ".join(f"{name}={value}" for name, value in built["options"].items()) or "(the defaults)"
+    content = f", {facts['content']:,} bytes" if "content" in facts else ""
+    size = content or f", {facts['size']:,} bytes{' compressed' * (facts['container'] != 'elf')}"
+    heading(f"{facts['file']}: {facts['container']}{size}")
+    if built := facts.get("restorer"):
+        options = " ".join(f"{name}={value}" for name, value in built["options"].items()) or "(default options)"
         print(f"restorer: {built['size']:,} bytes, gcpt {built['version']}, commit {built['commit']}, {options}")
-    if "layout" not in said:
+    if "layout" not in facts:
         return
-    print(f"layout: {said['layout']}, hart h at {said['base']:#x} + h * {said['stride']:#x}")
-    if len(said["layouts"]) > 1:
-        found = (f"{one['layout']} at {one['base']:#x} (mode={one['mode']})" for one in said["layouts"])
-        print(f"layouts found: {', '.join(found)}; mode=auto takes the first")
-    if header := said.get("header"):
+    print(f"layout: {facts['layout']}, hart h at {facts['base']:#x} + h * {facts['stride']:#x}")
+    if len(facts["layouts"]) > 1:
+        places = (f"{row['layout']} at {row['base']:#x} (mode={row['mode']})" for row in facts["layouts"])
+        print(f"layouts: {', '.join(places)}; mode=auto restores the first")
+    if header := facts.get("header"):
         print("header: " + ", ".join(f"{name} {_hex(value)}" for name, value in header.items()))
     columns = ("hart", "pc", "mode", "isa", "vlen", "satp", "vsatp", "hgatp", "enabled", "pending")
     rows = []
-    for one in said["harts"]:
-        row = {**one, "pc": _hex(one["pc"]), "enabled": " ".join(one["enabled"]), "pending": " ".join(one["pending"])}
+    for hart in facts["harts"]:
+        interrupts = {name: " ".join(hart[name]) for name in ("enabled", "pending")}
+        row = {**hart, "pc": _hex(hart["pc"]), **interrupts}
         rows.append([row[name] or "-" if name != "hart" else row[name] for name in columns])
     print_table(columns, rows)
     timers = ("hart", "mtime", "mtimecmp", "stimecmp", "vstimecmp")
-    print_table(timers, [[one["hart"], *(_hex(one[name]) for name in timers[1:])] for one in said["harts"]])
-    if "registers" in said:
-        registers = [(name, _hex(value), text(name, value)) for name, value in said["registers"].items()]
+    print_table(timers, [[hart["hart"], *(_hex(hart[name]) for name in timers[1:])] for hart in facts["harts"]])
+    if "registers" in facts:
+        registers = [(name, _hex(value), text(name, value)) for name, value in facts["registers"].items()]
         print_table(("register", "value", "fields"), registers)

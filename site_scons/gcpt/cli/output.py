@@ -1,4 +1,4 @@
-"""What the subcommands share: types of options, JSON, progress."""
+"""Option types, JSON output and progress bars for all subcommands."""
 
 import json
 import math
@@ -14,14 +14,13 @@ import click
 if TYPE_CHECKING:
     from gcpt.checkpoint.streams import Watch
 
-#: ``--json`` of all subcommands that report.
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+#: ``--json``, for all subcommands with results.
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
-
-#: Seconds in a year, which nobody waits for longer than.
-_LONGEST = 365 * 24 * 3600
-#: Bytes of memory that no machine has more of.
-_MOST_MEMORY = 1 << 41
+#: The longest time limit, in seconds: one year.
+_MAX_SECONDS = 365 * 24 * 3600
+#: The largest memory of a machine, in bytes.
+_MAX_MEMORY = 1 << 41
 
 
 class _Size(click.ParamType[int]):
@@ -32,63 +31,76 @@ class _Size(click.ParamType[int]):
         unit = {"M": 20, "G": 30}.get(text[-1:].upper())
         digits = text[:-1] if unit else text
         if not digits.isdecimal():
-            self.fail(f"{text!r} is no size: want bytes, or such as 512M or 4G", param, ctx)
+            self.fail(f"{text!r} is not a size: give bytes, or MiB or GiB such as 512M or 4G", param, ctx)
         size = int(digits) << (unit or 0)
-        if size > _MOST_MEMORY:
-            self.fail(f"{text!r} is more than {_MOST_MEMORY >> 30}G", param, ctx)
+        if size > _MAX_MEMORY:
+            self.fail(f"{text!r} is too large: give at most {_MAX_MEMORY >> 30}G", param, ctx)
         return size
 
 
 class Seconds(click.ParamType[float]):
+    """The type of options with a time limit: seconds, more than 0 and at most a year."""
+
     name = "SECONDS"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse seconds."""
         try:
             seconds = float(str(value))
         except ValueError:
             seconds = math.nan
-        if not 0 < seconds <= _LONGEST:
-            self.fail(f"{value!r} is no time: want seconds, such as 60 or 0.5", param, ctx)
+        if not 0 < seconds <= _MAX_SECONDS:
+            self.fail(f"{value!r} is not a time: give seconds, such as 60 or 0.5", param, ctx)
         return seconds
 
 
 class Address(click.ParamType[int]):
+    """The type of options with an address: decimal, or with a prefix such as 0x."""
+
     name = "ADDR"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse an address."""
         try:
             return int(str(value), 0)
         except ValueError:
-            self.fail(f"{value!r} is no address: want a number such as 0x80200000", param, ctx)
+            self.fail(f"{value!r} is not an address: give a number such as 0x80200000", param, ctx)
 
 
-#: ``--memory`` of all subcommands that start a machine: bytes.
+#: ``--memory`` in bytes, for all subcommands that start a machine.
 memory_option = click.option(
     "--memory",
     type=_Size(),
     default="0",
-    help="The machine's memory, such as 2G; by default, and at least, the image's size.",
+    help="The machine's memory, such as 2G; at least, and by default, the image's size.",
     metavar="SIZE",
 )
 
-#: Told of so much more done.
+#: Advances a progress bar by a number of units.
 Advance = Callable[[int], None]
 
 
 def say_json(data: object) -> None:
-    """``data`` as JSON on standard output."""
+    """Print ``data`` as JSON on standard output."""
     print(json.dumps(data, indent=2))
 
 
 def heading(text: str) -> None:
-    """A line above a part of a report."""
+    """Print the heading of a part of a report."""
     click.secho(text, bold=True)
 
 
 @contextmanager
 def progress(label: str, total: int | None, unit: str = "") -> Iterator[Advance]:
-    """A bar on the terminal's standard error while bytes go through, or what ``unit`` names; ``total`` of them, None
-    where nobody knows.
+    """Show a progress bar on standard error if that is a terminal.
+
+    Args:
+        label: The text before the bar.
+        total: The number of bytes, or of ``unit``; None if unknown.
+        unit: The plural of what is counted; empty for bytes.
+
+    Yields:
+        The function that advances the bar.
     """
     if not sys.stderr.isatty():
         yield lambda _: None
@@ -103,23 +115,46 @@ def progress(label: str, total: int | None, unit: str = "") -> Iterator[Advance]
         yield lambda count: bar.advance(task, count)
 
 
-def told(content: Iterable[bytes], advance: Advance) -> Iterator[bytes]:
-    """``content``, each piece of which a bar is told of when it is done with."""
+def track(content: Iterable[bytes], advance: Advance) -> Iterator[bytes]:
+    """Pass ``content`` on and advance a progress bar after each piece.
+
+    Args:
+        content: Pieces of any length.
+        advance: Receives the length of each piece, in bytes.
+
+    Yields:
+        The pieces of ``content``.
+    """
     for chunk in content:
         yield chunk
         advance(len(chunk))
 
 
 def size_of(*files: Path | None) -> int | None:
-    """Bytes of the content of all ``files``, as far as nothing has to be decompressed for it."""
+    """Add up the content sizes of files without decompressing.
+
+    Args:
+        files: Images; None entries are ignored.
+
+    Returns:
+        The sum in bytes; None if any of them is compressed or an ELF file.
+    """
     from gcpt.checkpoint.containers import container_of
 
-    named = [file for file in files if file]
-    return sum(file.stat().st_size for file in named) if {container_of(file) for file in named} == {"raw"} else None
+    images = [file for file in files if file]
+    return sum(file.stat().st_size for file in images) if {container_of(file) for file in images} == {"raw"} else None
 
 
 @contextmanager
 def unpacking(checkpoint: Path, flash: Path | None) -> Iterator["Watch"]:
-    """A bar while ``checkpoint``, and ``flash`` of a pair, go through what this gives."""
+    """Show a progress bar while a checkpoint is unpacked.
+
+    Args:
+        checkpoint: The image, or the memory image of a flash pair.
+        flash: The flash image of a pair.
+
+    Yields:
+        A function that passes content on and advances the bar.
+    """
     with progress(f"unpacking {checkpoint.name}", size_of(checkpoint, flash)) as advance:
-        yield partial(told, advance=advance)
+        yield partial(track, advance=advance)

@@ -1,4 +1,4 @@
-"""``gcpt pack``: one image that carries its restorer, or another restorer for those that carry one."""
+"""``gcpt pack``: embed a restorer into a checkpoint, or replace embedded restorers."""
 
 import sys
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcpt.cli.output import Address, json_option, progress, say_json, told
+from gcpt.cli.output import Address, json_option, progress, say_json, track
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
     from gcpt.restorer.packing import Restorer
 
-#: Where memory begins where a restorer does not say so.
+#: Start of memory, for a restorer without a stamp.
 _DRAM = 0x8000_0000
 
 
@@ -24,21 +24,23 @@ _DRAM = 0x8000_0000
     "--format",
     "form",
     type=click.Choice(["raw", "gzip", "zstd", "flash", "elf", "hex"]),
-    help="By default what the output's name says.",
+    help="By default from the output's extension.",
 )
-@click.option("--flash", type=click.Path(path_type=Path), help="The flash image that holds the state, of a pair.")
+@click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
 @click.option(
     "--width",
     type=click.Choice(["1", "2", "4", "8", "16", "32", "64"]),
     default="8",
     show_default=True,
-    help="hex: bytes of a word.",
+    help="hex: bytes per word.",
 )
 @click.option(
-    "--base", type=Address(), help="elf: where the image lies, by default where the restorer is for; hex: by default 0."
+    "--base",
+    type=Address(),
+    help="Address of the image. elf: by default the restorer's memory or flash; hex: by default 0.",
 )
-@click.option("--swap", is_flag=True, help="Replace the restorer that each CKPT carries, in place.")
-@click.option("--force", is_flag=True, help="Lose what lies under the restorer: it is not needed any more.")
+@click.option("--swap", is_flag=True, help="Replace the restorer in each CKPT, in place.")
+@click.option("--force", is_flag=True, help="Overwrite data under the restorer.")
 @json_option
 def command(
     gcpt_bin: Path,
@@ -52,18 +54,19 @@ def command(
     force: bool,
     as_json: bool,
 ) -> int:
-    """Make one image of the checkpoint CKPT and the restorer GCPT_BIN, which then starts by itself.
+    """Embed the restorer GCPT_BIN into the checkpoint CKPT: one image that boots by itself.
 
-    The image is a memory image, or with --flash the flash image of a pair; as an ELF file (segments for what is not
-    zero) or as text for Verilog's $readmemh if that is asked for. A protobuf header that the restorer would overwrite
-    goes into the restorer's window. What could not restore is refused. gcpt unpack takes the image apart again.
+    The result is a memory image, or with --flash the flash image of a pair. --format selects an ELF file (with segments
+    for nonzero data) or text for Verilog's $readmemh. A protobuf header that the restorer would overwrite moves into
+    the restorer's header window. The command refuses a restorer that could not restore the checkpoint. gcpt unpack
+    reverses it.
 
     \b
     Example:
       gcpt pack build/gcpt.bin uboot.zst -o packed.zst
       gcpt pack build/gcpt.bin uboot.zst -o packed.elf
       gcpt pack build/gcpt.bin memory.gz --flash flash.gz -o flash.bin
-    Example: a newer restorer for all of them
+    Example: replace the restorer in every image
       gcpt pack --swap build/gcpt.bin packed/*.zst
       gcpt pack --swap --json build/gcpt.bin packed/*.zst | jq '.[] | select(.error)'
     """
@@ -72,29 +75,29 @@ def command(
     from gcpt.restorer import packing
 
     if swap and (output or form or flash or base is not None):
-        raise UserError("--swap changes files in place: leave -o, --format, --flash and --base out")
+        raise UserError("--swap changes files in place: remove -o, --format, --flash and --base")
     restorer = packing.read(gcpt_bin)
     if swap:
         return _swap(restorer, files, force, as_json)
     if output is None or len(files) != 1:
-        raise UserError("one CKPT makes one image: name it with -o OUT; or --swap for those that carry a restorer")
+        raise UserError("want one CKPT and -o OUT; or --swap to replace the restorers in packed images")
     _check_apart(output, gcpt_bin, files[0] if flash else None)
     form = form or packing.format_for(output)
     if form == "flash" and not flash:
-        raise UserError("--format flash is for a pair of a memory and a flash image: name the flash image with --flash")
+        raise UserError("--format flash needs a flash pair: name the flash image with --flash")
     at = _base(restorer, form, flash is not None, base, int(width))
     checkpoint = open_checkpoint(files[0], flash)
     packed = packing.pack(restorer, checkpoint, flash is not None, force)
     with progress(f"packing {output}", None) as advance:
-        size = packing.write(output, told(packed.content, advance), form, at, int(width))
+        size = packing.write(output, track(packed.content, advance), form, at, int(width))
     if as_json:
-        said: dict[str, Any] = {"file": str(output), "format": form, "at": at if form == "elf" else None, "bytes": size}
-        said |= {"layout": checkpoint.place.kind.value, "harts": description.harts(checkpoint.harts)}
-        said |= {"restorer": description.carried(restorer.data), "notes": packed.notes}
-        say_json({**said, "replaced": description.carried(packed.old.data) if packed.old else None})
+        row: dict[str, Any] = {"file": str(output), "format": form, "at": at if form == "elf" else None, "bytes": size}
+        row |= {"layout": checkpoint.place.kind.value, "harts": description.harts(checkpoint.harts)}
+        row |= {"restorer": description.known_restorer(restorer.data), "notes": packed.notes}
+        say_json({**row, "replaced": description.known_restorer(packed.old.data) if packed.old else None})
         return 0
-    for one in packed.notes:
-        print(f"note: {one}")
+    for note in packed.notes:
+        print(f"note: {note}")
     if packed.old:
         print(f"replaced: {packed.old}")
     print(f"restorer: {restorer}")
@@ -104,35 +107,35 @@ def command(
 
 
 def _check_apart(output: Path, gcpt_bin: Path, memory: Path | None) -> None:
-    """UserError where the image would replace the restorer, or the memory image of a pair, which is not in it."""
+    """Refuse an output that would overwrite the restorer, or the memory image of a flash pair."""
     if output.resolve() == gcpt_bin.resolve():
-        raise UserError(f"-o {output} is GCPT_BIN too: the image needs a file of its own")
+        raise UserError(f"-o {output} is also GCPT_BIN: choose another file for the image")
     if memory and output.resolve() == memory.resolve():
-        raise UserError(f"-o {output} is the memory image, and what is written is the flash image: name another file")
+        raise UserError(f"-o {output} is the memory image, but the output is the flash image: choose another file")
 
 
 def _base(restorer: "Restorer", form: str, flash: bool, base: int | None, width: int) -> int:
-    """Where the image lies: as it is asked for, or where the restorer is for."""
+    """The address of the image: ``base`` if given, else the address that the restorer is built for."""
     from gcpt.isa.paging import PAGE_SIZE
 
     multiple = {"elf": PAGE_SIZE, "hex": width}.get(form)
     if base is not None:
         if multiple is None:
-            raise UserError(f"--base is for --format elf and hex: an image of format {form} has no address")
+            raise UserError(f"--base needs --format elf or hex: an image of format {form} has no address")
         if base % multiple or not 0 <= base < 1 << 56:
-            raise UserError(f"--base {base:#x}: want a multiple of {multiple} from 0 to below 2^56")
+            raise UserError(f"--base {base:#x}: want a multiple of {multiple} below 2^56")
         return base
     if form != "elf":
         return 0
     if restorer.config is None:
         if flash:
-            raise UserError(f"{restorer.name} does not say for which machine it is: give --base, the flash's address")
+            raise UserError(f"{restorer.name}: no stamp with the platform: give the flash's address with --base")
         return _DRAM
     return restorer.config.platform.flash if flash else restorer.config.platform.dram
 
 
 def _swap(restorer: "Restorer", files: tuple[Path, ...], force: bool, as_json: bool) -> int:
-    """Each file for itself: one that cannot be changed is said, and the others are changed all the same."""
+    """Replace the restorer in each file; report a file that fails, and continue with the next."""
     from gcpt.report import description
     from gcpt.restorer import packing
 
@@ -144,11 +147,11 @@ def _swap(restorer: "Restorer", files: tuple[Path, ...], force: bool, as_json: b
             try:
                 old, notes = packing.swap(file, restorer, force)
                 changed = old.data != restorer.data
-                row |= {"changed": changed, "restorer": description.carried(restorer.data), "notes": notes}
-                row["replaced"] = description.carried(old.data) if changed else None
-                said = f"{old} -> {restorer}" if changed else f"has it already: {old}"
+                row |= {"changed": changed, "restorer": description.known_restorer(restorer.data), "notes": notes}
+                row["replaced"] = description.known_restorer(old.data) if changed else None
+                change = f"{old} -> {restorer}" if changed else f"unchanged: {old}"
                 if not as_json:
-                    print(f"{file}: {said}{''.join(f' ({note})' for note in notes)}", flush=True)
+                    print(f"{file}: {change}{''.join(f' ({note})' for note in notes)}", flush=True)
             except UserError as error:
                 row["error"] = " ".join(str(error).split())
                 print(f"gcpt: {row['error']}", file=sys.stderr, flush=True)

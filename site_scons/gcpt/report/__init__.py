@@ -1,1 +1,1 @@
-"""Descriptions, pages and drawings of checkpoints and restorers."""
+"""Descriptions, HTML pages and memory maps of checkpoints and restorers."""

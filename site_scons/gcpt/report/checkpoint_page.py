@@ -1,4 +1,4 @@
-"""``gcpt info --html``: a checkpoint on one page: its memory to scale, its pages, every register that is not zero."""
+"""The page of ``gcpt info --html``: a checkpoint's memory to scale, its nonzero pages and registers."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +13,7 @@ from gcpt.isa.csrs import BY_NUMBER
 from gcpt.report import memory_map, occupancy, pages
 from gcpt.report.occupancy import Occupancy
 
-#: Cells of a row in the drawing of pages.
+#: Cells per row in the drawing of pages.
 _COLUMNS = 128
 
 
@@ -27,7 +27,7 @@ def _hart(state: HartState) -> dict[str, Any]:
             {
                 "name": BY_NUMBER[number].name if number in BY_NUMBER else f"csr {number:#x}",
                 "value": value,
-                "says": fields.text(number, value),
+                "fields": fields.text(number, value),
             }
             for number, value in enumerate(state.csr)
             if value
@@ -36,54 +36,74 @@ def _hart(state: HartState) -> dict[str, Any]:
     }
 
 
-def _made(said: dict[str, Any], opened: CheckpointFile) -> list[tuple[str, str]]:
+def _file_rows(facts: dict[str, Any], opened: CheckpointFile) -> list[tuple[str, str]]:
     place = opened.place
-    facts = [("file", said["file"])]
+    rows = [("file", facts["file"])]
     if opened.flash:
-        facts.append(("flash image, with the state", str(opened.flash)))
-    facts += [
-        ("size", f"{said['size']:,} bytes, {said['container']}"),
+        rows.append(("flash image, with the state", str(opened.flash)))
+    rows += [
+        ("size", f"{facts['size']:,} bytes, {facts['container']}"),
         ("layout", f"{place.kind.value}, hart h at {place.base:#x} + h * {place.stride:#x}"),
     ]
-    if header := said.get("header"):
-        facts.append(("protobuf header", ", ".join(f"{name} {value:#x}" for name, value in header.items())))
-    if built := said.get("restorer"):
-        given = " ".join(f"{name}={value}" for name, value in built["options"].items()) or "(the defaults)"
-        facts.append(
-            ("restorer", f"{built['size']:,} bytes, gcpt {built['version']}, commit {built['commit']}, {given}")
+    if header := facts.get("header"):
+        rows.append(("protobuf header", ", ".join(f"{name} {value:#x}" for name, value in header.items())))
+    if build := facts.get("restorer"):
+        options = " ".join(f"{name}={value}" for name, value in build["options"].items()) or "(default options)"
+        rows.append(
+            ("restorer", f"{build['size']:,} bytes, gcpt {build['version']}, commit {build['commit']}, {options}")
         )
-    return facts
+    return rows
 
 
-def page(said: dict[str, Any], opened: CheckpointFile, found: Occupancy, state_length: int) -> str:
-    """The page as text. said: what ``inspect.describe`` does. found: of the memory image. state_length: bytes of the
-    image that holds the state, which is the flash image of a pair.
+def page(facts: dict[str, Any], opened: CheckpointFile, measured: Occupancy, state_length: int) -> str:
+    """Render a checkpoint's page.
+
+    Args:
+        facts: The checkpoint as ``description.describe`` returns it.
+        opened: The checkpoint.
+        measured: The nonzero pages of the memory image.
+        state_length: Bytes of the image with the state; of a flash pair, the flash image.
+
+    Returns:
+        The page as HTML.
     """
     harts = opened.harts
     vlenb = len(harts[0].v[0])
-    restorer = said["restorer"]["size"] if "restorer" in said else 0
-    runs = occupancy.rows(found, _COLUMNS)
+    restorer = facts["restorer"]["size"] if "restorer" in facts else 0
     return pages.render(
         "checkpoint.html",
         name=opened.path.name,
-        said=said,
+        facts=facts,
         panels=memory_map.of_checkpoint(
             opened.place, len(harts), vlenb, state_length, restorer, opened.flash is not None
         ),
-        occupancy=found,
+        occupancy=measured,
         columns=_COLUMNS,
-        row_count=max(1, -(-len(found.cells) // _COLUMNS)),
-        runs=runs,
+        row_count=max(1, -(-len(measured.cells) // _COLUMNS)),
+        runs=occupancy.rows(measured, _COLUMNS),
         harts=[_hart(state) for state in harts],
-        made=_made(said, opened),
+        file_rows=_file_rows(facts, opened),
     )
 
 
-def write(out: Path, said: dict[str, Any], opened: CheckpointFile, content: Iterable[bytes]) -> int:
-    """Write the page to ``out``, all of it or nothing; returns its bytes. content: of the memory image, all of it."""
-    found = occupancy.measure(content)
-    length = sum(map(len, streams.chunks(opened.flash))) if opened.flash else found.length
-    text = page(said, opened, found, length).encode(errors="replace")
+def write(out: Path, facts: dict[str, Any], opened: CheckpointFile, content: Iterable[bytes]) -> int:
+    """Write a checkpoint's page; on an error, leave the output as it was.
+
+    Args:
+        out: The file to write.
+        facts: The checkpoint as ``description.describe`` returns it.
+        opened: The checkpoint.
+        content: The whole memory image, in chunks of any length.
+
+    Returns:
+        The length of the page in bytes.
+
+    Raises:
+        UserError: An image cannot be read, or the page cannot be written.
+    """
+    measured = occupancy.measure(content)
+    length = sum(map(len, streams.chunks(opened.flash))) if opened.flash else measured.length
+    text = page(facts, opened, measured, length).encode(errors="replace")
     with output.replacing(out) as file:
         file.write(text)
     return len(text)

@@ -1,4 +1,4 @@
-"""What a checkpoint or a restorer says of itself, as plain data for people and programs."""
+"""Describe checkpoints and restorers as plain data, for text, JSON and pages."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +16,14 @@ from gcpt.restorer import plan
 
 
 def mode_name(state: HartState) -> str:
-    """M, S, U, or below a hypervisor VS, VU; ?N for a mode that does not exist."""
+    """Name the privilege mode in which a hart resumes.
+
+    Args:
+        state: The hart's state.
+
+    Returns:
+        "M", "S", "U", "VS" or "VU"; "?N" for an invalid mode N.
+    """
     name = {0: "U", 1: "S", 3: "M"}.get(state.mode, f"?{state.mode}")
     virtual = state.mode != mstatus.MACHINE and state.get("mstatus") & mstatus.MPV
     return f"V{name}" if virtual else name
@@ -32,12 +39,20 @@ def _interrupts(bits: int) -> list[str]:
 
 
 def _isa(misa: int) -> str:
-    """Letters of misa, or nothing where the generator did not write it."""
+    """The ISA string of ``misa``, empty if the generator left misa zero."""
     return "rv64" + "".join(chr(ord("a") + bit) for bit in range(26) if misa >> bit & 1) if misa else ""
 
 
 def hart_summary(number: int, state: HartState) -> dict[str, Any]:
-    """Where the hart goes on, and what decides how: numbers as integers, the rest in words."""
+    """Summarize a hart: where it resumes, and the registers that decide how.
+
+    Args:
+        number: The hart's number.
+        state: Its state.
+
+    Returns:
+        The summary: addresses and times (ticks) as integers, modes and interrupts by name.
+    """
     return {
         "hart": number,
         "pc": state.pc,
@@ -57,16 +72,31 @@ def hart_summary(number: int, state: HartState) -> dict[str, Any]:
 
 
 def harts(states: Iterable[HartState]) -> list[dict[str, Any]]:
-    """A summary of each, by number."""
+    """Summarize all harts.
+
+    Args:
+        states: The harts' states, from hart 0.
+
+    Returns:
+        The summary of each hart, in the order of ``states``.
+    """
     return [hart_summary(number, state) for number, state in enumerate(states)]
 
 
 def csr_fields(state: HartState, everything: bool = False) -> dict[str, list[dict[str, Any]]]:
-    """The fields of each CSR that has some, the lowest bits first; registers that are zero only if ``everything``."""
+    """Decode the CSRs that have fields.
+
+    Args:
+        state: The hart's state.
+        everything: Whether to include CSRs that are zero.
+
+    Returns:
+        The fields of each CSR by its name, lowest bits first.
+    """
     return {
         csr.name: [
-            {"name": one.name, "bits": one.field.bits, "value": one.value, "words": one.words}
-            for one in fields.decode(csr.number, state.csr[csr.number])
+            {"name": field.name, "bits": field.field.bits, "value": field.value, "words": field.words}
+            for field in fields.decode(csr.number, state.csr[csr.number])
         ]
         for csr in BY_NUMBER.values()
         if fields.fields_of(csr.number) and (everything or state.csr[csr.number])
@@ -74,58 +104,82 @@ def csr_fields(state: HartState, everything: bool = False) -> dict[str, list[dic
 
 
 def restorer(head: bytes) -> dict[str, Any] | None:
-    """What the restorer that ``head`` starts with was built from; None where it starts with none that is stamped."""
-    found = stamp.find(head)
-    if found is None:
+    """Describe the restorer at the start of an image by its stamp.
+
+    Args:
+        head: The start of the image, at least as long as the restorer.
+
+    Returns:
+        Size in bytes, version, commit and options; None if ``head`` does not start with a stamped restorer.
+    """
+    build = stamp.find(head)
+    if build is None:
         return None
     size = int.from_bytes(head[4:8], "little")
-    commit = (found.commit or "unknown") + ("+dirty" if found.dirty else "")
-    return {"size": size, "version": found.version, "commit": commit, "options": found.options}
+    commit = (build.commit or "unknown") + ("+dirty" if build.dirty else "")
+    return {"size": size, "version": build.version, "commit": commit, "options": build.options}
 
 
-def carried(data: bytes) -> dict[str, Any]:
-    """The same of bytes that are known to be a restorer: of one that is not stamped, its size."""
+def known_restorer(data: bytes) -> dict[str, Any]:
+    """Describe bytes that are known to be a restorer.
+
+    Args:
+        data: The restorer, without a payload.
+
+    Returns:
+        As ``restorer``; for a restorer without a stamp only its size in bytes.
+    """
     return restorer(data) or {"size": len(data)}
 
 
 def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
-    """All that ``gcpt info`` says; "harts" has a summary of each. UserError when it is no checkpoint and no restorer.
+    """Describe a checkpoint, a restorer, or a checkpoint with an embedded restorer, for ``gcpt info``.
 
-    Reads no more of the files than holds the state.
+    Reads the files only up to the end of the state.
+
+    Args:
+        path: The image, or the memory image of a flash pair.
+        flash: The flash image of a pair.
+
+    Returns:
+        The JSON object of ``gcpt info --json``.
+
+    Raises:
+        UserError: The file cannot be read, or is neither a checkpoint nor a restorer.
     """
     head = streams.read_prefix(flash or path, RESERVED_SIZE)
-    built = restorer(head)
-    said: dict[str, Any] = {"file": str(path), "size": path.stat().st_size, "container": containers.container_of(path)}
-    if said["container"] == "raw":
-        said["content"] = said["size"]
-    if built:
-        said["restorer"] = built
+    build = restorer(head)
+    facts: dict[str, Any] = {"file": str(path), "size": path.stat().st_size, "container": containers.container_of(path)}
+    if facts["container"] == "raw":
+        facts["content"] = facts["size"]
+    if build:
+        facts["restorer"] = build
     try:
         opened = open_checkpoint(path, flash)
     except UserError:
-        if not built:
+        if not build:
             raise
-        return said
-    return {**said, "layouts": _layouts(opened), **_checkpoint(opened)}
+        return facts
+    return {**facts, "layouts": _layouts(opened), **_checkpoint(opened)}
 
 
 def _layouts(opened: CheckpointFile) -> list[dict[str, Any]]:
-    """Every layout that the image has marks of, with the mode= that restores it; "auto" says which mode=auto takes."""
-    found = search.find_all(FileReader(opened.state_file))
+    """All layouts found in the image with the mode= that restores each; "auto" marks the choice of mode=auto."""
+    places = search.find_all(FileReader(opened.state_file))
     return [
-        {"layout": one.kind.value, "base": one.base, "mode": plan.MODES[one.kind], "auto": one is found[0]}
-        for one in found
+        {"layout": place.kind.value, "base": place.base, "mode": plan.MODES[place.kind], "auto": place is places[0]}
+        for place in places
     ]
 
 
 def _checkpoint(opened: CheckpointFile) -> dict[str, Any]:
     place = opened.place
-    said: dict[str, Any] = {"layout": place.kind.value, "base": place.base, "stride": place.stride}
+    facts: dict[str, Any] = {"layout": place.kind.value, "base": place.base, "stride": place.stride}
     if opened.flash:
-        said["flash"] = str(opened.flash)
+        facts["flash"] = str(opened.flash)
     if opened.header:
         header = opened.header
-        said["header"] = {"at": place.header_at, "version": header.version, "cpu_num": header.cpu_num}
-        said["header"] |= {"cpt_offset": header.cpt_offset, "single_core_size": header.single_core_size}
-    said["harts"] = harts(opened.harts)
-    return said
+        facts["header"] = {"at": place.header_at, "version": header.version, "cpu_num": header.cpu_num}
+        facts["header"] |= {"cpt_offset": header.cpt_offset, "single_core_size": header.single_core_size}
+    facts["harts"] = harts(opened.harts)
+    return facts

@@ -1,28 +1,35 @@
-"""Maps of memory drawn to scale: bars of parts, each next to the bar that it magnifies a part of. Numbers only.
+"""Geometry of memory maps that are drawn to scale.
 
-A panel is one bar from its lowest address (at the top) to its highest. A part takes exactly its share of the bar,
-however little that is: what is too small to see is named all the same, and another panel magnifies it. Lengths are in
-CSS pixels.
+A panel is one bar, from its lowest address at the top to its highest. The height of a part is exactly its share of the
+bar. A part that is too small to see still has a label, and another panel magnifies it. Lengths are in CSS pixels.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: A panel's drawing: its width, where the bars begin and how long they are.
+#: Of a panel's drawing: width, top of the bars, length of the bars.
 WIDTH, TOP, HEIGHT = 330, 26, 440
-#: The bar itself, the bar that it magnifies, the gap that the magnification crosses, the lines to the names.
+#: Widths: the bar, the outer bar that it magnifies a part of, the gap between them, the lines to the labels.
 BAR, OUTER_BAR, GAP, LEADER = 56, 12, 26, 28
-#: A name takes two lines.
+#: Height of a label: two lines of text.
 _LABEL = 30
-#: A part of fewer pixels has no line around it, which would hide it.
+#: Height below which a part has no frame, which would hide it.
 _FRAMED = 3
-#: Characters of a name that fit beside the bar.
-_LONGEST = 27
+#: Characters of a label that fit beside the bar.
+_MAX_LABEL = 27
 
 
 @dataclass(frozen=True)
 class Part:
-    """Bytes from ``start`` to below ``end``. kind: gives its colour. named: whether beside the bar."""
+    """A range of bytes.
+
+    Attributes:
+        name: The label.
+        start: Address of the first byte.
+        end: Address behind the last byte.
+        kind: Selects the colour.
+        named: Whether the drawing shows the label.
+    """
 
     name: str
     start: int
@@ -32,12 +39,22 @@ class Part:
 
     @property
     def size(self) -> int:
+        """Bytes."""
         return self.end - self.start
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A bar of the bytes from ``start`` to below ``end``. outer: the panel that it magnifies a part of."""
+    """One bar.
+
+    Attributes:
+        title: The heading.
+        start: Address at the top.
+        end: Address behind the last byte, at the bottom.
+        parts: What is in the bar.
+        outer: The panel that this panel magnifies a part of.
+        note: A line below the heading.
+    """
 
     title: str
     start: int
@@ -48,15 +65,24 @@ class Panel:
 
     @property
     def size(self) -> int:
+        """Bytes."""
         return self.end - self.start
 
     def y(self, address: int) -> float:
+        """Scale an address.
+
+        Args:
+            address: An address from ``start`` to ``end``.
+
+        Returns:
+            Its vertical position.
+        """
         return TOP + HEIGHT * (address - self.start) / self.size
 
 
 @dataclass(frozen=True)
 class Box:
-    """A part in its place: ``y`` and ``height`` exactly to scale."""
+    """A part with its position, exactly to scale."""
 
     part: Part
     y: float
@@ -66,7 +92,14 @@ class Box:
 
 @dataclass(frozen=True)
 class Label:
-    """A part's name, centred at ``y``, for a box whose middle is at ``target``."""
+    """The label of a part.
+
+    Attributes:
+        part: The part.
+        text: Its name, shortened to fit.
+        y: Vertical centre of the label.
+        target: Vertical centre of the part's box.
+    """
 
     part: Part
     text: str
@@ -76,7 +109,21 @@ class Label:
 
 @dataclass(frozen=True)
 class Drawn:
-    """All that a template needs of a panel. lens: top and bottom of what it magnifies, on the outer bar."""
+    """The drawing of a panel, for the template.
+
+    Attributes:
+        panel: The panel.
+        boxes: The parts of its bar.
+        outer: The parts of the outer bar.
+        lens: Top and bottom, on the outer bar, of the range that the panel magnifies.
+        labels: The labels beside the bar.
+        height: Height of the drawing.
+        width: Width of the drawing.
+        top: Top of the bars.
+        length: Length of the bars.
+        bar_width: Width of the bar.
+        outer_bar: Width of the outer bar.
+    """
 
     panel: Panel
     boxes: tuple[Box, ...]
@@ -93,22 +140,30 @@ class Drawn:
 
     @property
     def bottom(self) -> int:
-        """Where the bars end."""
+        """Bottom of the bars."""
         return TOP + HEIGHT
 
     @property
     def bar(self) -> int:
-        """Where the bar begins, from the left."""
+        """Left edge of the bar."""
         return OUTER_BAR + GAP if self.lens else 0
 
     @property
     def text(self) -> int:
-        """Where the names begin."""
+        """Left edge of the labels."""
         return self.bar + BAR + LEADER
 
 
-def shortened(text: str, longest: int = _LONGEST) -> str:
-    """``text``, its middle left out where it is too long to draw."""
+def shortened(text: str, longest: int = _MAX_LABEL) -> str:
+    """Replace the middle of a long text with an ellipsis.
+
+    Args:
+        text: The text.
+        longest: The most characters.
+
+    Returns:
+        ``text``, or its start and end.
+    """
     if len(text) <= longest:
         return text
     head = (longest - 1) * 2 // 3
@@ -116,7 +171,14 @@ def shortened(text: str, longest: int = _LONGEST) -> str:
 
 
 def size_text(size: int) -> str:
-    """A number of bytes as people read it: exact below 10 KiB and where it is a whole number of a unit."""
+    """Write a size in a binary unit; exact below 10 KiB and for whole numbers of a unit.
+
+    Args:
+        size: Bytes.
+
+    Returns:
+        The text.
+    """
     for unit, name in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
         if size >= 10 * unit or (size >= unit and size % unit == 0):
             return f"{size // unit:,} {name}" if size % unit == 0 else f"{size / unit:,.1f} {name}"
@@ -124,17 +186,24 @@ def size_text(size: int) -> str:
 
 
 def spread(targets: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Positions at least ``gap`` apart, in the order of ``targets`` (sorted) and near them, none above ``low``.
+    """Place labels near their targets without overlap.
 
-    None is below ``high`` either, as long as there is room for all.
+    Args:
+        targets: The wanted positions, sorted.
+        gap: The least distance between two positions.
+        low: The least position.
+        high: The greatest position, exceeded only if the labels do not fit above it.
+
+    Returns:
+        A position for each target, in their order.
     """
     places: list[float] = []
     for target in targets:
         places.append(max(target, places[-1] + gap if places else low))
     limit = max(high, low + gap * (len(places) - 1))
-    for at in reversed(range(len(places))):
-        places[at] = min(places[at], limit)
-        limit = places[at] - gap
+    for index in reversed(range(len(places))):
+        places[index] = min(places[index], limit)
+        limit = places[index] - gap
     return places
 
 
@@ -149,7 +218,14 @@ def _boxes(panel: Panel, parts: Sequence[Part]) -> tuple[Box, ...]:
 
 
 def draw(panel: Panel) -> Drawn:
-    """The panel with everything in its place."""
+    """Lay out a panel.
+
+    Args:
+        panel: The panel.
+
+    Returns:
+        The positions of its boxes and labels.
+    """
     boxes = _boxes(panel, panel.parts)
     named = sorted((box for box in boxes if box.part.named), key=lambda box: box.y + box.height / 2)
     targets = [box.y + box.height / 2 for box in named]

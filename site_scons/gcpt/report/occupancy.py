@@ -1,12 +1,11 @@
-"""Which pages of an image are not zero, in a bounded number of counters whatever its length."""
+"""Count the nonzero pages of an image of any length in a bounded number of counters."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gcpt.isa.paging import PAGE_SIZE
 
-#: Bytes of a page.
-#: Counters at most: one for each cell of a drawing.
+#: The most counters: one per cell of the drawing.
 CELLS = 4096
 _ZEROS = bytes(1 << 20)
 _ZERO_PAGE = bytes(PAGE_SIZE)
@@ -14,9 +13,14 @@ _ZERO_PAGE = bytes(PAGE_SIZE)
 
 @dataclass
 class Occupancy:
-    """length: bytes of content. pages, filled: how many there are, and are not zero. cells: those of each cell.
+    """The nonzero pages of an image.
 
-    cell_pages: pages of a cell, a power of two.
+    Attributes:
+        length: Bytes of content.
+        pages: Number of pages.
+        filled: Number of nonzero pages.
+        cell_pages: Pages per cell, a power of two.
+        cells: Number of nonzero pages in each cell.
     """
 
     length: int = 0
@@ -26,7 +30,12 @@ class Occupancy:
     cells: list[int] = field(default_factory=list)
 
     def add(self, count: int, filled: bool) -> None:
-        """``count`` more pages, all zero or each not."""
+        """Append pages.
+
+        Args:
+            count: Number of pages.
+            filled: Whether each of them is nonzero; otherwise all are zero.
+        """
         while count:
             cell, within = divmod(self.pages, self.cell_pages)
             if cell >= CELLS:
@@ -43,7 +52,7 @@ class Occupancy:
 
 
 def _runs(content: Iterable[bytes]) -> Iterator[tuple[int, int, bool]]:
-    """Bytes, pages and whether they are filled."""
+    """Runs of pages: length in bytes, number of pages, whether each page is nonzero."""
     rest = b""
     for chunk in content:
         if not rest and len(chunk) % PAGE_SIZE == 0 and chunk == _ZEROS[: len(chunk)]:
@@ -59,17 +68,31 @@ def _runs(content: Iterable[bytes]) -> Iterator[tuple[int, int, bool]]:
 
 
 def measure(content: Iterable[bytes]) -> Occupancy:
-    """The occupancy of ``content``, in chunks of any length; the last page may be cut short."""
-    found = Occupancy()
+    """Count the nonzero pages of an image.
+
+    Args:
+        content: The image in chunks of any length; its last page may be incomplete.
+
+    Returns:
+        The counts.
+    """
+    occupancy = Occupancy()
     for length, pages, filled in _runs(content):
-        found.length += length
-        found.add(pages, filled)
-    return found
+        occupancy.length += length
+        occupancy.add(pages, filled)
+    return occupancy
 
 
 @dataclass(frozen=True)
 class Run:
-    """Cells ``first`` to ``first + count - 1`` of a row that are alike. level: 1 a few pages, up to 4 nearly all."""
+    """Adjacent cells of one row with the same level.
+
+    Attributes:
+        row: The row.
+        first: The first cell's column.
+        count: Number of cells.
+        level: Share of nonzero pages, from 1 (few) to 4 (nearly all).
+    """
 
     row: int
     first: int
@@ -77,17 +100,25 @@ class Run:
     level: int
 
 
-def rows(found: Occupancy, columns: int) -> list[Run]:
-    """The cells that are not empty, row by row of ``columns`` cells."""
-    drawn: list[Run] = []
-    for cell, filled in enumerate(found.cells):
+def rows(occupancy: Occupancy, columns: int) -> list[Run]:
+    """Arrange the nonempty cells in rows.
+
+    Args:
+        occupancy: The counts.
+        columns: Cells per row.
+
+    Returns:
+        The runs in the order of the cells.
+    """
+    runs: list[Run] = []
+    for cell, filled in enumerate(occupancy.cells):
         if not filled:
             continue
-        level = min(4, 1 + 4 * filled // (found.cell_pages + 1))
+        level = min(4, 1 + 4 * filled // (occupancy.cell_pages + 1))
         row, column = divmod(cell, columns)
-        last = drawn[-1] if drawn else None
+        last = runs[-1] if runs else None
         if last and (last.row, last.first + last.count, last.level) == (row, column, level):
-            drawn[-1] = Run(row, last.first, last.count + 1, level)
+            runs[-1] = Run(row, last.first, last.count + 1, level)
         else:
-            drawn.append(Run(row, column, 1, level))
-    return drawn
+            runs.append(Run(row, column, 1, level))
+    return runs

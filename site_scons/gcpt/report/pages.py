@@ -1,4 +1,4 @@
-"""HTML pages of templates: one file each, which asks for nothing else. What they are given is escaped."""
+"""Render the HTML pages: self-contained files from templates that escape all values."""
 
 from typing import Any
 
@@ -9,17 +9,33 @@ from gcpt.report.drawing import draw, size_text
 
 
 def _pixels(value: float) -> str:
-    """A length for SVG: as exact as a browser is."""
+    """A length for SVG, with the five decimals that browsers distinguish."""
     return f"{value:.5f}".rstrip("0").rstrip(".")
 
 
 def plural(count: int, word: str) -> str:
-    """``1 hart``, ``2 harts``."""
+    """Write a count with its noun, such as ``1 hart`` or ``2 harts``.
+
+    Args:
+        count: The count.
+        word: The singular of the noun.
+
+    Returns:
+        The text.
+    """
     return f"{count:,} {word}" + "s" * (count != 1)
 
 
 def render(template: str, **values: Any) -> str:
-    """The page ``template`` of the package's templates, with these values."""
+    """Render a page.
+
+    Args:
+        template: The file name of one of the package's templates.
+        values: The variables of the template.
+
+    Returns:
+        The page as HTML.
+    """
     environment = Environment(
         loader=PackageLoader("gcpt.report"),
         autoescape=True,

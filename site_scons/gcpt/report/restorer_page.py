@@ -1,4 +1,4 @@
-"""``scons report``: what there is to know of a restorer, on one page."""
+"""The page of ``scons report``: a restorer's memory map, sizes, instructions, options and audit."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,14 +19,22 @@ from gcpt.restorer.sizes import Piece
 
 
 class CheckedRule(Protocol):
-    """A rule of the audit, what it demands in a sentence, and what breaks it."""
+    """An audit rule with its result."""
 
     @property
-    def rule(self) -> str: ...
+    def rule(self) -> str:
+        """The rule's name."""
+        ...
+
     @property
-    def demands(self) -> str: ...
+    def demands(self) -> str:
+        """The rule, as a sentence."""
+        ...
+
     @property
-    def broken(self) -> Sequence[str]: ...
+    def broken(self) -> Sequence[str]:
+        """The violations of the rule."""
+        ...
 
 
 def _share(part: float, whole: float) -> float:
@@ -34,7 +42,7 @@ def _share(part: float, whole: float) -> float:
 
 
 def _phase_rows(parts: Sequence[Piece], steps: Steps) -> list[dict[str, Any]]:
-    """A row for each phase that has bytes or instructions; shares are of the largest in their column, in percent."""
+    """A row for each phase that has bytes or instructions; shares are percentages of the column's largest value."""
     own = {phase.key: sum(piece.size for piece in parts if piece.phase == phase.key) for phase in phases.PHASES}
     columns = list(steps.counts.values())
     return [
@@ -52,17 +60,17 @@ def _phase_rows(parts: Sequence[Piece], steps: Steps) -> list[dict[str, Any]]:
 
 
 def _group_rows(linked: Linked) -> list[dict[str, Any]]:
-    found = sizes.csr_groups(linked)
-    largest = max(one.bytes for one in found.values())
+    groups = sizes.csr_groups(linked)
+    largest = max(group.bytes for group in groups.values())
     return [
-        {"name": name, "what": what, "share": _share(found[name].bytes, largest), **vars(found[name])}
+        {"name": name, "what": what, "share": _share(groups[name].bytes, largest), **vars(groups[name])}
         for name, what in csrs.GROUPS.items()
-        if name in found
+        if name in groups
     ]
 
 
 def _option_rows(config: BuildConfig) -> list[dict[str, Any]]:
-    """Every option that says what or where to build."""
+    """Every option that changes the restorer or its folder."""
     given = config.options
     rows = []
     for option in options.TABLE:
@@ -76,13 +84,13 @@ def _measured(config: BuildConfig, steps: Steps) -> dict[str, Any]:
     totals = steps.totals
     harts = list(steps.counts)
     checkpoint = f"a checkpoint of {pages.plural(steps.harts, 'hart')} in S mode"
-    which = "this restorer" if steps.same else "a restorer of the same options, but for platform=qemu-virt,"
+    restorer = "this restorer" if steps.same else "a restorer with the same options but platform=qemu-virt"
     what = (
-        f"Instructions are those that {which} executes on stock QEMU from reset to the workload's first, restoring "
-        f"{checkpoint} whose registers all hold something."
+        f"The instruction counts are for {restorer} on stock QEMU, from reset to the workload's first instruction. "
+        f"It restores {checkpoint}; every register has a nonzero value."
     )
     if not steps.same:
-        what += " Bytes are those of this image."
+        what += " The byte counts are for this image."
     longest = max(totals, key=lambda hart: totals[hart])
     columns = [
         column
@@ -102,28 +110,40 @@ def _measured(config: BuildConfig, steps: Steps) -> dict[str, Any]:
     }
 
 
-def _made(config: BuildConfig, linked: Linked, image: Path, compiler: str) -> list[tuple[str, str]]:
-    found = stamp.find(linked.read_all())
-    commit = ((found.commit or "unknown") + (", and tracked files differed" if found.dirty else "")) if found else "-"
+def _build_rows(config: BuildConfig, linked: Linked, image: Path, compiler: str) -> list[tuple[str, str]]:
+    build = stamp.find(linked.read_all())
+    commit = (build.commit or "unknown") + (", tracked files changed" if build.dirty else "") if build else "-"
     machine = config.platform
     return [
-        ("gcpt", found.version if found else "-"),
+        ("gcpt", build.version if build else "-"),
         ("commit", commit),
-        ("stamped options", " ".join(f"{k}={v}" for k, v in found.options.items()) if found else "-"),
+        ("stamped options", " ".join(f"{k}={v}" for k, v in build.options.items()) if build else "-"),
         ("compiler", compiler),
         ("platform", f"{machine.name}: {machine.what}"),
         ("console", str(machine.uart)),
         ("CLINT", f"{machine.clint:#x}"),
         ("harts", f"up to {config.harts}"),
         ("gcpt.bin", f"{image.stat().st_size:,} bytes"),
-        ("its SHA-256", hashlib.sha256(image.read_bytes()).hexdigest()),
+        ("SHA-256", hashlib.sha256(image.read_bytes()).hexdigest()),
     ]
 
 
 def page(
     config: BuildConfig, linked: Linked, image: Path, steps: Steps, rules: Sequence[CheckedRule], compiler: str
 ) -> str:
-    """The page as text."""
+    """Render a restorer's page.
+
+    Args:
+        config: The configuration of the build.
+        linked: The linked restorer.
+        image: Its gcpt.bin.
+        steps: The instructions of a restore, by hart and phase.
+        rules: The results of the audit.
+        compiler: The compiler's name and version.
+
+    Returns:
+        The page as HTML.
+    """
     parts = sizes.pieces(linked)
     groups = _group_rows(linked)
     return pages.render(
@@ -133,7 +153,7 @@ def page(
         bytes=linked.end - linked.base,
         budget=0 if config.dtb else budgets.budget(config),
         csrs=sum(row["csrs"] for row in groups),
-        kept=sum(not rule.broken for rule in rules),
+        passed=sum(not rule.broken for rule in rules),
         audit=rules,
         panels=memory_map.of_restorer(linked, parts),
         rows=_phase_rows(parts, steps),
@@ -142,29 +162,39 @@ def page(
         pieces=parts,
         titles={phase.key: phase.title for phase in phases.PHASES},
         options=_option_rows(config),
-        made=_made(config, linked, image, compiler),
+        build_rows=_build_rows(config, linked, image, compiler),
     )
 
 
 def _about(config: BuildConfig) -> str:
-    """What a reader has to know of the checkpoint that is drawn."""
+    """A sentence on the checkpoint in the memory map."""
     if config.mode == "single_core":
-        return "The checkpoint's one hart has its state within the reserved MiB."
+        return "The state of the checkpoint's hart is in the reserved MiB."
     if config.mode == "dual_core":
-        return f"There may be fewer harts in a checkpoint than the {config.harts} that are drawn."
-    more = "; the other layouts of mode=auto are not" if config.mode == "auto" else ""
+        return f"The map shows {config.harts} harts; a checkpoint may have fewer."
+    others = " It leaves out the other layouts of mode=auto." if config.mode == "auto" else ""
     return (
-        f"The blocks are drawn where QEMU's protobuf generator packs them, for {config.harts} harts{more}: the header "
-        "says where they really are."
+        f"The map shows {config.harts} harts, with the blocks where QEMU's protobuf generator puts them. The header of "
+        f"a checkpoint defines their actual place.{others}"
     )
 
 
 def write(
     out: Path, elf: Path, image: Path, config: BuildConfig, root: Path, rules: Sequence[CheckedRule], compiler: str
 ) -> None:
-    """Measure, and write the page of the restorer ``elf`` to ``out``, all of it or nothing.
+    """Measure a restorer and write its page; on an error, leave the output as it was.
 
-    rules: what the audit found of each. compiler: what it calls itself.
+    Args:
+        out: The file to write.
+        elf: The linked restorer.
+        image: Its gcpt.bin.
+        config: The configuration of the build.
+        root: The project, for a build that runs on QEMU.
+        rules: The results of the audit.
+        compiler: The compiler's name and version.
+
+    Raises:
+        UserError: The page cannot be written.
     """
     with elf.open("rb") as file:
         linked = Linked(ELFFile(file), config)
