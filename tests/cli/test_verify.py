@@ -159,5 +159,5 @@ def test_bad_input(tmp_path: Path, checkpoint_file: Make, build_restorer: Callab
     other = build_restorer(mode="single_core").image  # type: ignore[attr-defined]
     for seconds in ("inf", "nan", "-1", "0", "long"):
         assert f"'{seconds}' is not a time" in refusal(gcpt("verify", checkpoint, "--timeout", seconds))
-    assert f"--logs {empty}: File exists: name a folder" in refusal(gcpt("verify", checkpoint, "--logs", empty))
+    assert f"--logs {empty}: File exists: choose a folder" in refusal(gcpt("verify", checkpoint, "--logs", empty))
     assert "this restorer is for platform=xiangshan" in refusal(gcpt("verify", checkpoint, "--restorer", other))

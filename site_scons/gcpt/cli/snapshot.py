@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from gcpt.checkpoint.layouts import LAYOUTS
-from gcpt.cli.output import Address, Seconds, json_option, memory_option, progress, say_json, counted
+from gcpt.cli.output import Address, Seconds, json_option, memory_option, progress, say_json, track
 from gcpt.errors import UserError
 
 
@@ -163,7 +163,7 @@ def command(
                     source = launch(loads, start, harts, memory, vlen, qemu, moment, Path(folder), advance_steps)
                 machine = stack.enter_context(source)
             with progress(f"writing {output}", machine.size) as advance:
-                length = write(machine, output, name, layout, flash_out, force, partial(counted, advance=advance))
+                length = write(machine, output, name, layout, flash_out, force, partial(track, advance=advance))
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
         except (QemuError, GdbError) as error:
