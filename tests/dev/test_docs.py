@@ -51,8 +51,7 @@ def _commands(page: Path, *programs: str) -> Iterator[list[str]]:
 
 
 def _targets() -> set[str]:
-    said = options.help_text().partition("Targets: ")[2].partition("\n\n")[0]
-    return {*re.findall(r"[a-z][a-z-]+", said), "test"}
+    return {name for names, _ in options.TARGETS for name in names}
 
 
 def _scons_fault(words: list[str]) -> str:
