@@ -30,7 +30,7 @@ def _stamp(project, build_dir="build"):
 @pytest.fixture
 def in_git(built):
     _git(built, "init", "-q")
-    (built / ".gitignore").write_text("build/\n__pycache__/\n.sconsign*\n")
+    (built / ".gitignore").write_text("/build/\n__pycache__/\n.sconsign*\n")
     return built
 
 

@@ -98,6 +98,17 @@ def test_the_defaults_of_distributions_change_nothing(project, tmp_path):
     assert (project / "build/gcpt.bin").read_bytes() == image
 
 
+def _table(run):
+    """The rows of the table of toolchains, with the mark of the chosen one: {command: (mark and kind, version)}."""
+    begin = next(at for at, line in enumerate(run.lines) if line.split() == ["toolchain", "command", "version"])
+    end = next(at for at, line in enumerate(run.lines) if line.startswith("*: "))
+    columns = [run.lines[begin].index(title) for title in ("command", "version")]
+    rows = (
+        (line[: columns[0]], line[columns[0] : columns[1]], line[columns[1] :]) for line in run.lines[begin + 1 : end]
+    )
+    return {command.strip(): (kind.split(), version) for kind, command, version in rows}
+
+
 def test_the_table_tells_what_there_is_and_what_is_wrong_with_the_others(project, tmp_path):
     for name in ("clang-16", "ld.lld-16", "llvm-objdump-16"):
         (tmp_path / name).write_text('#!/bin/sh\necho "error: unknown option" >&2\nexit 1\n')
@@ -105,10 +116,13 @@ def test_the_table_tells_what_there_is_and_what_is_wrong_with_the_others(project
     before = project.contents()
     run = project.scons("toolchains", PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert run.status == 0
-    lines = "\n".join(run.lines)
-    assert "* gnu   riscv64-unknown-elf-gcc: riscv64-unknown-elf-gcc (" in lines
-    assert "  gnu   riscv64-unknown-linux-gnu-gcc: riscv64-unknown-linux-gnu-gcc is not found" in lines
-    assert "  llvm  clang-19: " in lines and "  zig   zig: " in lines
-    assert "clang-16: does not support the firmware's assembly; LLVM 17 or newer does (error: unknown option)" in lines
+    rows = _table(run)
+    kind, version = rows["riscv64-unknown-elf-gcc"]
+    assert kind == ["*", "gnu"] and version.startswith("riscv64-unknown-elf-gcc (")
+    assert rows["riscv64-unknown-linux-gnu-gcc"] == (["gnu"], "riscv64-unknown-linux-gnu-gcc is not found")
+    assert (rows["clang-19"][0], rows["zig"][0]) == (["llvm"], ["zig"])
+    reason = "does not support the firmware's assembly; LLVM 17 or newer does (error: unknown option)"
+    assert rows["clang-16"] == (["llvm"], reason)
     assert {name for name in project.contents() if "zig-cache" not in name} == set(before)
-    assert "*" not in "".join(project.scons("toolchains", PATH=without_compilers(tmp_path)).lines[:3])
+    alone = _table(project.scons("toolchains", PATH=without_compilers(tmp_path)))
+    assert [command for command, (kind, _) in alone.items() if kind[0] == "*"] == ["zig"]

@@ -184,6 +184,19 @@ TABLE: tuple[Option, ...] = (
     _choice("bench_quick", _BENCH, ("0", "1"), "skip measurements of wall-clock time", ""),
 )
 
+#: Groups of targets with a line of help; the first one is the default.
+TARGETS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("build",), "the restorer: gcpt.elf and gcpt.bin (default)"),
+    (("run", "debug", "debug-server"), "boot a checkpoint in QEMU (default: platform=qemu-virt mode=auto)"),
+    (("report",), "HTML page about the restorer (docs/report.md)"),
+    (("docs",), "documentation site (docs/index.md)"),
+    (("toolchains",), "table of this machine's toolchains (docs/toolchains.md)"),
+    (("test", "bench"), "run the tests or the benchmark"),
+    (("lint", "mutants", "coverage"), "check the project itself (docs/checks.md)"),
+    (("export", "matrix", "sbom", "install"), "outputs for other projects (docs/downstream.md)"),
+    (("compiledb",), "compile_commands.json for editors (docs/editors.md)"),
+)
+
 BY_NAME: dict[str, Option] = {option.name: option for option in TABLE}
 #: Options that define a restorer and how to build it; options of outputs and of a run are not among them.
 OF_RESTORER = tuple(option for option in TABLE if option.variant or option.name == "cache_dir")
@@ -289,25 +302,10 @@ def saved_text(values: Mapping[str, str]) -> str:
     return "".join(f"{name} = {value!r}\n" for name, value in values.items() if value and name not in skip)
 
 
-#: The targets of ``scons``, and what each line of them does.
-TARGETS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("build",), "the restorer: gcpt.elf, gcpt.bin (the default)"),
-    (("run", "debug", "debug-server"), "boot a checkpoint in QEMU (defaults: platform=qemu-virt mode=auto)"),
-    (("report",), "HTML page about the restorer (docs/report.md)"),
-    (("docs",), "the documentation site, in build/docs/html (docs/index.md)"),
-    (("toolchains",), "list the toolchains of this machine (docs/toolchains.md)"),
-    (("test", "bench"), "run the tests or the benchmark (docs/bench.md)"),
-    (("lint", "mutants", "coverage"), "check the project itself (docs/checks.md)"),
-    (("export", "matrix"), "outputs for other projects, sets of variants (docs/downstream.md)"),
-    (("sbom", "install"), "bill of materials, installation (docs/downstream.md)"),
-    (("compiledb",), "compile_commands.json for editors (docs/editors.md)"),
-)
-
-
 def help_text() -> str:
     """The output of ``scons -h``."""
     lines = ["usage: scons [OPTION=VALUE...] [TARGET...]", "", "Targets:"]
-    lines += [f"  {', '.join(names):25} {what}" for names, what in TARGETS]
+    lines += [f"  {', '.join(names):<31}{help}" for names, help in TARGETS]
     lines += ["scons -c [TARGET...] removes outputs. --verbose shows the commands."]
     group = ""
     for option in TABLE:
