@@ -19,6 +19,12 @@ def leaves_by_mret(state: HartState) -> bool:
     """Return whether an mret resumes the hart.
 
     Below M mode it always does; in M mode if the generator prepared for it, as NEMU does (mepc is the pc).
+
+    Args:
+        state: The hart's state in the checkpoint.
+
+    Returns:
+        Whether it is an mret, not a jump.
     """
     return state.mode != mstatus.MACHINE or (
         state.get("mepc") == state.pc and mstatus.mpp(state.get("mstatus")) == mstatus.MACHINE

@@ -193,7 +193,11 @@ class Qemu:
         return self.failure(f"QEMU ended {when} status {status}{message}")
 
     def type(self, text: str) -> None:
-        """Type ``text`` on the console."""
+        """Type ``text`` on the console.
+
+        Args:
+            text: The text; a newline is Enter.
+        """
         assert self._process.stdin is not None
         self._process.stdin.write(text.encode())
         self._process.stdin.flush()

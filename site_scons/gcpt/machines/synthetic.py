@@ -91,7 +91,14 @@ class Recipe:
     locks: bool = True
 
     def mode(self, hart: int) -> Mode:
-        """Return the mode of a hart."""
+        """Return the mode of a hart.
+
+        Args:
+            hart: The hart.
+
+        Returns:
+            The mode it was stopped in.
+        """
         return self.modes[hart % len(self.modes)]
 
 

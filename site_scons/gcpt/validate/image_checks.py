@@ -9,7 +9,14 @@ from gcpt.validate.subject import Finding, Subject, finding
 
 
 def check_image(subject: Subject) -> Iterator[Finding]:
-    """Report further layouts in the image, and a length that NEMU's zstd loader refuses."""
+    """Report further layouts in the image, and a length that NEMU's zstd loader refuses.
+
+    Args:
+        subject: The checkpoint, its restorer and its machine.
+
+    Yields:
+        The findings.
+    """
     if len(subject.places) > 1:
         names = [f"{place.kind.value} at {place.base:#x}" for place in subject.places]
         yield finding("more-layouts", f"{', '.join(names)}; checked: {subject.location.place.kind.value}")
@@ -19,7 +26,14 @@ def check_image(subject: Subject) -> Iterator[Finding]:
 
 
 def check_overlaps(subject: Subject) -> Iterator[Finding]:
-    """Report an embedded restorer or its payload that overlaps a hart's state."""
+    """Report an embedded restorer or its payload that overlaps a hart's state.
+
+    Args:
+        subject: The checkpoint, its restorer and its machine.
+
+    Yields:
+        The findings.
+    """
     start = subject.config.load_address
     end = start + subject.embedded
     for hart in subject.harts:
@@ -33,7 +47,14 @@ def check_overlaps(subject: Subject) -> Iterator[Finding]:
 
 
 def check_hart_count(subject: Subject) -> Iterator[Finding]:
-    """Compare the number of harts with the restorer, the machine and the marked blocks."""
+    """Compare the number of harts with the restorer, the machine and the marked blocks.
+
+    Args:
+        subject: The checkpoint, its restorer and its machine.
+
+    Yields:
+        The findings.
+    """
     harts, place = subject.location.harts, subject.location.place
     if harts > subject.config.harts:
         yield finding("too-many-harts", f"{harts} harts; the restorer serves {subject.config.harts}")
@@ -55,7 +76,14 @@ def check_hart_count(subject: Subject) -> Iterator[Finding]:
 
 
 def check_clocks(subject: Subject) -> Iterator[Finding]:
-    """Report harts whose saved mtime differs."""
+    """Report harts whose saved mtime differs.
+
+    Args:
+        subject: The checkpoint, its restorer and its machine.
+
+    Yields:
+        The findings.
+    """
     times = {hart: state.mtime for hart, state in subject.harts.items()}
     if len(set(times.values())) > 1:
         yield finding("mtime-differs", f"{min(times.values()):#x} to {max(times.values()):#x}")

@@ -11,12 +11,28 @@ from gcpt.validate.subject import Finding, Subject, finding
 
 
 def is_possible_vlenb(vlenb: int) -> bool:
-    """Return whether ``vlenb`` is a vector register length in bytes that a hart can have."""
+    """Return whether ``vlenb`` is a vector register length in bytes that a hart can have.
+
+    Args:
+        vlenb: Length in bytes.
+
+    Returns:
+        Whether it is a power of two in range.
+    """
     return DEFAULT_VLEN // 8 <= vlenb <= MAX_VLEN // 8 and not vlenb & vlenb - 1
 
 
 def check_vlen(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
-    """Report a VLEN that no hart, or no hart of the platform, has."""
+    """Report a VLEN that no hart, or no hart of the platform, has.
+
+    Args:
+        subject: The checkpoint, its restorer and its machine.
+        hart: The hart.
+        state: Its state.
+
+    Yields:
+        The findings.
+    """
     vlenb, used = state.get("vlenb"), state.get("mstatus") & mstatus.VS
     if "v" not in subject.config.csr_groups or not used:
         return
@@ -30,7 +46,16 @@ def check_vlen(subject: Subject, hart: int, state: HartState) -> Iterator[Findin
 
 
 def check_leaving(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
-    """Check what the end of firmware/restore.S checks, in its order: the restorer reports the first finding."""
+    """Check what the end of firmware/restore.S checks, in its order: the restorer reports the first finding.
+
+    Args:
+        subject: The checkpoint, its restorer and its machine.
+        hart: The hart.
+        state: Its state.
+
+    Yields:
+        The findings.
+    """
     value, mtvec = state.get("mstatus"), state.get("mtvec")
     if mtvec in subject.reserved:
         yield finding("mtvec-in-restorer", f"mtvec is {mtvec:#x}", hart)
@@ -69,7 +94,16 @@ def _jump_reaches(subject: Subject, hart: int, pc: int) -> bool:
 
 
 def check_last_writes(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
-    """Report CSRs whose restored value would stop the restorer before it leaves."""
+    """Report CSRs whose restored value would stop the restorer before it leaves.
+
+    Args:
+        subject: The checkpoint, its restorer and its machine.
+        hart: The hart.
+        state: Its state.
+
+    Yields:
+        The findings.
+    """
     groups = subject.config.csr_groups
     if "smepmp" in groups and state.get("mseccfg") & 3:
         yield finding("mseccfg", f"mseccfg is {state.get('mseccfg'):#x}", hart)

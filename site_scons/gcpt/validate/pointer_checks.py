@@ -37,7 +37,14 @@ def _is_virtual(state: HartState) -> bool:
 
 
 def has_physical_pc(state: HartState) -> bool:
-    """Return whether the pc is a physical address: no translation applies to it."""
+    """Return whether the pc is a physical address: no translation applies to it.
+
+    Args:
+        state: The hart's state.
+
+    Returns:
+        Whether no page table applies to its fetches.
+    """
     if state.mode == mstatus.MACHINE:
         return True
     registers = ("vsatp", "hgatp") if _is_virtual(state) else ("satp",)
@@ -78,7 +85,16 @@ def pointers(state: HartState) -> Iterator[tuple[int, int]]:
 
 
 def check_pmp(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
-    """Report PMP entries that forbid the first fetch, or that none is on."""
+    """Report PMP entries that forbid the first fetch, or that none is on.
+
+    Args:
+        subject: The checkpoint, its restorer and its machine.
+        hart: The hart.
+        state: Its state.
+
+    Yields:
+        The findings.
+    """
     machine = state.mode == mstatus.MACHINE
     if not any(pmp.entries(state)):
         if not machine:
@@ -92,7 +108,16 @@ def check_pmp(subject: Subject, hart: int, state: HartState) -> Iterator[Finding
 
 
 def check_pc(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
-    """Report a physical pc outside memory, in overwritten memory, or at zeros."""
+    """Report a physical pc outside memory, in overwritten memory, or at zeros.
+
+    Args:
+        subject: The checkpoint, its restorer and its machine.
+        hart: The hart.
+        state: Its state.
+
+    Yields:
+        The findings.
+    """
     if not has_physical_pc(state):
         return
     machine = state.mode == mstatus.MACHINE
@@ -106,7 +131,16 @@ def check_pc(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]
 
 
 def check_translation(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
-    """Report translation modes that do not exist, roots of page tables and mtvec that point to the wrong memory."""
+    """Report translation modes that do not exist, roots of page tables and mtvec that point to the wrong memory.
+
+    Args:
+        subject: The checkpoint, its restorer and its machine.
+        hart: The hart.
+        state: Its state.
+
+    Yields:
+        The findings.
+    """
     for name, modes in (("satp", SATP_MODES), ("vsatp", SATP_MODES), ("hgatp", HGATP_MODES)):
         mode = state.get(name) >> 60
         if mode not in modes:

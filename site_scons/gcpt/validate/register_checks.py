@@ -20,7 +20,16 @@ _MAX_NAMES = 6
 
 
 def check_csrs(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
-    """Report CSRs that are not zero and that the restorer does not write."""
+    """Report CSRs that are not zero and that the restorer does not write.
+
+    Args:
+        subject: The checkpoint, its restorer and its machine.
+        hart: The hart.
+        state: Its state.
+
+    Yields:
+        The findings.
+    """
     groups, unwritten = subject.config.csr_groups, (When.ALIAS, When.NEVER)
     left_out = [
         csr for csr in INVENTORY if csr.group not in groups and csr.when not in unwritten and state.get(csr.name)
@@ -41,14 +50,32 @@ def _listed(names: list[str]) -> str:
 
 
 def check_vectors(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
-    """Report vector state of which only v0 to v3 were saved."""
+    """Report vector state of which only v0 to v3 were saved.
+
+    Args:
+        subject: The checkpoint, its restorer and its machine.
+        hart: The hart.
+        state: Its state.
+
+    Yields:
+        The findings.
+    """
     dirty = state.get("mstatus") & mstatus.VS == mstatus.VS
     if dirty and any(map(any, state.v[:4])) and not any(map(any, state.v[4:])):
         yield finding("vectors-4-only", "mstatus.VS is Dirty", hart)
 
 
 def check_timers(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
-    """Report compare values that are already due, and an armed stimecmp whose interrupt is disabled."""
+    """Report compare values that are already due, and an armed stimecmp whose interrupt is disabled.
+
+    Args:
+        subject: The checkpoint, its restorer and its machine.
+        hart: The hart.
+        state: Its state.
+
+    Yields:
+        The findings.
+    """
     csr = state.get
     if state.mtimecmp <= state.mtime:
         yield finding("mtimecmp-due", f"mtimecmp is {state.mtimecmp:#x}, mtime {state.mtime:#x}", hart)

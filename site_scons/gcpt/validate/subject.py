@@ -104,26 +104,63 @@ class Subject:
         return f"{self.dram:#x} to {self.dram + self.size:#x}"
 
     def block(self, hart: int) -> int:
-        """Return the address of a hart's block."""
+        """Return the address of a hart's block.
+
+        Args:
+            hart: The hart.
+
+        Returns:
+            The physical address.
+        """
         return self.base + self.location.place.block(hart)
 
     def state(self, hart: int) -> range:
-        """Return the addresses that a hart's state occupies."""
+        """Return the addresses that a hart's state occupies.
+
+        Args:
+            hart: A restored hart.
+
+        Returns:
+            The physical addresses from the first to the last restored field.
+        """
         low, high = self.location.place.layout.span(self.location.harts, len(self.harts[hart].v[0]))
         return range(self.block(hart) + low, self.block(hart) + high)
 
     def holds(self, address: int, size: int = 1) -> bool:
-        """Return whether ``size`` bytes at ``address`` are in the memory image, or may be in the platform's flash."""
+        """Return whether ``size`` bytes at ``address`` are in the memory image, or may be in the platform's flash.
+
+        Args:
+            address: Physical address of the first byte.
+            size: Number of bytes.
+
+        Returns:
+            Whether all of them are there.
+        """
         flash = self.config.platform.flash
         in_flash = bool(flash) and flash <= address < flash + 2 * RESERVED_SIZE
         return in_flash or (self.dram <= address and address + size <= self.dram + self.size)
 
     def overwritten(self, address: int) -> bool:
-        """Return whether the restorer or a hart's state occupies ``address``."""
+        """Return whether the restorer or a hart's state occupies ``address``.
+
+        Args:
+            address: Physical address.
+
+        Returns:
+            Whether the workload's data there is lost.
+        """
         return address in self.reserved or any(address in self.state(hart) for hart in self.harts)
 
     def empty(self, address: int, size: int) -> bool:
-        """Return whether the image is known to hold only zeros in the ``size`` bytes at ``address``."""
+        """Return whether the image is known to hold only zeros in the ``size`` bytes at ``address``.
+
+        Args:
+            address: Physical address of the first byte.
+            size: Number of bytes.
+
+        Returns:
+            False if the content is unknown.
+        """
         return address in self.contents and not any(self.contents[address][:size])
 
 

@@ -69,7 +69,14 @@ class Report:
     location: Location | None
 
     def of(self, severity: Severity) -> list[Finding]:
-        """Return the findings of one severity."""
+        """Return the findings of one severity.
+
+        Args:
+            severity: The severity.
+
+        Returns:
+            Its findings, in order.
+        """
         return [finding for finding in self.findings if finding.severity is severity]
 
 
