@@ -1,13 +1,16 @@
 /*
- * One hart, its state at a fixed distance from the image, nothing to print: no stack, no C, no write to memory.
- * a1 at reset = device tree, kept for the payload. Falls through into gcpt_restore, which the linker script puts next.
+ * Boot of the direct restorer: one hart, its block at a fixed distance from the image, nothing to print. It uses no
+ * stack and no C, and writes no memory.
+ *
+ * Entry: a1 = device tree. Falls through into gcpt_restore, which the linker script places next, with s5 = gcpt_trap.
+ * a1 stays intact up to the jump to the payload. Clobbers a0, a2, a3.
  */
 #include "gcpt_config.h"
 #include "macros.h"
 #include "reset_macros.h"
 
     .section .text.boot, "ax", %progbits
-/* What all harts see alike, hart 0 says. */
+/* Every hart detects these errors; only hart 0 reports them. */
 cut_short:
     li      a0, GCPT_CODE_CUT_SHORT
     j       1f

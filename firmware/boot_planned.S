@@ -1,15 +1,18 @@
 /*
- * Several harts, or something to find, decode or print: the first hart to arrive plans in C what is restored from
- * where; the others sleep until it is done. Each then goes to its own block.
+ * Boot of the planned restorer: several harts, or something to find, decode or print. The first hart to arrive (from
+ * flash: hart 0) runs the planner in C; the others sleep until the plan is complete. Each hart then restores its block.
  *
- * All that is shared is in .data, which the loader puts there; .bss and the stacks hold garbage until they are written.
+ * Shared state is in .data, which the loader initializes; .bss and the stacks hold garbage until they are written.
+ *
+ * Entry: a1 = device tree. Exit to gcpt_restore: s0 = address of this hart's block, s1 = struct gcpt_plan, s2 = hart
+ * number, sp = end of this hart's stack. Exit to gcpt_boot_payload: a1 = device tree.
  */
 #include "gcpt_config.h"
 #include "macros.h"
 #include "reset_macros.h"
 
     .section .text.boot, "ax", %progbits
-/* What all harts see alike, hart 0 says. */
+/* Every hart detects these errors; only hart 0 reports them. */
 cut_short:
     li      a0, GCPT_CODE_CUT_SHORT
     j       1f
@@ -23,17 +26,17 @@ needs_ram:
 gcpt_boot:
     reset_hart
 #if !GCPT_RAM
-    lla     a2, gcpt_base           /* below DRAM there is only flash, and .data would not take what is written to it */
+    lla     a2, gcpt_base           /* an address below DRAM is flash, where .data is read-only */
     li      a3, GCPT_DRAM
     bltu    a2, a3, needs_ram
 #endif
-    csrci   mstatus, MSTATUS_MIE    /* interrupts only end sleeps; it is clear at reset, but not after any hart's past */
-    mv      s9, a1                  /* the machine's device tree */
+    csrci   mstatus, MSTATUS_MIE    /* interrupts only end wfi; MIE may be set if the hart ran before */
+    mv      s9, a1                  /* device tree; C preserves s9 */
     csrr    s2, mhartid
     li      t0, GCPT_HARTS
     bgeu    s2, t0, park
 #if !GCPT_RAM
-    jal     silence_msip            /* before anybody may send one */
+    jal     silence_msip            /* before another hart may set it */
 #endif
     /* sp = the end of this hart's stack */
     lla     sp, gcpt_stacks + GCPT_STACK_SIZE
@@ -41,7 +44,7 @@ gcpt_boot:
     add     sp, sp, t0
 
 #if GCPT_RAM
-    /* Nothing in memory is ready: hart 0 makes it so, the others sleep until it wakes every hart that there may be. */
+    /* .data is not initialized yet: hart 0 copies it; the others sleep until the planner wakes every possible hart. */
     bnez    s2, 1f
     lla     t0, gcpt_data
     lla     t1, gcpt_data_load
@@ -71,7 +74,7 @@ gcpt_boot:
 #endif
 2:  lla     s1, gcpt_the_plan
 #if GCPT_STOP
-    li      t0, GCPT_STOP_LOW       /* a bit for each hart that is parked */
+    li      t0, GCPT_STOP_LOW       /* bit h: hart h is parked */
     li      t1, 64
     bltu    s2, t1, 3f
     li      t0, GCPT_STOP_HIGH
@@ -95,9 +98,9 @@ park:
 
 #if !GCPT_RAM
 /*
- * sleep_until_planned: s2 = hart number. Sets this hart's bit among those who sleep; the planner swaps the bits for all
- * ones and wakes who had set one, so that no wake-up is lost and none is sent to a hart that does not sleep.
- * Clobbers t0-t2.
+ * sleep_until_planned: s2 = hart number. Returns when the plan is complete. Sets this hart's bit in gcpt_sleepers; the
+ * planner atomically replaces all bits with ones and wakes the harts whose bits were set. So no wake-up is lost, and a
+ * hart that does not sleep gets none. Clobbers s3, t0-t2.
  */
 sleep_until_planned:
     lla     t0, gcpt_sleepers
@@ -117,8 +120,9 @@ sleep_until_planned:
 #endif
 
 /*
- * wait_for_msip: sleeps until somebody sets this hart's msip, and clears it. s2 = hart number. Clobbers t0-t2.
- * silence_msip: only clears it, and returns when mip says so.
+ * wait_for_msip: s2 = hart number. Sleeps until another hart sets this hart's msip, then clears mie and msip.
+ * silence_msip: s2 = hart number. Clears this hart's msip and returns when mip.MSIP reads 0.
+ * Both clobber t0, t1.
  */
 wait_for_msip:
     li      t0, MIP_MSIP
@@ -139,8 +143,8 @@ silence_msip:
     ret
 
 /*
- * gcpt_meet: returns on every hart when all that restore have called it; the last writes mtime (of hart 0's block)
- * before it wakes the others. s1 = plan, s2 = hart number. Clobbers a0-a2, t0-t4, s4.
+ * gcpt_meet: s1 = plan, s2 = hart number. Returns when all restoring harts have called it. The last hart to arrive
+ * writes mtime from hart 0's block before it wakes the others. Clobbers a0-a2, t0-t4, s4.
  */
     .global gcpt_meet
 gcpt_meet:
@@ -157,7 +161,7 @@ gcpt_meet:
     ld      a0, (t0)
     write_mtime
     fence
-    /* Wake the harts of the checkpoint but this one and those that are parked. */
+    /* Wake every hart of the checkpoint except this one and the parked ones. */
     li      t0, GCPT_CLINT + GCPT_CLINT_MSIP
     ld      t1, PLAN_harts(s1)
     li      t2, 0
@@ -178,8 +182,8 @@ gcpt_meet:
     bltu    t2, t1, 1b
     jr      s4
 /*
- * Those who wait have GCPT_PATIENCE ticks of their own mtimecmp, which the checkpoint's replaces later. Time may jump
- * beyond it when the last hart writes mtime: then all have met, and its msip is on the way.
+ * A waiting hart times out after GCPT_PATIENCE ticks, by its own mtimecmp, which the restore overwrites later. Time may
+ * jump beyond the timeout when the last hart writes mtime: then all harts have arrived, and the msip follows.
  */
 wait_at_meeting:
 #if !GCPT_SYSCNT
@@ -198,7 +202,7 @@ wait_at_meeting:
     andi    t0, t0, MIP_MSIP
     bnez    t0, 2f
     ld      t0, (t3)
-    bltu    t0, t4, 1b              /* an MTIP from before mtimecmp was written */
+    bltu    t0, t4, 1b              /* a stale MTIP, from before mtimecmp was written */
     ld      t0, met
     ld      t1, PLAN_restored(s1)
     li      a0, GCPT_CODE_HARTS_MISSING

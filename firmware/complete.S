@@ -1,4 +1,4 @@
-/* The last 8 bytes of the image (gcpt_complete_flag): the restorer's first act is to check that they are there. */
+/* gcpt_complete_flag, the last 8 bytes of the image. The restorer checks them first, to detect a truncated image. */
 #include "gcpt_config.h"
 
 #if GCPT_DATA
@@ -10,11 +10,11 @@
     .dword GCPT_COMPLETE_FLAG
 
 #if GCPT_UART_HTIF || GCPT_END_HTIF
-/* Spike and QEMU find these two by name in the ELF file. */
+/* Spike and QEMU look up these symbols in the ELF file. */
     .section .data.htif, "aw", %progbits
     .balign GCPT_HTIF_ALIGNMENT
     .global tohost, fromhost
-    .type   tohost, @object         /* QEMU looks at their sizes too */
+    .type   tohost, @object         /* QEMU checks the sizes too */
     .size   tohost, 8
     .type   fromhost, @object
     .size   fromhost, 8

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* One character to the console (fail.S). */
+/* Print one character on the console (fail.S). */
 void gcpt_put_char(int character);
 
 static int put(char character, FILE *stream)
@@ -15,8 +15,8 @@ static int put(char character, FILE *stream)
 }
 
 /*
- * The stream is made anew each time: one that the linker filled in would hold the absolute address of put, and so would
- * the constant that clang copies an initializer from.
+ * The stream is set up on every call: a static one would hold the absolute address of put, and so would the constant
+ * from which clang copies an initializer.
  */
 void gcpt_printf(const char *format, ...)
 {
@@ -28,16 +28,16 @@ void gcpt_printf(const char *format, ...)
     va_end(arguments);
 }
 
-/* In .data, where the loader clears it. */
-static uint32_t is_taken __attribute__((section(".data.console")));
+/* In .data, which the loader initializes. */
+static uint32_t is_locked __attribute__((section(".data.console")));
 
 void gcpt_console_lock(void)
 {
-    while (__atomic_exchange_n(&is_taken, 1, __ATOMIC_ACQUIRE))
+    while (__atomic_exchange_n(&is_locked, 1, __ATOMIC_ACQUIRE))
         ;
 }
 
 void gcpt_console_unlock(void)
 {
-    __atomic_store_n(&is_taken, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&is_locked, 0, __ATOMIC_RELEASE);
 }

@@ -2,7 +2,7 @@
 
 #include <stdint.h>
 
-/* No pointers: these would be absolute addresses. */
+/* No pointers to the names: the image is position-independent, and these would be absolute addresses. */
 static const struct {
     uint16_t number;
     char name[14];

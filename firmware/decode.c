@@ -1,4 +1,4 @@
-/* From the bytes of a protobuf header to a plan whose values lead nowhere that they should not. */
+/* Decodes a protobuf header into a plan and checks that every address derived from it is safe to use. */
 #include "decode.h"
 
 #include "checkpoint.pb.h"
@@ -8,8 +8,8 @@ extern const uint32_t checkpoint_header_field_info[];
 extern const uint32_t single_core_rvgc_rvv_rvh_memlayout_field_info[];
 
 /*
- * The generated descriptor of a message holds absolute addresses, which a position-independent image cannot; this one
- * is the same without them.
+ * nanopb's generated descriptors are constants that hold absolute addresses; a position-independent image cannot have
+ * these. This macro builds the same descriptor at run time.
  */
 #define DESCRIPTOR(message, largest) \
     { \
@@ -28,7 +28,7 @@ static bool decode(pb_istream_t *stream, const pb_msgdesc_t *message, void *resu
     return pb_decode_ex(stream, message, result, PB_DECODE_NULLTERMINATED);
 }
 
-/* The lowest offset of a field that a restore reads or writes, and the first byte after the last one. */
+/* The span of the fields that a restore reads or writes: the lowest offset, and the first byte after the last field. */
 static void extent(const struct gcpt_layout *layout, uint64_t harts, uint64_t *low, uint64_t *high)
 {
     const uint64_t begins[][2] = {
@@ -36,7 +36,7 @@ static void extent(const struct gcpt_layout *layout, uint64_t harts, uint64_t *l
         { layout->mode, 8 },
         { layout->mtime, 8 },
         { layout->mtime_cmp, 8 * harts },
-        { layout->misc_reserve ? layout->misc_reserve : layout->pc, 8 }, /* 0: it has none, and none is written */
+        { layout->misc_reserve ? layout->misc_reserve : layout->pc, 8 }, /* 0: no misc_reserve */
         { layout->int_reg, 32 * 8 },
         { layout->float_reg, 32 * 8 },
         { layout->csr_reg, GCPT_CSR_COUNT * 8 },
@@ -60,7 +60,7 @@ static bool within(uint64_t begin, uint64_t bytes, uint64_t area, uint64_t size)
     return bytes <= size && begin >= area && begin - area <= size - bytes;
 }
 
-/* All values are from outside: none is used before it is known to lead into memory and not into the restorer. */
+/* All values are untrusted input: no address is used before it is known to be in memory and outside the restorer. */
 void gcpt_check_plan(const struct gcpt_plan *plan, uint64_t image, uint64_t image_end)
 {
     if (plan->harts < 1 || plan->harts > GCPT_MAX_HARTS)
@@ -92,7 +92,7 @@ bool gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64_t o
     bool whole = decode(&stream, &header_message, &header);
     if (header.magic_number != GCPT_HEADER_MAGIC)
         return false;
-    /* A message also ends where the bytes do, but then it is not known to be whole. */
+    /* nanopb also ends a message at the end of the bytes, but such a message may be truncated. */
     if (!whole || !decode(&stream, &layout_message, &fields) || stream.bytes_left == 0)
         gcpt_fail(GCPT_CODE_DECODE);
     if (header.version != GCPT_HEADER_VERSION_1 && header.version != GCPT_HEADER_VERSION_2)

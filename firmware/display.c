@@ -16,7 +16,7 @@ static void print_registers(const char *prefix, const uint64_t *registers)
         gcpt_printf("%s%-2d %016lx%s", prefix, i, registers[i], i % 4 == 3 ? "\n" : "  ");
 }
 
-/* The most significant byte first, as a number is written. */
+/* The most significant byte first, as numbers are printed. */
 static void print_vectors(const uint8_t *registers, unsigned vlenb)
 {
     for (int i = 0; i < 32; i++) {

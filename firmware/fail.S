@@ -1,6 +1,6 @@
 /*
- * How a run ends that cannot restore: one line on the console, then the platform's finisher with the signal code.
- * Uses no stack, and of memory only a lock where there are several harts, so that it works from flash and after any trap.
+ * Error exit: one line on the console, then the platform's finisher with the signal code. It uses no stack and, in
+ * memory, only the console lock of the planned restorer, so that it works from flash and after any trap.
  */
 #include "gcpt_config.h"
 #include "uart.h"
@@ -8,14 +8,18 @@
     .section .head, "ax", %progbits
 
 /*
- * gcpt_note: a0 = code. Prints the line and returns. Clobbers a0-a6, t0-t4; while it prints, mtvec is gcpt_end's.
- * gcpt_fail: a0 = signal code. Clobbers everything, does not return. A trap on the way (no console there, PMP) goes
- * straight to the finisher, a trap there to the final sleep. Harts take turns; the first that fails ends the run.
- * gcpt_fail_alone: gcpt_fail where one hart speaks, and .data may not be there.
- * gcpt_trap_fatal: gcpt_fail for the trap handler, with the code of a trap.
+ * gcpt_note: a0 = code. Prints the line and returns. Clobbers a0-a6, t0-t4. While it prints, mtvec = gcpt_end.
+ * gcpt_fail: a0 = signal code. Does not return. A trap while it prints (no console, PMP) goes straight to gcpt_end; a
+ *   trap in gcpt_end goes to gcpt_sleep. Harts print one at a time; the first one that fails ends the run.
+ * gcpt_fail_alone: as gcpt_fail, without the lock: for one hart, where .data may not be loaded.
+ * gcpt_trap_fatal: gcpt_fail with the code TRAP, for the trap handler.
  *
- * The line is a text in which the bytes below ' ' stand for numbers: 1 the code, 2 the hart, 3 mepc, 4 mcause, 5 mtval.
- * At 6 a line that is not about a trap goes on with the code's words, or ends where bytes count; at 7 any does. 0 ends it.
+ * Registers while it prints: a5 = next byte of the text, a6 = code, ra = return address (0: end the run), t4 = mtvec of
+ * the caller.
+ *
+ * Bytes below ' ' in the text are directives: 1 code, 2 hart, 3 mepc, 4 mcause, 5 mtval. At 6, a line that does not
+ * report a trap continues with the code's words (planned) or ends (direct). At 7, any line continues with the words.
+ * 0 ends the line.
  */
     .global gcpt_fail, gcpt_fail_alone, gcpt_trap_fatal, gcpt_note
 #if !GCPT_DIRECT
@@ -78,7 +82,7 @@ next:
 #if GCPT_DIRECT
     j       newline
 #else
-    /* The words lie one after the other in the order of their codes, which begin at 1. */
+    /* text_words holds the strings of codes 1, 2, ... in this order. */
 words:
     lla     a5, text_words
     mv      a2, a6
@@ -89,12 +93,12 @@ words:
     bnez    a0, 3b
     j       2b
 #endif
-1:  li      a3, 0                   /* like a last digit */
+1:  li      a3, 0                   /* as after a last digit: return to next */
     j       3f
 
-/* a4 = number, a2 = base, a3 = the base's highest power. */
+/* number: prints a4. a2 = base, a3 = highest power of the base. Clobbers a0, a1, a3, a4, t0-t3. */
 number:
-    li      a1, 0                   /* whether a digit was printed */
+    li      a1, 0                   /* not 0 once a digit was printed */
 1:  divu    a0, a4, a3
     remu    a4, a4, a3
     divu    a3, a3, a2
@@ -117,11 +121,11 @@ newline:
     lla     t0, line_taken
     amoswap.w.rl zero, zero, (t0)
 #endif
-    csrw    mtvec, t4               /* a hart may ignore the workload's, if that cannot be */
+    csrw    mtvec, t4               /* WARL: a hart may ignore a value that it does not support */
     ret
 
 /*
- * gcpt_end: a6 = signal code, 0 good. Ends the run the platform's way. Does not return.
+ * gcpt_end: a6 = signal code, 0 for success. Ends the run through the platform's finisher. Does not return.
  */
     .balign 4
     .global gcpt_end
@@ -148,7 +152,7 @@ gcpt_end:
     /* fall through */
 
 /*
- * gcpt_park, gcpt_sleep: a hart that has nothing to do sleeps for good.
+ * gcpt_park, gcpt_sleep: the hart sleeps forever, with all interrupts disabled.
  */
     .balign 4
     .global gcpt_park, gcpt_sleep
@@ -159,7 +163,7 @@ gcpt_sleep:
     j       1b
 
 /*
- * put: a0 = character; returns through t0. Clobbers t1-t3. A console that never gets ready is not waited for.
+ * put: a0 = character, t0 = return address. Clobbers t1-t3. Stops polling a console that never becomes ready.
  */
 put:
 #if GCPT_UART_HTIF
@@ -188,7 +192,7 @@ put:
 
 #if !GCPT_DIRECT
 /*
- * gcpt_put_char: void gcpt_put_char(int character), for C.
+ * void gcpt_put_char(int character), for C: a0 = character, standard calling convention.
  */
     .global gcpt_put_char
 gcpt_put_char:
@@ -198,7 +202,7 @@ gcpt_put_char:
 #endif
 
     .section .head.text, "a", %progbits
-    .type   text_line, @object      /* or listings show it as instructions */
+    .type   text_line, @object      /* without it, listings disassemble the text */
 text_line:
 #if GCPT_LOG
     .asciz "gcpt: error \001 hart \002\006 mepc=0x\003 mcause=0x\004 mtval=0x\005\007"

@@ -1,9 +1,9 @@
 /*
- * The first bytes of the image, which loaders and packing tools know (docs/formats.md, "The image's head"):
+ * The first bytes of the image, an interface to loaders and packing tools (docs/formats.md, "The image's head"):
  *   0  a 4-byte jump
- *   4  u32: the bytes to load over memory
- *   8  protobuf modes: a window that a packing tool fills with a header which the restorer would overwrite
- * What reports an image that was cut short comes next, so that it is there when the rest is not.
+ *   4  u32: number of bytes to load over memory
+ *   8  protobuf modes: the header window, which a packing tool fills with a header that the restorer would overwrite
+ * The code that reports a truncated image follows, so that it is present even if the rest is not.
  */
 #include "gcpt_config.h"
 

@@ -1,4 +1,4 @@
-/* Where a protobuf header is looked for. */
+/* The places of a protobuf header, and their order. */
 #include "header.h"
 
 #include "decode.h"
@@ -18,7 +18,7 @@ bool gcpt_find_header(struct gcpt_plan *plan, uint64_t image, uint64_t image_end
         image == GCPT_DRAM ? 0 : GCPT_DRAM,
     };
     for (unsigned i = 0; i < sizeof places / sizeof places[0]; i++) {
-        /* A header in the window was written for the start of the image: its offset counts from there. */
+        /* A header in the window comes from the start of the image, so its cpt_offset counts from there. */
         uint64_t origin = places[i] == window ? image : places[i];
         if (places[i] == 0 || !gcpt_decode_header(plan, (const uint8_t *)places[i], origin))
             continue;

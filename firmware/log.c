@@ -7,7 +7,7 @@
 
 #define OPCODE_MASK 0x7f
 #define OPCODE_SYSTEM 0x73
-#define FUNCT3_CSR 0x3000 /* csrrw, csrrs, csrrc have one of these bits, ecall and its like none */
+#define FUNCT3_CSR 0x3000 /* not 0 in the CSR instructions, 0 in ecall, wfi, mret, ... */
 #define RS1_MASK 0xf8000
 
 void gcpt_log_start(uint64_t hart, uint64_t image, uint64_t image_end)
@@ -45,7 +45,7 @@ void gcpt_log_skipped(uint32_t instruction)
     __asm__ volatile("csrr %0, mhartid" : "=r"(hart));
     bool is_csr = (instruction & OPCODE_MASK) == OPCODE_SYSTEM && (instruction & FUNCT3_CSR);
     if (is_csr && (instruction & RS1_MASK) == 0)
-        return; /* a read-back of one that was reported when it was written */
+        return; /* a read back; the write to the same CSR was already reported */
     gcpt_console_lock();
     if (is_csr)
         gcpt_printf("gcpt: hart %lu has no CSR 0x%x %s, skipped\n", hart, instruction >> 20,

@@ -1,11 +1,14 @@
 /*
- * The next boot stage, for a restorer that finds no checkpoint, and the device tree that goes with it.
+ * The payload (the next boot stage), which a restorer boots if it finds no checkpoint, and its device tree.
  */
 #include "gcpt_config.h"
 
     .section .text.payload, "ax", %progbits
     .option arch, +zifencei
-/* gcpt_boot_payload: a1 = the machine's device tree. Jumps with a0 = hart number, a1 = device tree. Does not return. */
+/*
+ * gcpt_boot_payload: a1 = the machine's device tree. Jumps to the payload with a0 = hart number, a1 = device tree (that
+ * of gcpt_dtb=, if given). fence.i: the payload was written as data.
+ */
     .global gcpt_boot_payload
 gcpt_boot_payload:
     csrr    a0, mhartid

@@ -1,4 +1,4 @@
-/* Finds the checkpoint, checks what it says of itself, and wakes the other harts when there is a plan. */
+/* The planner: finds and checks the checkpoint, fills the plan and wakes the other harts. */
 #include "plan.h"
 
 #include "display.h"
@@ -19,7 +19,7 @@ static bool is_parked(uint64_t hart)
     return ((hart < 64 ? (uint64_t)GCPT_STOP_LOW : GCPT_STOP_HIGH) >> (hart & 63)) & 1;
 }
 
-/* A checkpoint in the default layout whose hart 0 has its block at `base`, if there is the magic of one. */
+/* Fill the plan with one hart in the default layout at `base`; true if its block has the magic number. */
 static bool find_default(struct gcpt_plan *plan, uint64_t base)
 {
     plan->layout = default_layout;
@@ -31,8 +31,8 @@ static bool find_default(struct gcpt_plan *plan, uint64_t base)
 
 #if GCPT_FIND_MULTI_CORE
 /*
- * QEMU's checkpoints of several harts. Their count says 2 for any number of harts: blocks that follow without a gap and
- * have the magic count too.
+ * Find the blocks of several harts. QEMU writes the count 2 for any number of harts: from the third block on,
+ * consecutive blocks with the magic number count too. A count of 0 means one hart.
  */
 static bool find_multi_core(struct gcpt_plan *plan)
 {
@@ -47,7 +47,7 @@ static bool find_multi_core(struct gcpt_plan *plan)
 }
 #endif
 
-/* The places and formats of this restorer's mode, in the order of docs/formats.md. */
+/* Search the places of this restorer's mode, in the order of docs/formats.md. */
 static bool find(struct gcpt_plan *plan, uint64_t image, uint64_t image_end)
 {
 #if GCPT_PROTOBUF
@@ -74,7 +74,7 @@ static bool find(struct gcpt_plan *plan, uint64_t image, uint64_t image_end)
     return false;
 }
 
-/* Wakes who sleeps. From flash nobody could say that he does, so it is every hart that there may be. */
+/* Wake the sleeping harts; from flash, where harts cannot record that they sleep, wake every possible hart. */
 static void wake_sleepers(void)
 {
     volatile uint32_t *msip = (volatile uint32_t *)(GCPT_CLINT + GCPT_CLINT_MSIP);
@@ -90,7 +90,10 @@ static void wake_sleepers(void)
     }
 }
 
-/* Called once, by the first hart. image, image_end: what the restorer occupies. Does not return on failure. */
+/*
+ * Called once, by the planning hart. The restorer occupies the addresses from image up to image_end. Does not return if
+ * there is nothing to restore or boot.
+ */
 void gcpt_make_plan(uint64_t hart, uint64_t image, uint64_t image_end)
 {
     struct gcpt_plan *plan = &gcpt_the_plan;

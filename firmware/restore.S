@@ -1,10 +1,37 @@
 /*
- * The restore path: from a hart's block in memory to its registers. docs/restore-path.md goes through it step by step.
+ * The restore path: from a hart's block in memory to its registers. docs/restore-path.md explains it step by step.
  *
- * Entered with mtvec = gcpt_trap and, where the layout is planned, s0 = this hart's block, s1 = struct gcpt_plan,
- * s2 = hart number. Does not return. Registers while it runs: s3 (direct: sp) = CSR window, s4 = planned: floating-point,
- * then integer registers, s1 = near the pc field (direct), s7 = PMP lock bits to look for, s8 = vlenb, s9 = skipped
- * registers, from the meeting on s6, s8, s10, s11 = how it leaves, a0-a3 and t registers = scratch, a4 and a5 = the trap handler's until gcpt_skip_end.
+ * Entry: mtvec = gcpt_trap. Direct: s5 = gcpt_trap. Planned: s0-s2 and sp as in the table. Does not return.
+ *
+ * Registers while it runs, by labels of this file; a "trap" is one that gcpt_trap skips:
+ *
+ * register     | holds                                     | from .. to                           | clobbered by
+ * -------------+-------------------------------------------+--------------------------------------+-------------------
+ * s0           | planned: address of this hart's block     | entry .. integer_registers
+ * s1           | planned: struct gcpt_plan                 | entry .. integer_registers
+ *              | direct: address of the pc field + NEAR_PC | meeting .. integer_registers
+ * s2           | planned: hart number                      | entry .. prepared
+ * s3           | planned: CSR_BASE, the CSR window         | gcpt_skip_begin .. integer_registers | csr_window
+ * sp           | planned: end of this hart's stack         | entry .. integer_registers
+ *              | direct: CSR_BASE, the CSR window          | gcpt_skip_begin .. integer_registers | csr_window
+ *              | direct: address of f0; also a window      | float_registers .. supervisor_csrs   | csr_window
+ *              | integer registers' address - INT_BIAS     | integer_registers .. leave           | last load
+ * s4           | planned: address of f0 in the block       | float_registers .. meeting           | gcpt_meet
+ *              | planned: address of the integer registers | way_out .. integer_registers
+ * s5           | direct: gcpt_trap                         | entry .. way_out
+ *              | selfcheck=1: s9 before csrs_check         | csrs_check
+ * s6           | the checkpoint's mtvec                    | way_out .. skipped_noted
+ * s7           | PMP lock bits; 0 once locks were checked  | entry .. note_skipped                | look_at_locks
+ * s8           | the hart's vlenb; 1 without V             | vector_registers .. way_out
+ *              | negative: complement of the trampoline's  | way_out .. leave                     | jump, out_of_reach
+ *              | address (jump); else: leave by mret       |
+ * s9           | number of skipped registers               | entry .. note_skipped                | gcpt_trap: + 1
+ * s10          | the checkpoint's pc, which becomes mepc   | way_out .. skipped_noted             | jump: = mepc
+ * s11          | the value for mstatus, MIE clear          | prepared .. skipped_noted
+ * a0-a3        | scratch; traps preserve them              |                                      | macros
+ * a4, a5       | scratch where no instruction can trap     |                                      | traps
+ * t0-t4, ra    | scratch                                   |                                      | macros; log= traps
+ * a6-a7, t5-t6 | not used                                  |                                      | log= traps
  */
 #include "gcpt_config.h"
 #include "macros.h"
@@ -15,7 +42,10 @@
     .section .text.restore, "ax", %progbits
     .option arch, +d, +v, +h, +zifencei
 
-/* touches base: to locked_out if the MiB at `base` meets the units of 4 bytes from a1 to a2. Clobbers a0, t4. */
+/*
+ * touches base: branch to locked_out if the MiB from `base` overlaps the 4-byte units a1 to a2 (inclusive). Clobbers
+ * a0, t4.
+ */
     .macro touches base
     srli    a0, \base, 2
     li      t4, GCPT_RESERVED_SIZE >> 2
@@ -25,17 +55,17 @@
 9:
     .endm
 
-/* set_vl_and_vtype: with vill in vtype, sets vill and vl = 0. Clears vstart. Clobbers a0, a1. */
+/* set_vl_and_vtype: restore vl and vtype; a vtype with vill gives vill and vl = 0. Clears vstart. Clobbers a0, a1. */
     .macro set_vl_and_vtype
     load_csr a0, CSR_VL
     load_csr a1, CSR_VTYPE
     vsetvl  zero, a0, a1
     .endm
 
-/* load_vector_registers: v0..v31 from a2, s8 bytes each. Clobbers a0, a2, a3. */
+/* load_vector_registers: load v0..v31, s8 bytes each, from the address a2. Clobbers a0, a2, a3. */
     .macro load_vector_registers
 #if GCPT_FROM_FLASH
-    /* A vector load from flash faults (NEMU): 8 registers at a time, shifted in 8 bytes after 8 bytes. */
+    /* Vector loads from flash fault (NEMU): shift scalars into groups of 8 registers. Clobbers vl, vtype. */
     vsetvli zero, s8, e64, m8, ta, ma
     .irp n, 0,8,16,24
     mv      a3, s8
@@ -59,40 +89,40 @@
 
     .global gcpt_restore, gcpt_skip_begin, gcpt_skip_end
 gcpt_restore:
-    li      s9, 0                   /* registers that this hart lacks: the trap handler counts them */
+    li      s9, 0                   /* skipped registers: the trap handler adds 1 for each */
 #if !GCPT_CSRS_V
     li      s8, 0
 #endif
     li      a0, MSTATUS_FS | MSTATUS_VS
-    csrw    mstatus, a0             /* and no interrupt, whatever was enabled before */
+    csrw    mstatus, a0             /* also clears MIE, which earlier code may have set */
 #if GCPT_CSRS_PMP16
-    ld      s7, pmp_locks           /* until the locks in the checkpoint's PMP have been looked into */
+    ld      s7, pmp_locks           /* until look_at_locks has checked the checkpoint's PMP */
 #endif
 gcpt_skip_begin:
     csrs_before_vector
 
 #if GCPT_CSRS_V
-    /* Vector registers, before vstart and vcsr: vsetvl clears vstart. */
+    /* Vector registers before vstart and vcsr: vsetvl clears vstart. */
 vector_registers:
     csr_window CSR_VLENB
     load_csr a1, CSR_VLENB
-    li      s8, 1                   /* stays on a hart without V */
+    li      s8, 1                   /* keeps this value on a hart without V */
     csrr    s8, CSR_VLENB
     bne     s8, a1, vlen_differs
 vlen_same:
 #if !GCPT_FROM_FLASH
-    set_vl_and_vtype                /* clears vstart, at which whole-register loads would start */
+    set_vl_and_vtype                /* first: clears vstart, at which whole-register loads start */
 #endif
     field_address a2, FIELD(vector_reg)
     load_vector_registers
 #if GCPT_FROM_FLASH
-    set_vl_and_vtype                /* after the vsetvli of the loads */
+    set_vl_and_vtype                /* last: the loads contain a vsetvli */
 #endif
 #endif
 
 float_registers:
 #if GCPT_DIRECT
-    field_address sp, FIELD(float_reg)      /* loads from sp are 2 bytes long */
+    field_address sp, FIELD(float_reg)      /* loads from sp have 2 bytes */
     .set    window, (LAYOUT_float_reg - LAYOUT_csr_reg) / 8
 #define FLOAT_BASE sp
 #else
@@ -105,7 +135,7 @@ float_registers:
 supervisor_csrs:
     csrs_after_vector
 
-    /* Time: all harts meet, the last writes mtime, and only then compare values count. */
+    /* All harts meet and the last one writes mtime, before any compare value: these are evaluated when written. */
 meeting:
 #if GCPT_DIRECT
     field_address s1, FIELD(pc), NEAR_PC
@@ -116,10 +146,10 @@ meeting:
 #endif
 timers:
 #if GCPT_CSRS_SDTRIG
-    /* A trigger that counts in M mode could fire on the way, and then in the trap handler too, for ever. */
+    /* A trigger that is enabled in M mode could fire here and then in the trap handler, forever. */
     field_address a0, FIELD(csr_reg), 8 * CSR_TDATA1
     ld      a0, (a0)
-    srli    a1, a0, 60              /* type: 2 and 6 have m in bit 6, 3 to 5 in bit 9 */
+    srli    a1, a0, 60              /* type: m is bit 6 in types 2 and 6, bit 9 in types 3 to 5 */
     li      a2, 1 << 6
     addi    a3, a1, -2
     beqz    a3, 2f
@@ -135,7 +165,7 @@ timers:
 3:
 #endif
     csrs_timer
-    /* What mip says of the software interrupt, which lives in the CLINT. */
+    /* mip.MSIP is read-only: restore it through msip in the CLINT. */
     load_csr a0, CSR_MIP
     srli    a0, a0, 3
     andi    a0, a0, 1
@@ -152,15 +182,16 @@ timers:
     field_address a2, FIELD(mtime_cmp)
     slli    a3, s2, 3
     add     a2, a2, a3
-    ld      a0, (a2)                /* in hart h's own block, at + 8h all the same */
+    ld      a0, (a2)                /* in hart h's own block, but still at + 8h */
     li      a1, GCPT_CLINT + GCPT_CLINT_MTIMECMP
     add     a1, a1, a3
     sd      a0, (a1)
     field_address s4, FIELD(int_reg)
 #endif
     /*
-     * How the hart will leave, found out while console and finisher are within reach: s8 = the trampoline's
-     * complement or not negative, s10 = mepc, s11 = mstatus, s6 = mtvec.
+     * Decide how the hart leaves, while the console and the finisher are accessible: later, PMP may deny them.
+     * Result at prepared: s6 = mtvec, s10 = mepc, s11 = mstatus, s8 = complement of the trampoline's address (jump) or
+     * not negative (mret). a3 = the restorer's MiB.
      */
 way_out:
     load_csr s6, CSR_MTVEC
@@ -171,40 +202,40 @@ way_out:
     srli    a3, a3, 20
 #endif
     srli    a4, s6, 20
-    beq     a4, a3, restarts        /* in the restorer's MiB: each trap would begin the restore again */
+    beq     a4, a3, restarts        /* in the restorer's MiB: each trap would restart the restore */
     load_field a1, FIELD(mode)
     load_field s10, FIELD(pc)
     load_csr a0, CSR_MSTATUS
     srli    a4, a0, 11
     andi    a4, a4, 3 | MSTATUS_MPRV >> 11
-    bne     a4, a1, not_prepared    /* MPP is the mode and MPRV clear, unless the hart was left in M mode */
+    bne     a4, a1, not_prepared    /* MPP = mode and MPRV = 0, unless the generator left M-mode state alone */
     addi    a4, a1, -2
     bgez    a4, prepared_for_m
 leave_by_mret:
-    andi    s11, a0, ~MSTATUS_MIE   /* mret sets it from MPIE; until then, nothing may interrupt */
+    andi    s11, a0, ~MSTATUS_MIE   /* mret sets it from MPIE; no interrupt before that */
 prepared:
 #if GCPT_CSRS_SMEPMP
-    /* With MML or MMWP set, M mode executes only where a rule of the workload's lets it. */
+    /* With MML or MMWP, M mode may execute only what a PMP rule of the workload allows: not the restorer. */
     field_address a0, FIELD(csr_reg), 8 * CSR_MSECCFG
     ld      a0, (a0)
     andi    a0, a0, 3
     bnez    a0, locked_out
 #endif
-    /* No check and no message after this, but selfcheck's: PMP may bind M mode too. */
+    /* No check or message after this except selfcheck's: PMP may restrict M mode too. */
     csrs_lock
-    sfence.vma                      /* PMP; of guests nothing is cached, none has run since reset */
+    sfence.vma                      /* for PMP; no hfence: no guest has run since reset */
 #if GCPT_SELFCHECK
     mv      s5, s9
     csrs_check
-    mv      s9, s5                  /* a lacking register counts once */
+    mv      s9, s5                  /* count each missing register once */
 #endif
 gcpt_skip_end:
 
-    /* Nothing from here on traps; what a trap clobbers goes in now. */
+    /* Nothing traps from here on: restore the CSRs that a trap clobbers. */
     csrs_last
     bnez    s9, note_skipped
 skipped_noted:
-#define INT_BIAS 256                /* of sp to the integer registers: all in reach of loads of 2 bytes */
+#define INT_BIAS 256                /* from sp to the integer registers: 2-byte loads reach all */
     csrw    mepc, s10
     csrw    mtvec, s6
     csrw    mstatus, s11
@@ -235,13 +266,13 @@ leave:
     jr      s8
 
 /*
- * M mode. Where the generator prepared an mret (mepc = pc and MPP = M, as NEMU does), it is that. Else mret would lose
- * mepc, MPP, MPIE and MIE, and the way out is a jump that needs no register: a trampoline in the last bytes of the
- * reserved MiB, one for each hart, h * GCPT_TRAMPOLINE_SIZE below its end (from flash: in the memory of ram=):
+ * M mode. If the generator prepared an mret (mepc = pc and MPP = M, as NEMU does), leave by mret. Otherwise mret would
+ * lose mepc, MPP, MPIE and MIE; leave by a jump that needs no register. It is in a trampoline: hart h's begins
+ * (h + 1) * GCPT_TRAMPOLINE_SIZE below the end of the reserved MiB (with ram=: in that memory):
  *    0  c.ldsp s8, 448(sp)    2  c.ldsp sp, 272(sp)    4  csrsi mstatus, MIE or nothing    8  jal zero, pc
  * a0 = mstatus, a1 = mode, a3 = the restorer's MiB, s10 = pc.
  */
-prepared_for_m:                     /* by its MPP; the mode is 2, which does not exist, or 3 */
+prepared_for_m:                     /* MPP = mode is 2 (reserved) or 3 */
     beqz    a4, bad_state
     load_csr a4, CSR_MEPC
     bne     a4, s10, jump
@@ -257,9 +288,9 @@ jump:
     srli    a4, s10, 20
     beq     a4, a3, restarts
     slli    a5, a0, 63 - 17         /* MPRV */
-    bltz    a5, bad_mprv            /* would send the last loads through the workload's translation */
+    bltz    a5, bad_mprv            /* would apply the workload's translation to the last loads */
 #if GCPT_FROM_FLASH && !GCPT_RAM
-    j       out_of_reach            /* the reserved MiB is in flash, and all of memory the workload's */
+    j       out_of_reach            /* no place for a trampoline: DRAM belongs to the workload */
 #else
     andi    s11, a0, ~MSTATUS_MIE
 #if GCPT_RAM
@@ -274,23 +305,23 @@ jump:
 #endif
 #endif
     addi    a2, s10, -8
-    sub     a2, a2, s8              /* the distance that jal goes */
+    sub     a2, a2, s8              /* offset of the jal at s8 + 8 */
 #if GCPT_RAM
     srai    a3, a2, 20
     srai    a5, a2, 63
     bne     a3, a5, out_of_reach
 #else
-    srli    a3, a2, 20              /* nothing that runs is in reach below the reserved MiB */
+    srli    a3, a2, 20              /* only forward: below the reserved MiB nothing in reach can run */
     bnez    a3, out_of_reach
 #endif
     load_csr s10, CSR_MEPC
-    /* jal zero, with its immediate in pieces: 20, 10:1, 11, 19:12 from bit 31 down; only 32 bits are stored. */
+    /* Encode jal zero: immediate bits 20, 10:1, 11, 19:12 from bit 31 down. Only the low 32 bits are stored. */
     lui     a3, 0xff
     and     a3, a3, a2
-    slliw   a4, a2, 20              /* 10:1 are in place, and 11 is the sign: where it is set, ... */
+    slliw   a4, a2, 20              /* 10:1 are in place, and 11 is the sign: if set, ... */
     add     a3, a3, a4
     sraiw   a4, a4, 31
-    lui     a2, 0x80100             /* ... it goes to bit 20, and the sum loses the sign */
+    lui     a2, 0x80100             /* ... move it to bit 20 and clear the sign */
     and     a4, a4, a2
     add     a3, a3, a4
 #if GCPT_RAM
@@ -301,7 +332,7 @@ jump:
     sw      a3, 8(s8)
     ld      a3, trampoline
     andi    a5, a0, MSTATUS_MIE
-    slli    a5, a5, 32 + 15         /* the immediate of its csrsi */
+    slli    a5, a5, 32 + 15         /* the immediate of csrsi */
     or      a3, a3, a5
     sd      a3, (s8)
     not     s8, s8
@@ -314,7 +345,7 @@ out_of_reach:
     li      a0, GCPT_CODE_M_MODE_JUMP
     j       fail
 #else
-    /* An mret after all, and it is said what that loses: mstatus.MPP, MPIE as mret wants them, mepc = pc. */
+    /* Leave by mret with a note: mepc (= pc), MPP and MPIE (as mret needs them) are lost. */
     li      a0, GCPT_CODE_M_MODE_LOSS
     jal     gcpt_note
     li      s8, 0
@@ -328,8 +359,8 @@ out_of_reach:
 #endif
 
 /*
- * s9 registers were skipped: the first word of the free part of the block says so, unless that is flash or not there, or
- * locked PMP entries were looked at, which may forbid it.
+ * Store the number of skipped registers (s9) in the first word of misc_reserve, unless the layout has none, it is in
+ * flash, or locked PMP entries exist (s7 = 0), which may deny the store. Clobbers a1, a2, t0.
  */
 note_skipped:
 #if GCPT_CSRS_PMP16
@@ -347,8 +378,8 @@ note_skipped:
 
 #if GCPT_CSRS_V
 /*
- * The checkpoint's vlenb (a1) is not the hart's (s8). 0 was not written: 128 bits. Where the checkpoint has VS Off,
- * there is no vector state to put back.
+ * The checkpoint's vlenb (a1) differs from the hart's (s8). 0: the generator did not write it, and VLEN is 128 bits.
+ * With VS = Off there is no vector state to restore.
  */
 vlen_differs:
     bnez    a1, 1f
@@ -381,14 +412,15 @@ fail:
 
 #if GCPT_CSRS_PMP16
 /*
- * look_at_locks: an entry of the checkpoint's PMP is locked, and so will bind M mode. Ends the run when a locked entry
- * that forbids reading or executing touches the restorer or this hart's block; else s7 = 0 and returns. Entries before it
- * that would allow the access do not count. Clobbers a0-a5, t0-t4.
+ * look_at_locks: check the checkpoint's locked PMP entries, which apply to M mode too. Ends the run if one that denies
+ * reads or execution overlaps the restorer's MiB or, planned, the MiB of the block or of its integer registers. Ignores
+ * lower-numbered entries that would allow the access. Otherwise returns with s7 = 0. Clobbers a0-a5, t0-t4. It contains
+ * no instruction that traps, so that a4 and a5 are its own.
  */
 look_at_locks:
     field_address t1, FIELD(csr_reg), 8 * CSR_PMPCFG0
     addi    t3, t1, 8 * (CSR_PMPADDR0 - CSR_PMPCFG0)
-    addi    t2, t3, 8 * 7           /* eight entries in a word, the last one's sign bit is its lock */
+    addi    t2, t3, 8 * 7           /* 8 entries a word; the sign bit is the lock of the last one */
     li      t0, GCPT_PMP_ENTRIES / 8
 1:  ld      a5, (t1)
     mv      a4, t2
@@ -396,7 +428,7 @@ look_at_locks:
 3:  slli    a5, a5, 8
     addi    a4, a4, -8
     bnez    a5, 2b
-    addi    t1, t1, 16              /* an odd pmpcfg does not exist */
+    addi    t1, t1, 16              /* odd pmpcfg CSRs do not exist */
     addi    t2, t2, 64
     addi    t0, t0, -1
     bnez    t0, 1b
@@ -409,29 +441,29 @@ look_at_locks:
     slli    a0, a0, 59
     srli    a0, a0, 62
     beqz    a0, 3b                  /* OFF */
-    ld      a1, (a4)                /* addresses are 54 bits, in units of 4 bytes */
+    ld      a1, (a4)                /* addresses have 54 bits, in units of 4 bytes */
     slli    a1, a1, 10
     srli    a1, a1, 10
-    mv      a2, a1                  /* NA4: from a1 to a2, both included */
+    mv      a2, a1                  /* NA4: from a1 to a2, inclusive */
     addi    a0, a0, -2
     beqz    a0, 7f
     bgtz    a0, 6f
-    addi    a2, a2, -1              /* TOR, from the entry before; up to 0 is all there is, as QEMU 7.2 has it */
+    addi    a2, a2, -1              /* TOR: from the previous entry's address; up to 0 is all of memory (QEMU 7.2) */
     li      a1, 0
     beq     a4, t3, 7f
     ld      a1, -8(a4)
     slli    a1, a1, 10
     srli    a1, a1, 10
     j       7f
-6:  addi    a3, a1, 1               /* NAPOT: the trailing ones and the zero above them are the size */
+6:  addi    a3, a1, 1               /* NAPOT: the trailing ones and the zero above them encode the size */
     or      a2, a2, a3
     and     a1, a1, a3
 7:
 #if !GCPT_DIRECT
     touches s0
-    touches s4                      /* the integer registers, from where a header says, are read after mtvec is written */
+    touches s4                      /* the integer registers, loaded after mtvec is restored, may be further away */
 #endif
-    srli    a1, a1, 18              /* in MiB: the restorer's is a whole one */
+    srli    a1, a1, 18              /* in MiB: the restorer has a whole MiB */
     srli    a2, a2, 18
     auipc   a0, 0
     srli    a0, a0, 20

@@ -1,4 +1,4 @@
-/* selfcheck=1: what a CSR reads as after it was written, where that is not what the checkpoint has. */
+/* selfcheck=1: reports a CSR that does not read as it was written. */
 #include <stdint.h>
 
 #include "console.h"

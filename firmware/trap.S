@@ -1,12 +1,12 @@
 /*
- * The trap handler of the restorer.
+ * The restorer's trap handler.
  *
- * An illegal instruction between gcpt_skip_begin and gcpt_skip_end is a register that this hart lacks: it is stepped
- * over. Anything else ends the run.
+ * An illegal instruction between gcpt_skip_begin and gcpt_skip_end accesses a register that this hart lacks: the
+ * handler skips it and adds 1 to s9. Any other trap ends the run.
  *
- * Counts in s9. Clobbers a4, a5, and where it prints ra, a6, a7 and the t registers too; mepc, mcause, mtval,
- * mstatus.MPP/MPIE (and mtval2, mtinst, MPV, GVA on a hart with H): the restore keeps these registers free there and
- * writes those CSRs after the last write that can trap.
+ * Clobbers a4, a5; with log=, also ra, a6, a7 and the t registers (sp = this hart's stack). The trap itself clobbers
+ * mepc, mcause, mtval, mstatus.MPP and MPIE and, on a hart with H, mtval2, mtinst, MPV and GVA. The restore keeps
+ * nothing in these registers there, and writes these CSRs after the last write that can trap.
  */
 #include "gcpt_config.h"
 #include "macros.h"
@@ -28,7 +28,7 @@ gcpt_trap:
     lla     a5, gcpt_skip_end
     bgeu    a4, a5, 2f
 #if GCPT_LOG
-    /* sp is this hart's stack. Of what C clobbers only a0-a3 are live between the marks. */
+    /* Of the registers that C clobbers, only a0-a3 are live between gcpt_skip_begin and gcpt_skip_end. */
     addi    sp, sp, -32
     sd      a0, (sp)
     sd      a1, 8(sp)
@@ -50,7 +50,7 @@ gcpt_trap:
 3:  lhu     a5, (a4)
     addi    a4, a4, 2
     andi    a5, a5, 3
-    addi    a5, a5, -3              /* 0: 4 bytes long, else 2 */
+    addi    a5, a5, -3              /* 0: the instruction has 4 bytes, else 2 */
     bnez    a5, 1f
     addi    a4, a4, 2
 1:  csrw    mepc, a4

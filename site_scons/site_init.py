@@ -1,4 +1,4 @@
-"""Run by SCons before SConstruct: are Python and SCons new enough?"""
+"""Checks the versions of Python and SCons; SCons runs this file before SConstruct."""
 
 import atexit
 import gc
@@ -15,16 +15,16 @@ def _dotted(version):
 
 
 def _refuse(need):
-    print(f"gcpt: {need}: run ./sconsw, which has the right ones", file=sys.stderr)
+    print(f"gcpt: {need}: run ./sconsw, which installs suitable versions", file=sys.stderr)
     sys.exit(2)
 
 
 if sys.version_info < _PYTHON:
-    _refuse(f"Python {_dotted(_PYTHON)} or newer is needed, this is {_dotted(sys.version_info[:2])}")
+    _refuse(f"Python {_dotted(sys.version_info[:2])} is too old, {_dotted(_PYTHON)} or newer is needed")
 if tuple(int(part) for part in SCons.__version__.split(".")[:2]) < _SCONS:
-    _refuse(f"SCons {_dotted(_SCONS)} or newer is needed, this is {SCons.__version__}")
+    _refuse(f"SCons {SCons.__version__} is too old, {_dotted(_SCONS)} or newer is needed")
 
-# What SCons makes lives until the end: to look through it for garbage, Python does it once more when it ends, takes a
-# tenth of a run with nothing to do and frees nothing.
+# SCons's objects live until the end: garbage collection, also at exit, takes a tenth of a run with nothing to do and
+# frees nothing.
 gc.disable()
 atexit.register(gc.freeze)

@@ -1,4 +1,4 @@
-"""A wheel carries what protoc makes of checkpoint.proto: an installed package needs no protoc."""
+"""Adds the compiled checkpoint.proto to a wheel, so that an installed package needs no protoc."""
 
 import sys
 from pathlib import Path
@@ -12,6 +12,6 @@ class CustomBuildHook(BuildHookInterface):
         sys.path.insert(0, str(root / "site_scons"))
         from gcpt.checkpoint import header
 
-        made = root / "build" / "wheel" / header.DESCRIPTORS
-        header.write_descriptors(made)
-        build_data["force_include"][str(made)] = f"gcpt/checkpoint/{header.DESCRIPTORS}"
+        descriptors = root / "build" / "wheel" / header.DESCRIPTORS
+        header.write_descriptors(descriptors)
+        build_data["force_include"][str(descriptors)] = f"gcpt/checkpoint/{header.DESCRIPTORS}"

@@ -1,1 +1,1 @@
-/* What picolibc's sources include to learn how they are configured: with the defaults of their headers. */
+/* picolibc's sources include this file for their configuration; empty, as the defaults of their headers apply. */

@@ -1,8 +1,8 @@
-/* The inventory's names of CSRs, for those who print them. */
+/* Names of CSRs, from the inventory (site_scons/gcpt/isa/csrs.py). */
 #ifndef GCPT_CSR_NAMES_H
 #define GCPT_CSR_NAMES_H
 
-/* The name of the CSR, "" where the inventory has none. */
+/* The name of CSR `number`, or "" if the inventory lacks it. */
 const char *gcpt_csr_name(unsigned number);
 
 #endif

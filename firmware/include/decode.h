@@ -1,4 +1,4 @@
-/* What the bytes of a protobuf header say, and whether that can be. Also runs on the host, under a fuzzer. */
+/* Decodes and checks a protobuf header. Tests also run it on the host, under a fuzzer. */
 #ifndef GCPT_DECODE_H
 #define GCPT_DECODE_H
 
@@ -7,16 +7,19 @@
 
 #include "plan.h"
 
-/* The longest that the two messages can be, with room to spare for fields that a later version adds. */
+/* Bytes that both messages may take at most, with room for the fields of later versions. */
 #define GCPT_LONGEST_HEADER 512
 
 /*
- * Whether there is a header in the GCPT_LONGEST_HEADER bytes; if so, `plan` is what it says. origin: the address that
- * its offset counts from. One that cannot be decoded or has an unknown version ends the run.
+ * Decode a header into `plan`; false if there is none. bytes: GCPT_LONGEST_HEADER bytes. origin: the address from which
+ * cpt_offset counts. A header that cannot be decoded or has an unknown version ends the run.
  */
 bool gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64_t origin);
 
-/* Ends the run unless every block lies in memory, apart from the others and from the restorer. */
+/*
+ * End the run unless every block lies in memory and overlaps neither another block nor the restorer, which occupies
+ * the addresses from image up to image_end.
+ */
 void gcpt_check_plan(const struct gcpt_plan *plan, uint64_t image, uint64_t image_end);
 
 #endif

@@ -1,11 +1,11 @@
-/* Shows harts' state as it lies in memory, before it is restored. */
+/* Prints the harts' state in memory, before the restore. */
 #ifndef GCPT_DISPLAY_H
 #define GCPT_DISPLAY_H
 
 #include "plan.h"
 
 #if GCPT_DISPLAY
-/* Prints the state of each hart that display_cpu= names and the checkpoint has. */
+/* Print the state of each hart of the checkpoint that display_cpu= lists. */
 void gcpt_display(const struct gcpt_plan *plan);
 #else
 static inline void gcpt_display(const struct gcpt_plan *plan)

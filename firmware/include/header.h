@@ -1,4 +1,4 @@
-/* The protobuf header of a checkpoint. */
+/* Finds a checkpoint's protobuf header. */
 #ifndef GCPT_HEADER_H
 #define GCPT_HEADER_H
 
@@ -8,8 +8,8 @@
 #include "plan.h"
 
 /*
- * Looks for a header in the places of docs/formats.md and fills `plan` from the first one. image, image_end: what the
- * restorer occupies. False where there is none; one with values that cannot be right ends the run.
+ * Search the places listed in docs/formats.md and fill `plan` from the first header; false if there is none. The
+ * restorer occupies the addresses from image up to image_end. A header with invalid values ends the run.
  */
 bool gcpt_find_header(struct gcpt_plan *plan, uint64_t image, uint64_t image_end);
 

@@ -1,4 +1,4 @@
-/* Bits and numbers of the architecture that assembly names. */
+/* Bits and numbers of the privileged architecture, for assembly. */
 #ifndef GCPT_MACROS_H
 #define GCPT_MACROS_H
 

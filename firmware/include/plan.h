@@ -1,4 +1,4 @@
-/* What the planning hart finds out and every hart then restores from. */
+/* The plan: one hart writes it, and every hart restores from it. */
 #ifndef GCPT_PLAN_H
 #define GCPT_PLAN_H
 
@@ -6,7 +6,7 @@
 
 #include "gcpt_config.h"
 
-/* Offsets of the fields in a hart's block, in bytes, in the order of layouts.Layout. */
+/* Byte offsets of the fields in a hart's block, in the order of layouts.Layout. */
 struct gcpt_layout {
 #define GCPT_FIELD(name, offset) uint64_t name;
     GCPT_LAYOUT_FIELDS(GCPT_FIELD)
@@ -16,8 +16,8 @@ struct gcpt_layout {
 struct gcpt_plan {
     uint64_t base;       /* address of hart 0's block */
     uint64_t block_size; /* bytes from one hart's block to the next */
-    uint64_t harts;      /* harts in the checkpoint; 0: there is none, boot the payload */
-    uint64_t restored;   /* those of them that are not parked */
+    uint64_t harts;      /* harts in the checkpoint; 0: no checkpoint, boot the payload */
+    uint64_t restored;   /* harts in the checkpoint that are not parked */
     struct gcpt_layout layout;
 };
 
@@ -33,11 +33,11 @@ GCPT_LAYOUT_FIELDS(GCPT_FIELD)
 
 extern struct gcpt_plan gcpt_the_plan;
 
-/* Address of `field` in hart `hart`'s block. */
+/* The address of `field` in the block of hart `hart`. */
 #define gcpt_field(plan, hart, field) \
     ((const uint64_t *)((plan)->base + (hart) * (plan)->block_size + (plan)->layout.field))
 
-/* Ends the run with a signal code (fail.S). */
+/* End the run with a signal code (fail.S). */
 _Noreturn void gcpt_fail(int code);
 
 #endif

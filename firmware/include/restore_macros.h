@@ -1,30 +1,31 @@
 /*
- * How restore.S reaches a checkpoint's fields.
+ * Macros with which restore.S accesses the fields of this hart's block.
  *
- * Direct: the block lies at the image's own base, so every field has a fixed distance from the code.
- * Planned: s0 = address of this hart's block, s1 = struct gcpt_plan, which holds the fields' offsets.
- * Both: CSR_BASE = address of CSR number `window` in the block, s1 = address of the pc field + NEAR_PC (direct).
+ * Direct: the block is at the image's base, so every field has a fixed distance from the code. s1 = address of the pc
+ * field + NEAR_PC.
+ * Planned: s0 = address of the block, s1 = struct gcpt_plan, which holds the offsets of the fields.
+ * Both: CSR_BASE = address of the array entry of CSR number `window` (an assembler symbol).
  */
 #ifndef GCPT_RESTORE_MACROS_H
 #define GCPT_RESTORE_MACROS_H
 
 #include "gcpt_config.h"
 
-/* Where there is no stack, sp serves: loads of 8 bytes at up to 504 bytes from it are 2 bytes long. */
+/* The direct restorer has no stack. From sp, 8-byte loads at offsets up to 504 have 2 bytes (c.ldsp). */
 #if GCPT_DIRECT
 #define CSR_BASE sp
 #else
 #define CSR_BASE s3
 #endif
 
-/* FIELD(name): what the macros below know a field by: its offset in the block, or where the plan has that. */
+/* FIELD(name), an argument of the macros below: the field's offset in the block, or the offset of that in the plan. */
 #if GCPT_DIRECT
 #define FIELD(name) LAYOUT_##name
 #else
 #define FIELD(name) PLAN_##name
 #endif
 
-/* field_address reg, field, bias: reg = address of the field + bias bytes. Planned: clobbers t0. */
+/* field_address reg, field, bias: reg = address of the field + bias bytes. Planned, with a bias: clobbers t0. */
     .macro field_address reg, field, bias=0
 #if GCPT_DIRECT
     lla     \reg, gcpt_base + \field + \bias
@@ -38,10 +39,10 @@
 #endif
     .endm
 
-/* s1 is NEAR_PC after the pc field: the fields next to that and, with an addi, the integer registers are in its reach. */
+/* With s1 = pc field + NEAR_PC, the fields next to pc and, by one addi, the integer registers are in reach. */
 #define NEAR_PC 2048
 
-/* load_field reg, field: reg = the field's 8 bytes. */
+/* load_field reg, field: reg = the 8 bytes of the field. */
     .macro load_field reg, field
 #if GCPT_DIRECT
     ld      \reg, \field - LAYOUT_pc - NEAR_PC(s1)
@@ -52,7 +53,7 @@
 #endif
     .endm
 
-/* csr_window number: from here on CSR_BASE reaches the CSRs number - 256 to number + 255. */
+/* csr_window number: set CSR_BASE; loads then reach the CSRs number - 256 to number + 255. Planned: clobbers t0. */
     .macro csr_window number
     field_address CSR_BASE, FIELD(csr_reg), 8 * (\number)
     .set    window, \number
@@ -63,8 +64,10 @@
     .endm
 
 /*
- * put_csr, merge_csr: write the CSR from the checkpoint, or set the bits that the checkpoint has. put_csr_alone: from its fixed
- * address (direct), wherever the window is. Clobber a0.
+ * load_csr reg, number: reg = the checkpoint's value of the CSR, which must be in the window.
+ * put_csr number: write the CSR. merge_csr number: set the CSR's bits that are 1 in the checkpoint.
+ * put_csr_alone number: put_csr from a fixed address (direct), independent of the window.
+ * All but load_csr clobber a0.
  */
     .macro put_csr number
     load_csr a0, \number
@@ -82,20 +85,23 @@
     .endm
 
 /*
- * put_vstimecmp: where henvcfg.STCE is 0 nobody looks at the value, but a 0 that is written makes QEMU 7.2 raise VSTIP, and
- * mip cannot be told otherwise while menvcfg.STCE is 1. Clobbers a0, a1.
+ * put_vstimecmp: write vstimecmp, except 0 while henvcfg.STCE is 0. The value has no effect then, but writing 0 makes
+ * QEMU 7.2 raise VSTIP, and a write of mip cannot clear VSTIP while menvcfg.STCE is 1. Clobbers a0, a1.
  */
     .macro put_vstimecmp number
     load_csr a0, \number
     bnez    a0, 1f
-    li      a1, 0                   /* stays on a hart without H */
+    li      a1, 0                   /* keeps this value on a hart without H */
     csrr    a1, CSR_HENVCFG
     bgez    a1, 2f                  /* STCE is the sign */
 1:  csrw    \number, a0
 2:
     .endm
 
-/* put_pmpcfg: writes two of them, once it is known that their locks leave the restorer alone. Clobbers a0-a3. */
+/*
+ * put_pmpcfg: write two pmpcfg CSRs. If one has a lock bit set and s7 still holds the lock bits, look_at_locks first
+ * checks all entries. Clobbers a0-a3 and, through look_at_locks, ra, a4, a5, t0-t4, s7.
+ */
     .macro put_pmpcfg first, second
     load_csr a0, \first
     load_csr a2, \second
@@ -110,9 +116,10 @@
     .endm
 
 /*
- * check_csr: reports the CSR if it does not read as the checkpoint has it. check_mip: as mip and hvip together have it, in
- * whichever of them the generator saved hvip's bits. check_merged: if it lacks bits that the checkpoint has. Keep s
- * registers only.
+ * check_csr number: report the CSR unless it reads as the checkpoint's value.
+ * check_mip number: expects the checkpoint's mip | hvip, as generators save hvip's bits in either.
+ * check_merged number: report the CSR if it lacks bits that are 1 in the checkpoint.
+ * These call C: only the s registers and sp survive.
  */
     .macro check_csr number
     load_csr a1, \number
@@ -127,8 +134,8 @@
     expect  \number
     .endm
 
-    .macro expect number            /* a1 = what it should read as */
-    mv      a2, a1                  /* stays if the hart lacks the CSR */
+    .macro expect number            /* a1 = expected value */
+    mv      a2, a1                  /* keeps this value if the hart lacks the CSR */
     csrr    a2, \number
     beq     a1, a2, 1f
     li      a0, \number

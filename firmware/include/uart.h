@@ -1,4 +1,4 @@
-/* The registers of the consoles, for assembly. */
+/* Registers of the platforms' consoles, for assembly. */
 #ifndef GCPT_UART_H
 #define GCPT_UART_H
 
@@ -16,7 +16,7 @@
 #define GCPT_UART_STATUS    (5 << GCPT_UART_SHIFT)
 #define GCPT_UART_MASK      0x20    /* transmitter holding register empty */
 #define UART_NOT_READY      beqz
-#if GCPT_UART_SHIFT >= 2            /* such registers are words on their bus */
+#if GCPT_UART_SHIFT >= 2            /* registers so far apart are accessed as words */
 #define UART_LOAD           lw
 #define UART_STORE          sw
 #else

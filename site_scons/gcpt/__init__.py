@@ -1,6 +1,6 @@
-"""gcpt: describe, build, inspect and check restorers of RISC-V checkpoints ("rvgcpt").
+"""gcpt: build restorers of RISC-V checkpoints ("rvgcpt"), and inspect, convert, pack, check and boot checkpoints.
 
-Plain Python that never imports SCons: the build's thin adapters are in ``site_scons/site_tools``.
+The package does not import SCons: the adapters for the build are in ``site_scons/site_tools``.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""``python -m gcpt`` is the command ``gcpt``."""
+"""Run the command ``gcpt`` as ``python -m gcpt``."""
 
 import sys
 

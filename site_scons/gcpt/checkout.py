@@ -1,6 +1,6 @@
-"""The checkout that this package runs from."""
+"""The checkout that contains this package."""
 
 from pathlib import Path
 
-#: The project's root folder. An installed package has none of its files: look whether what you need is there.
+#: The root folder of the project. For an installed package, it does not contain the project's files: check first.
 ROOT = Path(__file__).resolve().parents[2]

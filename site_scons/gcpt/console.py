@@ -1,15 +1,19 @@
-"""What is written to standard output: lines, and the one printer of tables."""
+"""Lines and tables on standard output."""
 
 import sys
 from collections.abc import Iterable, Sequence
 from textwrap import TextWrapper
 
-#: Columns of a terminal on which any table fits.
+#: The width, in columns, of a terminal that fits any table.
 _ANY = 1 << 16
 
 
 def say(text: str) -> None:
-    """Write a line at once: print() writes text and newline apart, and another thread's line may come between."""
+    """Write a line in one call: print() writes text and newline separately, and another thread may write between them.
+
+    Args:
+        text: The line, without newline.
+    """
     sys.stdout.write(f"{text}\n")
 
 
@@ -19,22 +23,29 @@ def _widest(text: str) -> int:
 
 
 def format_number(number: float | None) -> str:
-    """``1,234``, or with three digits after the point if it is no integer; ``-`` for None."""
+    """Format a number for a table.
+
+    Args:
+        number: The number, or None for an empty cell.
+
+    Returns:
+        ``1,234`` for an integer, ``1,234.567`` for a float, ``-`` for None.
+    """
     if number is None:
         return "-"
     return f"{number:,}" if isinstance(number, int) else f"{number:,.3f}"
 
 
 def format_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: bool = False) -> str:
-    """A table as plain text for pipes and logs: aligned with blanks, never cut.
+    """Format a table as plain text for pipes and logs: aligned with spaces, never truncated.
 
     Args:
         columns: The names of the columns.
         rows: The cells of each row.
-        numbers: Align all columns but the first to the right.
+        numbers: Right-align all columns except the first.
 
     Returns:
-        The lines, without blanks or a newline at their ends.
+        The lines, without trailing spaces and without a newline at the end.
     """
     from rich.console import Console
     from rich.table import Table
@@ -52,15 +63,15 @@ def format_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, nu
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequence[str] = ()) -> None:
-    """Print a table: drawn on a terminal, plain text in a pipe.
+    """Print a table: drawn on a terminal, as plain text in a pipe.
 
-    Lines are broken at blanks, and never within a word: where the terminal is too narrow for that, each row is a block,
-    its values below each other.
+    Cells wrap at spaces, never within a word. If the terminal is too narrow, each row becomes a block of lines, one for
+    each column.
 
     Args:
         columns: The names of the columns.
         rows: The cells of each row.
-        styles: rich's style of each row, where it has one.
+        styles: A rich style for each row; by default none.
     """
     from rich import box
     from rich.console import Console

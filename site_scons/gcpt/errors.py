@@ -1,5 +1,5 @@
-"""The one exception for what a user can mend."""
+"""The exception for faults that a user can fix."""
 
 
 class UserError(Exception):
-    """Bad input. Its text is the one line that the user sees: what is wrong, where, how to mend it."""
+    """Invalid input. The message is the one line that the user sees: where, what is wrong, how to fix it."""

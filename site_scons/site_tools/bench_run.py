@@ -1,4 +1,4 @@
-"""The alias "bench": measures restorers that it builds itself, see gcpt.dev.bench."""
+"""The alias "bench": runs gcpt.dev.bench, which builds and measures restorers."""
 
 import subprocess
 import sys
@@ -6,25 +6,20 @@ import sys
 from SCons.Errors import BuildError
 from SCons.Script import Action
 
-from gcpt.restorer.options import BENCH_JSON
-
-#: Options of this run that its builds have too.
-_PASSED_ON = ("toolchain", "cross_compile", "picolibc", "nanopb_dir")
+from gcpt.restorer.options import BENCH_JSON, TOOL_OPTIONS
 
 
 def _run(target, source, env):
-    given = env["GIVEN"]
-    command = [sys.executable, "-m", "gcpt.dev.bench", "--json", given.get("bench_json") or BENCH_JSON]
-    if earlier := given.get("bench_compare"):
+    options = env["OPTIONS"]
+    command = [sys.executable, "-m", "gcpt.dev.bench", "--json", options.get("bench_json") or BENCH_JSON]
+    if earlier := options.get("bench_compare"):
         command += ["--compare", earlier]
-    if given.get("bench_quick") == "1":
+    if options.get("bench_quick") == "1":
         command.append("--quick")
-    command += [f"{name}={given[name]}" for name in _PASSED_ON if given.get(name)]
+    command += [f"{name}={options[name]}" for name in TOOL_OPTIONS if options.get(name)]
     environment = {**env["ENV"], "PYTHONPATH": "site_scons"}
     status = subprocess.run(command, check=False, env=environment).returncode
-    return (
-        BuildError(node=target, errstr=f"the bench failed (it ended with {status})", status=status) if status else None
-    )
+    return BuildError(node=target, errstr=f"the bench failed (exit status {status})", status=status) if status else None
 
 
 def generate(env):

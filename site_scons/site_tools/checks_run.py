@@ -1,5 +1,6 @@
-"""The aliases "lint", "mutants" and "coverage": modules of gcpt in processes of their own, their output as it comes."""
+"""The aliases "lint", "mutants" and "coverage": run modules of gcpt.dev in processes of their own."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -7,38 +8,43 @@ from SCons.Errors import BuildError
 from SCons.Script import Action
 
 from gcpt.restorer import parse
-
-#: Options of this run that builds of a check have too.
-_PASSED_ON = ("toolchain", "cross_compile", "picolibc", "nanopb_dir")
+from gcpt.restorer.options import TOOL_OPTIONS
 
 
-def _lint(given):
+def _lint(options):
     yield "gcpt.dev.lint"
-    yield from ["--fix"] if given.get("lint_fix") == "1" else []
-    yield from [given["lint"]] if given.get("lint") else []
-    yield from (f"{name}={given[name]}" for name in _PASSED_ON if given.get(name))
+    yield from ["--fix"] if options.get("lint_fix") == "1" else []
+    yield from [options["lint"]] if options.get("lint") else []
+    yield from (f"{name}={options[name]}" for name in TOOL_OPTIONS if options.get(name))
 
 
-def _mutants(given):
+def _mutants(options):
     yield "gcpt.dev.mutants"
-    yield from [given["mutant"]] if given.get("mutant") else []
+    yield from [options["mutant"]] if options.get("mutant") else []
 
 
-def _coverage(given):
+def _coverage(options):
     yield "gcpt.dev.coverage"
-    yield from (f"--build={name}={given[name]}" for name in ("toolchain", "cross_compile") if given.get(name))
-    yield from parse.words("pytest_args", given.get("pytest_args", ""))
+    yield from (f"--build={name}={options[name]}" for name in ("toolchain", "cross_compile") if options.get(name))
+    yield from parse.words("pytest_args", options.get("pytest_args", ""))
 
 
 _CHECKS = {"lint": _lint, "mutants": _mutants, "coverage": _coverage}
+#: A Python module that each runs. All of them are in requirements-test.txt.
+_RUNS = {"lint": "ruff", "mutants": "pytest", "coverage": "coverage"}
 
 
 def _action(name):
     def run(target, source, env):
-        command = [sys.executable, "-m", *_CHECKS[name](env["GIVEN"])]
+        if not importlib.util.find_spec(_RUNS[name]):
+            missing = f"{_RUNS[name]} is not installed: ./sconsw {name} installs it"
+            return BuildError(node=target, errstr=missing, status=1)
+        command = [sys.executable, "-m", *_CHECKS[name](env["OPTIONS"])]
         environment = {**env["TEST_ENV"], "PYTHONPATH": "site_scons"}
         status = subprocess.run(command, check=False, env=environment).returncode
-        return BuildError(node=target, errstr=f"{name} ended with {status}", status=status) if status else None
+        return (
+            BuildError(node=target, errstr=f"{name} failed (exit status {status})", status=status) if status else None
+        )
 
     return run
 

@@ -1,4 +1,4 @@
-"""CompileDatabase(target, objects): compile_commands.json for editors. Nothing is compiled for it."""
+"""CompileDatabase(target, objects): writes compile_commands.json for editors, without compiling."""
 
 import json
 import os

@@ -1,7 +1,7 @@
-"""Editors(objects): the aliases compiledb and, with ide=, ide; made only where they are asked for.
+"""Editors(objects): the aliases "compiledb" and, with ide=, "ide", if this run needs them.
 
-compile_commands.json in the project's root knows every source and header of the firmware: those that this configuration
-leaves out are in it as they would be compiled. The headers that are generated for them are made, nothing is compiled.
+compile_commands.json in the project's folder has every source and header of the firmware; those that this configuration
+leaves out have the command of a similar configuration. Generated headers are written, nothing is compiled.
 """
 
 import json
@@ -26,18 +26,18 @@ def _entry(env, node, file):
 
 def _database(env, objects):
     config = env["CONFIG"]
-    every = {str(node.sources[0]): node for node in env.Flatten(objects)}
+    nodes = {str(node.sources[0]): node for node in env.Flatten(objects)}
     message, header = env.Nanopb(f"{config.common_dir}/checkpoint.pb.c", "proto/checkpoint.proto")
-    for source in generated.every_source():
-        if source not in every:
+    for source in generated.all_sources():
+        if source not in nodes:
             other = env.Clone(CONFIG=config.with_source(Path(source).name))
-            [every[source]] = env.Flatten(other.FirmwareObject(source))
-    entries = [_entry(env, node, source) for source, node in every.items()]
-    entries += [_entry(env, every[source], file) for file, source in generated.includers().items()]
+            [nodes[source]] = env.Flatten(other.FirmwareObject(source))
+    entries = [_entry(env, node, source) for source, node in nodes.items()]
+    entries += [_entry(env, nodes[source], file) for file, source in generated.includers().items()]
     database = env.Rendered(_DATABASE, json.dumps(entries, indent=1) + "\n")
     texts = [
         f"{node.dir}/{file}"
-        for source, node in every.items()
+        for source, node in nodes.items()
         if source.startswith("firmware/")
         for file in generated.source_files(node.get_build_env()["CONFIG"], node.sources[0].name)
     ]
@@ -48,10 +48,10 @@ def _write(target, source, env):
     from gcpt.build import vscode
     from gcpt.errors import UserError
 
-    given = env["GIVEN"]
+    options = env["OPTIONS"]
     try:
         compiler = "" if env["TOOLCHAIN"].kind == "zig" else env["CC"][0]
-        for line in vscode.write(vscode.FOLDER, resolve(launch.for_qemu(given)), given, compiler):
+        for line in vscode.write(vscode.FOLDER, resolve(launch.for_qemu(options)), options, compiler):
             say(line)
     except UserError as error:
         return BuildError(node=target, errstr=str(error), status=2)
@@ -59,7 +59,7 @@ def _write(target, source, env):
 
 
 def _editors(env, objects):
-    wanted = bool(env["GIVEN"].get("ide"))
+    wanted = bool(env["OPTIONS"].get("ide"))
     if not (wanted or "compiledb" in COMMAND_LINE_TARGETS):
         return
     database = _database(env, objects)

@@ -1,6 +1,6 @@
 """ExportFolder(image): the alias "export", the folder for other projects' builds.
 
-The folder's own make asks for the alias "exported", which leaves its configure, Makefile and options alone.
+The folder's make builds the alias "exported", which does not update configure, Makefile and options.
 """
 
 import os
@@ -19,7 +19,7 @@ def _executable(target, source, env):
 
 def _export_folder(env, image):
     config = env["CONFIG"]
-    folder = Path(env["GIVEN"].get("export_dir") or config.build_dir / "export").expanduser()
+    folder = Path(env["OPTIONS"].get("export_dir") or config.build_dir / "export").expanduser()
     try:
         export.check(folder)
     except UserError as error:
@@ -40,7 +40,7 @@ def _export_folder(env, image):
     script = env.Rendered(f"{folder}/configure", export.configure(root))
     env.AddPostAction(script, Action(_executable, None))
     makefile = env.Rendered(f"{folder}/Makefile", export.makefile(root))
-    options = env.Rendered(f"{folder}/{export.OPTIONS}", export.options_text(config.given))
+    options = env.Rendered(f"{folder}/{export.OPTIONS}", export.options_text(config.options))
     return env.Alias("export", [files, script, makefile, options])
 
 

@@ -1,5 +1,5 @@
-"""Image(target, elf): the bytes that are loaded. Disassembly(target, elf): the restorer's code as text, where the
-toolchain has an objdump; else nothing.
+"""Image(target, elf): the loaded bytes of an ELF file.
+Disassembly(target, elf): the code as text; nothing if the toolchain has no objdump.
 """
 
 import subprocess

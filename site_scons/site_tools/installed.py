@@ -1,4 +1,4 @@
-"""InstallFiles(products): the alias "install". scons -c install removes the files again, and folders left empty."""
+"""InstallFiles(products): the alias "install". scons -c install removes the files and empty folders."""
 
 import atexit
 from contextlib import suppress
@@ -8,33 +8,33 @@ from SCons.Script import GetOption
 
 from gcpt.restorer.options import PREFIX
 
-#: The project's pages, below share/doc.
+#: Pages to install in share/doc/gcpt.
 _PAGES = ("README.md", "CHANGELOG.md", "LICENSE", "docs/*.md")
 
 
-def _root(given):
-    prefix = Path(given.get("prefix") or PREFIX).expanduser().absolute()
-    destination = given.get("destdir")
-    return Path(destination).expanduser().absolute() / prefix.relative_to("/") if destination else prefix
+def _root(options):
+    prefix = Path(options.get("prefix") or PREFIX).expanduser().absolute()
+    stage = options.get("destdir")
+    return Path(stage).expanduser().absolute() / prefix.relative_to("/") if stage else prefix
 
 
 def _remove_empty(folders):
-    for folder in sorted(folders, reverse=True):  # the inner ones first
+    for folder in sorted(folders, reverse=True):  # inner folders first
         with suppress(OSError):
             folder.rmdir()
 
 
 def _install_files(env, products):
-    share = _root(env["GIVEN"]) / "share"
+    share = _root(env["OPTIONS"]) / "share"
     targets = []
-    for config, made in products:
-        for node in env.Flatten([made[what] for what in ("elf", "image", "map", "config", "bill", "sums")]):
+    for config, outputs in products:
+        for node in env.Flatten([outputs[kind] for kind in ("elf", "image", "map", "config", "bill", "sums")]):
             targets += env.Copied(f"{share}/gcpt/{config.variant}/{node.name}", node)
     for page in env.Flatten([env.Glob(pattern) for pattern in _PAGES]):
         targets += env.Copied(f"{share}/doc/gcpt/{page.path}", page)
     if GetOption("clean") and not GetOption("no_exec"):
-        own = {Path(node.abspath).parent for node in targets}
-        atexit.register(_remove_empty, own | {share / "gcpt", share / "doc/gcpt"})
+        folders = {Path(node.abspath).parent for node in targets}
+        atexit.register(_remove_empty, folders | {share / "gcpt", share / "doc/gcpt"})
     return env.Alias("install", targets)
 
 

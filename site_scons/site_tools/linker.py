@@ -1,6 +1,6 @@
-"""AuditedProgram(target, objects): links, audits, and only then puts the ELF and its map in their place.
+"""AuditedProgram(target, objects): links and audits an ELF file, then moves it and its map to their final names.
 
-What was there before stays when the linker or the audit finds a fault; the faulty ELF is kept as gcpt.elf.rejected.
+If the linker or the audit fails, the previous files stay; the rejected ELF file is gcpt.elf.rejected.
 """
 
 import os
@@ -30,9 +30,9 @@ def _audit(target, source, env):
     from gcpt.build import audit
 
     linked = Path(f"{target[0].path}.rejected")
-    findings = audit.audit(linked, env["CONFIG"])
-    if findings:
-        return BuildError(node=target, errstr="; ".join(map(str, findings)), status=1)
+    violations = audit.audit(linked, env["CONFIG"])
+    if violations:
+        return BuildError(node=target, errstr="; ".join(map(str, violations)), status=1)
     linked.replace(target[0].path)
     Path(f"{target[1].path}.rejected").replace(target[1].path)
     return None
@@ -49,14 +49,14 @@ def _outputs(target, source, env):
 
 
 def _scripts(node, env, path):
-    """The linker script and the files that it INCLUDEs, which may be generated ones."""
+    """The linker script and the files that it includes, some of which are generated."""
     script = env.File(_SCRIPT)
     included = [
         env.File(f"{folder}/{name}")
         for folder in env["LINKER_PATH"]
         for name in sources.linker_includes(script.get_text_contents())
     ]
-    return [script, *(one for one in included if one.is_derived() or one.exists())]
+    return [script, *(node for node in included if node.is_derived() or node.exists())]
 
 
 def generate(env):

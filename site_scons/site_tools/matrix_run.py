@@ -1,6 +1,7 @@
-"""Matrix(products): the alias "matrix": all variants, a line for each, and at the end of the run what became of them.
+"""Matrix(products): the alias "matrix", which builds all variants and prints a line for each and a final table.
 
-A variant that fails fails the run, but not the others. Where QEMU is there, the instructions of a restore are counted.
+A variant that fails fails the run but does not stop the other variants. With QEMU, the instructions of a restore are
+counted.
 """
 
 import atexit
@@ -26,18 +27,18 @@ def _count(target, source, env):
 
     with tempfile.TemporaryDirectory(prefix="gcpt-matrix-") as folder:
         try:
-            counted = restores.one_hart(Path(source[0].abspath), env["CONFIG"], Path(folder))
+            instructions = restores.one_hart(Path(source[0].abspath), env["CONFIG"], Path(folder))
         except QemuError as error:
             return BuildError(node=target, errstr=f"does not restore on QEMU: {str(error).splitlines()[0]}", status=1)
-    Path(target[0].abspath).write_text(f"{counted}\n")
+    Path(target[0].abspath).write_text(f"{instructions}\n")
     return None
 
 
-def _result(config, image, counted):
+def _result(config, image, counts):
     from gcpt.build import matrix, sbom
 
     path = Path(image.abspath)
-    instructions = int(Path(counted[0].abspath).read_text()) if counted else None
+    instructions = int(Path(counts[0].abspath).read_text()) if counts else None
     return matrix.VariantResult(config.variant, path.stat().st_size, instructions, sbom.sha256(path))
 
 
@@ -45,26 +46,26 @@ def _matrix(env, products):
     from gcpt.build import matrix
 
     quiet = GetOption("no_exec") or GetOption("clean") or GetOption("question")
-    SCons.Script.Main.OptionsParser.values.keep_going = True  # SetOption does not know it
+    SCons.Script.Main.OptionsParser.values.keep_going = True  # SetOption does not support it
     variants = {}
-    for config, made in products:
-        own = env.Clone(CONFIG=config)
-        [image], counted = made["image"], []
+    for config, outputs in products:
+        variant_env = env.Clone(CONFIG=config)
+        [image], counts = outputs["image"], []
         if matrix.countable(config) and shutil.which(matrix.QEMU, path=env["ENV"].get("PATH", os.defpath)):
-            counted = own.Counted(f"{config.variant_dir}/instructions", image)
-        variants[config.variant] = (config, image, counted)
+            counts = variant_env.InstructionCount(f"{config.variant_dir}/instructions", image)
+        variants[config.variant] = (config, image, counts)
 
-    def say_line(target, source, env):
+    def print_line(target, source, env):
         say(matrix.line(_result(*variants[env["VARIANT"]])))
 
     def result_of(variant):
-        config, image, counted = variants[variant]
-        done = all(node.get_state() in _DONE for node in [image, *counted])
-        return _result(config, image, counted) if done else None
+        config, image, counts = variants[variant]
+        done = all(node.get_state() in _DONE for node in [image, *counts])
+        return _result(config, image, counts) if done else None
 
     lines = [
-        env.Alias(f"matrix {name}", [image, *counted], Action(say_line, None), VARIANT=name)
-        for name, (_, image, counted) in variants.items()
+        env.Alias(f"matrix {name}", [image, *counts], Action(print_line, None), VARIANT=name)
+        for name, (_, image, counts) in variants.items()
     ]
     if not quiet:
         env.AlwaysBuild(lines)
@@ -74,7 +75,7 @@ def _matrix(env, products):
 
 
 def generate(env):
-    env.Append(BUILDERS={"Counted": Builder(action=Action(_count, "[CNT] $SOURCE"))})
+    env.Append(BUILDERS={"InstructionCount": Builder(action=Action(_count, "[CNT] $SOURCE"))})
     env.AddMethod(_matrix, "Matrix")
 
 

@@ -1,6 +1,6 @@
-"""Nanopb(target, proto): C source and header of the protobuf messages, by the generator from PyPI; once in a run.
+"""Nanopb(target, proto): C source and header of the protobuf messages, generated once per run.
 
-They depend on the .proto, on nanopb's options file next to it where there is one, on the generator's version and on
+They depend on the .proto file, on nanopb's options file next to it if there is one, on the generator's version and on
 the code that runs it.
 """
 
@@ -26,8 +26,8 @@ def _outputs(target, source, env):
     stem = str(target[0]).removesuffix(".c")
     target = [env.File(f"{stem}.c"), env.File(f"{stem}.h")]
     options = env.File(str(source[0]).removesuffix(".proto") + ".options")
-    own = [env.File(f"site_scons/{name}.py") for name in ("gcpt/build/nanopb", "site_tools/nanopb_messages")]
-    env.Depends(target, own + [env.File(str(path)) for path in nanopb.inputs()])
+    code = [env.File(f"site_scons/{name}.py") for name in ("gcpt/build/nanopb", "site_tools/nanopb_messages")]
+    env.Depends(target, code + [env.File(str(path)) for path in nanopb.inputs()])
     if options.exists():
         env.Depends(target, options)
     return target, source

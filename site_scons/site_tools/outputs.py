@@ -1,5 +1,5 @@
-"""Latest(folder, files): copies, so that the last configuration asked for is always found at one place.
-Sizes(name, files): an alias that builds the files and prints their sizes.
+"""Latest(folder, files): copies of a configuration's files in the build folder.
+Sizes(name, files): an alias that builds files and prints their sizes.
 """
 
 import shutil
@@ -25,7 +25,7 @@ def _latest(env, folder, files):
 
 def _sizes(env, name, files):
     alias = env.Alias(name, files, Action(_print_sizes, None))
-    if not GetOption("question"):  # scons -q asks whether files are up to date: printing is never "up to date"
+    if not GetOption("question"):  # for scons -q, an alias with an action is never up to date
         env.AlwaysBuild(alias)
     return alias
 

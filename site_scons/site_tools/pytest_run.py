@@ -1,8 +1,6 @@
-"""The alias "test": runs pytest with this Python, its output as it comes. Builds nothing itself.
+"""The alias "test": runs pytest. Restorers of the tests are built with this run's toolchain."""
 
-What the tests build is built with this run's toolchain.
-"""
-
+import importlib.util
 import subprocess
 import sys
 
@@ -11,20 +9,20 @@ from SCons.Script import Action
 
 from gcpt.restorer import parse
 
-#: Options of this run that the restorers of the tests have too.
-_PASSED_ON = ("toolchain", "cross_compile")
+#: Options of this run for the restorers of the tests.
+_BUILD_OPTIONS = ("toolchain", "cross_compile")
 
 
 def _run(target, source, env):
-    given = env["GIVEN"]
-    arguments = [f"--build={name}={given[name]}" for name in _PASSED_ON if given.get(name)]
-    arguments += parse.words("pytest_args", given.get("pytest_args", ""))
+    if not importlib.util.find_spec("pytest"):
+        return BuildError(node=target, errstr="pytest is not installed: ./sconsw test installs it", status=1)
+    options = env["OPTIONS"]
+    arguments = [f"--build={name}={options[name]}" for name in _BUILD_OPTIONS if options.get(name)]
+    arguments += parse.words("pytest_args", options.get("pytest_args", ""))
     status = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", "2", *arguments], check=False, env=env["TEST_ENV"]
     ).returncode
-    return (
-        BuildError(node=target, errstr=f"tests failed (pytest ended with {status})", status=status) if status else None
-    )
+    return BuildError(node=target, errstr=f"tests failed (exit status {status})", status=status) if status else None
 
 
 def generate(env):

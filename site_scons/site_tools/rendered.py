@@ -1,4 +1,4 @@
-"""Rendered(target, text): a file with this text. Being a Value node, only a changed text rebuilds its users."""
+"""Rendered(target, text): a file with a given text. Only a changed text rebuilds the file's users."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ def _write(target, source, env):
 
 
 def _rendered(env, target, text):
-    return env.RenderedText(target, env.Value(text))  # a node: SCons would expand what looks like its variables
+    return env.RenderedText(target, env.Value(text))  # SCons would expand variables in plain text
 
 
 def generate(env):

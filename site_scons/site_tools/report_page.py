@@ -1,4 +1,4 @@
-"""Report(target, elf, image): the page on a restorer, which is measured on QEMU; the alias "report" makes it."""
+"""Report(target, elf, image): the HTML page about a restorer, with figures from QEMU, and the alias "report"."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def _write(target, source, env):
         rules = audit.check_file(elf, config)
         restorer_page.write(Path(target[0].path), elf, image, config, root, rules, compiler)
     except FileNotFoundError as error:
-        return BuildError(node=target, errstr=f"{error.filename} is not found: ./sconsw --setup-only installs it")
+        return BuildError(node=target, errstr=f"{error.filename}: not found: ./sconsw --setup-only installs it")
     except (UserError, qemu.QemuError, OSError, subprocess.CalledProcessError) as error:
         return BuildError(node=target, errstr=str(error), status=1)
     say(f"{target[0]}  {os.path.getsize(target[0].path):,} bytes")

@@ -1,8 +1,8 @@
-"""FirmwareObject(source), NanopbObject(source), LibraryObject(source): one file, compiled for the restorer.
+"""FirmwareObject(source), NanopbObject(source), LibraryObject(source): an object of the restorer.
 
-An object depends on its source, on what that includes or embeds, on the compiler and on picolibc's version. Variants
-of one run that agree on it share it: the first one that asks makes it known.
-env["PROGRAMS"]: the files of the toolchain's commands, to depend on.
+An object depends on its source, on included and embedded files, on the compiler and on picolibc's version. Variants of
+one run share equal objects.
+env["PROGRAMS"]: the files of the toolchain's commands, as dependencies.
 """
 
 import os
@@ -18,14 +18,14 @@ from SCons.Script import Action, Builder
 
 from gcpt.build import generated, sources, toolchain
 
-#: A quote within a word, as it has to be for the shell that SCons thinks of.
+#: A quote within a word, escaped for the shell that SCons assumes.
 _QUOTE = '\\"'
-#: $DEBUG_MAP is not part of $COMPILE, because it is none of what makes an object another one.
+#: $DEBUG_MAP is separate from $COMPILE because it does not affect an object's signature.
 _COMMAND = ["$COMPILE", "$DEBUG_MAP", "-c", "-o", "$TARGET", "$SOURCE"]
 
 
 def _spawn(shell, escape, command, arguments, environment):
-    """Run one command without the shell that SCons quotes it for; what it prints appears in one piece."""
+    """Run a command without the shell that SCons quotes it for, and print its output in one piece."""
     with subprocess.Popen(
         shlex.split(" ".join(arguments)),
         env=environment,
@@ -34,15 +34,15 @@ def _spawn(shell, escape, command, arguments, environment):
         stderr=subprocess.STDOUT,
     ) as command:
         _load_rules()
-        said, _ = command.communicate()
-    if said:
-        sys.stderr.write(said.decode(errors="replace"))
+        output, _ = command.communicate()
+    if output:
+        sys.stderr.write(output.decode(errors="replace"))
     return command.returncode
 
 
 @cache
 def _load_rules():
-    """Start to load the audit and its library beside the first command: what that makes is audited at the end."""
+    """Import the audit and its library while the first command runs; the audit runs after all of them."""
     Thread(target=import_module, args=["gcpt.build.audit"]).start()
 
 
@@ -90,7 +90,7 @@ def _library_object(env, source):
 
 
 def _changed(dependency, target, previous, repository_node=None):
-    """By content, but for the toolchain: up to 200 MB, which are replaced whole and bear another time or size then."""
+    """Compare contents; of the toolchain's files, which have up to 200 MB, only times and sizes."""
     if dependency not in target.get_build_env()["TOOLCHAIN_FILES"]:
         return dependency.changed_content(target, previous, repository_node)
     later = dependency.changed_timestamp_match(target, previous, repository_node)
@@ -98,7 +98,7 @@ def _changed(dependency, target, previous, repository_node=None):
 
 
 def _compile_command(env, node):
-    """The words of the command that makes an object. SCons would take a while to put in what is known here."""
+    """The words of an object's compile command; faster than SCons's expansion of its variables."""
     return [*node.get_build_env()["WORDS"], *env["DEBUG_WORDS"], "-c", "-o", str(node), str(node.sources[0])]
 
 
@@ -111,14 +111,14 @@ def generate(env):
     env.Replace(
         SPAWN=_spawn,
         TOOLCHAIN=tools,
-        # Lists, because SCons cuts a word at its spaces.
+        # Lists, because SCons splits strings at spaces.
         CC=list(tools.compiler),
         LD=list(tools.linker),
         OBJDUMP=list(tools.objdump),
         PROGRAMS={name: [env.File(str(path)) for path in paths] for name, paths in files.items()},
         C_FLAGS=toolchain.c_flags(tools.kind, config.debug),
         ASM_FLAGS=toolchain.asm_flags(tools.kind, config.debug),
-        # Within $( and $), which other folders' objects need not have the same: cache_dir= serves them all.
+        # $( and $) exclude the folder from the signature, so that checkouts share objects through cache_dir=.
         DEBUG_WORDS=debug,
         DEBUG_MAP=["$(", *(word.replace("$", "$$") for word in debug), "$)"],
         CCCOMSTR="[ CC] $SOURCE",
@@ -138,7 +138,7 @@ def generate(env):
     env.AddMethod(_library_object, "LibraryObject")
     env.AddMethod(_compile_command, "CompileCommand")
     env["TOOLCHAIN_FILES"] = [node for nodes in env["PROGRAMS"].values() for node in nodes]
-    env["IMPLICIT_COMMAND_DEPENDENCIES"] = False  # PROGRAMS has those with a space in their path, too
+    env["IMPLICIT_COMMAND_DEPENDENCIES"] = False  # PROGRAMS replaces them, and supports paths with spaces
     env.Decider(_changed)
 
 

@@ -1,7 +1,8 @@
-"""The options of this run as env["CONFIG"], the variants of a matrix as env["MATRIX"].
+"""The settings of this run.
 
-And env["ENV"], the environment of commands, env["TEST_ENV"], that of tests; env["TOOLCHAINS"], what compiles and links
-each configuration, by variant; and where SCons keeps signatures.
+env["OPTIONS"]: option texts by name. env["CONFIG"]: their configuration. env["MATRIX"]: the configurations of a matrix.
+env["TOOLCHAINS"]: the toolchain of each configuration, by variant. env["ENV"], env["TEST_ENV"]: environments of
+commands and of tests. Also locks the build folder and sets SCons's signature file.
 """
 
 import fcntl
@@ -19,33 +20,33 @@ from gcpt.errors import UserError
 from gcpt.restorer.options import OPTIONS_FILE, TABLE, as_text, undashed
 from gcpt.restorer.resolution import resolve
 
-#: The only variables of the caller that commands see.
+#: Environment variables of the caller that commands inherit.
 HOST_VARIABLES = (
-    "PATH",  # where the toolchain, QEMU and dtc are
+    "PATH",  # toolchain, QEMU, dtc
     "HOME",  # configuration of QEMU and gdb
     "TMPDIR",  # temporary files of the compiler and the tests
-    "LANG", "LC_ALL", "TERM",  # how messages look
+    "LANG", "LC_ALL", "TERM",  # language and format of messages
 )  # fmt: skip
 
-#: Targets that make nothing in the build folder, where what they start may build.
-_APART = {"test", "lint", "mutants", "coverage", "bench", "toolchains"}
+#: Targets that write nothing to the build folder themselves; the builds that they start take its lock.
+_WITHOUT_LOCK = {"test", "lint", "mutants", "coverage", "bench", "toolchains"}
 
-#: Those with which tests run for longer, or find real checkpoints, begin like this: only they see them.
+#: Prefix of variables that only tests inherit: longer runs, real checkpoints.
 _TEST_VARIABLES = "GCPT_"
 
 
-def _given(env):
-    """The options file's values and the command line's, which win, as text."""
+def _options(env):
+    """Option texts by name, from the options file and the command line, which takes precedence."""
     if message := undashed(sys.argv[1:]):
         raise UserError(message)
     for name in ARGUMENTS:
         if len({value for key, value in ARGLIST if key == name}) > 1:
-            raise UserError(f"{name}= is given twice with different values: leave one out")
+            raise UserError(f"{name}= has two different values on the command line: remove one")
     file = ARGUMENTS.get("options_file") or OPTIONS_FILE
     if "options_file" in ARGUMENTS and not os.path.isfile(file):
         if os.path.exists(file):
-            raise UserError(f"options_file={file}: this is not a file: name one that save_options=FILE made")
-        raise UserError(f"options_file={file}: there is no such file: save_options={file} makes one")
+            raise UserError(f"options_file={file}: not a file: want a file from save_options=FILE")
+        raise UserError(f"options_file={file}: no such file: save_options={file} writes one")
     variables = Variables(file, ARGUMENTS)
     for option in TABLE:
         variables.Add(option.name, option.help, None)
@@ -57,21 +58,21 @@ def _given(env):
     return {name: as_text(value) for name, value in {**variables.UnknownVariables(), **chosen}.items()}
 
 
-def _matrix(given):
-    """The configurations that the target "matrix" builds; none where it is not asked for."""
+def _matrix(options):
+    """The configurations of the target "matrix"; none without that target."""
     if "matrix" not in COMMAND_LINE_TARGETS:
         return []
     from gcpt.build import matrix
 
-    file = given.get("matrix")
+    file = options.get("matrix")
     groups = matrix.load(Path(file).expanduser()) if file else matrix.DEFAULT
-    return matrix.configurations(groups, given, f"matrix={file}" if file else "matrix")
+    return matrix.configurations(groups, options, f"matrix={file}" if file else "matrix")
 
 
 def _lock(folder):
-    """Wait until no other run builds in ``folder``, and keep it for this one, until it ends or becomes another program.
+    """Lock ``folder`` until this process ends or executes another program; wait for other builds in it.
 
-    Two that build the same file take it out of each other's hands. Where there are no locks, nothing is waited for.
+    Concurrent builds corrupt each other's outputs. Without support for locks, builds do not wait.
     """
     try:
         os.makedirs(folder, exist_ok=True)
@@ -79,38 +80,38 @@ def _lock(folder):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"gcpt: another scons is at work in {folder}: waiting for its end", file=sys.stderr, flush=True)
+            print(f"gcpt: {folder}: another scons builds here: waiting for it to end", file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError:
         return
 
 
 def _cache(folder):
-    """Makes the folder of cache_dir=, so that it can be said what is wrong with it."""
+    """Create the folder of cache_dir= early, for a clear error message."""
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cache_dir={folder}: {error.strerror}: name another folder") from None
+        raise UserError(f"cache_dir={folder}: {error.strerror}: choose another folder") from None
 
 
 def _toolchains(configs, built, environment):
-    """What compiles and links each of ``configs``, by variant. For those not ``built``, nothing is tried out."""
-    chosen, said = {}, []
+    """The toolchain of each configuration, by variant. Toolchains of those not ``built`` are not tested."""
+    chosen, notes = {}, []
     for config in configs:
         if config in built:
             toolchain.check_sources(config)
             chosen[config.variant], rejected = toolchains.for_build(config, environment)
             name = chosen[config.variant].name
-            said += [f"gcpt: {name} builds, because {reason} (scons toolchains tells more)" for reason in rejected[:1]]
+            notes += [f"gcpt: using {name}: {reason} (scons toolchains lists all)" for reason in rejected[:1]]
         else:
             chosen[config.variant] = toolchains.presumed(config, environment)
-    for line in dict.fromkeys(said):
-        print(line)
+    for note in dict.fromkeys(notes):
+        print(note)
     return chosen
 
 
 class _Signatures:
-    """SCons's file of signatures, in the build folder; neither is made by a run that builds nothing."""
+    """SCons's signature file in the build folder; a run that builds nothing creates neither."""
 
     @staticmethod
     def open(name, flag):
@@ -124,21 +125,21 @@ class _Signatures:
 
 def generate(env):
     env["ENV"] = {name: os.environ[name] for name in HOST_VARIABLES if name in os.environ}
-    own = {name: value for name, value in os.environ.items() if name.startswith(_TEST_VARIABLES)}
-    env["TEST_ENV"] = env["ENV"] | own
+    test_variables = {name: value for name, value in os.environ.items() if name.startswith(_TEST_VARIABLES)}
+    env["TEST_ENV"] = env["ENV"] | test_variables
     try:
-        given = _given(env)
-        targets = COMMAND_LINE_TARGETS or (["ide"] if given.get("ide") else [])
-        env["GIVEN"] = launch.with_defaults(given, targets)
-        env["CONFIG"] = resolve(env["GIVEN"])
-        env["MATRIX"] = _matrix(env["GIVEN"])
-        asked = [*env["MATRIX"], env["CONFIG"]]
-        looks_only = any(GetOption(name) for name in ("clean", "no_exec", "question"))
-        if env["CONFIG"].cache_dir and not looks_only:
+        options = _options(env)
+        targets = COMMAND_LINE_TARGETS or (["ide"] if options.get("ide") else [])
+        env["OPTIONS"] = launch.with_defaults(options, targets)
+        env["CONFIG"] = resolve(env["OPTIONS"])
+        env["MATRIX"] = _matrix(env["OPTIONS"])
+        configs = [*env["MATRIX"], env["CONFIG"]]
+        builds = not any(GetOption(name) for name in ("clean", "no_exec", "question"))
+        if env["CONFIG"].cache_dir and builds:
             _cache(env["CONFIG"].cache_dir)
-        built = (env["MATRIX"] or asked) if toolchain.needed(targets) and not looks_only else []
-        env["TOOLCHAINS"] = _toolchains(asked, built, env["ENV"])
-        if not looks_only and not (targets and _APART.issuperset(targets)):
+        built = (env["MATRIX"] or configs) if builds and toolchain.needed(targets) else []
+        env["TOOLCHAINS"] = _toolchains(configs, built, env["ENV"])
+        if builds and not (targets and _WITHOUT_LOCK.issuperset(targets)):
             _lock(env["CONFIG"].build_dir)
     except UserError as error:
         print(f"gcpt: {error}", file=sys.stderr)

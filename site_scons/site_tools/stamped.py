@@ -1,6 +1,6 @@
-"""Stamped(folder): the linker scripts that put the stamp into the image. Git is asked when they are built, each time.
+"""Stamped(folder): the linker scripts with the image's stamp.
 
-The answer is a file: only when that changes, the scripts are made anew and the restorer is linked again.
+Each build asks git for the commit and writes it to a file; only a changed file leads to new scripts and a new link.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from SCons.Script import Action, Builder, GetOption
 from gcpt.build import provenance, render
 
 
-def _ask(target, source, env):
+def _write_state(target, source, env):
     commit, dirty = provenance.source_state(Path(env.Dir("#").abspath), env["ENV"])
     path, text = Path(target[0].abspath), f"{commit} {int(dirty)}\n"
     if not path.is_file() or path.read_text() != text:
@@ -21,16 +21,16 @@ def _write(target, source, env):
     commit, dirty = source[0].get_text_contents().rstrip("\n").split(" ")
     text = provenance.linker_text(provenance.stamp_of(env["CONFIG"], commit, dirty == "1"))
     for node in target:
-        here = ("data" in node.name) == render.has_data(env["CONFIG"])
-        Path(node.abspath).write_text(text if here else "/* The other section has it. */\n")
+        has_stamp = ("data" in node.name) == render.has_data(env["CONFIG"])
+        Path(node.abspath).write_text(text if has_stamp else "/* The stamp is in the other section. */\n")
 
 
 def _stamped(env, folder):
     config = env["CONFIG"]
-    asked = env.Precious(env.NoCache(env.SourceState(f"{folder}/commit", [])))
-    if not GetOption("question"):  # scons -q asks whether files are up to date: they are when the answer is
-        env.AlwaysBuild(asked)
-    scripts = env.StampScripts([f"{folder}/gcpt_stamp_{kind}.ld" for kind in ("text", "data")], asked)
+    commit = env.Precious(env.NoCache(env.SourceState(f"{folder}/commit", [])))
+    if not GetOption("question"):  # for scons -q, a file that is always built is never up to date
+        env.AlwaysBuild(commit)
+    scripts = env.StampScripts([f"{folder}/gcpt_stamp_{kind}.ld" for kind in ("text", "data")], commit)
     env.Depends(scripts, [env.Value(repr(provenance.stamp_of(config, "", False)))])
     env.Depends(scripts, [env.File(f"site_scons/gcpt/{name}.py") for name in ("checkpoint/stamp", "build/provenance")])
     env.Depends(scripts, [env.File(str(path)) for path in (config.payload, config.dtb) if path])
@@ -39,7 +39,7 @@ def _stamped(env, folder):
 
 def generate(env):
     builders = {
-        "SourceState": Builder(action=Action(_ask, None)),
+        "SourceState": Builder(action=Action(_write_state, None)),
         "StampScripts": Builder(action=Action(_write, "[GEN] $TARGET")),
     }
     env.Append(BUILDERS=builders)

@@ -1,7 +1,6 @@
-"""Launchers(image, elf): the aliases run, debug and debug-server.
+"""Launchers(image, elf): the aliases "run", "debug" and "debug-server".
 
-Their command takes the place of SCons when all is built: nothing stands between it and the terminal, and its exit
-status is the one of the whole. Where anything failed, it does not start.
+After a successful build, the command replaces the SCons process, so that it has the terminal and sets the exit status.
 """
 
 import atexit
@@ -29,13 +28,13 @@ def _take_over(command, environment):
 
 
 def _launch(target, source, env):
-    command = launch.command(str(target[0]), env["CONFIG"], env["CHECKPOINT"], env["GIVEN"].get("gdb_port", ""))
+    command = launch.command(str(target[0]), env["CONFIG"], env["CHECKPOINT"], env["OPTIONS"].get("gdb_port", ""))
     atexit.register(_take_over, command, {**env["ENV"], "PYTHONPATH": str(Path("site_scons").resolve())})
 
 
 def _launchers(env, image, elf):
     needed = [image, elf]
-    env["CHECKPOINT"] = env["GIVEN"].get("ckpt")  # no node: SCons would read all of it for its signature
+    env["CHECKPOINT"] = env["OPTIONS"].get("ckpt")  # not a node: SCons would read all of it for its signature
     if not env["CHECKPOINT"]:
         [demo] = env.Demo(f"{env['CONFIG'].build_dir}/demo.zst", "site_scons/gcpt/machines/demo.py")
         env["CHECKPOINT"] = str(demo)

@@ -1,4 +1,4 @@
-"""The alias "toolchains": tries out each toolchain of this machine and prints what came of it."""
+"""The alias "toolchains": tests the toolchains of this machine and prints a table."""
 
 from SCons.Script import Action
 

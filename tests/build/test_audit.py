@@ -1,4 +1,4 @@
-"""Each audit rule against really linked ELFs: a sound one passes; a planted fault is found by its rule."""
+"""Each audit rule on linked ELF files: a correct one passes, and the rule finds its planted fault."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,7 @@ from gcpt.restorer.resolution import resolve
 
 ROOT = Path(__file__).parents[2]
 
-#: A restorer with all that the rules ask for, and nothing else.
+#: A minimal restorer that passes all rules.
 SOURCE = """
     .section .head, "ax", %progbits
     .option norvc
@@ -52,7 +52,7 @@ SECTIONS
 
 
 def stamp_line(**options):
-    """The stamp of a restorer with these options, for the assembler."""
+    """An assembler directive with the stamp of a restorer with these options."""
     data = stamp.encode(provenance.stamp_of(resolve(options), "12ab34cd", False))
     return f".byte {', '.join(map(str, data))}"
 
@@ -63,7 +63,7 @@ class Linker:
         self.options = {"mode": "single_core"}
 
     def __call__(self, source: dict[str, str] | None = None, script: dict[str, str] | None = None, *flags: str) -> Path:
-        """SOURCE and SCRIPT with pieces replaced, as an ELF."""
+        """Link SOURCE and SCRIPT after replacements."""
         self.write("source.S", SOURCE.replace("#STAMP", stamp_line(**self.options)), source or {})
         self.write("script.ld", SCRIPT, script or {})
         command = ["riscv64-unknown-elf-gcc", "-march=rv64imafdc", "-mabi=lp64d", "-nostdlib", "-static", "-no-pie"]
@@ -85,7 +85,7 @@ def link(tmp_path):
 
 
 def broken(elf, **options):
-    return {finding.rule for finding in audit.audit(elf, resolve(options))}
+    return {violation.rule for violation in audit.audit(elf, resolve(options))}
 
 
 @pytest.mark.parametrize("mode", ["single_core", "dual_core", "normal", "auto"])
@@ -108,7 +108,7 @@ BELOW = (
     {".comment 0": ".low 0x7fff0000 : { KEEP(*(.low)) } :text\n  .comment 0"},
 )
 JUMP = "j       code\n"
-#: What is wrong: the rule that has to find it, pieces of SOURCE and of SCRIPT replaced.
+#: Planted faults: the rule that finds it, replacements in SOURCE, replacements in SCRIPT.
 FAULTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "rwx segment": ("segments_not_writable_and_executable", {}, {"FLAGS(6)": "FLAGS(7)"}),
     "load address is not link address": ("loaded_where_linked", {}, {".data : {": ".data : AT(0x80002000) {"}),
@@ -150,7 +150,7 @@ FAULTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "loaded bytes reach into the state": ("leaves_state_alone", {".dword  1": ".zero 0xecd98"}, {}),
     "NOBITS reach out of the MiB": ("within_reserved", {".zero   64": ".zero   0x100000"}, {}),
     "a section below": ("within_reserved", *BELOW),
-    "a payload nobody asked for": ("payload_in_place", {"#PAYLOAD": "nop"}, {}),
+    "a payload that is not configured": ("payload_in_place", {"#PAYLOAD": "nop"}, {}),
     "too large": ("budget", {".dword  1": ".zero 0x700"}, {}),
 }
 

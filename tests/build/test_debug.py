@@ -1,4 +1,4 @@
-"""debug=1: what it adds to a build, and what it leaves alone. Launches that must not be."""
+"""Effects of debug=1 on a build, and runs that must not launch a checkpoint."""
 
 import subprocess
 
@@ -39,10 +39,17 @@ def test_gdb_knows_lines_and_a_checkout_in_another_folder_has_the_same_bytes(bui
     assert elf == (built / "build/gcpt.elf").read_bytes()
     assert str(built.folder).encode() not in elf and str(project.folder).encode() not in elf
     assert str(project.folder).encode() not in (project / "build2/gcpt.elf").read_bytes()
-    asked = ["info line gcpt_restore", "list gcpt_make_plan"]
-    gdb = ["gdb-multiarch", "-q", "-nx", "-batch", *(word for one in asked for word in ("-ex", one)), "build/gcpt.elf"]
-    said = subprocess.run(gdb, cwd=project.folder, capture_output=True, text=True, timeout=60, check=False).stdout
-    assert 'of "firmware/restore.S"' in said and "void" in said
+    commands = ["info line gcpt_restore", "list gcpt_make_plan"]
+    gdb = [
+        "gdb-multiarch",
+        "-q",
+        "-nx",
+        "-batch",
+        *(word for command in commands for word in ("-ex", command)),
+        "build/gcpt.elf",
+    ]
+    output = subprocess.run(gdb, cwd=project.folder, capture_output=True, text=True, timeout=60, check=False).stdout
+    assert 'of "firmware/restore.S"' in output and "void" in output
 
 
 def test_what_failed_is_not_launched(project):

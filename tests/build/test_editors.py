@@ -1,4 +1,4 @@
-"""Editors, by real tools: clangd reads the database, the editor's tasks and debug configuration do what they say."""
+"""Editor integration with real tools: clangd reads the database; tasks and the debug configuration run."""
 
 import contextlib
 import json
@@ -26,14 +26,18 @@ def firmware(project):
 
 
 def clangd(project, *files):
-    """What clangd with the project's settings finds wrong in the files, or whatever else it says of an error."""
-    asked = ["clangd-19", f"--compile-commands-dir={project.folder}", "--query-driver=**/riscv64-unknown-elf-gcc"]
+    """Problems that clangd reports in files with the project's settings."""
+    clangd_command = [
+        "clangd-19",
+        f"--compile-commands-dir={project.folder}",
+        "--query-driver=**/riscv64-unknown-elf-gcc",
+    ]
 
     def check(file):
-        command = [*asked, f"--check={file}"]
+        command = [*clangd_command, f"--check={file}"]
         done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False, timeout=120)
-        said = [line.partition("] ")[2] for line in done.stderr.splitlines() if line[:2] in ("E[", "W[")]
-        return [f"{file.name}: {line}" for line in said or ["failed"] * bool(done.returncode)]
+        problems = [line.partition("] ")[2] for line in done.stderr.splitlines() if line[:2] in ("E[", "W[")]
+        return [f"{file.name}: {line}" for line in problems or ["failed"] * bool(done.returncode)]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return [line for lines in pool.map(check, files) for line in lines]
@@ -66,8 +70,8 @@ def test_the_database_is_that_of_the_options_and_not_made_again(project):
     assert "#define GCPT_DIRECT 1\n" in (project / folder / "gcpt_config.h").read_text()
     project.build("mode=single_core", "debug=1")
     command = [word for word in restore["arguments"] if word != "-c"]
-    made = project / restore["arguments"][restore["arguments"].index("-o") + 1]
-    assert made.exists() and command[0].endswith("gcc")
+    output = project / restore["arguments"][restore["arguments"].index("-o") + 1]
+    assert output.exists() and command[0].endswith("gcc")
     project.build("compiledb", "mode=single_core", "debug=1", "-c")
     assert not (project / "compile_commands.json").exists()
 
@@ -77,10 +81,10 @@ def test_clangd_sees_faults_in_c_and_of_the_preprocessor_in_assembly(project):
     project.replace("firmware/head.S", '#include "gcpt_config.h"', '#include "gcpt_config.h"\n#include "nosuch.h"')
     project.replace("firmware/trap.S", "#if GCPT_LOG", "#if GCPT_LOGS")
     project.replace("firmware/plan.c", "#include", "static int unused_thing = nothing;\n#include")
-    found = clangd(project, *(project / f"firmware/{name}" for name in ("head.S", "trap.S", "plan.c")))
-    assert any(line.startswith("head.S: [pp_file_not_found]") for line in found)
-    assert any(line.startswith("trap.S: [-Wundef]") and "GCPT_LOGS" in line for line in found)
-    assert any(line.startswith("plan.c: [undeclared_var_use]") for line in found)
+    problems = clangd(project, *(project / f"firmware/{name}" for name in ("head.S", "trap.S", "plan.c")))
+    assert any(line.startswith("head.S: [pp_file_not_found]") for line in problems)
+    assert any(line.startswith("trap.S: [-Wundef]") and "GCPT_LOGS" in line for line in problems)
+    assert any(line.startswith("plan.c: [undeclared_var_use]") for line in problems)
 
 
 def free_port():
@@ -90,7 +94,7 @@ def free_port():
 
 @contextlib.contextmanager
 def started(vscode, label):
-    """A task in the background, which ends with the test at the latest."""
+    """A background task that ends with the test."""
     with vscode.start(label) as running:
         try:
             yield running
@@ -100,10 +104,10 @@ def started(vscode, label):
 
 @pytest.fixture
 def vscode(project):
-    """The project set up for sconsw by the environment that runs the tests."""
+    """The project, set up for sconsw with the environment of this test run."""
     (project / ".venv").symlink_to(ROOT / ".venv")
-    (project / "build/third_party/system.stamp").touch()
-    for name in ("requirements.txt", "third_party/debian.toml", "third_party/nanopb.toml"):
+    (project / "build/third_party/system.stamp").write_text("build run\n")
+    for name in ("requirements.txt", "requirements-test.txt", "third_party/debian.toml", "third_party/nanopb.toml"):
         (project / name).parent.mkdir(exist_ok=True)
         shutil.copy2(ROOT / name, project / name)
     return VsCode(project.folder)
@@ -116,7 +120,7 @@ def test_the_debug_configuration_reaches_the_first_restored_instruction(project,
     [configuration] = vscode.read("launch.json")["configurations"]
     task = vscode.task(configuration["preLaunchTask"])
     assert task["isBackground"]
-    [background] = [one["background"] for one in task["problemMatcher"] if "background" in one]
+    [background] = [matcher["background"] for matcher in task["problemMatcher"] if "background" in matcher]
     with started(vscode, configuration["preLaunchTask"]) as server, Debugger(configuration) as gdb:
         lines = []
         for line in server.stdout:
@@ -142,13 +146,13 @@ def test_the_debug_configuration_reaches_the_first_restored_instruction(project,
 
 
 def test_a_server_whose_port_is_taken_says_so(project, vscode):
-    with socket.create_server(("localhost", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("localhost", 0)) as other_server:
+        port = other_server.getsockname()[1]
         project.build("ide=vscode", f"gdb_port={port}")
         status, output = vscode.run("gcpt: debug server")
     assert status == 2, output
     assert [found[2] for found in vscode.problems("gcpt: debug server", output)] == [
-        f"port {port}: Address already in use: end who has it, or name another"
+        f"port {port}: Address already in use: stop the process that uses it or choose another port"
     ]
 
 
@@ -185,16 +189,16 @@ def test_the_other_tasks_do_what_they_say(project, vscode):
     ids=["C", "include", "assembly", "linker script", "audit", "generator"],
 )
 def test_the_matchers_find_what_is_wrong_in_the_sources(project, vscode, name, old, new, file, message):
-    """In the source at its line, or, where that is not told, in ``file``; and nowhere else."""
+    """Problems are at the source's line or, without a line number, in ``file``."""
     project.build("ide=vscode")
     project.replace(name, old, f"{new}\n")
     [line] = [at for at, text in enumerate((project / name).read_text().splitlines(), 1) if new in text]
     status, output = vscode.run("gcpt: build")
     assert status == 2, output
-    found = vscode.problems("gcpt: build", output)
-    assert any(message in one[2] for one in found), (found, output)
-    assert {one[:2] for one in found} == {(file, 0) if file else (name, line)}, found
-    assert len(found) == len(set(found))
+    problems = vscode.problems("gcpt: build", output)
+    assert any(message in problem[2] for problem in problems), (problems, output)
+    assert {problem[:2] for problem in problems} == {(file, 0) if file else (name, line)}, problems
+    assert len(problems) == len(set(problems))
 
 
 @pytest.mark.parametrize(
@@ -209,8 +213,8 @@ def test_the_matchers_find_what_lld_says(project, vscode, name, old, new, file, 
     project.build("ide=vscode", "toolchain=llvm")
     project.replace(name, old, new)
     _, output = vscode.run("gcpt: build")
-    [found] = vscode.problems("gcpt: build", output)
-    assert found[0] == file and message in found[2], (found, output)
+    [problem] = vscode.problems("gcpt: build", output)
+    assert problem[0] == file and message in problem[2], (problem, output)
 
 
 def test_the_matchers_find_wrong_options(project, vscode):
@@ -243,9 +247,7 @@ def test_a_file_that_is_no_json_stops_it_with_one_line(project):
     (project / ".vscode/launch.json").write_text('{"configurations": [\n')
     run = project.scons("ide=vscode")
     assert run.status == 2
-    assert run.err == (
-        "scons: *** [ide] .vscode/launch.json: line 2: want a value: mend it, or move it out of the way\n"
-    )
+    assert run.err == ("scons: *** [ide] .vscode/launch.json: line 2: want a value: fix the file, or move it away\n")
     assert [path.name for path in (project / ".vscode").iterdir()] == ["launch.json"]
 
 

@@ -1,4 +1,4 @@
-"""The folder that other projects' builds take: as NEMU's makefiles and workload-builder's scripts use it."""
+"""The exported folder, used as by NEMU's makefiles and workload-builder's scripts."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from gcpt.checkpoint import header
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import DEFAULT, MIB, MULTI_CORE, Layout
 
-#: Writes each pair of the exported defaults to a file, encoded as generators do it; sizes first, on stdout.
+#: Prints sizes, then writes each pair of exported defaults to a file, encoded as generators do.
 ENCODER = r"""
 #include <cpt_default_values.h>
 #include <pb_encode.h>
@@ -39,7 +39,7 @@ int main(void)
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory, copy_project):
-    """A project that has exported once: its build/export is for copies only."""
+    """A project that has exported once; tests only copy its build/export."""
     project = copy_project(tmp_path_factory.mktemp("exporting") / "a project")
     project.build("export")
     return project
@@ -47,7 +47,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, copy_project):
 
 @pytest.fixture
 def exported(checkout, tmp_path: Path) -> Path:
-    """The folder as workload-builder uses it: a copy elsewhere, without what was built in it."""
+    """A copy of the exported folder without build outputs, as workload-builder uses it."""
     folder = shutil.copytree(checkout / "build/export", tmp_path / "an export")
     shutil.rmtree(folder / "build")
     return folder
@@ -96,9 +96,9 @@ def test_the_exported_values_compile_and_encode_to_what_is_documented(checkout, 
 
     def decoded(name: str) -> Header:
         data = (tmp_path / name).read_bytes()
-        found, size = header.decode(data)
+        decoded_header, size = header.decode(data)
         assert size == len(data)
-        return found
+        return decoded_header
 
     values = {"magic_number": 0xDEADBEEF, "cpt_offset": 168, "cpu_num": 1, "single_core_size": MIB}
     assert sum(map(int, sizes)) == 168
@@ -174,14 +174,14 @@ def test_configure_refuses_in_one_line_and_leaves_the_options(exported: Path):
         ("--stop-cpus=1",): "unknown option --stop-cpus=1; did you mean --stop-cpu?",
         ("--nothing-like-it",): "unknown option --nothing-like-it",
         ("--mode=triple",): "want one of normal, dual_core, single_core",
-        ("--stop-cpu",): "wants a value",
-        ("--build-dir=x",): "an option of scons alone",
-        ("--gcpt-payload=absent",): "does not exist",
+        ("--stop-cpu",): "no value: want",
+        ("--build-dir=x",): "only scons has this option",
+        ("--gcpt-payload=absent",): "no such file",
         ("dual_core",): "want options, such as --mode=dual_core",
     }
-    for words, said in cases.items():
+    for words, message in cases.items():
         error = _run(exported, "./configure", *words, status=2).stderr
-        assert error.startswith("gcpt: ") and error.count("\n") == 1 and said in error, (words, error)
+        assert error.startswith("gcpt: ") and error.count("\n") == 1 and message in error, (words, error)
     assert (exported / "gcpt.options").read_bytes() == before
     assert "--gcpt-payload=FILE" in _run(exported, "./configure", "--help").stdout
 
@@ -195,7 +195,10 @@ def test_a_project_that_moved_away_is_named(exported: Path):
     for name in ("configure", "Makefile"):
         (exported / name).write_text((exported / name).read_text().replace("/a project", "/gone"))
     for command in (["./configure"], ["make"]):
-        assert "/gone any more: run scons export there again" in _run(exported, *command, status=2).stderr
+        assert (
+            "/gone: the project of this folder has moved: run scons export there again"
+            in _run(exported, *command, status=2).stderr
+        )
 
 
 @pytest.mark.parametrize("name", ["configure", "Makefile"])
@@ -203,7 +206,7 @@ def test_somebody_elses_build_is_not_overwritten(checkout, tmp_path: Path, name:
     (tmp_path / name).write_text("app:\n")
     run = checkout.scons("export", f"export_dir={tmp_path}")
     assert (run.status, run.err.count("\n")) == (2, 1)
-    assert f"its {name} is not from scons export" in run.err
+    assert f"scons export did not write its {name}" in run.err
     assert _files(tmp_path) == {name}
 
 

@@ -23,9 +23,9 @@ def test_comments_and_trailing_commas_are_read():
 
 def test_nodes_know_their_text():
     node = jsonc.parse(TEXT)
-    found = node.member("list")
-    assert found is not None and TEXT[found.start] == "[" and TEXT[found.end - 1] == "]"
-    assert next(TEXT[inner.start : inner.end] for _, inner in found.inside) == '"x"'
+    items = node.member("list")
+    assert items is not None and TEXT[items.start] == "[" and TEXT[items.end - 1] == "]"
+    assert next(TEXT[inner.start : inner.end] for _, inner in items.inside) == '"x"'
     assert jsonc.parse('{"a": 1, "a": 2}').member("a").value == 2
 
 

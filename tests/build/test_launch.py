@@ -15,27 +15,27 @@ def test_a_run_in_qemu_has_other_defaults():
 
 
 @pytest.mark.parametrize(
-    ("given", "targets", "words"),
+    ("values", "targets", "words"),
     [
-        ({"platform": "spike"}, ["run"], "platform=spike: run is on QEMU's virt machine"),
-        ({"flash": "1"}, ["debug-server"], "flash=1: debug-server puts the restorer into memory"),
-        ({"ckpt": "/nowhere/x.gz"}, ["debug"], "ckpt=/nowhere/x.gz: there is no such file"),
-        ({"ckpt": "/"}, ["run"], "ckpt=/: this is not a file"),
-        ({}, ["run", "debug"], "run and debug both want the terminal"),
+        ({"platform": "spike"}, ["run"], "platform=spike: run uses QEMU's virt machine"),
+        ({"flash": "1"}, ["debug-server"], "flash=1: debug-server loads the restorer into memory"),
+        ({"ckpt": "/nowhere/x.gz"}, ["debug"], "ckpt=/nowhere/x.gz: no such file"),
+        ({"ckpt": "/"}, ["run"], "ckpt=/: not a file"),
+        ({}, ["run", "debug"], "run and debug both need the terminal"),
     ],
 )
-def test_what_does_not_fit_is_refused(given, targets, words):
+def test_what_does_not_fit_is_refused(values, targets, words):
     with pytest.raises(UserError, match=words):
-        launch.with_defaults(given, targets)
+        launch.with_defaults(values, targets)
 
 
 def test_any_machines_options_become_those_of_qemu():
-    given = {"platform": "kmh-fpga", "uart": "htif", "flash": "1", "log": "info", "ide": "vscode"}
-    wanted = launch.for_qemu(given)
+    values = {"platform": "kmh-fpga", "uart": "htif", "flash": "1", "log": "info", "ide": "vscode"}
+    wanted = launch.for_qemu(values)
     resolve(wanted)
-    assert launch.as_arguments(wanted, given) == ["log=info", "platform=qemu-virt", "mode=auto", "uart=", "flash="]
-    read = dict(word.split("=", 1) for word in launch.as_arguments(wanted, given))
-    assert resolve(given | read).variant == resolve(wanted).variant
+    assert launch.as_arguments(wanted, values) == ["log=info", "platform=qemu-virt", "mode=auto", "uart=", "flash="]
+    read = dict(word.split("=", 1) for word in launch.as_arguments(wanted, values))
+    assert resolve(values | read).variant == resolve(wanted).variant
 
 
 def test_the_commands_are_those_of_gcpt_with_the_variants_own_files():

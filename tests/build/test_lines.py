@@ -1,4 +1,4 @@
-"""Lines that threads write side by side stay whole."""
+"""Lines of concurrent threads are not mixed."""
 
 import io
 import sys
@@ -10,7 +10,9 @@ THREADS, EACH = 4, 500
 
 
 def test_lines_of_several_threads_stay_whole(monkeypatch):
-    out = io.TextIOWrapper(io.BytesIO(), write_through=True)  # each write may let another thread in, as a pipe's may
+    out = io.TextIOWrapper(
+        io.BytesIO(), write_through=True
+    )  # a thread switch is possible at each write, as with a pipe
     monkeypatch.setattr(sys, "stdout", out)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -25,5 +27,5 @@ def test_lines_of_several_threads_stay_whole(monkeypatch):
             thread.join()
     finally:
         sys.setswitchinterval(interval)
-    said = out.buffer.getvalue().decode().splitlines()
-    assert sorted(said) == sorted(f"thread {name} line {n}" for name in range(THREADS) for n in range(EACH))
+    lines = out.buffer.getvalue().decode().splitlines()
+    assert sorted(lines) == sorted(f"thread {name} line {n}" for name in range(THREADS) for n in range(EACH))

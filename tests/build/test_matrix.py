@@ -1,4 +1,4 @@
-"""Several variants in one run: what is shared, what is said, and that one that fails leaves the others."""
+"""Several variants in one run: shared outputs, the printed lines, and the failure of one variant."""
 
 import hashlib
 import re
@@ -37,54 +37,57 @@ def _table(run):
 
 def test_each_variant_is_what_it_is_alone(matrix):
     run = matrix.build("matrix", "matrix=release.toml", "log=quiet")
-    said = _table(run)
-    assert list(said) == VARIANTS
+    rows = _table(run)
+    assert list(rows) == VARIANTS
     assert (run.err, run.lines[-1]) == ("", "4 of 4 variants built")
     sources = [step for step in run.steps if step.startswith(("AS ", "CC "))]
     assert len(sources) == len(set(sources)) and "CC firmware/display.c" in sources
-    for variant, (size, counted, digest) in said.items():
+    for variant, (size, counted, digest) in rows.items():
         image = (matrix / f"build/{variant}/gcpt.bin").read_bytes()
         assert (size, digest) == (f"{len(image):,}", hashlib.sha256(image).hexdigest())
         assert re.fullmatch(r"2\d\d" if variant == "single_core-qemu-virt" else "-", counted)
         assert sum(line.startswith(f"{variant}: ") for line in run.lines) == 1
     check = subprocess.run(["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=matrix / "build", capture_output=True)
     assert (check.returncode, check.stdout.count(b": OK")) == (0, 4)
-    assert not (matrix / "build/normal").exists(), "the default variant was not asked for"
+    assert not (matrix / "build/normal").exists(), "the default variant is not in the matrix"
     matrix.build("mode=dual_core", "display_cpu=0", "stop_cpu=1", "build_dir=alone")
-    assert said[VARIANTS[-1]][2] == hashlib.sha256((matrix / "alone/gcpt.bin").read_bytes()).hexdigest()
+    assert rows[VARIANTS[-1]][2] == hashlib.sha256((matrix / "alone/gcpt.bin").read_bytes()).hexdigest()
     again = matrix.build("matrix", "matrix=release.toml", "-j1")
-    assert (again.steps, _table(again)) == (set(), said)
+    assert (again.steps, _table(again)) == (set(), rows)
 
 
 def test_a_variant_that_fails_fails_the_run_and_not_the_others(matrix):
     matrix.replace("site_scons/gcpt/restorer/budgets.py", "SINGLE_CORE = 0x700", "SINGLE_CORE = 0x10")
     run = matrix.scons("matrix", "matrix=release.toml")
     assert run.status == 2
-    assert [variant for variant, (said, *_) in _table(run).items() if said == "failed"] == VARIANTS[:2]
+    assert [variant for variant, (size, *_) in _table(run).items() if size == "failed"] == VARIANTS[:2]
     assert all((matrix / f"build/{variant}/gcpt.bin").exists() for variant in VARIANTS[2:])
     assert run.lines[-1] == f"2 of 4 variants built; failed: {', '.join(VARIANTS[:2])}"
     assert "build/single_core/gcpt.elf" in run.err
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[a]\nmode = 'triple'\n", "matrix=wrong.toml: [a]: mode=triple: want one of"),
         ("[a]\nmoode = 'auto'\n", "[a]: unknown option moode=auto; did you mean mode?"),
-        ("[a]\nmode = ['dual_core', 'single_core']\nstop_cpu = 1\n", "[a]: stop_cpu=1: hart 1 is past harts=1"),
-        ("[a]\nbuild_dir = 'x'\n", "[a]: build_dir= is for all variants"),
-        ("mode = 'auto'\n", "mode stands outside a group"),
-        ("", "nothing stands outside a group"),
+        (
+            "[a]\nmode = ['dual_core', 'single_core']\nstop_cpu = 1\n",
+            "[a]: stop_cpu=1: hart 1 is out of range for harts=1",
+        ),
+        ("[a]\nbuild_dir = 'x'\n", "[a]: build_dir= applies to all variants"),
+        ("mode = 'auto'\n", "mode is outside a group"),
+        ("", "the file is empty"),
         ('[a]\nmode = []\nlog = "info"\n', "[a]: mode = [] makes no variant"),
         ("[a\n", "matrix=wrong.toml: "),
     ],
 )
-def test_a_wrong_matrix_is_refused_before_anything_is_built(project, text, said):
+def test_a_wrong_matrix_is_refused_before_anything_is_built(project, text, message):
     (project / "wrong.toml").write_text(text)
     before = project.contents()
     run = project.scons("matrix", "matrix=wrong.toml")
     assert (run.status, run.err.count("\n")) == (2, 1)
-    assert said in run.err
+    assert message in run.err
     assert project.contents() == before
 
 

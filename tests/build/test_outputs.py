@@ -1,4 +1,4 @@
-"""What a build makes, and that it makes nothing else."""
+"""The outputs of a build."""
 
 import fcntl
 import json
@@ -121,9 +121,9 @@ def test_verbose_shows_the_commands(project):
 def test_clean_removes_what_was_built(built):
     built.build("mode=single_core")
     built.build("-c")
-    assert all(name.startswith("build/single_core/") for name in built.made())
+    assert all(name.startswith("build/single_core/") for name in built.outputs())
     built.build("mode=single_core", "-c")
-    assert built.made() == set()
+    assert built.outputs() == set()
 
 
 def test_builds_side_by_side_in_one_folder_take_turns(project):
@@ -134,14 +134,14 @@ def test_builds_side_by_side_in_one_folder_take_turns(project):
             subprocess.Popen([*command, f"mode={mode}"], cwd=project.folder, stderr=subprocess.PIPE, text=True)
             for mode in ("normal", "dual_core", "single_core")
         ]
-        for one in running:
-            assert one.stderr.readline() == "gcpt: another scons is at work in build: waiting for its end\n"
-        assert project.scons("-q", "mode=normal").status == 1  # asks only
-        assert project.made() <= {"build/toolchains.json"}  # tried out, and remembered, before
-    for one in running:
-        with one:
-            assert (one.stderr.read(), one.wait(60)) == ("", 0)
-    assert {"build/normal/gcpt.bin", "build/dual_core/gcpt.bin", "build/single_core/gcpt.bin"} <= project.made()
+        for process in running:
+            assert process.stderr.readline() == "gcpt: build: another scons builds here: waiting for it to end\n"
+        assert project.scons("-q", "mode=normal").status == 1  # does not wait
+        assert project.outputs() <= {"build/toolchains.json"}  # written before the lock
+    for process in running:
+        with process:
+            assert (process.stderr.read(), process.wait(60)) == ("", 0)
+    assert {"build/normal/gcpt.bin", "build/dual_core/gcpt.bin", "build/single_core/gcpt.bin"} <= project.outputs()
 
 
 @pytest.mark.parametrize("arguments", [["-n"], ["-c"], ["-q"], ["-h"], ["-h", "mode=nonsense"]])
@@ -167,15 +167,15 @@ def test_help_lists_each_option(project):
 
 def test_the_tests_run_under_scons_and_their_failure_is_its_own(project):
     (project / "tests").mkdir()
-    one = "import os\ndef test_one():\n    print(os.environ['GCPT_FUZZ_CASES'], 'SECRET' in os.environ)\n"
-    (project / "tests/test_it.py").write_text(one + "def test_two():\n    assert False\n")
-    given = {"GCPT_FUZZ_CASES": "seen", "SECRET": "1"}
-    run = project.scons("test", 'pytest_args=-k "test_one or test_none" -s -n 0', **given)
+    test_one = "import os\ndef test_one():\n    print(os.environ['GCPT_FUZZ_CASES'], 'SECRET' in os.environ)\n"
+    (project / "tests/test_it.py").write_text(test_one + "def test_two():\n    assert False\n")
+    environment = {"GCPT_FUZZ_CASES": "seen", "SECRET": "1"}
+    run = project.scons("test", 'pytest_args=-k "test_one or test_none" -s -n 0', **environment)
     assert (run.status, "seen False" in run.out, "1 passed" in run.out) == (0, True, True)
-    run = project.scons("test", PATH="/nowhere", **given)
+    run = project.scons("test", PATH="/nowhere", **environment)
     assert run.status == 2
     assert "1 failed, 1 passed" in run.out
-    assert run.err == "scons: *** [test] tests failed (pytest ended with 1)\n"
+    assert run.err == "scons: *** [test] tests failed (exit status 1)\n"
     assert not (project / "build/normal").exists()
 
 
@@ -185,7 +185,7 @@ def test_a_folder_with_a_comma(project):
 
 
 def test_the_image_is_what_objcopy_makes(project, payload):
-    """... of an ELF with one segment, with two, and with a payload far from them."""
+    """Of an ELF file with one segment, with two, and with a distant payload."""
     for arguments in (["mode=single_core"], ["mode=dual_core"], [f"gcpt_payload={payload}"]):
         project.build(*arguments)
         command = ["riscv64-unknown-elf-objcopy", "-O", "binary", "build/gcpt.elf", "objcopy.bin"]

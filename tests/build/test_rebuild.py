@@ -1,4 +1,4 @@
-"""What is built again after a change: all that depends on it, and nothing else."""
+"""A change rebuilds exactly the files that depend on it."""
 
 import json
 import os
@@ -12,7 +12,7 @@ AFTER_LINK = {"LD", "AUD", "BIN", "DIS", "CP"}
 
 
 def headers_of(project, entry) -> set[str]:
-    """The project's files that one compilation reads, as the compiler itself tells."""
+    """The project's files that a compilation reads, according to the compiler."""
     command = [word for word in entry["arguments"] if word != "-c"]
     command[command.index("-o") : command.index("-o") + 2] = ["-M"]
     text = subprocess.run(command, cwd=project.folder, check=True, capture_output=True, text=True).stdout
@@ -22,14 +22,14 @@ def headers_of(project, entry) -> set[str]:
 
 
 def test_scanner_finds_what_the_compiler_reads(built):
-    """Each header and source is changed in turn; what is then compiled is what the compiler says depends on it."""
+    """A change of each header and source recompiles the files that depend on it according to the compiler."""
     built.build("display_cpu=0", "log=debug")
     entries = json.loads((built / "build/compile_commands.json").read_text())
     read = {Path(entry["file"]).name: headers_of(built, entry) for entry in entries}
     inputs = set().union(*read.values())
     assert {"firmware/include/macros.h", "build/third_party/nanopb/pb.h"} <= inputs
     for name in sorted(path for path in inputs if path.startswith(("firmware/", "build/third_party/nanopb/"))):
-        # An unused macro in the lines between: the objects are the same, so nothing is linked again.
+        # An unused macro: objects stay the same, so nothing is linked.
         built.append(name, "\n#define GCPT_TEST_NOTHING 1\n")
         run = built.build("display_cpu=0", "log=debug")
         assert run.compiled() == {source for source, paths in read.items() if name in paths}, name
@@ -68,7 +68,7 @@ def test_touching_files_rebuilds_nothing(built):
         ("firmware/gcpt.ld", "ENTRY(_start)", "gcpt_test = 1;\nENTRY(_start)", set()),
         ("site_scons/gcpt/restorer/budgets.py", "12288", "12289", set()),
         ("site_scons/gcpt/restorer/trampoline.py", "REGION = 1 << 12", "REGION = 1 << 13", set()),
-        ("site_scons/gcpt/restorer/options.py", "park these harts", "stop these harts", set()),
+        ("site_scons/gcpt/restorer/options.py", "harts to park", "harts to stop", set()),
     ],
 )
 def test_an_edit_rebuilds_what_it_changes(built, name, old, new, compiled):
@@ -138,7 +138,7 @@ def test_payload_and_device_tree_are_inputs_whatever_their_time(built, payload, 
 def test_another_option_shares_what_is_the_same_and_going_back_rebuilds_nothing(built):
     first = (built / "build/gcpt.bin").read_bytes()
     run = built.build("platform=qemu-virt")
-    # What names the console, the end of a run, the CLINT, memory or the groups of CSRs.
+    # Sources that use the console, the end of a run, the CLINT, memory or the CSR groups.
     assert run.compiled() == {"fail.S", "restore.S", "boot_planned.S", "plan.c", "decode.c"}
     assert "PB" not in run.kinds()
     assert (built / "build/gcpt.bin").read_bytes() != first
@@ -210,7 +210,7 @@ def test_a_lost_output_is_made_again(built):
 
 
 def test_another_checkout_fetches_from_the_cache(built, project, tmp_path):
-    """What one checkout built, a second one fetches from their shared folder, the same to the byte."""
+    """A second checkout fetches identical files from the shared cache."""
     cache = f"cache_dir={tmp_path / 'cache'}"
     other = {"plan.c", "boot_planned.S"}
     first, second = built.build(cache, "stop_cpu=1"), project.build(cache, "stop_cpu=1")

@@ -1,4 +1,4 @@
-"""What goes wrong gets one line and exit status 2, and leaves the outputs of before."""
+"""Errors: one line, exit status 2, and unchanged outputs."""
 
 import shutil
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def refused(project, *arguments, **environment):
-    """The one line of a run that has to be refused and to change no file."""
+    """Run SCons, which must fail with one line and change no file; the line."""
     before = project.contents()
     run = project.scons(*arguments, **environment)
     assert run.status == 2
@@ -21,49 +21,49 @@ def refused(project, *arguments, **environment):
     ("arguments", "words"),
     [
         ("stopcpu=1", "did you mean stop_cpu?"),
-        ("--mode=dual_core", "written without dashes: mode=dual_core"),
-        ("--stop-cpu 1", "written without dashes: stop_cpu=..."),
+        ("--mode=dual_core", "build options have no dashes: write mode=dual_core"),
+        ("--stop-cpu 1", "build options have no dashes: write stop_cpu=..."),
         ("gcpt-payload=x", "did you mean gcpt_payload?"),
         ("mode=multi", "mode=multi: want one of normal, dual_core, single_core, auto, bare_metal"),
         ("platform=qemu", "did you mean qemu-virt?"),
-        ("stop_cpu=1 stop_cpu=2", "stop_cpu= is given twice"),
-        ("stop_cpu=0 mode=bare_metal", "parks all harts"),
-        ("display_cpu=5 harts=4", "hart 5 is past harts=4"),
+        ("stop_cpu=1 stop_cpu=2", "stop_cpu= has two different values"),
+        ("stop_cpu=0 mode=bare_metal", "all harts are parked"),
+        ("display_cpu=5 harts=4", "hart 5 is out of range for harts=4"),
         ("harts=2 mode=single_core", "mode=single_core restores one hart"),
-        ("gcpt_payload=missing.bin", "gcpt_payload=missing.bin: this does not exist"),
-        ("gcpt_payload=empty.bin", "this file is empty"),
+        ("gcpt_payload=missing.bin", "gcpt_payload=missing.bin: no such file"),
+        ("gcpt_payload=empty.bin", "the file is empty"),
         ("gcpt_payload=SConstruct gcpt_payload_position=0x80000000", "overlaps the restorer's first MiB"),
         ("gcpt_payload=SConstruct gcpt_payload_position=0x1000", "outside memory"),
-        ("gcpt_dtb=SConstruct", "give gcpt_payload=FILE too"),
+        ("gcpt_dtb=SConstruct", "set gcpt_payload=FILE as well"),
         ("gcpt_payload=SConstruct gcpt_dtb=SConstruct", "not a device tree blob"),
-        ("header_addr=0x80300000 mode=dual_core", "which mode=dual_core does not read"),
-        ("build_dir=firmware", "name a folder of their own"),
-        ("build_dir=/proc/x", "/proc/x/toolchains.json: No such file or directory: name another folder"),
+        ("header_addr=0x80300000 mode=dual_core", "mode=dual_core reads no protobuf header"),
+        ("build_dir=firmware", "choose a separate folder"),
+        ("build_dir=/proc/x", "/proc/x/toolchains.json: No such file or directory: choose another folder"),
         ("cache_dir=tests", "cache_dir=tests: outputs would mix"),
         ("export_dir=firmware", "export_dir=firmware: outputs would mix with the sources"),
         ("export_dir=.", "export_dir=.: outputs would mix with the sources"),
         ("destdir=SConstruct", "destdir=SConstruct: this is a file"),
         ("cache_dir=SConstruct", "cache_dir=SConstruct: this is a file"),
-        ("cache_dir=/proc/x", "cache_dir=/proc/x: No such file or directory: name another folder"),
-        ("build_dir=a'b", "cannot pass on a path that holds"),
-        ("options_file=firmware", "options_file=firmware: this is not a file"),
+        ("cache_dir=/proc/x", "cache_dir=/proc/x: No such file or directory: choose another folder"),
+        ("build_dir=a'b", "cannot use a path with"),
+        ("options_file=firmware", "options_file=firmware: not a file"),
         ("save_options=firmware", "save_options=firmware: this is a folder"),
         ("test pytest_args='unbalanced", "pytest_args='unbalanced: No closing quotation"),
         ("coverage pytest_args='unbalanced", "pytest_args='unbalanced: No closing quotation"),
-        ("csrs=+", "csrs=+: a + or - alone names no group"),
-        ("run platform=spike", "platform=spike: run is on QEMU's virt machine"),
-        ("run flash=1", "flash=1: run puts the restorer into memory"),
-        ("debug ckpt=missing", "ckpt=missing: there is no such file"),
-        ("run debug", "run and debug both want the terminal"),
+        ("csrs=+", "csrs=+: no group follows a + or -"),
+        ("run platform=spike", "platform=spike: run uses QEMU's virt machine"),
+        ("run flash=1", "flash=1: run loads the restorer into memory"),
+        ("debug ckpt=missing", "ckpt=missing: no such file"),
+        ("run debug", "run and debug both need the terminal"),
         ("ide=vsc", "ide=vsc: want one of vscode; did you mean vscode?"),
         ("gdb_port=65536", "gdb_port=65536: want a number from 1 to 65535"),
         ("debug=yes", "debug=yes: want one of 0, 1"),
-        ("options_file=missing", "options_file=missing: there is no such file"),
-        ("cross_compile=nothing-", "nothing-gcc is not found: name another prefix"),
-        ("toolchain=zig cross_compile=riscv64-unknown-elf-", "is for GNU tools, not for toolchain=zig: leave one"),
+        ("options_file=missing", "options_file=missing: no such file"),
+        ("cross_compile=nothing-", "nothing-gcc is not found: choose another prefix"),
+        ("toolchain=zig cross_compile=riscv64-unknown-elf-", "a GNU prefix contradicts toolchain=zig: remove one"),
         ("toolchain=clang", "toolchain=clang: want one of auto, gnu, llvm, zig"),
-        ("picolibc=/nowhere", "/nowhere/ holds no newlib/libc/machine/riscv/memcpy-asm.S"),
-        ("nanopb_dir=proto", "proto/ holds no pb_common.c"),
+        ("picolibc=/nowhere", "/nowhere/ has no newlib/libc/machine/riscv/memcpy-asm.S"),
+        ("nanopb_dir=proto", "proto/ has no pb_common.c"),
     ],
 )
 def test_one_line_and_nothing_built(built, arguments, words):
@@ -82,18 +82,28 @@ def test_a_missing_toolchain_is_named_before_anything_is_built(project):
 
 def test_missing_sources_are_named_where_they_are_needed(project):
     shutil.rmtree(project / "build/third_party/nanopb")
-    assert "nanopb/ holds no pb_common.c and pb_decode.c: ./sconsw --setup-only fetches it" in refused(project)
+    assert "nanopb/ has no pb_common.c and pb_decode.c: ./sconsw --setup-only fetches it" in refused(project)
     project.build("mode=dual_core")
     shutil.rmtree(project / "build/third_party/picolibc")
     assert "memset.S: ./sconsw --setup-only fetches it" in refused(project, "mode=dual_core")
     project.build("mode=single_core")
 
 
+@pytest.mark.parametrize(
+    ("target", "module"), {"test": "pytest", "lint": "ruff", "mutants": "pytest", "coverage": "coverage"}.items()
+)
+def test_a_missing_python_package_of_the_tests_is_named(project, tmp_path, target, module):
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules['{module}'] = None\n")
+    run = project.scons(target, PYTHONPATH=str(tmp_path))
+    assert run.status != 0
+    assert run.err == f"scons: *** [{target}] {module} is not installed: ./sconsw {target} installs it\n"
+
+
 def test_old_python_or_scons_is_refused_with_a_remedy(project):
     project.replace("site_scons/site_init.py", "_SCONS = (4, 5)", "_SCONS = (99, 0)")
-    assert "SCons 99.0 or newer is needed" in refused(project)
+    assert "99.0 or newer is needed" in refused(project)
     project.replace("site_scons/site_init.py", "_PYTHON = (3, 11)", "_PYTHON = (4, 0)")
-    assert "Python 4.0 or newer is needed" in refused(project)
+    assert "4.0 or newer is needed" in refused(project)
 
 
 def test_options_from_files(project):
@@ -135,8 +145,8 @@ def test_what_is_wrong_in_an_options_file(project, text, words):
 
 
 def outputs(project):
-    kept = ("gcpt.elf", "gcpt.bin", "gcpt.map", "gcpt.dis", "config.json", "compile_commands.json")
-    return {name: digest for name, digest in project.contents().items() if name.endswith(kept)}
+    names = ("gcpt.elf", "gcpt.bin", "gcpt.map", "gcpt.dis", "config.json", "compile_commands.json")
+    return {name: digest for name, digest in project.contents().items() if name.endswith(names)}
 
 
 @pytest.mark.parametrize(
@@ -153,7 +163,7 @@ def outputs(project):
     ],
 )
 def test_a_fault_in_the_sources_leaves_the_last_good_outputs(built, name, old, new, message):
-    """... and is not taken for up to date, and is gone when it is taken back."""
+    """The faulty build is not up to date, and undoing the fault restores a good one."""
     before = outputs(built)
     built.replace(name, old, new)
     for _ in range(2):
@@ -181,7 +191,7 @@ def test_a_rejected_first_link_leaves_no_elf(project):
 
 @pytest.mark.parametrize(("ram", "sections"), [("0x80280000", set()), ("0x802e0000", {".bss"})])
 def test_memory_among_the_blocks(project, ram, sections):
-    """A restorer in flash has its data in the memory of ram=, and the blocks of all its harts stay free of them."""
+    """The data of a restorer in flash is in the memory at ram= and must not overlap blocks."""
     run = project.scons("mode=dual_core", "harts=128", "platform=qemu-virt", "flash=1", f"ram={ram}")
     assert run.status == (2 if sections else 0)
     assert {name for name in (".data", ".bss") if f"{name} (0x80" in run.err} == sections

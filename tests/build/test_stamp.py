@@ -1,4 +1,4 @@
-"""What the stamp of a built image says, and that it and all the image depend on nothing else."""
+"""The stamp of a built image, and reproducible images."""
 
 import os
 import shutil
@@ -70,20 +70,20 @@ def test_commits_and_changes_link_again_and_no_more(in_git):
 
 def test_options_are_stamped_without_folders(built, payload):
     built.build("mode=single_core", "platform=qemu-virt", f"gcpt_payload={payload}", "build_dir=other")
-    made = _stamp(built, "other")
-    assert made
-    name = made.options.pop("gcpt_payload")
-    assert made.options == {"mode": "single_core", "platform": "qemu-virt"}
+    image_stamp = _stamp(built, "other")
+    assert image_stamp
+    name = image_stamp.options.pop("gcpt_payload")
+    assert image_stamp.options == {"mode": "single_core", "platform": "qemu-virt"}
     assert name.startswith("fw.bin.") and len(name) == len("fw.bin.") + 8
     payload.write_bytes(payload.read_bytes()[::-1])
     built.build("mode=single_core", "platform=qemu-virt", f"gcpt_payload={payload}", "build_dir=other")
-    made = _stamp(built, "other")
-    assert made and made.options["gcpt_payload"] != name
+    image_stamp = _stamp(built, "other")
+    assert image_stamp and image_stamp.options["gcpt_payload"] != name
 
 
 @pytest.mark.parametrize("options", [(), ("mode=single_core", "platform=qemu-virt"), ("log=info", "display_cpu=0")])
 def test_same_sources_same_bytes(in_git, tmp_path, options):
-    """From any folder, by any user, at any time, with any umask, time zone, number of jobs and folder of outputs."""
+    """Folder, user, time, umask, time zone, number of jobs and build folder do not matter."""
     _commit(in_git)
     in_git.build("build", "sbom", *options)
     copy = type(in_git)(tmp_path / "elsewhere")

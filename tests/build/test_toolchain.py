@@ -12,20 +12,20 @@ ROOT = Path(__file__).parents[2]
 
 def test_missing_sources_are_named_and_how_to_get_them(tmp_path):
     values = {"picolibc": str(tmp_path / "c"), "nanopb_dir": str(tmp_path / "nanopb")}
-    with pytest.raises(UserError, match=r"c/ holds no newlib/libc/.*/memset.S: name another .* picolibc=DIR"):
+    with pytest.raises(UserError, match=r"c/ has no newlib/libc/.*/memset.S: choose another .* picolibc=DIR"):
         toolchain.check_sources(resolve({**values, "mode": "dual_core"}))
     toolchain.check_sources(resolve({**values, "mode": "single_core"}))
     for path in toolchain.library_sources(resolve(values)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     toolchain.check_sources(resolve({**values, "mode": "dual_core"}))
-    with pytest.raises(UserError, match=r"holds no pb_common.c and pb_decode.c: .*nanopb_dir=DIR"):
+    with pytest.raises(UserError, match=r"has no pb_common.c and pb_decode.c: .*nanopb_dir=DIR"):
         toolchain.check_sources(resolve(values))
     (tmp_path / "nanopb").mkdir()
     for name in toolchain.NANOPB_SOURCES:
         (tmp_path / "nanopb" / name).touch()
     toolchain.check_sources(resolve(values))
-    with pytest.raises(UserError, match=r"holds no newlib/libc/tinystdio/vfiprintf.c and .*strnlen.c"):
+    with pytest.raises(UserError, match=r"has no newlib/libc/tinystdio/vfiprintf.c and .*strnlen.c"):
         toolchain.check_sources(resolve({**values, "log": "info"}))
 
 
@@ -66,7 +66,7 @@ def test_shared_objects_see_no_folder_of_a_variant():
 
 
 def test_a_source_gets_what_it_names():
-    """An option that it does not name leaves its folder the same; macros that are put together are always there."""
+    """An option that a source does not use does not change its folder; pasted macros are always defined."""
     plain, stopped = resolve({"mode": "dual_core"}), resolve({"mode": "dual_core", "stop_cpu": "1"})
     assert generated.source_folder(plain, "restore.S", []) == generated.source_folder(stopped, "restore.S", [])
     assert generated.source_folder(plain, "plan.c", []) != generated.source_folder(stopped, "plan.c", [])

@@ -1,4 +1,4 @@
-"""Which toolchain is taken, of commands that are files only, and of real ones."""
+"""The choice of a toolchain, with dummy commands and with real ones."""
 
 import os
 import time
@@ -30,8 +30,10 @@ def llvm(suffix: str) -> str:
 
 
 def chosen(path: str, bad: str = "", **options: str) -> str:
-    """The one that is taken when all but those whose name contains ``bad`` work."""
-    return toolchains.choose(resolve(options), path, lambda one: "old" if bad and bad in one.name else "")[0].name
+    """The chosen toolchain if all work except those with ``bad`` in their name."""
+    return toolchains.choose(resolve(options), path, lambda candidate: "old" if bad and bad in candidate.name else "")[
+        0
+    ].name
 
 
 def test_the_first_usable_one_is_taken_in_a_fixed_order(tmp_path):
@@ -52,7 +54,7 @@ def test_a_wrong_choice_is_one_line_with_each_reason(tmp_path):
     path = commands(tmp_path, "my-gcc clang-16 ld.lld-16 llvm-objdump-16 clang")
     with pytest.raises(UserError) as refused:
         chosen(path, cross_compile="my-")
-    assert str(refused.value) == "my-ld is not found: name another prefix with cross_compile=, or leave it out"
+    assert str(refused.value) == "my-ld is not found: choose another prefix with cross_compile=, or remove it"
     with pytest.raises(UserError) as refused:
         chosen(path, bad="-16", toolchain="llvm")
     assert str(refused.value).startswith("toolchain=llvm: clang-16 old; ld.lld is not found: ./sconsw")
@@ -60,14 +62,14 @@ def test_a_wrong_choice_is_one_line_with_each_reason(tmp_path):
 
 def test_what_the_firmware_needs_is_really_tried(tmp_path):
     env = {"PATH": PATH}
-    for one in toolchains.candidates("auto", "", PATH):
-        if not one.missing(PATH):
-            works = one.kind != "llvm" or int(one.name.partition("-")[2] or "17") >= toolchains.OLDEST_LLVM
-            assert (toolchains.try_out(one, env, tmp_path) == "") == works, one.name
+    for candidate in toolchains.candidates("auto", "", PATH):
+        if not candidate.missing(PATH):
+            works = candidate.kind != "llvm" or int(candidate.name.partition("-")[2] or "17") >= toolchains.OLDEST_LLVM
+            assert (toolchains.try_out(candidate, env, tmp_path) == "") == works, candidate.name
     path = commands(tmp_path, llvm("-16"), 'echo "probe.S: error: unknown option" >&2; exit 1')
     old = next(toolchains.candidates("llvm", "", path))
     reason = toolchains.try_out(old, {"PATH": f"{path}:{PATH}"}, tmp_path)
-    assert reason == "does not take the firmware's assembly; LLVM 17 or newer does (probe.S: error: unknown option)"
+    assert reason == "does not support the firmware's assembly; LLVM 17 or newer does (probe.S: error: unknown option)"
 
 
 def test_a_verdict_is_remembered_until_the_compiler_is_another(tmp_path):
@@ -82,18 +84,18 @@ def test_a_verdict_is_remembered_until_the_compiler_is_another(tmp_path):
     commands(tmp_path, "my-as", f"# another\necho x >> {log}")
     os.utime(tmp_path / "my-gcc", (time.time() + 9,) * 2)
     commands(tmp_path, "my-gcc", f"echo x >> {log}; exit 1")
-    with pytest.raises(UserError, match="my-gcc does not take the firmware's assembly"):
+    with pytest.raises(UserError, match="my-gcc does not support the firmware's assembly"):
         toolchains.for_build(config, env)
-    with pytest.raises(UserError, match="does not take"):
+    with pytest.raises(UserError, match="does not support"):
         toolchains.for_build(config, env)
     assert log.read_text() == "x\nx\n"
     (out / "toolchains.json").write_text("{")
-    with pytest.raises(UserError, match="does not take"):
+    with pytest.raises(UserError, match="does not support"):
         toolchains.for_build(config, env)
 
 
 def test_a_file_that_is_no_program_is_a_reason(tmp_path):
     path = commands(tmp_path, gnu("my-"))
     (tmp_path / "my-gcc").write_bytes(b"\x7fELF")
-    [one] = toolchains.candidates("gnu", "my-", path)
-    assert toolchains.try_out(one, {"PATH": path}, tmp_path) == "cannot be run: Exec format error"
+    [candidate] = toolchains.candidates("gnu", "my-", path)
+    assert toolchains.try_out(candidate, {"PATH": path}, tmp_path) == "cannot be run: Exec format error"

@@ -1,4 +1,4 @@
-"""The real build with each toolchain, and on machines that lack some."""
+"""The build with each toolchain, and on machines that lack some."""
 
 import json
 import os
@@ -18,10 +18,10 @@ PRINTS = ["log=debug", "display_cpu=all", "selfcheck=1"]
 
 
 def without_compilers(folder: Path) -> str:
-    """A PATH with what a build may use of a plain system, and no compiler."""
+    """A PATH with system commands that a build may use, and no compiler."""
     for name in ("env", "git", "sh"):
-        if found := shutil.which(name):
-            (folder / name).symlink_to(found)
+        if path := shutil.which(name):
+            (folder / name).symlink_to(path)
     return str(folder)
 
 
@@ -32,10 +32,10 @@ def test_a_machine_without_any_cross_compiler_builds_with_zig(project, tmp_path)
     expected = (project / "build/gcpt.bin").read_bytes()
     run = project.scons(*PRINTS, PATH=path, HOME=str(tmp_path / "home"))
     assert (run.status, run.err) == (0, "")
-    assert "gcpt: zig builds, because riscv64-unknown-elf-gcc is not found (scons toolchains tells more)" in run.lines
+    assert "gcpt: using zig: riscv64-unknown-elf-gcc is not found (scons toolchains lists all)" in run.lines
     assert (project / "build/gcpt.bin").read_bytes() == expected
     assert project.scons(*PRINTS, PATH=path).steps == set()
-    assert not (tmp_path / "home").exists()  # nothing is kept outside the build folder
+    assert not (tmp_path / "home").exists()  # no files outside the build folder
 
 
 @pytest.mark.parametrize("choice", CHOICES)
@@ -53,7 +53,7 @@ def test_what_is_built_does_not_depend_on_the_folder_and_is_cleaned_up(project, 
     assert (moved / "build/gcpt.bin").read_bytes() == image
     assert str(tmp_path).encode() not in (moved / "build/gcpt.elf").read_bytes()
     moved.build(*arguments, "-c")
-    assert moved.made() == set()
+    assert moved.outputs() == set()
 
 
 @pytest.mark.parametrize("choice", ["llvm", "zig"])
@@ -71,14 +71,14 @@ def test_compile_database_of_another_compiler(project, choice):
 def test_debug_has_source_lines_wherever_it_was_built(project, choice):
     project.build(*CHOICES[choice], "mode=auto", "debug=1")
     command = ["gdb-multiarch", "-batch", "-ex", "info line gcpt_check_plan", "build/gcpt.elf"]
-    said = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=True).stdout
-    assert 'firmware/decode.c" starts at address' in said
+    output = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=True).stdout
+    assert 'firmware/decode.c" starts at address' in output
     assert str(project.folder).encode() not in (project / "build/gcpt.elf").read_bytes()
     project.build(*CHOICES[choice], "mode=auto")
     assert b".debug_line" not in (project / "build/gcpt.elf").read_bytes()
 
 
-#: What distributions make their compilers do unasked.
+#: Default flags of compilers in distributions.
 DEFAULTS = (
     "-fPIE -fstack-protector-strong -fstack-clash-protection -fasynchronous-unwind-tables -fexceptions "
     "-D_FORTIFY_SOURCE=2 -fcommon -g"
@@ -86,7 +86,7 @@ DEFAULTS = (
 
 
 def test_the_defaults_of_distributions_change_nothing(project, tmp_path):
-    """The same compiler, made to do all that by itself."""
+    """The same compiler with these defaults."""
     for name in ("gcc", "as", "ld", "objdump"):
         flags = {"gcc": DEFAULTS, "ld": "--build-id -z relro -z now --warn-rwx-segments"}.get(name, "")
         real = shutil.which(f"riscv64-unknown-elf-{name}")
@@ -109,6 +109,6 @@ def test_the_table_tells_what_there_is_and_what_is_wrong_with_the_others(project
     assert "* gnu   riscv64-unknown-elf-gcc: riscv64-unknown-elf-gcc (" in lines
     assert "  gnu   riscv64-unknown-linux-gnu-gcc: riscv64-unknown-linux-gnu-gcc is not found" in lines
     assert "  llvm  clang-19: " in lines and "  zig   zig: " in lines
-    assert "clang-16: does not take the firmware's assembly; LLVM 17 or newer does (error: unknown option)" in lines
+    assert "clang-16: does not support the firmware's assembly; LLVM 17 or newer does (error: unknown option)" in lines
     assert {name for name in project.contents() if "zig-cache" not in name} == set(before)
     assert "*" not in "".join(project.scons("toolchains", PATH=without_compilers(tmp_path)).lines[:3])

@@ -1,4 +1,4 @@
-"""What others can check of a build: checksums, the bill of materials, what is installed, and builds without network."""
+"""Checksums, the bill of materials, installation, and builds without a network."""
 
 import hashlib
 import json
@@ -112,8 +112,8 @@ def test_the_bill_names_the_tools_that_were_used(project, option, compiler, link
     version = subprocess.run(compiler, capture_output=True, text=True, check=True).stdout.strip()
     assert tools["compiler"]["version"] == version
     if linker:
-        said = subprocess.run([linker, "--version"], capture_output=True, text=True, check=True).stdout
-        assert tools["linker"]["description"] == said.split("\n")[0]
+        output = subprocess.run([linker, "--version"], capture_output=True, text=True, check=True).stdout
+        assert tools["linker"]["description"] == output.split("\n")[0]
 
 
 def _installed(folder: Path) -> list[str]:
@@ -128,10 +128,10 @@ def test_install_puts_everything_under_the_prefix_and_takes_it_away_again(built,
     assert _installed(folder) == CERTIFIED
     assert _sums_hold(folder)
     assert (folder / "gcpt.bin").read_bytes() == (built / "build/single_core/gcpt.bin").read_bytes()
-    others = stage / "opt/gcpt/share/others"
-    others.touch()
+    other_file = stage / "opt/gcpt/share/other"
+    other_file.touch()
     built.build(*arguments, "-c")
-    assert [path for path in stage.rglob("*") if path.is_file()] == [others]
+    assert [path for path in stage.rglob("*") if path.is_file()] == [other_file]
     assert not folder.parent.exists()
 
 

@@ -1,4 +1,4 @@
-"""The editor's files, merged into those that are there."""
+"""The editor's files, merged into existing ones."""
 
 import json
 
@@ -8,7 +8,7 @@ from gcpt.build import jsonc, vscode
 from gcpt.errors import UserError
 from gcpt.restorer.resolution import resolve
 
-GIVEN = {"mode": "single_core", "platform": "qemu-virt"}
+OPTIONS = {"mode": "single_core", "platform": "qemu-virt"}
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def folder(tmp_path):
 
 
 def write(folder, compiler="p-gcc", **options):
-    given = GIVEN | options
-    return vscode.write(folder, resolve(given), given, compiler)
+    values = OPTIONS | options
+    return vscode.write(folder, resolve(values), values, compiler)
 
 
 def texts(folder):
@@ -54,11 +54,11 @@ def test_what_a_user_changed_stays_and_is_named(folder):
     lines = write(folder, log="info")
     assert settings.read_text() == before["settings.json"]
     assert [line for line in lines if "and stays:" in line] == [
-        f'gcpt: {tasks}: "gcpt: build" is not as it was written, and stays: delete it to get ours',
-        f'gcpt: {settings}: "clangd.path" is not as it was written, and stays: delete it to get ours',
+        f'gcpt: {tasks}: "gcpt: build" has changes of yours and stays: delete it to get the generated one',
+        f'gcpt: {settings}: "clangd.path" has changes of yours and stays: delete it to get the generated one',
     ]
-    found = {task["label"]: task for task in jsonc.parse(tasks.read_text()).value["tasks"]}
-    assert "log=info" not in found["gcpt: build"]["args"] and "log=info" in found["gcpt: run"]["args"]
+    by_label = {task["label"]: task for task in jsonc.parse(tasks.read_text()).value["tasks"]}
+    assert "log=info" not in by_label["gcpt: build"]["args"] and "log=info" in by_label["gcpt: run"]["args"]
     assert "/* slow */" in tasks.read_text()
     assert {path.name for path in vscode.unchanged(folder)} == {"launch.json", "extensions.json"}
     tasks.write_text(tasks.read_text().replace(', "-j1" /* slow */', ""))
@@ -95,7 +95,7 @@ def test_a_link_stays_one(folder, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("tasks.json", '{\n  "tasks": [\n', "tasks.json: line 3: want a value: mend it, or move it out of the way"),
+        ("tasks.json", '{\n  "tasks": [\n', "tasks.json: line 3: want a value: fix the file, or move it away"),
         ("tasks.json", '{"tasks": {}}', "line 1: want a list"),
         ("launch.json", "[]", "line 1: want an object"),
         ("settings.json", b"\xff", "settings.json: "),

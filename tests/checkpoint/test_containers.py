@@ -1,4 +1,4 @@
-"""Containers by the first bytes of a file."""
+"""Identification of containers by the first bytes of a file."""
 
 import pytest
 from packers import CONTENT, PACKERS

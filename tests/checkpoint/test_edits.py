@@ -1,4 +1,4 @@
-"""Changes of a stream of image bytes."""
+"""Edits of a stream of image bytes."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,9 +11,9 @@ from gcpt.checkpoint import edits
     st.lists(st.tuples(st.integers(0, 60), st.binary(max_size=20)), max_size=5),
 )
 def test_patched(content: list[bytes], pieces: list[tuple[int, bytes]]) -> None:
-    wanted = bytearray(b"".join(content))
+    expected = bytearray(b"".join(content))
     for offset, data in pieces:
         if data:
-            wanted += bytes(max(0, offset + len(data) - len(wanted)))
-            wanted[offset : offset + len(data)] = data
-    assert b"".join(edits.patched(content, pieces)) == wanted
+            expected += bytes(max(0, offset + len(data) - len(expected)))
+            expected[offset : offset + len(data)] = data
+    assert b"".join(edits.patched(content, pieces)) == expected

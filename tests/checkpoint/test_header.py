@@ -1,4 +1,4 @@
-"""The protobuf header against protoc itself, and damage that is reported."""
+"""The protobuf header, checked against protoc, and reports of damage."""
 
 import contextlib
 import subprocess
@@ -26,8 +26,8 @@ def test_decode_undoes_encode(value: Header, rest: bytes) -> None:
 
 
 @pytest.mark.parametrize("layout", [DEFAULT, MULTI_CORE])
-def test_protoc_reads_what_is_encoded(layout: Layout) -> None:
-    """protoc, a decoder of its own, prints both messages with the values of the layout."""
+def test_protoc_decodes_the_header(layout: Layout) -> None:
+    """protoc, an independent decoder, prints both messages with the values of the layout."""
     encoded = header.encode(Header(168, 2, 1 << 20, layout=layout))
     stream = header._Stream(encoded)
     header._read(stream, "checkpoint_header", {})
@@ -49,7 +49,7 @@ def test_protoc_reads_what_is_encoded(layout: Layout) -> None:
 
 
 def test_a_real_header() -> None:
-    """The first bytes that NEMU writes: magic, offset 168, one hart, 1 MiB, then the version."""
+    """The first bytes that NEMU writes: magic number, offset 168, one hart, 1 MiB, version."""
     assert header.encode(NEMU).startswith(bytes.fromhex("08effdb6f50d10a80118012880804030"))
 
 
@@ -60,9 +60,9 @@ def test_present() -> None:
 
 
 def test_absent_fields_are_zero() -> None:
-    found, size = header.decode(b"\x08\xef\xfd\xb6\xf5\x0d\0\0")
-    assert (found.cpt_offset, found.cpu_num, found.version, size) == (0, 0, 0, 8)
-    assert set(found.layout.items().values()) == {0}
+    value, size = header.decode(b"\x08\xef\xfd\xb6\xf5\x0d\0\0")
+    assert (value.cpt_offset, value.cpu_num, value.version, size) == (0, 0, 0, 8)
+    assert set(value.layout.items().values()) == {0}
 
 
 @pytest.mark.parametrize(

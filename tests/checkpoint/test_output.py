@@ -1,4 +1,4 @@
-"""Files written: sparse, the same for the same content, and all of it or nothing."""
+"""Written files: sparse, reproducible, and complete or not there at all."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ def test_pieces(tmp_path: Path) -> None:
 
 
 def _unpacked(path: Path, name: str) -> bytes:
-    """By the command-line programs, which are nobody's work here."""
+    """The content according to the gzip and zstd commands."""
     if name == "raw":
         return path.read_bytes()
     program = {"gzip": "gzip", "zstd": "zstd"}[name]
@@ -47,7 +47,7 @@ def _interrupted() -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("name", containers.CONTAINERS)
-def test_an_interrupted_write_leaves_all_as_it_was(name: str, tmp_path: Path) -> None:
+def test_an_interrupted_write_changes_nothing(name: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.write_bytes(b"old")
     with pytest.raises(KeyboardInterrupt):
@@ -55,7 +55,7 @@ def test_an_interrupted_write_leaves_all_as_it_was(name: str, tmp_path: Path) ->
     assert (out.read_bytes(), list(tmp_path.iterdir())) == (b"old", [out])
 
 
-def test_a_full_disk_leaves_all_as_it_was(tmp_path: Path) -> None:
+def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.write_bytes(b"old")
     program = (
@@ -78,6 +78,6 @@ def test_a_target_keeps_its_mode_and_its_link(tmp_path: Path) -> None:
     assert link.is_symlink() and real.read_bytes() == b"new" and real.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"x: No such file or directory: nothing was written"):
         output.write(tmp_path / "none" / "x", [], "raw")

@@ -1,4 +1,4 @@
-"""Parsers of what comes from outside: any bytes are read, or refused with a UserError in one line.
+"""Parsers of input files: they read any bytes, or refuse them with a UserError in one line.
 
 test_header_differential.py tests the header's decoder, test_containers.py and test_streams.py the containers.
 """
@@ -48,40 +48,40 @@ def _layouts(draw: st.DrawFn) -> Layout:
 
 @st.composite
 def _images(draw: st.DrawFn) -> list[tuple[int, bytes]]:
-    """Pieces at the places where something is looked for: headers, magic numbers, vlenb, or anything."""
-    made = []
+    """Random headers, magic numbers and vlenb at the offsets that a search reads, and random bytes anywhere."""
+    pieces = []
     for at in draw(st.lists(st.sampled_from([0, MULTI_CORE_OFFSET]), max_size=2, unique=True)):
         value = Header(draw(_NUMBERS), draw(st.integers(0, 130) | _NUMBERS), draw(_NUMBERS), layout=draw(_layouts()))
         data = bytearray(header.encode(value))
         for _ in range(draw(st.integers(0, 2))):
             data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
-        made.append((at, bytes(data)))
+        pieces.append((at, bytes(data)))
     for base in (0, NEMU_PROTOBUF_OFFSET, MULTI_CORE_OFFSET, MULTI_CORE_OFFSET + MIB):
         if draw(st.booleans()):
-            made.append((base + DEFAULT.magic_number, struct.pack("<Q", CHECKPOINT_MAGIC)))
-            made.append(
+            pieces.append((base + DEFAULT.magic_number, struct.pack("<Q", CHECKPOINT_MAGIC)))
+            pieces.append(
                 (base + DEFAULT.csr(0xC22), struct.pack("<Q", draw(st.sampled_from([0, 16, 256, 257]) | _NUMBERS)))
             )
-    made += draw(st.lists(st.tuples(st.integers(0, _SIZE - 1), st.binary(min_size=1, max_size=9)), max_size=3))
-    return made
+    pieces += draw(st.lists(st.tuples(st.integers(0, _SIZE - 1), st.binary(min_size=1, max_size=9)), max_size=3))
+    return pieces
 
 
 class _Reader:
-    """An image in memory that is told how far it was read."""
+    """A Reader of an image in memory. It records the size of the largest read."""
 
     def __init__(self, pieces: list[tuple[int, bytes]], size: int) -> None:
         self._data = bytearray(size)
-        self.most = 0
+        self.largest_read = 0
         for offset, data in pieces:
             self.put(offset, data)
 
     def put(self, offset: int, data: bytes) -> None:
-        kept = data[: max(0, len(self._data) - offset)]
-        self._data[offset : offset + len(kept)] = kept
+        inside = data[: max(0, len(self._data) - offset)]
+        self._data[offset : offset + len(inside)] = inside
 
     def __call__(self, offset: int, size: int) -> bytes:
         assert offset >= 0 and size >= 0
-        self.most = max(self.most, size)
+        self.largest_read = max(self.largest_read, size)
         return bytes(self._data[offset : offset + size])
 
 
@@ -89,21 +89,22 @@ class _Reader:
 @settings(max_examples=150, deadline=None, derandomize=True)
 @example([(0, header.encode(Header(64, 1, 0, layout=replace(MULTI_CORE, magic_number=40))))], MIB)  # misc_done
 def test_any_image_is_read_or_refused(pieces: list[tuple[int, bytes]], size: int) -> None:
-    """And what is read can be written in its place again, byte for byte, unless its fields overlap.
+    """The state that is read encodes to the same bytes, unless its fields overlap.
 
-    But for the number of harts, where it is one that restores fewer.
+    Exception: a count that would restore fewer harts changes.
     """
     read = _Reader(pieces, size)
     with contextlib.suppress(UserError):
-        found = files.read_checkpoint(read)
-        written = _Reader([*pieces, *blocks.pieces(found)], size)
-        for hart in range(len(found.harts)):
-            count = found.place.block(hart) + found.place.layout.csr_reserve
-            read.put(count, written(count, 8))
-        for offset, data in blocks.pieces(found):
-            if offset != found.place.header_at:
+        checkpoint = files.read_checkpoint(read)
+        place = checkpoint.place
+        rewritten = _Reader([*pieces, *blocks.pieces(checkpoint)], size)
+        for hart in range(len(checkpoint.harts)):
+            count = place.block(hart) + place.layout.csr_reserve
+            read.put(count, rewritten(count, 8))
+        for offset, data in blocks.pieces(checkpoint):
+            if offset != place.header_at:
                 assert read(offset, len(data)) == data[: max(0, size - offset)]
-    assert read.most <= 17 * MIB
+    assert read.largest_read <= 17 * MIB
 
 
 @given(_layouts(), st.integers(1, 3))
@@ -115,13 +116,13 @@ def test_any_layout_is_drawn_or_refused(layout: Layout, harts: int) -> None:
         files.check_block(layout, harts)
         panels = memory_map.of_checkpoint(place, harts, DEFAULT_VLEN // 8, _SIZE, 0, False)
         assert "Its registers" in [panel.title for panel in panels]
-        for drawn in map(drawing.draw, panels):
-            assert all(drawn.top <= box.y < box.y + box.height <= drawn.bottom + 1e-6 for box in drawn.boxes)
+        for picture in map(drawing.draw, panels):
+            assert all(picture.top <= box.y < box.y + box.height <= picture.bottom + 1e-6 for box in picture.boxes)
 
 
 @given(st.binary(max_size=2048))
 @settings(deadline=None)
-def test_a_stamp_in_any_bytes(data: bytes) -> None:
+def test_any_bytes_are_searched_for_a_stamp(data: bytes) -> None:
     stamp.find(data)
     size = struct.pack("<I", len(data) + 8)
     stamp.find(b"\x6f\0\0\0" + size + data[:-8] + struct.pack("<Q", 0xCAFF))
@@ -143,9 +144,9 @@ def _harts(draw: st.DrawFn) -> list[HartState]:
     )
     harts = synthetic.make(recipe).harts
     free = draw(_FREE)
-    for hart, one in enumerate(harts):
-        one.free = {name: data for name, data in free.items() if not (hart and name == "misc_done")}
-        one.csr[draw(st.integers(0x800, 0xBFF))] = draw(st.integers(0, _WORD - 1))
+    for hart, state in enumerate(harts):
+        state.free = {name: data for name, data in free.items() if not (hart and name == "misc_done")}
+        state.csr[draw(st.integers(0x800, 0xBFF))] = draw(st.integers(0, _WORD - 1))
     return harts
 
 
@@ -153,8 +154,8 @@ def _harts(draw: st.DrawFn) -> list[HartState]:
     _harts(), st.sampled_from(["dual_core", "protobuf"]), st.sampled_from([DEFAULT, MULTI_CORE]), st.integers(20, 70)
 )
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_what_is_written_is_read(harts: list[HartState], name: str, layout: Layout, apart: int) -> None:
-    """In the places of commands, and behind a header with a layout and an offset of its own."""
+def test_read_undoes_write(harts: list[HartState], name: str, layout: Layout, apart: int) -> None:
+    """At the places that commands write, and behind a header with its own layout and offset."""
     places = [PLACES[name], Place(PlaceKind.PROTOBUF, MULTI_CORE_OFFSET + 8 * apart, MIB, layout, MULTI_CORE_OFFSET)]
     for place in places:
         read = _Reader(blocks.pieces(Checkpoint(place, harts)), MULTI_CORE_OFFSET + 7 * MIB)
@@ -163,7 +164,7 @@ def test_what_is_written_is_read(harts: list[HartState], name: str, layout: Layo
 
 @given(_harts(), st.sampled_from(["free", "vlenb", "stride"]))
 @settings(max_examples=20, deadline=None, derandomize=True)
-def test_what_does_not_fit_is_refused(harts: list[HartState], what: str) -> None:
+def test_state_that_does_not_fit_is_refused(harts: list[HartState], what: str) -> None:
     place = Place(PlaceKind.PROTOBUF, MULTI_CORE_OFFSET + 168, 0x13248, MULTI_CORE, MULTI_CORE_OFFSET)
     blocks.pieces(Checkpoint(place, harts))
     if what == "free":
@@ -191,7 +192,7 @@ def _pieces_of(data: bytes, cuts: list[int]) -> Iterator[bytes]:
     st.lists(st.integers(0, 70), min_size=2, max_size=6),
 )
 def test_free_in(data: bytes, cuts: list[int], edges: list[int]) -> None:
-    """However the image is cut into pieces, the first byte in use in the ranges is found."""
+    """``free_in`` reports the first byte in use, however the image is cut into chunks."""
     edges = sorted(edges[: len(edges) // 2 * 2])
     ranges = list(zip(edges[::2], edges[1::2], strict=True))
     used = [at for begin, end in ranges for at in range(begin, min(end, len(data))) if data[at]]
@@ -209,20 +210,20 @@ def test_free_in(data: bytes, cuts: list[int], edges: list[int]) -> None:
     st.sampled_from(containers.CONTAINERS),
 )
 @settings(max_examples=15, deadline=None, derandomize=True)
-def test_a_reader_gives_the_bytes_of_the_image(asked: list[tuple[int, int]], container: str) -> None:
-    """In any order, forward and back, beyond the end, from every container."""
+def test_a_reader_gives_the_bytes_of_the_image(requests: list[tuple[int, int]], container: str) -> None:
+    """In any order, forward and backward, beyond the end, from every container."""
     content = b"".join(struct.pack("<Q", word).ljust(4096, b"\7") for word in range(10 << 8))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "image")
         output.write(path, [content], container)
         read = reader.FileReader(path)
         assert [read(at, 8) for at in (-8, 1 << 50, _WORD)] == [b""] * 3
-        for offset, size in asked:
+        for offset, size in requests:
             assert read(offset, size) == content[offset : offset + size]
 
 
-def test_a_header_below_which_its_blocks_lie(tmp_path: Path) -> None:
-    """cpt_offset is 64 bits and wraps around, as it does in the restorer."""
+def test_blocks_below_their_header(tmp_path: Path) -> None:
+    """cpt_offset has 64 bits and wraps around, as in the restorer."""
     place = Place(PlaceKind.PROTOBUF, 0x20_0000, 0x20000, MULTI_CORE, MULTI_CORE_OFFSET)
     harts = synthetic.make(Recipe(harts=2)).harts
     path = tmp_path / "below"

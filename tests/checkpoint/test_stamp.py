@@ -1,4 +1,4 @@
-"""The stamp of an image: what goes in comes out, and nothing comes out of what has none."""
+"""The stamp of a restorer: it survives a round trip, and other bytes are not a stamp."""
 
 import hashlib
 import struct
@@ -23,29 +23,28 @@ ONE = Stamp("0.1.0", "12ab34cd", True, {"mode": "single_core", "platform": "qemu
 
 
 def image(before: bytes, follows: bytes = b"") -> bytes:
-    """A restorer that ends in ``before`` and the flag."""
+    """A restorer that ends with ``before`` and the flag, and the bytes that follow it."""
     code = bytes(400)
     size = 8 + len(code) + len(before) + len(_FLAG)
     return struct.pack("<II", 0x6F, size) + code + before + _FLAG + follows
 
 
 @given(_STAMPS, st.binary(max_size=40))
-def test_what_goes_in_comes_out(made: Stamp, follows: bytes) -> None:
-    data = stamp.encode(made)
+def test_find_undoes_encode(value: Stamp, follows: bytes) -> None:
+    data = stamp.encode(value)
     assert len(data) % 8 == 0
-    assert stamp.find(image(data, follows)) == made
+    assert stamp.find(image(data, follows)) == value
 
 
 @given(st.binary(max_size=64))
-def test_any_bytes_are_told_apart_or_at_least_read(before: bytes) -> None:
-    """Nothing raises. Zeros, and text that ends in one as a restorer without a stamp has it, are no stamp."""
+def test_find_accepts_any_bytes(before: bytes) -> None:
+    """No bytes raise. Bytes that end with 0, as in a restorer without a stamp, are not a stamp."""
     stamp.find(image(before))
     stamp.find(before)
     assert stamp.find(image(before + b"\0")) is None
 
 
-def test_a_changed_bit_is_noticed() -> None:
-    """Each bit in turn: the check is a CRC."""
+def test_any_flipped_bit_invalidates_the_stamp() -> None:
     data = stamp.encode(ONE)
     for bit in range(8 * len(data.lstrip(b"\0"))):
         changed = bytearray(data)
@@ -53,25 +52,25 @@ def test_a_changed_bit_is_noticed() -> None:
         assert stamp.find(image(bytes(changed))) is None, bit
 
 
-def test_no_restorer_or_half_of_one() -> None:
-    whole = image(stamp.encode(ONE))
-    assert stamp.find(whole) == ONE
-    assert stamp.find(whole[:-1]) is None
-    assert stamp.find(b"\x13" + whole[1:]) is None
+def test_a_missing_or_truncated_restorer_has_no_stamp() -> None:
+    data = image(stamp.encode(ONE))
+    assert stamp.find(data) == ONE
+    assert stamp.find(data[:-1]) is None
+    assert stamp.find(b"\x13" + data[1:]) is None
     assert stamp.find(b"") is None
 
 
-def test_a_usual_stamp_is_two_words() -> None:
+def test_a_typical_stamp_has_16_bytes() -> None:
     assert len(stamp.encode(ONE)) == 16
 
 
-def test_the_dictionary_stays_as_it_is() -> None:
-    """Images that are out there are read with it."""
+def test_the_dictionary_never_changes() -> None:
+    """Published images need it."""
     assert hashlib.sha256(stamp.DICTIONARY).hexdigest()[:16] == "307407e6a6f7d287"
 
 
 def test_options_too_long() -> None:
     noise = hashlib.sha512(b"").hexdigest() * 2 + hashlib.sha512(b"1").hexdigest() * 2
     other = "".join(hashlib.sha512(bytes([i])).hexdigest() for i in range(6))
-    with pytest.raises(UserError, match="too long for the image's stamp, by"):
+    with pytest.raises(UserError, match="bytes too long for the image's stamp"):
         stamp.encode(Stamp("0.1.0", options={"csrs": noise + other}))

@@ -1,4 +1,4 @@
-"""The state model: blocks in and out, and where images keep them."""
+"""The state of a hart in a block, and the search for blocks in an image."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,22 +26,22 @@ def _file(tmp_path: Path, place: Place, harts: int = 1, vlen: int = 128) -> tupl
 
 
 def _words(block: bytearray) -> Callable[[int], int]:
-    """What reads the word of 8 bytes at an offset of ``block``."""
+    """A function that reads the 64-bit word at an offset of ``block``."""
     return lambda at: int.from_bytes(block[at : at + 8], "little")
 
 
 @pytest.mark.parametrize("layout", [DEFAULT, MULTI_CORE])
 @pytest.mark.parametrize("vlen", [128, 1024, 2048])
 @pytest.mark.parametrize("hart", [0, 1, 127])
-def test_what_is_written_is_read(layout: Layout, vlen: int, hart: int) -> None:
-    wanted = synthetic.make(Recipe((Mode.VS,), vlen=vlen)).harts[0]
+def test_read_undoes_write(layout: Layout, vlen: int, hart: int) -> None:
+    expected = synthetic.make(Recipe((Mode.VS,), vlen=vlen)).harts[0]
     block = bytearray(block_size(layout))
-    state.write_hart(block, layout, hart, wanted, 128)
-    assert state.read_hart(block, layout, hart) == wanted
+    state.write_hart(block, layout, hart, expected, 128)
+    assert state.read_hart(block, layout, hart) == expected
 
 
 def test_offsets_of_the_default_layout() -> None:
-    """Against numbers written out here: a block that is read and written with the same mistake would pass otherwise."""
+    """The offsets are literals: read and write with the same wrong offset would pass a round trip."""
     hart = synthetic.make(Recipe((Mode.S,))).harts[0]
     block = bytearray(block_size(DEFAULT))
     state.write_hart(block, DEFAULT, 3, hart, 4)
@@ -61,7 +61,7 @@ def test_offsets_of_the_default_layout() -> None:
 
 
 def test_offsets_of_the_multi_core_layout() -> None:
-    """Against numbers written out here, too."""
+    """The offsets are literals here too."""
     hart = synthetic.make(Recipe((Mode.S,))).harts[0]
     block = bytearray(block_size(MULTI_CORE))
     state.write_hart(block, MULTI_CORE, 3, hart, 4)
@@ -76,7 +76,7 @@ def test_offsets_of_the_multi_core_layout() -> None:
     assert bytes(block[0x11240 + 16 * 31 : 0x11240 + 16 * 32]) == hart.v[31]
 
 
-def test_vlenb_that_was_not_written_is_128_bits() -> None:
+def test_vlenb_0_means_128_bits() -> None:
     hart = synthetic.make(Recipe()).harts[0]
     hart.set("vlenb", 0)
     block = bytearray(block_size(DEFAULT))
@@ -87,7 +87,7 @@ def test_vlenb_that_was_not_written_is_128_bits() -> None:
 @pytest.mark.parametrize(
     ("place", "harts"), [(SINGLE_CORE, 1), (DUAL_CORE, 1), (DUAL_CORE, 6), (NEMU, 1), (QEMU, 1), (QEMU, 4)]
 )
-def test_checkpoints_are_found(tmp_path: Path, place: Place, harts: int) -> None:
+def test_load_finds_the_checkpoint(tmp_path: Path, place: Place, harts: int) -> None:
     path, checkpoint = _file(tmp_path, place, harts)
     assert files.load(path) == checkpoint
 
@@ -98,7 +98,7 @@ def test_header_at_the_start(tmp_path: Path) -> None:
     assert files.load(path) == checkpoint
 
 
-def test_a_known_place_is_not_looked_for(tmp_path: Path) -> None:
+def test_a_known_place_needs_no_magic_number(tmp_path: Path) -> None:
     path, checkpoint = _file(tmp_path, SINGLE_CORE)
     with path.open("r+b") as file:
         file.seek(DEFAULT.magic_number)
@@ -106,7 +106,7 @@ def test_a_known_place_is_not_looked_for(tmp_path: Path) -> None:
     assert files.load(path, SINGLE_CORE) == checkpoint
 
 
-def test_hart_count_stops_at_the_most() -> None:
+def test_the_number_of_marked_blocks_is_limited() -> None:
     assert search.count_marked(lambda offset, size: (0xBEEF).to_bytes(8, "little"), DUAL_CORE) == MAX_HARTS
 
 
@@ -131,11 +131,11 @@ def test_impossible_vlenb(vlenb: int) -> None:
     hart.set("vlenb", vlenb)
     block = bytearray(block_size(DEFAULT))
     state.write_hart(block, DEFAULT, 0, hart, 1)
-    with pytest.raises(UserError, match="no block of this layout"):
+    with pytest.raises(UserError, match="not a multiple of 8 up to 0x100: the block is damaged or has another layout"):
         state.read_hart(block, DEFAULT, 0)
 
 
-def test_an_undecodable_header_is_said(tmp_path: Path) -> None:
+def test_an_undecodable_header_is_reported(tmp_path: Path) -> None:
     path, _ = _file(tmp_path, QEMU)
     with path.open("r+b") as file:
         file.seek(MULTI_CORE_OFFSET + 6)

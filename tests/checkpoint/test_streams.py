@@ -1,4 +1,4 @@
-"""The content of files of every container, and damage that is reported."""
+"""Reading files of every container, and reports of damage."""
 
 import contextlib
 import subprocess
@@ -17,7 +17,7 @@ from gcpt.errors import UserError
 
 @pytest.fixture(params=PACKERS)
 def packed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """CONTENT in each container, under a name that lies."""
+    """A file with CONTENT in each container, with the ending of another one."""
     path = tmp_path / {"raw": "a.zst", "gzip": "a.raw", "zstd": "a.gz"}[request.param]
     path.write_bytes(PACKERS[request.param](CONTENT))
     return path
@@ -82,23 +82,23 @@ def test_no_such_file(tmp_path: Path) -> None:
 
 
 def test_holes_are_not_read(tmp_path: Path) -> None:
-    """A raw image of 16 GiB with some bytes in it goes through in no time, and all of it."""
+    """Reading a sparse raw image of 16 GiB reads less than 1 MiB from the file."""
     path = tmp_path / "big"
     output.write_pieces(path, [(5 << 30, b"here"), (16 << 30, b"end")], (16 << 30) + 3)
-    before = _read_by_this_process()
+    before = _bytes_read()
     length = sum(map(len, streams.chunks(path)))
     assert length == (16 << 30) + 3
-    assert _read_by_this_process() - before < 1 << 20
+    assert _bytes_read() - before < 1 << 20
 
 
-def _read_by_this_process() -> int:
-    """Bytes that read calls gave this process."""
+def _bytes_read() -> int:
+    """Bytes that this process got from read calls."""
     return int(Path("/proc/self/io").read_text().split()[1])
 
 
 @pytest.mark.parametrize("name", ["gzip", "zstd"])
 def test_memory_stays_small(name: str, tmp_path: Path) -> None:
-    """4 GiB of zeros, out and in: kilobytes of a file."""
+    """Writing and reading 4 GiB of zeros needs less than 200 MiB of memory."""
     path = tmp_path / "zeros"
     program = (
         "import re; from pathlib import Path; from gcpt.checkpoint import output, streams;"
@@ -121,7 +121,7 @@ def test_a_window_of_gigabytes_is_refused(tmp_path: Path) -> None:
 
 @given(st.sampled_from(["gzip", "zstd"]), st.binary(max_size=200), st.integers(0, 1 << 16))
 def test_any_bytes_after_a_magic(name: str, data: bytes, seed: int) -> None:
-    """Content or one line, whatever follows: random bytes, and a real stream with a byte changed."""
+    """Random bytes after a magic number, and a real stream with a changed bit, give content or one error line."""
     real = bytearray(PACKERS[name](bytes(range(200)) * 20))
     real[seed % len(real)] ^= 1 << seed % 8
     for content in (containers.MAGICS[name] + data, bytes(real)):

@@ -99,7 +99,7 @@ def test_other_flash_data_is_preserved(checkpoint_file: Make, tmp_path: Path) ->
         file.write(code)
         file.truncate(2 << 20)
     said = refusal(gcpt("convert", memory, tmp_path / "one", "--flash", flash, "--layout", "single_core"))
-    assert said == f"{flash}: there is more than the state in it, which would be lost: give --flash-out"
+    assert said == f"{flash}: has data besides the state, which would be lost: give --flash-out"
     one, rest, again = tmp_path / "one.gz", tmp_path / "rest.gz", tmp_path / "again"
     _converted(memory, one, "--flash", flash, "--layout", "single_core", "--flash-out", rest)
     assert streams.read_prefix(rest, 300) == code + bytes(101)
@@ -222,8 +222,8 @@ def test_real_checkpoints(shared_file: Callable[[str], Path], tmp_path: Path, na
     _converted(there, back, "--layout", origin)
     content = streams.read_prefix(back, 256 << 20)
     original = streams.read_prefix(start, 256 << 20)
-    # The header's version, which nothing depends on, is not preserved. Added bytes are zero.
-    begin = opened.taken[0][1] if opened.header else 0
+    # A version of the header that nothing depends on is not kept; what was not there is zero.
+    begin = opened.state_ranges[0][1] if opened.header else 0
     assert content[begin : len(original)] == original[begin:] and not content[len(original) :].strip(b"\0")
 
 
@@ -245,23 +245,21 @@ def test_target_cannot_hold_the_state(checkpoint_file: Make, tmp_path: Path) -> 
     several = checkpoint_file(Recipe(harts=2), DUAL_CORE)
     for layout in ("single_core", "nemu"):
         said = refusal(gcpt("convert", several, out, "--layout", layout))
-        assert said == f"layout {layout} holds one hart, and there are 2: use dual_core or protobuf"
+        assert said == f"layout {layout} holds one hart, but there are 2: use dual_core or protobuf"
     said = refusal(gcpt("convert", several, out, "--layout", "flash", "--flash-out", out.with_name("flash")))
-    assert said == "layout flash holds one hart, and there are 2: use another"
+    assert said == "layout flash holds one hart, but there are 2: choose another layout"
     done = checkpoint_file(change=lambda harts: harts[0].free.update(vector_reg_done=b"done"))
     said = refusal(gcpt("convert", done, out, "--layout", "nemu"))
-    assert said == "hart 0: there is no room for what its generator left in vector_reg_done (4 bytes)"
+    assert said == "hart 0: no room for 4 bytes that the generator left in vector_reg_done: choose another layout"
     for layout, at in (("dual_core", 0x3EDDE0), ("protobuf", 0x300000), ("protobuf", 0x3132E0), ("nemu", 5)):
         said = refusal(gcpt("convert", _used(checkpoint_file(), at), out, "--layout", layout))
-        assert said == f"byte {at:#x} of the image is in use, where layout {layout} has the state: choose another"
+        assert said == f"byte {at:#x} of the image is in use, but layout {layout} needs it: choose another layout"
     reserve = checkpoint_file(change=lambda harts: harts[0].free.update(misc_reserve=bytes(4060) + b"much"))
     said = refusal(gcpt("convert", reserve, out, "--layout", "protobuf"))
-    assert said == "hart 0: there is no room for what its generator left in misc_reserve (4064 bytes)"
+    assert said == "hart 0: no room for 4064 bytes that the generator left in misc_reserve: choose another layout"
     long = checkpoint_file(Recipe(vlen=2048))
-    said = refusal(
-        gcpt("convert", long, out, "--layout", "nemu")
-    )  # the workload's code starts at 1 MiB, where v31 would end
-    assert said == "byte 0x100010 of the image is in use, where layout nemu has the state: choose another"
+    said = refusal(gcpt("convert", long, out, "--layout", "nemu"))  # its code begins at 1 MiB, where v31 would end
+    assert said == "byte 0x100010 of the image is in use, but layout nemu needs it: choose another layout"
     assert not out.exists()
 
 
@@ -271,7 +269,7 @@ def test_embedded_restorer(checkpoint_file: Make, build_restorer: Callable[..., 
     output.unpack(checkpoint_file(), raw)
     packing.place(raw, build_restorer(mode="single_core", platform="qemu-virt").image)  # type: ignore[attr-defined]
     said = refusal(gcpt("convert", raw, out, "--layout", "dual_core"))
-    assert said.startswith(f"{raw}: it carries a restorer") and said.endswith("gcpt unpack takes it out")
+    assert said.startswith(f"{raw}: has an embedded restorer") and said.endswith("remove it with gcpt unpack")
     assert not out.exists()
     _converted(raw, out)
     assert _digest(out) == _digest(raw)
@@ -292,9 +290,9 @@ def test_packed_image(checkpoint_file: Make, build_restorer: Callable[..., objec
 def test_wrong_flash_options(checkpoint_file: Make, tmp_path: Path) -> None:
     path, out = checkpoint_file(), tmp_path / "out"
     refusals = {
-        "layout flash is a pair of images: name the second with --flash-out": ("--layout", "flash"),
+        "layout flash needs a second file for the flash image: give --flash-out": ("--layout", "flash"),
         "--flash-out: neither this checkpoint nor the layout has a flash image": ("--flash-out", tmp_path / "flash"),
-        "is OUT too: two images need two files": ("--layout", "flash", "--flash-out", out),
+        "is also the file for the memory image: choose another file": ("--layout", "flash", "--flash-out", out),
     }
     for words, arguments in refusals.items():
         assert words in refusal(gcpt("convert", path, out, *arguments))
@@ -322,7 +320,7 @@ def test_bad_input_changes_nothing(checkpoint_file: Make, tmp_path: Path) -> Non
     assert "No such file or directory" in refusal(gcpt("convert", tmp_path / "none", out))
     assert "Is a directory" in refusal(gcpt("convert", tmp_path, out))
     os.mkfifo(tmp_path / "pipe")
-    assert "pipe: this is no file that can be replaced" in refusal(gcpt("convert", good, tmp_path / "pipe"))
+    assert "pipe: not a regular file, so it cannot be replaced" in refusal(gcpt("convert", good, tmp_path / "pipe"))
     assert out.read_bytes() == b"old"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["bad", "ckpt.zst", "out", "pipe"]
 
@@ -395,11 +393,14 @@ def test_decompression_bomb_needs_little_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (Header(1 << 50, 1, 1 << 20), "the image ends within its block"),
-        (Header(168, 129, 1 << 20), "the protobuf header at 0x0: cpu_num is 129"),
-        (Header(168, 0, 1 << 20), "the protobuf header at 0x0: cpu_num is 0"),
-        (Header(168, 2, 1 << 60), "single_core_size is 0x1000000000000000"),
-        (Header(168, 1, 1 << 20, layout=replace(DEFAULT, csr_reg=1 << 63)), "csr_reg is at 0x8"),
+        (Header(1 << 50, 1, 1 << 20), "ends within its block"),
+        (Header(168, 129, 1 << 20), "the protobuf header at 0x0: cpu_num is 129: want 1 to 128"),
+        (Header(168, 0, 1 << 20), "the protobuf header at 0x0: cpu_num is 0: want 1 to 128"),
+        (Header(168, 2, 1 << 60), "single_core_size is 0x1000000000000000: want at most 0x40000000"),
+        (
+            Header(168, 1, 1 << 20, layout=replace(DEFAULT, csr_reg=1 << 63)),
+            "csr_reg is at 0x8000000000000000: want a multiple of 8",
+        ),
         (Header(168, 1, 1 << 20, layout=replace(DEFAULT, csr_reg=0xF_FF00)), "ends within its block"),
     ],
 )

@@ -19,7 +19,7 @@ from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import DEFAULT, MULTI_CORE, MULTI_CORE_OFFSET
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint, Place
 from gcpt.machines import synthetic
-from gcpt.machines.builds import Built
+from gcpt.machines.builds import BuiltRestorer
 from gcpt.machines.synthetic import DRAM, Mode, Recipe
 
 CASES = int(os.environ.get("GCPT_FUZZ_CASES", "400"))
@@ -57,7 +57,7 @@ def _write(path: Path, recipe: Recipe, place: Place, container: str, more: list[
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory, build_restorer: Callable[..., Built]) -> list[Path]:
+def sound(tmp_path_factory: pytest.TempPathFactory, build_restorer: Callable[..., BuiltRestorer]) -> list[Path]:
     """A restorer, checkpoints in every layout and container, and images with the restorer embedded."""
     folder = tmp_path_factory.mktemp("sound")
     restorer = shutil.copy(build_restorer(mode="auto", platform="qemu-virt").image, folder / "restorer")

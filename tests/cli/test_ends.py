@@ -1,4 +1,4 @@
-"""How the command ends when somebody ends it, when nobody reads it, when its output has no room: always in order."""
+"""How commands end: on signals, without a reader, with a full disk, with unusual files and terminals."""
 
 import os
 import signal
@@ -16,9 +16,9 @@ Make = Callable[..., Path]
 GCPT = [sys.executable, "-m", "gcpt"]
 
 
-def _until(what: Callable[[], object], running: subprocess.Popen[bytes], seconds: float = 60) -> None:
+def _wait_until(condition: Callable[[], object], running: subprocess.Popen[bytes], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
-    while not what():
+    while not condition():
         assert running.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -31,15 +31,15 @@ def _gone(process: str) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_no_half_file_is_left(number: signal.Signals, checkpoint_file: Make, tmp_path: Path) -> None:
-    """While 64 GiB go through."""
+def test_no_partial_file_is_left(number: signal.Signals, checkpoint_file: Make, tmp_path: Path) -> None:
+    """While 64 GiB are converted."""
     large, out = tmp_path / "large", tmp_path / "out.gz"
     here("convert", checkpoint_file(), large, "--container", "raw")
     os.truncate(large, 64 << 30)
     out.write_bytes(b"as it was")
     before = sorted(tmp_path.iterdir())
     with subprocess.Popen([*GCPT, "convert", large, out], env=UNMEASURED, stderr=subprocess.PIPE) as running:
-        _until(lambda: sorted(tmp_path.iterdir()) != before, running)
+        _wait_until(lambda: sorted(tmp_path.iterdir()) != before, running)
         running.send_signal(number)
         assert running.wait(20) == 128 + number
         assert running.stderr is not None
@@ -58,8 +58,10 @@ def test_no_half_file_is_left(number: signal.Signals, checkpoint_file: Make, tmp
         ("debug", signal.SIGTERM),
     ],
 )
-def test_the_machine_ends_too(command: str, number: signal.Signals, checkpoint_file: Make, tmp_path: Path) -> None:
-    """However the command is ended. Its temporary files are gone, unless it had no say in it."""
+def test_ending_a_command_ends_qemu(
+    command: str, number: signal.Signals, checkpoint_file: Make, tmp_path: Path
+) -> None:
+    """On every signal; temporary files are removed except on SIGKILL."""
     arguments: dict[str, list[str | Path]] = {
         "run": [checkpoint_file()],
         "snapshot": ["-o", tmp_path / "out", "--load", f"{OPENSBI}@0x80100000", "--on", "never"],
@@ -82,7 +84,7 @@ def test_the_machine_ends_too(command: str, number: signal.Signals, checkpoint_f
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as running:
-        _until(started, running)
+        _wait_until(started, running)
         running.send_signal(number)
         assert running.wait(20) == (-number if number is signal.SIGKILL else 128 + number)
         deadline = time.monotonic() + 10
@@ -93,7 +95,7 @@ def test_the_machine_ends_too(command: str, number: signal.Signals, checkpoint_f
         assert not list(temporary.iterdir())
 
 
-def test_output_without_room(checkpoint_file: Make) -> None:
+def test_full_standard_output(checkpoint_file: Make) -> None:
     path = checkpoint_file()
     for arguments in (["info", path], ["info", path, "--hart", "0", "--all", "--json"], ["completion", "bash"]):
         with Path("/dev/full").open("w") as full:
@@ -103,21 +105,21 @@ def test_output_without_room(checkpoint_file: Make) -> None:
         assert (run.returncode, run.stderr) == (2, "gcpt: standard output: No space left on device\n")
 
 
-def test_output_that_is_closed(checkpoint_file: Make) -> None:
+def test_closed_standard_output(checkpoint_file: Make) -> None:
     path = checkpoint_file()
     line = f'"{sys.executable}" -m gcpt info "{path}" '
-    for closed, said in (
+    for redirection, message in (
         (">&-", "gcpt: standard output is closed: redirect it to /dev/null instead\n"),
         (">&- 2>&-", ""),
     ):
         run = subprocess.run(
-            ["bash", "-c", line + closed], env=ENVIRONMENT, capture_output=True, text=True, check=False
+            ["bash", "-c", line + redirection], env=ENVIRONMENT, capture_output=True, text=True, check=False
         )
-        assert (run.returncode, run.stderr) == (2, said)
+        assert (run.returncode, run.stderr) == (2, message)
 
 
-def test_a_reader_that_leaves(checkpoint_file: Make) -> None:
-    """As ``gcpt ... | head -1``, and it has left before anything comes: not a word, and no exit status of a finding."""
+def test_a_reader_that_closes_the_pipe(checkpoint_file: Make) -> None:
+    """As with ``gcpt ... | head -1``, closed before any output: no message, and exit status 0."""
     path = checkpoint_file()
     for arguments in (["info", path], ["info", path, "--hart", "0", "--all", "--json"], ["diff", path, path]):
         reading, writing = os.pipe()
@@ -130,19 +132,19 @@ def test_a_reader_that_leaves(checkpoint_file: Make) -> None:
 
 
 @pytest.mark.parametrize("command", ["info", "validate", "verify", "convert", "diff"])
-def test_a_pipe_is_no_file(command: str, checkpoint_file: Make, tmp_path: Path) -> None:
+def test_a_pipe_is_refused(command: str, checkpoint_file: Make, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     more = {"convert": [tmp_path / "out"], "diff": [checkpoint_file()]}.get(command, [])
     with subprocess.Popen(["bash", "-c", 'echo xxxxxxxx > "$0"', pipe]) as writing:
-        said = refusal(gcpt(command, pipe, *more, timeout=20))
+        message = refusal(gcpt(command, pipe, *more, timeout=20))
         writing.kill()
-    assert said == f"{pipe}: this is a pipe, and the file is read more than once: save it first"
+    assert message == f"{pipe}: is a pipe, but gcpt reads the file more than once: save it to a file first"
     assert not (tmp_path / "out").exists()
 
 
-def test_names_of_any_bytes(checkpoint_file: Make, tmp_path: Path) -> None:
-    """They come out as they went in, wherever they are printed."""
+def test_file_names_of_any_bytes(checkpoint_file: Make, tmp_path: Path) -> None:
+    """They are printed with the same bytes."""
     name = b"\xff\xc3\xa4.zst"
     path = tmp_path / os.fsdecode(name)
     checkpoint_file().rename(path)

@@ -1,4 +1,4 @@
-"""``scons run`` and ``scons debug`` on a terminal: it is the checkpoint's, or gdb's."""
+"""``scons run`` and ``scons debug`` on a terminal, which the checkpoint's console or gdb uses."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ def _scons(folder: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "SCons", "-Q", f"build_dir={folder / 'out'}", *arguments]
 
 
-def test_run_without_a_checkpoint_takes_one_to_try_with(tmp_path: Path) -> None:
+def test_run_without_a_checkpoint_runs_the_demo(tmp_path: Path) -> None:
     with Terminal(_scons(tmp_path, "run"), ROOT) as terminal:
         terminal.expect("here it goes on, with every register in its place.")
         assert terminal.wait() == 0
@@ -24,12 +24,12 @@ def test_run_without_a_checkpoint_takes_one_to_try_with(tmp_path: Path) -> None:
 
 
 def test_run_has_the_terminal_and_its_exit_status(tmp_path: Path, checkpoint_file: Make) -> None:
-    """Ctrl-A X is typed to QEMU; the checkpoint's hart spins for ever."""
+    """Ctrl-A X reaches QEMU; the checkpoint's hart spins forever."""
     with Terminal(_scons(tmp_path, "run", f"ckpt={checkpoint_file()}", "mode=single_core"), ROOT) as terminal:
         terminal.expect(r"\[RUN\] \S*ckpt.zst")
         while not child(terminal.process.pid, "qemu"):
             time.sleep(0.02)
-        time.sleep(0.3)  # until it reads its terminal
+        time.sleep(0.3)  # until QEMU reads its terminal
         terminal.type("\x01x")
         assert terminal.wait() == 0
     assert "Terminated" in terminal.seen
@@ -41,7 +41,7 @@ def test_run_has_the_terminal_and_its_exit_status(tmp_path: Path, checkpoint_fil
     assert (run.returncode, "gcpt: error 13 hart 0" in run.stdout) == (13, True)
 
 
-def test_who_ends_scons_run_ends_qemu(tmp_path: Path, checkpoint_file: Make) -> None:
+def test_ending_scons_run_ends_qemu(tmp_path: Path, checkpoint_file: Make) -> None:
     command = _scons(tmp_path, "run", f"ckpt={checkpoint_file()}", "mode=single_core")
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as running:
         while not (machine := child(running.pid, "qemu")):
@@ -52,8 +52,8 @@ def test_who_ends_scons_run_ends_qemu(tmp_path: Path, checkpoint_file: Make) -> 
     assert not Path(f"/proc/{machine}").exists()
 
 
-def test_debug_is_a_session_of_gdb(tmp_path: Path, checkpoint_file: Make) -> None:
-    """With source lines, the restorer's and the workload's first instruction, Ctrl-C, and a good end."""
+def test_debug_is_a_gdb_session(tmp_path: Path, checkpoint_file: Make) -> None:
+    """It shows source lines, breaks in the restorer and at the restored pc, handles Ctrl-C and ends with 0."""
     command = _scons(tmp_path, "debug", "debug=1", f"ckpt={checkpoint_file()}", "mode=single_core")
     with Terminal(command, ROOT) as terminal:
         terminal.expect(r"\* hart 0: M pc 0x1000\s+\(gdb\) ")

@@ -162,7 +162,7 @@ def test_reset_code_is_saved(checkpoint_file: Make, build_restorer: Build, tmp_p
     """Reset code of QEMU and NEMU at byte 0 is not the workload's; pack saves it behind the restorer."""
     checkpoint = _with(checkpoint_file(), {0: qemu.jump(0x8000_0000, 0x8010_0000)}, tmp_path / "checkpoint")
     restorer, packed = _restorer(build_restorer, "single_core"), tmp_path / "packed"
-    assert "7 bytes that the restorer covers are kept behind it" in _said(
+    assert "the restorer covers 7 bytes, saved behind it" in _said(
         here("pack", restorer.image, checkpoint, "-o", packed)
     )
     exact(packed)
@@ -174,19 +174,15 @@ def test_memory_in_use(checkpoint_file: Make, build_restorer: Build, tmp_path: P
     small, large = _restorer(build_restorer, "single_core"), _restorer(build_restorer, "auto")
     out = tmp_path / "out"
     used = _with(checkpoint_file(), {0x400: b"workload"}, tmp_path / "used")
-    assert "byte 0x400 is in use, by the workload" in refusal(here("pack", small.image, used, "-o", out))
+    assert "the workload uses byte 0x400" in refusal(here("pack", small.image, used, "-o", out))
     stacks = _with(checkpoint_file(), {0x1_0000: b"workload"}, tmp_path / "stacks")
-    assert "byte 0x10000 is in use, by the workload" in refusal(here("pack", large.image, stacks, "-o", out))
+    assert "the workload uses byte 0x10000" in refusal(here("pack", large.image, stacks, "-o", out))
     assert not out.exists()
     _said(here("pack", small.image, stacks, "-o", out))
-    assert "1032 bytes that the restorer covers are kept" in _said(
-        here("pack", small.image, used, "-o", out, "--force")
-    )
+    assert "the restorer covers 1032 bytes, saved" in _said(here("pack", small.image, used, "-o", out, "--force"))
     _comes_apart(out, used, small)
     full = _with(checkpoint_file(), {0x400: b"workload", small.size + 8: b"workload"}, tmp_path / "full")
-    assert "1032 bytes that the restorer covers are lost" in _said(
-        here("pack", small.image, full, "-o", out, "--force")
-    )
+    assert "the restorer overwrote 1032 bytes" in _said(here("pack", small.image, full, "-o", out, "--force"))
 
 
 # Restorers that could not restore.
@@ -203,22 +199,22 @@ def test_a_restorer_that_cannot_restore_it(checkpoint_file: Make, build_restorer
     assert "layout is single_core: build it with mode=single_core, or auto" in said(two.image, one)
     assert "layout is dual_core: build it with mode=dual_core, or auto" in said(single.image, several)
     assert "layout is protobuf: build it with mode=normal, or auto" in said(single.image, header)
-    assert "harts=2, and" in said(two.image, several) and "has 3: build it with" in said(two.image, several)
-    assert "flash=1 ram=0x80200000 runs from flash only" in said(ram.image, one)
-    assert "which flash does not take" in said(_restorer(build_restorer, "auto").image, one, "--flash", one)
+    assert "harts=2, but" in said(two.image, several) and "has 3 harts: build it with" in said(two.image, several)
+    assert "flash=1 ram=0x80200000 runs only from flash" in said(ram.image, one)
+    assert "but flash is read-only" in said(_restorer(build_restorer, "auto").image, one, "--flash", one)
     cut, bad, other = tmp_path / "cut.bin", tmp_path / "bad.bin", tmp_path / "other.bin"
     data = single.image.read_bytes()
     cut.write_bytes(data[:-8])
-    assert "cut short: 1,7" in said(cut, one)
+    assert "truncated: 1,7" in said(cut, one)
     bad.write_bytes(data[:-8] + bytes(8))
-    assert "its last 8 bytes are not the flag 0xcaff" in said(bad, one)
+    assert "the last 8 bytes are not the flag 0xcaff" in said(bad, one)
     other.write_bytes(_unstamped(data))
-    assert "its protobuf header lies under the restorer" in said(other, header)
-    assert "this is no restorer" in said(one, one)
+    assert "the restorer covers the protobuf header" in said(other, header)
+    assert "not a restorer" in said(one, one)
     long = tmp_path / "long.bin"
     size = 0xECDC0
     long.write_bytes(data[:4] + size.to_bytes(4, "little") + bytes(size - 16) + data[-8:])
-    assert "the state of" in said(long, one) and "begins at byte 970,168" in said(long, one)
+    assert "the state of" in said(long, one) and "starts at byte 970,168" in said(long, one)
     assert not (tmp_path / "out").exists()
 
 
@@ -232,7 +228,7 @@ def test_a_restorer_without_a_stamp(checkpoint_file: Make, build_restorer: Build
     restorer, other = _restorer(build_restorer, "single_core"), tmp_path / "other.bin"
     other.write_bytes(_unstamped(restorer.image.read_bytes()))
     output = _said(here("pack", other, checkpoint, "-o", packed))
-    assert "has no stamp" in output and "is assumed" in output
+    assert "has no stamp" in output and "are assumed" in output
     back = tmp_path / "back.bin"
     assert "without a stamp" in _said(here("unpack", packed, "--restorer-out", back))
     assert back.read_bytes() == other.read_bytes()
@@ -306,7 +302,7 @@ def test_swap(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> N
     assert lines == [f"{file}: {change} platform=qemu-virt" for file in files]
     refused = run.stderr.splitlines()
     assert [line.startswith("gcpt: ") for line in refused] == [True] * 3
-    assert "does not find the state" in refused[0] and "it carries no restorer" in refused[1] and "none" in refused[2]
+    assert "does not find the state" in refused[0] and "no embedded restorer" in refused[1] and "none" in refused[2]
     assert {file: file.read_bytes() for file in before} == before
     assert [containers.container_of(file) for file in files] == ["zstd", "gzip", "raw", "elf"]
     assert files[1].stat().st_mode & 0o777 == 0o640
@@ -353,7 +349,7 @@ def test_json_notes(checkpoint_file: Make, build_restorer: Build, tmp_path: Path
     other.write_bytes(data)
     result = json.loads(_said(here("pack", "--json", other, checkpoint, "-o", packed)))
     assert result["restorer"] == {"size": len(data)}
-    assert ["has no stamp" in result["notes"][0], "kept behind it" in result["notes"][1]] == [True, True]
+    assert ["has no stamp" in result["notes"][0], "saved behind it" in result["notes"][1]] == [True, True]
     result = json.loads(_said(here("unpack", "--json", packed, "--restorer-out", tmp_path / "back")))
     assert (result["checkpoint"], result["restorer"]["size"], len(result["notes"])) == (None, len(data), 1)
 

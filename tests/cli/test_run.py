@@ -25,7 +25,7 @@ def _demo(folder: Path) -> Path:
 
 
 def test_run(tmp_path: Path) -> None:
-    """The workload goes on, prints to the terminal, and its exit status is the command's; the file stays as it was."""
+    """The workload continues, prints, and ends the command with its exit status; the file is unchanged."""
     path = _demo(tmp_path)
     before = path.read_bytes()
     run = gcpt("run", path)
@@ -40,24 +40,25 @@ def test_run_on_a_terminal(tmp_path: Path) -> None:
 
 
 def test_progress_is_shown_on_a_terminal(checkpoint_file: Make, tmp_path: Path) -> None:
-    """Of the unpacking, and of diff; with the size as its end where the image is raw. None in a pipe."""
+    """For unpacking and diff, with the total size if the image is raw; not in a pipe."""
     path, raw = checkpoint_file(), tmp_path / "raw"
     output.unpack(path, raw)
     compressed, whole = r".* [1-9]\S*/\? ", r".* 134\.2/134\.2 MB"
-    for words, done in (
+    for arguments, bar in (
         (("verify", raw), whole),
         (("run", _demo(tmp_path)), compressed),
         (("debug", raw, "--batch"), whole),
     ):
-        run = on_terminal(120, *words)
-        assert run.returncode == 0 and re.search(f"unpacking {Path(words[1]).name}{done}", run.stdout), run.stdout
+        run = on_terminal(120, *arguments)
+        assert run.returncode == 0, run.stdout
+        assert re.search(f"unpacking {Path(arguments[1]).name}{bar}", run.stdout), run.stdout
     assert re.search(f"comparing{whole}", on_terminal(120, "diff", raw, path).stdout)
     assert re.search(f"comparing{compressed}", on_terminal(120, "diff", path, raw).stdout)
     assert gcpt("diff", raw, path).stderr == ""
 
 
-def test_who_ends_the_command_ends_qemu(checkpoint_file: Make) -> None:
-    """The checkpoint's hart spins for ever."""
+def test_ending_the_command_ends_qemu(checkpoint_file: Make) -> None:
+    """The checkpoint's hart spins forever."""
     command = [sys.executable, "-m", "gcpt", "run", str(checkpoint_file())]
     with subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
         while not (machine := child(running.pid, "qemu")):
@@ -89,7 +90,7 @@ def test_debug_from_reset(checkpoint_file: Make) -> None:
     assert re.search(r"\* hart 0: S pc 0x[0-9a-f]+ \(its restored pc\)", run.stdout)
 
 
-def test_debug_names_harts_and_breaks_where_each_goes_on(checkpoint_file: Make) -> None:
+def test_debug_names_harts_and_breaks_at_restored_pcs(checkpoint_file: Make) -> None:
     path = checkpoint_file(Recipe((Mode.S, Mode.M), harts=2), DUAL_CORE)
     commands = [
         "info threads",
@@ -107,38 +108,39 @@ def test_debug_names_harts_and_breaks_where_each_goes_on(checkpoint_file: Make) 
     assert sorted(re.findall(r"Temporary breakpoint (\d), ", run.stdout)) == ["1", "2"], run.stdout
     assert re.search(r"hart \d: [SM] pc 0x[0-9a-f]+ \(its restored pc\)", run.stdout)
     assert re.search(r"^hart \d\n  mscratch +0x[0-9a-f]+\n  vsatp +0x[0-9a-f]+\n", run.stdout, re.MULTILINE)
-    assert "csrs: nosuch is no group and no CSR's name: docs/csrs.md lists them" in run.stderr
+    assert "csrs: nosuch: no such group or CSR: docs/csrs.md lists them" in run.stderr
 
 
-def test_debug_waits_for_anybodys_gdb(checkpoint_file: Make, tmp_path: Path) -> None:
-    """At a port, which the line tells, with the commands in a script; when gdb kills the machine all is over."""
+def test_debug_server(checkpoint_file: Make, tmp_path: Path) -> None:
+    """It prints its port and the script with the commands; it ends when gdb kills the machine."""
     script = tmp_path / "commands.py"
     command = [sys.executable, "-m", "gcpt", "debug", str(checkpoint_file()), "--server", "0", "--script", str(script)]
     with subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         line = run.stdout.readline()
-        address = re.fullmatch(rf"gcpt: stopped at reset, gdb may come: target remote (\S+), source {script}\n", line)
+        pattern = rf"gcpt: stopped at reset, waiting for gdb: target remote (\S+), source {script}\n"
+        address = re.fullmatch(pattern, line)
         assert address, line
         gdb = ["gdb-multiarch", "-q", "-nx", "-batch", "-ex", "set confirm off", "-ex", f"source {script}"]
         gdb += ["-ex", f"target remote {address[1]}", "-ex", "restored", "-ex", "kill"]
-        said = subprocess.run(gdb, capture_output=True, text=True, timeout=60, check=False)
-        assert re.search(r"\* hart 0: S pc 0x[0-9a-f]+ \(its restored pc\)", said.stdout), said
+        session = subprocess.run(gdb, capture_output=True, text=True, timeout=60, check=False)
+        assert re.search(r"\* hart 0: S pc 0x[0-9a-f]+ \(its restored pc\)", session.stdout), session
         assert run.wait(20) == 0
 
 
 def test_bad_input(checkpoint_file: Make, tmp_path: Path) -> None:
     path = checkpoint_file()
-    for size, said in (
+    for size, message in (
         ("12x", "is not a size"),
         ("²G", "is not a size"),
         ("-1", "is not a size"),
         ("99999999999G", "is too large: give at most 2048G"),
     ):
-        assert f"{size!r} {said}" in refusal(gcpt("run", path, "--memory", size))
-    assert refusal(gcpt("debug", path, "--symbols", "nosuch.elf")) == "nosuch.elf: there is no such file"
+        assert f"{size!r} {message}" in refusal(gcpt("run", path, "--memory", size))
+    assert refusal(gcpt("debug", path, "--symbols", "nosuch.elf")) == "nosuch.elf: no such file"
     assert "--server starts no gdb" in refusal(gcpt("debug", path, "--server", "0", "-x", "c"))
     assert "nowhere/x.py: No such file" in refusal(gcpt("debug", path, "--script", "/nowhere/x.py"))
     before = path.read_bytes()
-    assert "gdb wants a name that ends in .py" in refusal(gcpt("debug", path, "--script", path))
+    assert "gdb needs a name that ends in .py" in refusal(gcpt("debug", path, "--script", path))
     assert path.read_bytes() == before
     assert "No such file or directory" in refusal(gcpt("run", tmp_path / "none"))

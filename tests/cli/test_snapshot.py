@@ -1,4 +1,4 @@
-"""``gcpt snapshot``: checkpoints that the tests take themselves, of real software, and what becomes of them."""
+"""``gcpt snapshot``: checkpoints of real software, taken by the tests, and their restores."""
 
 import json
 import re
@@ -31,7 +31,7 @@ WORKERS = (
 )
 
 
-def _taken(run: subprocess.CompletedProcess[str]) -> None:
+def _assert_success(run: subprocess.CompletedProcess[str]) -> None:
     assert (run.returncode, run.stderr) == (0, ""), run.stderr
 
 
@@ -46,18 +46,18 @@ def test_u_boot_at_its_prompt(u_boot: Callable[..., Path], harts: int, layout: s
     assert answer(path) == "answer=42"
 
 
-def test_what_is_typed_when_nothing_is_typed_before(tmp_path: Path) -> None:
-    """Each --type is for the --on before it: none at the first here, and two at the last but one."""
+def test_type_after_several_patterns(tmp_path: Path) -> None:
+    """Each --type belongs to the --on before it: here none to the first, two to the last but one."""
     path = tmp_path / "out.zst"
-    first = ("--on", "OpenSBI", "--on", "stop autoboot", "--type", "\\n")
-    then = ("--on", "=> $", "--type", "setenv answer ", "--type", "42\\n", "--on", "=> $")
-    _taken(gcpt("snapshot", "-o", path, *LOAD_U_BOOT, *first, *then))
+    boot = ("--on", "OpenSBI", "--on", "stop autoboot", "--type", "\\n")
+    prompt = ("--on", "=> $", "--type", "setenv answer ", "--type", "42\\n", "--on", "=> $")
+    _assert_success(gcpt("snapshot", "-o", path, *LOAD_U_BOOT, *boot, *prompt))
     assert answer(path) == "answer=42"
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What a worker prints at the end, when nobody stops it."""
+    """The end of the output of a worker that is not stopped."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with _started(Worker(1), folder) as running:
         assert running.wait_exit(20) == 0
@@ -79,13 +79,13 @@ def _started(worker: Worker, folder: Path, *extra: str, interval: int = 50_000) 
 def test_the_sum_is_kept_across_a_restore(
     tmp_path: Path, worker: Worker, dots: int, vlen: int, undisturbed: str
 ) -> None:
-    """Stopped somewhere in its computing or waiting, in U mode for certain where it is to be: registers, rounding mode
-    and timer interrupts go on."""
+    """Stopped while it computes or waits; a U-mode worker in U mode: registers, rounding mode and timer interrupts
+    continue."""
     path = tmp_path / "worker.gz"
     binary, elf = worker.build(tmp_path)
-    loaded = ("--load", f"{binary}@{ADDRESS:#x}")
-    there = ("--at", hex(symbol(elf, "round") + USER_ALIAS)) if worker.level == 0 else ()
-    _taken(gcpt("snapshot", "-o", path, *loaded, "--vlen", str(vlen), "--on", rf"\.{{{dots}}}", *there))
+    load = ("--load", f"{binary}@{ADDRESS:#x}")
+    in_user_mode = ("--at", hex(symbol(elf, "round") + USER_ALIAS)) if worker.level == 0 else ()
+    _assert_success(gcpt("snapshot", "-o", path, *load, "--vlen", str(vlen), "--on", rf"\.{{{dots}}}", *in_user_mode))
     state = open_checkpoint(path).harts[0]
     assert state.mode == worker.level
     assert state.get("mie") & TIMERS and state.get("satp" if not worker.virtual else "vsatp") >> 60 == worker.satp_mode
@@ -94,20 +94,20 @@ def test_the_sum_is_kept_across_a_restore(
     exact(path)
     run = gcpt("run", path)
     assert run.returncode == 0, run.stdout
-    if vlen == 128:  # more elements make another sum
+    if vlen == 128:  # longer vectors change the sum
         assert run.stdout.endswith(undisturbed)
     assert run.stdout.count(".") <= 24 - dots
 
 
 @pytest.mark.parametrize("worker", [WORKERS[0], WORKERS[4], WORKERS[6]], ids=str)
-def test_a_machine_that_runs_goes_on_unharmed(tmp_path: Path, worker: Worker, undisturbed: str) -> None:
-    """Two checkpoints of one run; the run, and each of them, ends with the same sum."""
+def test_a_running_machine_continues_unchanged(tmp_path: Path, worker: Worker, undisturbed: str) -> None:
+    """Two checkpoints of one run: the run and both restores end with the same sum."""
     socket = tmp_path / "qmp"
     paths = [tmp_path / "first.zst", tmp_path / "second"]
     with _started(worker, tmp_path, "-qmp", f"unix:{socket},server=on,wait=off", interval=2_500_000) as running:
         for dots, path in zip((2, 9), paths, strict=True):
             running.expect(rf"\.{{{dots}}}", 20)
-            _taken(gcpt("snapshot", "-o", path, "--gdb", running.gdb_path, "--qmp", socket, "--force"))
+            _assert_success(gcpt("snapshot", "-o", path, "--gdb", running.gdb_path, "--qmp", socket, "--force"))
         assert running.wait_exit(20) == 0
         assert running.output().endswith(undisturbed)
     for path in paths:
@@ -117,58 +117,58 @@ def test_a_machine_that_runs_goes_on_unharmed(tmp_path: Path, worker: Worker, un
 
 @pytest.mark.parametrize(("layout", "name"), [("auto", "dual_core"), ("protobuf", "protobuf")])
 def test_json(tmp_path: Path, layout: str, name: str) -> None:
-    """At once, of two harts: what info says of the result, and nothing else on standard output."""
+    """Taken at once, with two harts: the same harts as info prints, and nothing else on standard output."""
     path, binary = tmp_path / "now.gz", Worker(3).build(tmp_path)[0]
-    where = ("-o", path, "--load", f"{binary}@{ADDRESS:#x}", "--harts", "2", "--layout", layout)
-    run = gcpt("snapshot", "--json", *where)
-    _taken(run)
-    said = json.loads(run.stdout)
-    assert said.pop("harts") == json.loads(gcpt("info", "--json", path).stdout)["harts"]
-    assert said == {"file": str(path), "flash": None, "container": "gzip", "layout": name, "bytes": 128 << 20}
+    arguments = ("-o", path, "--load", f"{binary}@{ADDRESS:#x}", "--harts", "2", "--layout", layout)
+    run = gcpt("snapshot", "--json", *arguments)
+    _assert_success(run)
+    report = json.loads(run.stdout)
+    assert report.pop("harts") == json.loads(gcpt("info", "--json", path).stdout)["harts"]
+    assert report == {"file": str(path), "flash": None, "container": "gzip", "layout": name, "bytes": 128 << 20}
 
 
 def test_at_a_pc_and_some_instructions_later(tmp_path: Path) -> None:
     worker = Worker(1, sv=39)
     binary, elf = worker.build(tmp_path)
-    taken = {}
+    states = {}
     for after in (0, 2):
         path = tmp_path / f"{after}"
         more = ("--after", str(after)) if after else ()
-        _taken(
+        _assert_success(
             gcpt("snapshot", "-o", path, "--load", f"{binary}@{ADDRESS:#x}", "--at", hex(symbol(elf, "round")), *more)
         )
-        taken[after] = open_checkpoint(path).harts[0]
-    assert taken[0].pc == symbol(elf, "round")
-    assert (taken[0].x[20], taken[2].x[20]) == (0, 4000)  # lui and addi of s4
+        states[after] = open_checkpoint(path).harts[0]
+    assert states[0].pc == symbol(elf, "round")
+    assert (states[0].x[20], states[2].x[20]) == (0, 4000)  # lui and addi of s4
 
 
-def test_a_moment_that_is_far_away(tmp_path: Path) -> None:
-    """Hart 0 spins at +4, hart 1 at +8, where it comes past all the time. What takes long is shown."""
+def test_a_moment_that_is_not_reached(tmp_path: Path) -> None:
+    """Hart 0 spins at +4, hart 1 at +8. Long stepping shows its progress."""
     file, out = tmp_path / "code", tmp_path / "out"
     file.write_bytes(bytes.fromhex("f32240f1 63800200 6f000000"))  # csrr t0, mhartid; 1: beqz t0, 1b; 2: j 2b
     where = ("-o", out, "--load", f"{file}@{ADDRESS:#x}", "--harts", "2")
-    said = refusal(gcpt("snapshot", *where, "--at", hex(ADDRESS + 8), "--hart", "0", "--timeout", "1"))
-    assert said == f"hart 0 never came to pc {ADDRESS + 8:#x} within 1 s: --timeout"
-    said = refusal(gcpt("snapshot", *where, "--after", "100000000", "--timeout", "1"))
-    assert re.fullmatch(r"--after 100000000: it is at [1-9]\d+ after 1 s: a longer --timeout", said)
+    message = refusal(gcpt("snapshot", *where, "--at", hex(ADDRESS + 8), "--hart", "0", "--timeout", "1"))
+    assert message == f"hart 0 never reached pc {ADDRESS + 8:#x} within 1 s: give a longer --timeout"
+    message = refusal(gcpt("snapshot", *where, "--after", "100000000", "--timeout", "1"))
+    assert re.fullmatch(r"--after 100000000: only [1-9]\d+ instructions within 1 s: give a longer --timeout", message)
     assert not out.exists()
     run = on_terminal(120, "snapshot", *where, "--at", hex(ADDRESS + 8), "--hart", "1", "--after", "3000")
     assert (run.returncode, "hart 1: pc 0x80100008 mode M" in run.stdout) == (0, True), run.stdout
     assert re.search("stepping .* 3000/3000 instructions", run.stdout)
 
 
-def test_a_hart_that_takes_no_step(tmp_path: Path) -> None:
+def test_a_sleeping_hart_cannot_be_stepped(tmp_path: Path) -> None:
     (file := tmp_path / "code").write_bytes(bytes.fromhex("73005010 6ff0dfff"))  # 1: wfi; j 1b
     where = ("-o", tmp_path / "out", "--load", f"{file}@{ADDRESS:#x}", "--after", "9")
-    said = refusal(gcpt("snapshot", *where, "--timeout", "1"))
-    assert said == "--after: hart 0 sleeps and takes no step: another --hart, or --at"
+    message = refusal(gcpt("snapshot", *where, "--timeout", "1"))
+    assert message == "--after: hart 0 sleeps in a wfi and cannot be stepped: choose another --hart, or use --at"
 
 
 @pytest.mark.parametrize("harts", [1, 4])
-def test_at_once(tmp_path: Path, harts: int) -> None:
-    """Before the first instruction of each hart of a machine that is started: not in QEMU's reset code."""
+def test_without_a_moment(tmp_path: Path, harts: int) -> None:
+    """Taken before the first instruction of each hart, not in QEMU's reset code."""
     path = tmp_path / "first.zst"
-    _taken(gcpt("snapshot", "-o", path, "--harts", str(harts), *LOAD_U_BOOT))
+    _assert_success(gcpt("snapshot", "-o", path, "--harts", str(harts), *LOAD_U_BOOT))
     assert [(state.pc, state.mode) for state in open_checkpoint(path).harts] == [(0x8010_0000, 3)] * harts
     exact(path)
     run = gcpt("snapshot", "-o", tmp_path / "again", "--harts", str(harts), *LOAD_U_BOOT, "--at", "0x80100000")
@@ -176,53 +176,54 @@ def test_at_once(tmp_path: Path, harts: int) -> None:
 
 
 @pytest.mark.parametrize("layout", ["nemu", "flash"])
-def test_into_the_layouts_of_nemu(tmp_path: Path, layout: str, undisturbed: str) -> None:
+def test_layouts_of_nemu(tmp_path: Path, layout: str, undisturbed: str) -> None:
     path, flash = tmp_path / "worker.gz", tmp_path / "flash.gz"
     binary, _ = Worker(1, sv=39).build(tmp_path)
     more = ("--flash-out", flash) if layout == "flash" else ()
     arguments = ("--load", f"{binary}@{ADDRESS:#x}", "--on", r"\.{7}", "--layout", layout, *more)
-    _taken(gcpt("snapshot", "-o", path, *arguments))
+    _assert_success(gcpt("snapshot", "-o", path, *arguments))
     pair = (path, "--flash", flash) if layout == "flash" else (path,)
     assert open_checkpoint(path, flash if more else None).place == PLACES["single_core" if more else "nemu"]
     exact(*pair)
     assert gcpt("run", *pair).stdout.endswith(undisturbed)
 
 
-def test_an_address_at_which_nobody_speaks_qmp(tmp_path: Path) -> None:
-    """Such as the gdb stub, when the two are mixed up."""
+def test_a_qmp_address_that_does_not_speak_qmp(tmp_path: Path) -> None:
+    """Such as the gdb stub's."""
     with socket.create_server(("localhost", 0)) as silent:
-        said = refusal(gcpt("snapshot", "-o", tmp_path / "out", "--gdb", ":1", "--qmp", f":{silent.getsockname()[1]}"))
-    assert said.endswith("who is there does not speak QMP: is it the gdb stub?")
+        port = silent.getsockname()[1]
+        message = refusal(gcpt("snapshot", "-o", tmp_path / "out", "--gdb", ":1", "--qmp", f":{port}"))
+    assert message.endswith("the program that listens there does not speak QMP: is it the gdb stub?")
 
 
-def test_memory_that_is_in_use(tmp_path: Path) -> None:
+def test_memory_in_use(tmp_path: Path) -> None:
     file, out = tmp_path / "code", tmp_path / "out"
     file.write_bytes(bytes.fromhex("6f000000") * 1024)
-    within = refusal(gcpt("snapshot", "-o", out, "--load", f"{file}@0x80001000"))
-    assert "memory at 0x80001000 is in use, in the restorer's MiB" in within
+    in_reserved = refusal(gcpt("snapshot", "-o", out, "--load", f"{file}@0x80001000"))
+    assert "memory at 0x80001000 is in use, in the restorer's MiB" in in_reserved
     arguments = ("--harts", "2", "--load", f"{file}@0x80100000", "--load", f"{file}@0x804ee000")
-    of_state = refusal(gcpt("snapshot", "-o", out, *arguments))
-    assert "memory at 0x804ee000 is in use, in the place of the state (dual_core)" in of_state
+    in_state = refusal(gcpt("snapshot", "-o", out, *arguments))
+    assert "memory at 0x804ee000 is in use, in the place of the state (dual_core)" in in_state
     assert not out.exists()
 
 
 def test_bad_input(tmp_path: Path) -> None:
-    out, some = ("-o", tmp_path / "out"), ("--load", f"{OPENSBI}@0x80100000")
-    said = {
+    out, load = ("-o", tmp_path / "out"), ("--load", f"{OPENSBI}@0x80100000")
+    refusals = {
         "nothing to run": out,
-        "belong together": (*out, "--gdb", ":1"),
-        "want FILE@ADDRESS": (*out, "--load", "x"),
-        "'x': nobody may listen yet": (*out, *some, "--type", "x", "--on", "y"),
-        "no regular expression": (*out, *some, "--on", "("),
+        "must be given together": (*out, "--gdb", ":1"),
+        "want FILE@ADDR": (*out, "--load", "x"),
+        "'x': the guest may not read its console yet": (*out, *load, "--type", "x", "--on", "y"),
+        "not a regular expression": (*out, *load, "--on", "("),
         "No such file": (*out, "--load", "nosuch@0x80100000"),
         "is outside memory": (*out, "--load", f"{OPENSBI}@0x1000"),
-        "did not print 'never' within 1 s": (*out, *some, "--on", "never", "--timeout", "1"),
-        "no hart came to pc 0x90000000 within 1 s": (*out, *some, "--at", "0x90000000", "--timeout", "1"),
+        "did not print 'never' within 1 s": (*out, *load, "--on", "never", "--timeout", "1"),
+        "no hart reached pc 0x90000000 within 1 s": (*out, *load, "--at", "0x90000000", "--timeout", "1"),
         "start QEMU with -qmp": (*out, "--gdb", ":1", "--qmp", tmp_path / "none"),
-        "holds one hart, and there are 2": (*out, *some, "--harts", "2", "--layout", "single_core"),
+        "holds one hart, and there are 2": (*out, *load, "--harts", "2", "--layout", "single_core"),
         "layout flash holds one hart": (
             *out,
-            *some,
+            *load,
             "--harts",
             "2",
             "--layout",
@@ -230,15 +231,15 @@ def test_bad_input(tmp_path: Path) -> None:
             "--flash-out",
             tmp_path / "f",
         ),
-        "name the second with --flash-out": (*out, *some, "--layout", "flash"),
-        "two images need two files": (*out, *some, "--layout", "flash", "--flash-out", tmp_path / "out"),
-        "--flash-out is for --layout flash": (*out, *some, "--flash-out", tmp_path / "f"),
-        "the machine has harts 0 to 1": (*out, *some, "--harts", "2", "--hart", "2", "--after", "1"),
-        "status 1: qemu-system-riscv64: -nosuch: invalid option": (*out, *some, "--", "-nosuch"),
-        "70000 is no port": (*out, "--gdb", ":1", "--qmp", ":70000"),
+        "name the second with --flash-out": (*out, *load, "--layout", "flash"),
+        "two images need two files": (*out, *load, "--layout", "flash", "--flash-out", tmp_path / "out"),
+        "--flash-out is for --layout flash": (*out, *load, "--flash-out", tmp_path / "f"),
+        "the machine has harts 0 to 1": (*out, *load, "--harts", "2", "--hart", "2", "--after", "1"),
+        "status 1: qemu-system-riscv64: -nosuch: invalid option": (*out, *load, "--", "-nosuch"),
+        "port 70000 is out of range": (*out, "--gdb", ":1", "--qmp", ":70000"),
     }
-    for words, arguments in said.items():
-        assert words in refusal(gcpt("snapshot", *arguments))
+    for message, arguments in refusals.items():
+        assert message in refusal(gcpt("snapshot", *arguments))
     assert not (tmp_path / "out").exists()
 
 
@@ -249,6 +250,6 @@ def test_another_machine(tmp_path: Path) -> None:
     with subprocess.Popen(command) as running:
         while not socket.exists():
             time.sleep(0.02)
-        said = refusal(gcpt("snapshot", "-o", tmp_path / "out", "--gdb", gdb, "--qmp", socket))
+        message = refusal(gcpt("snapshot", "-o", tmp_path / "out", "--gdb", gdb, "--qmp", socket))
         running.terminate()
-    assert re.search(r"this machine is a spike: want virt", said)
+    assert re.search(r"this machine is a spike: want virt", message)

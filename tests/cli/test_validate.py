@@ -18,10 +18,10 @@ Change = Callable[[list[HartState]], None]
 
 
 def _file(tmp_path: Path, change: Change, place: Place = SINGLE_CORE, harts: int = 1) -> Path:
-    made = sound(Recipe(harts=harts, locks=False))
-    change(made.harts)
+    checkpoint = sound(Recipe(harts=harts, locks=False))
+    change(checkpoint.harts)
     path = tmp_path / "checkpoint"
-    pieces = [*synthetic.blocks(Checkpoint(place, made.harts)), *made.memory]
+    pieces = [*synthetic.blocks(Checkpoint(place, checkpoint.harts)), *checkpoint.memory]
     output.write_pieces(path, [(address - DRAM, data) for address, data in pieces], 16 << 20)
     return path
 
@@ -59,36 +59,36 @@ def test_status(tmp_path: Path, change: Change, status: int, counts: str) -> Non
     assert run.stdout.splitlines()[-1] == last
 
 
-def test_a_finding_says_what_it_means_and_what_to_do(tmp_path: Path) -> None:
+def test_a_finding_has_meaning_and_remedy(tmp_path: Path) -> None:
     lines = gcpt("validate", _file(tmp_path, _error)).stdout.splitlines()
     assert lines[:4] == [
         "error: mode (code 13)",
         "  hart 0: mode is 0x2",
-        "  the mode field is none of 0 (U), 1 (S) and 3 (M)",
-        "  do: take the checkpoint again: its generator wrote no privilege level",
+        "  the mode field is not 0 (U), 1 (S) or 3 (M)",
+        "  do: take the checkpoint again: its generator did not write the privilege level",
     ]
 
 
-def test_what_many_harts_share_is_said_once(tmp_path: Path) -> None:
+def test_meaning_and_remedy_are_printed_once(tmp_path: Path) -> None:
     def change(harts: list[HartState]) -> None:
         for state in harts:
             state.mode = 2
 
     text = gcpt("validate", _file(tmp_path, change, DUAL_CORE, 9)).stdout
-    assert text.count("error: mode") == text.count("the mode field is none of") == 1
+    assert text.count("error: mode") == text.count("the mode field is not 0") == 1
     assert "  and 5 more\n" in text and "9 errors" in text
 
 
 def test_json(tmp_path: Path) -> None:
     run = gcpt("validate", "--json", "--harts", "1", _file(tmp_path, _error, DUAL_CORE, 2))
-    said = json.loads(run.stdout)
-    assert (run.returncode, said["layout"], said["harts"], said["errors"]) == (1, "dual_core", 2, 2)
-    found = {one["code"]: (one["severity"], one["hart"], one["signal"]) for one in said["findings"]}
-    assert found == {"harts-missing": ("error", None, 18), "mode": ("error", 0, 13)}
-    assert all(one["means"] and one["remedy"] for one in said["findings"])
+    report = json.loads(run.stdout)
+    assert (run.returncode, report["layout"], report["harts"], report["errors"]) == (1, "dual_core", 2, 2)
+    findings = {row["code"]: (row["severity"], row["hart"], row["signal"]) for row in report["findings"]}
+    assert findings == {"harts-missing": ("error", None, 18), "mode": ("error", 0, 13)}
+    assert all(row["means"] and row["remedy"] for row in report["findings"])
 
 
-def test_what_is_no_checkpoint(tmp_path: Path) -> None:
+def test_not_a_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "empty"
     path.write_bytes(bytes(4096))
     run = gcpt("validate", path)
@@ -120,11 +120,10 @@ def test_bad_input(tmp_path: Path) -> None:
         ("uboot-2hart-dual_core.zst", "qemu-virt", {"csrs-left-out-minor", "stimecmp-due", "mtimecmp-due"}),
     ],
 )
-def test_real_ones(shared_file: Callable[[str], Path], name: str, platform: str, findings: set[str]) -> None:
-    """Clean but for notes, on the machine that they are from."""
+def test_real_checkpoints(shared_file: Callable[[str], Path], name: str, platform: str, findings: set[str]) -> None:
+    """Only notes on the machine that they were taken on."""
     run = gcpt("validate", "--json", "--platform", platform, shared_file(f"checkpoints/{name}"))
-    said = json.loads(run.stdout)
-    assert {one["code"] for one in said["findings"]} == findings
+    assert {row["code"] for row in json.loads(run.stdout)["findings"]} == findings
     assert run.returncode == ("translation-platform" in findings)
 
 
@@ -132,5 +131,5 @@ def test_a_real_pair(shared_file: Callable[[str], Path]) -> None:
     memory, flash = (shared_file(f"checkpoints/nemu-flash-s-sv39-nov.{part}.gz") for part in ("mem", "flash"))
     assert gcpt("validate", memory, "--flash", flash).returncode == 0
     assert gcpt("validate", memory).returncode == 1
-    # Without its memory, the state of the pair points to nothing.
+    # Without the memory image, the state points to nothing.
     assert "pc-outside" in gcpt("validate", flash).stdout or "root-empty" in gcpt("validate", flash).stdout

@@ -1,4 +1,4 @@
-"""``gcpt verify``: exact, explained, wrong, refused; each seen on a real QEMU."""
+"""``gcpt verify`` on a real QEMU: exact, explained, wrong and refused restores."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def test_exact(checkpoint_file: Make, recipe: Recipe, place: Place) -> None:
 
 @pytest.fixture
 def broken(build_restorer: Callable[..., object], tmp_path: Path) -> Path:
-    """A restorer that forgets stvec."""
+    """A restorer that does not write stvec."""
     data = build_restorer(mode="single_core", platform="qemu-virt").image.read_bytes()  # type: ignore[attr-defined]
     assert data.count(_CSRW_STVEC) == 1
     path = tmp_path / "broken.bin"
@@ -46,7 +46,7 @@ def broken(build_restorer: Callable[..., object], tmp_path: Path) -> Path:
     return path
 
 
-def test_a_register_that_the_restorer_loses(checkpoint_file: Make, broken: Path) -> None:
+def test_a_register_that_is_not_restored(checkpoint_file: Make, broken: Path) -> None:
     run = gcpt("verify", checkpoint_file(), "--restorer", broken)
     [row] = [line.split() for line in run.stdout.splitlines() if "UNEXPLAINED" in line]
     assert (run.returncode, row[:2], row[-1]) == (1, ["0", "stvec"], "UNEXPLAINED")
@@ -54,15 +54,16 @@ def test_a_register_that_the_restorer_loses(checkpoint_file: Make, broken: Path)
 
 def test_json(checkpoint_file: Make, broken: Path) -> None:
     run = gcpt("verify", "--json", checkpoint_file(), "--restorer", broken)
-    said = json.loads(run.stdout)
-    assert (run.returncode, said["unexplained"]) == (1, 1)
-    assert [one["name"] for one in said["differences"] if one["reason"] == "UNEXPLAINED"] == ["stvec"]
-    assert {one["hart"] for one in said["differences"]} == {0}
-    assert said["exact"] + len(said["differences"]) == said["compared"]
+    report = json.loads(run.stdout)
+    mismatches = report["differences"]
+    assert (run.returncode, report["unexplained"]) == (1, 1)
+    assert [mismatch["name"] for mismatch in mismatches if mismatch["reason"] == "UNEXPLAINED"] == ["stvec"]
+    assert {mismatch["hart"] for mismatch in mismatches} == {0}
+    assert report["exact"] + len(mismatches) == report["compared"]
 
 
-def test_the_one_to_try_with_is_explained(tmp_path: Path) -> None:
-    """It has zeros where a hart holds UXL: mstatus says so, and its view sstatus."""
+def test_the_demo_checkpoint_is_explained(tmp_path: Path) -> None:
+    """Its UXL is 0, which a hart cannot hold: mstatus and its view sstatus differ."""
     path = tmp_path / "demo.img"
     demo.main([str(path)])
     run = gcpt("verify", path)
@@ -74,7 +75,7 @@ def test_the_one_to_try_with_is_explained(tmp_path: Path) -> None:
 def test_an_interrupt_that_is_pending_is_not_taken(
     checkpoint_file: Make, tmp_path: Path, flash: bool, level: Mode
 ) -> None:
-    """Before all is compared: the registers are those that its handler would find."""
+    """Its handler would change registers before they are compared."""
 
     def change(harts: list[HartState]) -> None:
         state = harts[0]
@@ -82,11 +83,12 @@ def test_an_interrupt_that_is_pending_is_not_taken(
             state.set(name, value)
         state.set("mstatus", state.get("mstatus") | mstatus.MPIE)
 
-    path, memory, first = checkpoint_file(Recipe((level,), paging=False), change=change), tmp_path / "m", tmp_path / "f"
+    path = checkpoint_file(Recipe((level,), paging=False), change=change)
+    memory, flash_image = tmp_path / "memory", tmp_path / "flash"
     pair: list[str | Path] = [path]
     if flash:
-        assert gcpt("convert", path, memory, "--layout", "flash", "--flash-out", first).returncode == 0
-        pair = [memory, "--flash", first]
+        assert gcpt("convert", path, memory, "--layout", "flash", "--flash-out", flash_image).returncode == 0
+        pair = [memory, "--flash", flash_image]
     run = gcpt("verify", *pair)
     assert (run.returncode, run.stdout.splitlines()[-1].endswith(", 0 unexplained")) == (0, True), run.stdout
 
@@ -97,10 +99,10 @@ def test_a_value_that_the_hart_cannot_hold(checkpoint_file: Make) -> None:
 
     run = gcpt("verify", checkpoint_file(change=change))
     assert run.returncode == 0
-    assert "medeleg" in run.stdout and "WARL: the hart holds no more of it" in run.stdout
+    assert "medeleg" in run.stdout and "WARL: the hart cannot hold the whole value" in run.stdout
 
 
-def test_registers_that_the_restorer_leaves_out(checkpoint_file: Make) -> None:
+def test_csrs_that_the_restorer_leaves_out(checkpoint_file: Make) -> None:
     def change(harts: list[HartState]) -> None:
         harts[0].set("mhpmevent9", 5)
         harts[0].set("sbpctl", 5)
@@ -111,7 +113,7 @@ def test_registers_that_the_restorer_leaves_out(checkpoint_file: Make) -> None:
     assert "the hart has no such CSR" in reasons["sbpctl"]
 
 
-def test_a_refusal_is_told_with_its_sentence(checkpoint_file: Make) -> None:
+def test_a_refusal_is_printed_with_its_sentence(checkpoint_file: Make) -> None:
     def change(harts: list[HartState]) -> None:
         harts[0].mode = 2
 
@@ -128,20 +130,19 @@ def test_a_restorer_that_never_arrives(checkpoint_file: Make, tmp_path: Path) ->
     assert (run.returncode, "not all harts arrived within 2 s: hart 0 is at 0x80000000" in run.stdout) == (1, True)
 
 
-def test_a_pc_that_nothing_maps(checkpoint_file: Make) -> None:
-    """As of a flash image without its memory image, which has the page tables."""
+def test_an_unmapped_pc(checkpoint_file: Make) -> None:
+    """As in a flash image without its memory image, which holds the page tables."""
 
     def unmapped(harts: list[HartState]) -> None:
         harts[0].set("satp", 8 << 60 | 0x87FFF)
 
     run = gcpt("verify", checkpoint_file(Recipe((Mode.S,)), change=unmapped))
     assert (run.returncode, run.stderr) == (1, "")
-    assert re.search(r"hart 0: is its pc 0x[0-9a-f]+ mapped\? gcpt validate follows its page tables", run.stdout), (
-        run.stdout
-    )
+    message = r"hart 0: cannot write to its pc 0x[0-9a-f]+, which may not be mapped: gcpt validate follows"
+    assert re.search(message, run.stdout), run.stdout
 
 
-def test_the_restorer_that_an_image_carries(checkpoint_file: Make, broken: Path, tmp_path: Path) -> None:
+def test_the_embedded_restorer(checkpoint_file: Make, broken: Path, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     output.unpack(checkpoint_file(), raw)
     packing.place(raw, broken)
@@ -154,9 +155,9 @@ def test_bad_input(tmp_path: Path, checkpoint_file: Make, build_restorer: Callab
     assert refusal(gcpt("verify", nothing)) == f"{nothing}: No such file or directory"
     assert "no checkpoint: neither a protobuf header nor" in refusal(gcpt("verify", empty))
     checkpoint = checkpoint_file()
-    assert "this is no restorer" in refusal(gcpt("verify", checkpoint, "--restorer", empty))
+    assert "not a restorer" in refusal(gcpt("verify", checkpoint, "--restorer", empty))
     other = build_restorer(mode="single_core").image  # type: ignore[attr-defined]
     for seconds in ("inf", "nan", "-1", "0", "long"):
         assert f"'{seconds}' is not a time" in refusal(gcpt("verify", checkpoint, "--timeout", seconds))
-    assert f"--logs {empty}: File exists: name a folder" in refusal(gcpt("verify", checkpoint, "--logs", empty))
+    assert f"--logs {empty}: File exists: choose a folder" in refusal(gcpt("verify", checkpoint, "--logs", empty))
     assert "this restorer is for platform=xiangshan" in refusal(gcpt("verify", checkpoint, "--restorer", other))

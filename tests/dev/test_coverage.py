@@ -29,7 +29,7 @@ def _coverage(project: Path, selection: str, status: int, **floors: int) -> str:
     command = ["./sconsw", "-s", "coverage", f"pytest_args={selection}"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == (2 if status else 0), done.stdout + done.stderr
-    assert (f"coverage ended with {status}" in done.stderr) == bool(status)
+    assert (f"coverage failed (exit status {status})" in done.stderr) == bool(status)
     return done.stdout
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sysconfig
 import tarfile
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -84,8 +85,8 @@ def test_an_interrupted_or_moved_environment_is_not_ready(tmp_path: Path) -> Non
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)
     (venv / "bin/python").symlink_to("/bin/sh")
-    assert not provision.environment_is_ready(venv, "digest")
     stamp = venv / provision.STAMP
+    assert not provision.environment_is_ready(stamp, "digest")
     for text, ready in [
         ("", False),
         (f"{venv}\nolder", False),
@@ -93,7 +94,51 @@ def test_an_interrupted_or_moved_environment_is_not_ready(tmp_path: Path) -> Non
         (f"{venv}\ndigest", True),
     ]:
         stamp.write_text(text)
-        assert provision.environment_is_ready(venv, "digest") is ready
+        assert provision.environment_is_ready(stamp, "digest") is ready
+
+
+def lock_wheel(folder: Path, requirements: Path, name: str, *modules: str) -> None:
+    """Write a wheel with empty modules into the folder, and the lock file that lists it."""
+    wheel = folder / f"{name}-1-py3-none-any.whl"
+    info = {
+        "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n",
+        "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for module in modules:
+            archive.writestr(module, "")
+        for file, text in info.items():
+            archive.writestr(f"{name}-1.dist-info/{file}", text)
+    requirements.write_text(f"{name}==1 --hash=sha256:{provision.sha256(wheel)}\n")
+
+
+def test_the_tests_packages_are_added_for_tests_and_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, test_lock = tmp_path / provision.LOCK, tmp_path / provision.TEST_LOCK
+    lock_wheel(tmp_path, lock, "base", "SCons/__init__.py", "nanopb/generator/nanopb_generator.py")
+    lock_wheel(tmp_path, test_lock, "checks", "checks.py")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+
+    def provide(purpose: str) -> tuple[bool, bool]:
+        """Whether the environment was made anew, and whether it then has the tests' packages."""
+        marker = tmp_path / ".venv/marker"
+        old = marker.exists()
+        with (tmp_path / "lock").open("w") as file:
+            provision.provide_environment(tmp_path, purpose, file.fileno())
+        new = not marker.exists()
+        marker.touch()
+        [packages] = tmp_path.glob(".venv/lib/python3*/site-packages")
+        assert (packages / "SCons").is_dir() and (old or new)
+        return new, (packages / "checks.py").exists()
+
+    assert provide("build") == (True, False)
+    assert provide("test") == (False, True)
+    assert provide("build") == (False, True)
+    with test_lock.open("a") as file:
+        file.write("# another\n")
+    assert provide("run") == (True, True)
 
 
 def test_the_command_runs_whatever_the_folders_are_called(tmp_path: Path) -> None:
@@ -109,15 +154,34 @@ def test_the_command_runs_whatever_the_folders_are_called(tmp_path: Path) -> Non
     assert (run.returncode, run.stderr) == (0, "") and run.stdout.startswith("gcpt ")
 
 
-def test_every_python_package_is_pinned_with_hashes_and_every_direct_one_is_locked() -> None:
-    lock = (REPO / "requirements.txt").read_text().replace("\\\n", " ")
-    entries = [line for line in lock.splitlines() if line and not line.lstrip().startswith("#")]
-    for entry in entries:
-        assert re.fullmatch(r"[\w-]+==[\w.]+( +--hash=sha256:[0-9a-f]{64})+ *", entry), entry
-    direct = {name.partition("[")[0] for name in (REPO / "requirements.in").read_text().split()}
-    assert direct <= {entry.partition("==")[0] for entry in entries}
+@pytest.fixture
+def locked() -> dict[str, dict[str, str]]:
+    """Of each lock file: its packages with their version and hashes."""
+    found = {}
+    for lock in provision.ENVIRONMENT:
+        text = (REPO / lock).read_text().replace("\\\n", " ")
+        lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+        for line in lines:
+            assert re.fullmatch(r"[\w-]+==[\w.]+( +--hash=sha256:[0-9a-f]{64})+ *", line), line
+        found[lock] = {name: pin for name, _, pin in (line.partition("==") for line in lines)}
+    return found
 
 
-def test_the_lock_names_no_index() -> None:
-    lock = (REPO / "requirements.txt").read_text()
-    assert "://" not in lock and "--index" not in lock and "--find-links" not in lock
+@pytest.mark.parametrize("lock", provision.ENVIRONMENT)
+def test_every_direct_python_package_is_locked(locked: dict[str, dict[str, str]], lock: str) -> None:
+    lines = (REPO / lock).with_suffix(".in").read_text().splitlines()
+    direct = {line.partition("[")[0] for line in lines if not line.startswith("-c ")}
+    assert direct and direct <= set(locked[lock])
+
+
+def test_what_both_locks_list_is_the_same(locked: dict[str, dict[str, str]]) -> None:
+    base, tests = locked.values()
+    assert {name: tests[name] for name in base.keys() & tests.keys()} == {
+        name: pin for name, pin in base.items() if name in tests
+    }
+
+
+@pytest.mark.parametrize("lock", provision.ENVIRONMENT)
+def test_the_lock_names_no_index(lock: str) -> None:
+    text = (REPO / lock).read_text()
+    assert "://" not in text and "--index" not in text and "--find-links" not in text

@@ -1,6 +1,5 @@
 """The real ./sconsw in a copy of the project, with stand-ins for the commands around it."""
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ import pytest
 from gcpt.dev import provision
 
 REPO = Path(__file__).resolve().parents[2]
-INPUTS = ["requirements.txt", "sconsw", "site_scons/gcpt/dev/provision.py"]
+INPUTS = ["sconsw", "requirements.txt", "requirements-test.txt", "site_scons/gcpt/dev/provision.py"]
 INPUTS += ["third_party/debian.toml", "third_party/nanopb.toml", "third_party/picolibc.toml"]
 
 
@@ -35,7 +34,8 @@ class Project:
         (root / "sconsw").chmod(0o755)
         script(root / ".venv/bin/python", "exit 99")
         script(root / ".venv/bin/scons", 'pwd -P; printf "<%s>" "$@"')
-        self.write(".venv/gcpt.stamp", f"{root}/.venv\n")
+        for stamp in provision.ENVIRONMENT.values():
+            self.write(f".venv/{stamp}", f"{root}/.venv\n")
         self.write("build/third_party/system.stamp", "build run test\n")
         for name in ("nanopb", "picolibc"):
             self.write(f"build/third_party/{name}/gcpt.stamp", "")
@@ -79,10 +79,11 @@ def test_a_symbolic_link_to_sconsw_works(project: Project, tmp_path: Path) -> No
     assert done.stdout.startswith(f"{project.root}\n")
 
 
-@pytest.mark.parametrize("name", INPUTS[:1] + INPUTS[2:])
+@pytest.mark.parametrize("name", INPUTS[1:])
 def test_a_changed_input_is_noticed(project: Project, name: str) -> None:
     os.utime(project.root / name)
-    assert project.run().returncode == 1
+    assert project.run().returncode == (0 if name == "requirements-test.txt" else 1)
+    assert project.run("test").returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,12 @@ def test_a_removed_result_is_noticed(project: Project, name: str) -> None:
     path = project.root / name
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert project.run().returncode == 1
+
+
+def test_an_environment_without_the_tests_packages_builds(project: Project) -> None:
+    (project.root / ".venv/gcpt-test.stamp").unlink()
+    assert project.run("report").returncode == 0
+    assert project.run("test").returncode == 1
 
 
 def test_a_moved_environment_is_noticed(project: Project) -> None:
@@ -122,7 +129,7 @@ PACKAGE = '[[package]]\nname = "{0}"\ngroup = "{1}"\nuse = "a test"\nlicence = "
 INSTALL = "apt-get install -y --no-install-recommends "
 
 
-def test_a_missing_package_without_leave_prints_one_command(project: Project) -> None:
+def test_a_missing_package_without_permission_prints_one_command(project: Project) -> None:
     project.use_real_python()
     project.write("third_party/debian.toml", PACKAGE.format("absent", "test"))
     done = project.run("--setup-only", GCPT_NO_SYSTEM="1")
@@ -133,8 +140,8 @@ def test_a_missing_package_without_leave_prints_one_command(project: Project) ->
 
 def make_environment_ready(project: Project) -> None:
     """... so that provision.py itself, run for the system packages, has nothing else to do."""
-    digest = hashlib.sha256((project.root / "requirements.txt").read_bytes()).hexdigest()
-    project.write(".venv/gcpt.stamp", f"{project.root}/.venv\n{digest}")
+    for lock, stamp in provision.ENVIRONMENT.items():
+        project.write(f".venv/{stamp}", f"{project.root}/.venv\n{provision.sha256(project.root / lock)}")
     for name in ("nanopb", "picolibc"):
         pin = provision.read_pin(project.root / f"third_party/{name}.toml")
         project.write(f"build/third_party/{name}/gcpt.stamp", provision.stamp_text(pin))
@@ -146,14 +153,14 @@ def make_environment_ready(project: Project) -> None:
 @pytest.mark.parametrize(
     ("group", "met", "status"),
     [
-        ("setup", "", {"build": 1, "run": 1, "test": 1}),
-        ("compiler", "build run", {"build": 0, "run": 0, "test": 1}),
-        ("run", "build", {"build": 0, "run": 1, "report": 1, "bench": 1}),
-        ("test", "build run", {"build": 0, "debug": 0, "test": 1, "lint": 1}),
+        ("setup", "", {"build": 1, "docs": 1, "run": 1, "test": 1}),
+        ("compiler", "build docs run", {"build": 0, "docs": 0, "run": 0, "test": 1}),
+        ("run", "build docs", {"build": 0, "docs": 0, "run": 1, "report": 1, "bench": 1}),
+        ("test", "build docs run", {"build": 0, "docs": 0, "debug": 0, "test": 1, "lint": 1}),
     ],
 )
 def test_a_target_insists_on_what_it_needs_only(project: Project, group: str, met: str, status: dict[str, int]) -> None:
-    """... and SCons starts when that is there; what else is missing is said once."""
+    """... and SCons starts when that is there. It names no package that it does not need."""
     project.use_real_python()
     make_environment_ready(project)
     project.write("third_party/debian.toml", PACKAGE.format("absent", group) + PACKAGE.format("sh", "setup"))
@@ -161,7 +168,7 @@ def test_a_target_insists_on_what_it_needs_only(project: Project, group: str, me
     for target, expected in status.items():
         done = project.run(target, GCPT_NO_SYSTEM="1")
         assert (done.returncode, f"<{target}>" in done.stdout) == (expected, not expected), done.stderr
-        assert (f"{INSTALL}absent" in done.stderr) == (bool(expected) or target == "build")
+        assert (f"{INSTALL}absent" in done.stderr) == (bool(expected) or (group, target) == ("compiler", "build"))
         if not expected:
             assert (project.root / "build/third_party/system.stamp").read_text() == f"{met}\n"
 
@@ -170,3 +177,45 @@ def test_what_could_not_be_installed_is_tried_again_when_it_is_needed(project: P
     project.write("build/third_party/system.stamp", "build run\n")
     assert project.run("build").returncode == 0
     assert project.run("mode=auto", "test").returncode == 1
+
+
+#: As apt-get, which knows the packages known and other: each brings its command.
+APT = """
+[ "$1" = install ] || exit 0
+for name; do [ "$name" != unknown ] || { echo "E: Unable to locate package unknown" >&2; exit 100; }; done
+for name; do
+    case $name in
+        --simulate) exit 0 ;;
+        known | other) : > "${0%/*}/no-$name"; chmod +x "${0%/*}/no-$name" ;;
+    esac
+done
+"""
+
+
+@pytest.mark.parametrize(("group", "status"), [("test", 1), ("compiler", 0)])
+def test_a_package_that_apt_does_not_know_stops_no_other(project: Project, group: str, status: int) -> None:
+    project.use_real_python()
+    make_environment_ready(project)
+    names = ["known", "unknown", "other"]
+    project.write("third_party/debian.toml", "".join(PACKAGE.format(name, group) for name in names))
+    script(project.tools / "sudo", 'shift; exec "$@"')
+    script(project.tools / "apt-get", APT)
+    done = project.run("test" if status else "build")
+    assert done.returncode == status
+    assert all((project.tools / f"no-{name}").exists() for name in ("known", "other"))
+    [line] = [line for line in done.stderr.splitlines() if "unknown (a test)" in line]
+    assert "apt-get cannot install unknown (a test): 'apt-get install unknown' says why" in line
+    assert line.count("(a test)") == 1
+
+
+def test_a_build_installs_no_package_of_run_and_test(project: Project) -> None:
+    project.use_real_python()
+    make_environment_ready(project)
+    groups = {"known": "compiler", "other": "run", "third": "test"}
+    project.write("third_party/debian.toml", "".join(PACKAGE.format(*each) for each in groups.items()))
+    script(project.tools / "sudo", 'shift; exec "$@"')
+    script(project.tools / "apt-get", APT)
+    for target, installed in {"build": {"known"}, "run": {"known", "other"}}.items():
+        (project.root / "build/third_party/system.stamp").unlink(missing_ok=True)
+        assert project.run(target).returncode == 0
+        assert {path.name for path in project.tools.glob("no-*")} == {f"no-{name}" for name in installed}

@@ -1,4 +1,4 @@
-"""The options that change what is restored, from where, and what is said of it."""
+"""Options that change what is restored, from where, and what is printed."""
 
 import re
 
@@ -10,7 +10,8 @@ from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import Checkpoint
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import qemu, synthetic
-from gcpt.machines.compare import compare_machine, run_to_first
+from gcpt.machines.arrival import run_to_first
+from gcpt.machines.comparison import compare_machine
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Aliases, Mode, Recipe
 from gcpt.restorer import packing
@@ -19,19 +20,19 @@ MODES = ("single_core", "dual_core")
 PLAIN = "rv64,v=false,h=false"
 
 
-def _console(bench: Bench, made: synthetic.Synthetic, mode: str, cpu: str, **options: str) -> str:
-    """What is printed until hart 0 is at its first instruction."""
-    memory = bench.restored(made, of_place(mode), bench.build(mode, **options))
+def _console(bench: Bench, checkpoint: synthetic.Synthetic, mode: str, cpu: str, **options: str) -> str:
+    """What the console prints until hart 0 is at its first instruction."""
+    memory = bench.restored(checkpoint, of_place(mode), bench.build(mode, **options))
     with bench.run(memory, Machine(cpu=cpu), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: made.harts[0].pc}, 20)
+        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 20)
         return running.output()
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_log_names_the_csrs_that_the_hart_lacks(bench: Bench, mode: str) -> None:
-    made = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
+    checkpoint = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
     named = re.findall(
-        r"hart 0 has no CSR 0x([0-9a-f]+) (\w+), skipped", _console(bench, made, mode, PLAIN, log="info")
+        r"hart 0 has no CSR 0x([0-9a-f]+) (\w+), skipped", _console(bench, checkpoint, mode, PLAIN, log="info")
     )
     assert {"hgatp", "vsatp", "hvip", "vcsr", "mtinst"} <= {name for _, name in named}
     assert all(BY_NAME[name].number == int(number, 16) for number, name in named)
@@ -42,16 +43,16 @@ def test_log_names_the_csrs_that_the_hart_lacks(bench: Bench, mode: str) -> None
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("level", list(Mode), ids=lambda level: level.value)
 def test_selfcheck_finds_nothing_in_what_is_exact(bench: Bench, mode: str, log: str, level: Mode) -> None:
-    made = synthetic.make(Recipe((level,)))
-    console = _console(bench, made, mode, qemu.cpu(), selfcheck="1", log=log)
+    checkpoint = synthetic.make(Recipe((level,)))
+    console = _console(bench, checkpoint, mode, qemu.cpu(), selfcheck="1", log=log)
     assert "wanted" not in console
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_selfcheck_finds_nothing_in_what_the_hart_lacks(bench: Bench, mode: str) -> None:
-    """Though it is printed in between which registers these are."""
-    made = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
-    console = _console(bench, made, mode, PLAIN, selfcheck="1", log="info")
+    """Although the restorer prints the registers' names in between."""
+    checkpoint = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
+    console = _console(bench, checkpoint, mode, PLAIN, selfcheck="1", log="info")
     assert ("wanted" in console, "has no CSR 0x680 hgatp" in console) == (False, True)
 
 
@@ -66,36 +67,36 @@ def test_vectors_for_a_hart_without_them(bench: Bench, mode: str, log: str) -> N
 @pytest.mark.parametrize("mode", MODES)
 def test_selfcheck_reports_what_differs(bench: Bench, mode: str) -> None:
     """WARL fields that the hart legalises, in a CSR of each part of the restore."""
-    made = synthetic.make(Recipe((Mode.M,)))
-    nowhere = made.harts[0].get("mie") | 1 << 40
+    checkpoint = synthetic.make(Recipe((Mode.M,)))
+    nowhere = checkpoint.harts[0].get("mie") | 1 << 40
     wrong = {"satp": 5 << 60, "hedeleg": (1 << 64) - 1, "mie": nowhere, "medeleg": (1 << 64) - 1}
     for name, value in wrong.items():
-        made.harts[0].set(name, value)
-    console = _console(bench, made, mode, qemu.cpu(), selfcheck="1")
-    found = re.findall(r"hart 0: CSR 0x([0-9a-f]+) (\w+): wanted 0x([0-9a-f]+), got 0x([0-9a-f]+)", console)
-    assert {name: int(wanted, 16) for _, name, wanted, _ in found} == wrong
-    assert all(BY_NAME[name].number == int(number, 16) and got != wanted for number, name, wanted, got in found)
+        checkpoint.harts[0].set(name, value)
+    console = _console(bench, checkpoint, mode, qemu.cpu(), selfcheck="1")
+    reports = re.findall(r"hart 0: CSR 0x([0-9a-f]+) (\w+): wanted 0x([0-9a-f]+), got 0x([0-9a-f]+)", console)
+    assert {name: int(wanted, 16) for _, name, wanted, _ in reports} == wrong
+    assert all(BY_NAME[name].number == int(number, 16) and got != wanted for number, name, wanted, got in reports)
 
 
 def test_selfcheck_of_several_harts_at_once(bench: Bench) -> None:
-    """Each line is whole, and none is another hart's."""
-    made = synthetic.make(Recipe((Mode.M,), harts=8))
+    """Lines of different harts do not mix."""
+    checkpoint = synthetic.make(Recipe((Mode.M,), harts=8))
     wrong = dict.fromkeys(("satp", "hedeleg", "hideleg", "medeleg", "mideleg", "mie"), 5 << 60)
-    for hart, each in enumerate(made.harts):
+    for hart, state in enumerate(checkpoint.harts):
         for name, value in wrong.items():
-            each.set(name, value | hart << 48)
-    memory = bench.restored(made, places.DUAL_CORE, bench.build("dual_core", selfcheck="1"))
+            state.set(name, value | hart << 48)
+    memory = bench.restored(checkpoint, places.DUAL_CORE, bench.build("dual_core", selfcheck="1"))
     with bench.run(memory, Machine(harts=8), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {hart: each.pc for hart, each in enumerate(made.harts)}, 30)
+        run_to_first(gdb, {hart: state.pc for hart, state in enumerate(checkpoint.harts)}, 30)
         lines = running.output().split("\n")[:-1]
-    found = [
+    reports = [
         re.fullmatch(r"gcpt: hart (\d): CSR 0x[0-9a-f]+ (\w+): wanted 0x([0-9a-f]+), got 0x[0-9a-f]+\r?", line)
         for line in lines
     ]
-    assert all(found), lines
+    assert all(reports), lines
     wanted = {(str(hart), name, f"{value | hart << 48:x}") for hart in range(8) for name, value in wrong.items()}
-    assert {each.groups() for each in found if each} == wanted
-    assert len(found) == len(wanted)
+    assert {report.groups() for report in reports if report} == wanted
+    assert len(reports) == len(wanted)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -104,7 +105,7 @@ def test_selfcheck_changes_nothing(bench: Bench, mode: str) -> None:
     bench.exact(Recipe((Mode.M,)), of_place(mode), bench.build(mode, selfcheck="1"))
 
 
-#: A checkpoint with a guest's interrupt pending in hvip, which mip does not tell.
+#: A checkpoint with a guest's interrupt pending in hvip but not in mip.
 _HVIP_ONLY = next(
     recipe
     for recipe in (Recipe((Mode.S,), seed=seed, aliases=Aliases.PARTS) for seed in range(100))
@@ -122,7 +123,7 @@ _HVIP_ONLY = next(
 )
 @pytest.mark.parametrize("mode", MODES)
 def test_selfcheck_of_what_traps(bench: Bench, mode: str, recipe: Recipe, cpu: str, csrs: str) -> None:
-    """A read of what the hart lacks traps, and a trap writes mtval2 and mtinst: they are exact all the same."""
+    """A read of a CSR that the hart lacks traps, which writes mtval2 and mtinst: they are exact nevertheless."""
     restorer = bench.build(mode, selfcheck="1", **({"csrs": csrs} if csrs else {}))
     bench.exact(recipe, of_place(mode), restorer, cpu=cpu)
     assert "wanted" not in (bench.folder / "console.log").read_text()
@@ -130,51 +131,53 @@ def test_selfcheck_of_what_traps(bench: Bench, mode: str, recipe: Recipe, cpu: s
 
 @pytest.mark.parametrize("mode", MODES)
 def test_more_groups_of_csrs(bench: Bench, mode: str) -> None:
-    """All selectors, and groups that this hart lacks: these cost a trap each and nothing else."""
+    """All selectors, and groups that this hart lacks: each missing CSR costs a trap and nothing else."""
     restorer = bench.build(mode, csrs="+hpm,+pmp64,+smstateen,+aia,+csrind,+smctr,+xscustom,+smrnmi")
     assert "hpm" in restorer.csr_groups
-    made = synthetic.make(Recipe((Mode.U,)))
+    checkpoint = synthetic.make(Recipe((Mode.U,)))
     for number in range(4, 19):
-        made.harts[0].set(f"mhpmevent{number}", number)
-    memory = bench.restored(made, of_place(mode), restorer)
-    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+        checkpoint.harts[0].set(f"mhpmevent{number}", number)
+    memory = bench.restored(checkpoint, of_place(mode), restorer)
+    assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine()))
 
 
 def test_fewer_groups_of_csrs(bench: Bench) -> None:
-    """Without h, nothing of it is written; all else is exact."""
-    made = synthetic.make(Recipe((Mode.S,)))
+    """Without group h, no CSR of it is written; all others are exact."""
+    checkpoint = synthetic.make(Recipe((Mode.S,)))
     restorer = bench.build("single_core", csrs="-h,-vstimer")
-    memory = bench.restored(made, places.SINGLE_CORE, restorer)
+    memory = bench.restored(checkpoint, places.SINGLE_CORE, restorer)
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: made.harts[0].pc}, 10)
-        got = {name: gdb.read_csr(0, BY_NAME[name].number) for name in ("vsscratch", "htval", "sscratch", "stvec")}
-    assert got == {"vsscratch": 0, "htval": 0} | {name: made.harts[0].get(name) for name in ("sscratch", "stvec")}
+        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 10)
+        values = {name: gdb.read_csr(0, BY_NAME[name].number) for name in ("vsscratch", "htval", "sscratch", "stvec")}
+    assert values == {"vsscratch": 0, "htval": 0} | {
+        name: checkpoint.harts[0].get(name) for name in ("sscratch", "stvec")
+    }
 
 
-def _in_flash(bench: Bench, made: synthetic.Synthetic, mode: str, **options: str) -> None:
+def _in_flash(bench: Bench, checkpoint: synthetic.Synthetic, mode: str, **options: str) -> None:
     """The restorer in read-only flash; a single-core block is there too, the workload is in memory."""
     restorer = bench.build(mode, flash="1", **options)
-    blocks = synthetic.blocks(Checkpoint(of_place(mode), made.harts))
+    blocks = synthetic.blocks(Checkpoint(of_place(mode), checkpoint.harts))
     flash = bench.flash(restorer, blocks if mode == "single_core" else [])
-    memory = bench.image([*made.memory, *([] if mode == "single_core" else blocks)])
-    harts = dict(enumerate(made.harts))
+    memory = bench.image([*checkpoint.memory, *([] if mode == "single_core" else blocks)])
+    harts = dict(enumerate(checkpoint.harts))
     assert_exact(bench.compare(memory, restorer, harts, Machine(len(harts), flash=flash)))
 
 
 @pytest.mark.parametrize("level", [level for level in Mode if level is not Mode.M], ids=lambda level: level.value)
 def test_one_hart_in_flash(bench: Bench, level: Mode) -> None:
-    """Nothing is written to memory: from flash, the first MiB of DRAM is the workload's too."""
-    made = synthetic.make(Recipe((level,)))
-    _in_flash(bench, made, "single_core")
+    """The restorer writes nothing to memory: from flash, the first MiB of DRAM belongs to the workload too."""
+    checkpoint = synthetic.make(Recipe((level,)))
+    _in_flash(bench, checkpoint, "single_core")
     assert _reserved(bench) == bytes(MIB)
 
 
 def test_m_mode_from_flash_is_said_to_lose(bench: Bench) -> None:
     """A trampoline needs memory: without it, the pc is out of reach."""
-    made = synthetic.make(Recipe((Mode.M,)))
+    checkpoint = synthetic.make(Recipe((Mode.M,)))
     restorer = bench.build("single_core", flash="1", exact="1")
-    flash = bench.flash(restorer, synthetic.blocks(Checkpoint(places.SINGLE_CORE, made.harts)))
-    end = bench.end(bench.image(made.memory), Machine(flash=flash))
+    flash = bench.flash(restorer, synthetic.blocks(Checkpoint(places.SINGLE_CORE, checkpoint.harts)))
+    end = bench.end(bench.image(checkpoint.memory), Machine(flash=flash))
     assert end.status == end.error()[0] == CODES["M_MODE_JUMP"]
     assert _reserved(bench) == bytes(MIB)
 
@@ -188,22 +191,22 @@ def _reserved(bench: Bench) -> bytes:
 @pytest.mark.parametrize("vlen", [128, 512])
 @pytest.mark.parametrize("harts", [1, 2, 4])
 def test_several_harts_from_flash(bench: Bench, harts: int, vlen: int) -> None:
-    made = synthetic.make(Recipe(tuple(Mode), harts=harts, vlen=vlen))
+    checkpoint = synthetic.make(Recipe(tuple(Mode), harts=harts, vlen=vlen))
     restorer = bench.build("dual_core", flash="1", ram=f"{RAM:#x}")
     machine = Machine(harts, cpu=qemu.cpu(vlen), flash=bench.flash(restorer))
-    memory = bench.synthetic_image(made, places.DUAL_CORE)
-    assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), machine))
+    memory = bench.synthetic_image(checkpoint, places.DUAL_CORE)
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(checkpoint.harts)), machine))
 
 
 def test_memory_of_a_restorer_in_flash_may_hold_anything(bench: Bench) -> None:
-    """Until its first hart has been there; each hart says what it lacks, in a turn of its own."""
-    made = synthetic.make(Recipe((Mode.S,), harts=2, vector=False, hypervisor=False, vs=0))
+    """Until its first hart is restored; each hart prints what it lacks, one hart at a time."""
+    checkpoint = synthetic.make(Recipe((Mode.S,), harts=2, vector=False, hypervisor=False, vs=0))
     restorer = bench.build("dual_core", flash="1", ram=f"{RAM:#x}", log="info")
-    memory = bench.synthetic_image(made, places.DUAL_CORE)
+    memory = bench.synthetic_image(checkpoint, places.DUAL_CORE)
     packing.overwrite(memory, RAM - DRAM, b"\xa5" * (2 * MIB))
     machine = Machine(2, cpu=PLAIN, flash=bench.flash(restorer))
     with bench.run(memory, machine, paused=True) as running:
-        harts = dict(enumerate(made.harts))
+        harts = dict(enumerate(checkpoint.harts))
         assert_exact(compare_machine(running, harts, restorer.csr_groups, restorer.config.platform.clint))
         assert "cannot execute" not in running.output()  # vectors, which these harts lack and the checkpoint has not
 

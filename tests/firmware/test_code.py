@@ -1,4 +1,4 @@
-"""What is in the code of real restorers."""
+"""The code of built restorers."""
 
 import re
 
@@ -7,19 +7,19 @@ from elftools.elf.elffile import ELFFile
 
 from gcpt.restorer.options import CROSS_COMPILE
 
-#: Floating-point and vector instructions: f... but fence, and v... .
+#: Floating-point and vector instructions: f... except fence, and v... .
 _UNIT = re.compile(r"^(f(?!ence)|v)\w*(\.\w+)*$|^c?\.?f[ls][dw]")
 
 
 def _by_function(listing: str) -> list[tuple[str, str]]:
     """(function, mnemonic) of each instruction of a disassembly."""
-    found, function = [], ""
+    instructions, function = [], ""
     for line in listing.splitlines():
         if match := re.match(r"[0-9a-f]+ <(\w+)>:", line):
             function = match[1]
         elif match := re.match(r" *[0-9a-f]+: [0-9a-f ]+\t(\S+)", line):
-            found.append((function, match[1]))
-    return found
+            instructions.append((function, match[1]))
+    return instructions
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def _by_function(listing: str) -> list[tuple[str, str]]:
     ids=lambda options: f"{options['mode']} {options.get('toolchain', '')}".strip(),
 )
 def test_c_touches_no_floating_point_or_vector_register(build_restorer, options):
-    """They hold the checkpoint's state when the trap handler calls it. The compiler may use them, but need not."""
+    """When the trap handler calls C, the registers hold the checkpoint's state, which a compiler may overwrite."""
     restorer = build_restorer(platform="qemu-virt", **options)
     listing = restorer.listing()
     users = {function for function, mnemonic in _by_function(listing) if _UNIT.match(mnemonic)}
@@ -46,12 +46,12 @@ def test_c_touches_no_floating_point_or_vector_register(build_restorer, options)
     assert bool(compiled) == (options["mode"] != "single_core")
 
 
-#: What these options leave is assembly, which is the same from all toolchains; its listing is one's own.
+#: With these options the restorer is assembly only, which is the same from all toolchains; listings differ.
 _REFERENCE = {"cross_compile": CROSS_COMPILE}
 
 
 def _listing(restorer) -> str:
-    """The reference's disassembly, as the build leaves it."""
+    """The disassembly that the build writes for the reference toolchain."""
     return (restorer.folder / restorer.config.variant / "gcpt.dis").read_text()
 
 
@@ -67,9 +67,9 @@ def test_constants_are_no_instructions_in_the_listing(build_restorer, tmp_path):
 
 
 def _code(restorer) -> list[str]:
-    """The instructions of the reference's disassembly in their order, as "mnemonic operands"."""
+    """The instructions of that disassembly in order, as "mnemonic operands"."""
     words = re.findall(r"^ *[0-9a-f]+:\t[0-9a-f ]+\t(.*)", _listing(restorer), re.MULTILINE)
-    return [" ".join(each.split()) for each in words]
+    return [" ".join(text.split()) for text in words]
 
 
 def _before(code: list[str], first: str, then: str) -> bool:
@@ -85,15 +85,15 @@ def _before(code: list[str], first: str, then: str) -> bool:
 
 @pytest.mark.parametrize("mode", ["single_core", "dual_core"])
 def test_fences_that_no_simulator_misses(build_restorer, mode):
-    """QEMU translates afresh whatever is written: only the code shows that RTL is told."""
+    """QEMU notices writes to code by itself: only the code shows the fence.i that RTL needs."""
     code = _code(build_restorer(platform="qemu-virt", mode=mode, **_REFERENCE))
     assert _before(code, "csrw pmpcfg2", "sfence.vma")
-    # The trampoline's last word, then fence.i, before the hart goes there.
+    # The trampoline's last word, then fence.i, before the hart jumps there.
     assert _before(code, "sd a3,0(s8)", "fence.i")
 
 
 def test_the_newer_xiangshan_is_made_ready_and_told_the_time(build_restorer):
-    """No emulator here has its SYSCNT, Smrnmi and Smdbltrp."""
+    """None of the emulators has SYSCNT, Smrnmi and Smdbltrp."""
     code = _code(build_restorer(platform="xiangshan-syscnt", mode="single_core", **_REFERENCE))
     assert _before(code, "csrs 0x744,8", "csrc mstatus") or _before(code, "csrs mnstatus,8", "csrc mstatus")
     store = next(i for i, line in enumerate(code) if re.match(r"sw a2,24\(a1\)", line))
@@ -109,6 +109,6 @@ def test_the_newer_xiangshan_is_made_ready_and_told_the_time(build_restorer):
     ],
 )
 def test_a_console_that_is_busy_is_waited_for(build_restorer, platform, waits):
-    """QEMU's never is."""
+    """QEMU's console always is."""
     code = iter(_code(build_restorer(platform=platform, mode="single_core", **_REFERENCE)))
     assert all(any(re.match(wait, line) for line in code) for wait in waits)

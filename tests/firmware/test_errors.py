@@ -1,4 +1,4 @@
-"""What cannot be restored ends the run with its code, which is QEMU's exit status, and one line on the console."""
+"""A checkpoint that cannot be restored ends the run with a code, QEMU's exit status, and one line on the console."""
 
 import re
 from dataclasses import replace
@@ -17,12 +17,12 @@ from gcpt.restorer import codes, packing
 
 BY_NAME = {code.name: code for code in codes.CODES}
 MODES = ("single_core", "dual_core", "normal", "auto")
-#: Where nothing is on QEMU's virt machine.
+#: An address without a device or memory on QEMU's virt machine.
 NOWHERE = 0xE00_0000
 
 
 def _ends_with(bench: Bench, memory: Path, name: str, machine: Machine | None = None) -> str:
-    """Runs to the end; checks the exit status and the line's code. Returns the line's words."""
+    """Run to the end and check the exit status and the line's code; return the line's words."""
     end = bench.end(memory, machine)
     code, _, words = end.error()
     assert (end.status, code) == (CODES[name], CODES[name])
@@ -35,7 +35,7 @@ def test_no_checkpoint(bench: Bench, mode: str, harts: int) -> None:
     memory = bench.image([])
     packing.place(memory, bench.build(mode).image)
     words = _ends_with(bench, memory, "NO_CHECKPOINT", Machine(harts=harts))
-    # Where every byte counts, the code has to do.
+    # The direct restorer prints only the code, to save bytes.
     assert words == ("" if mode == "single_core" else f": {BY_NAME['NO_CHECKPOINT'].short}")
 
 
@@ -57,16 +57,16 @@ def test_checkpoint_of_the_other_mode(bench: Bench, mode: str) -> None:
 def test_image_cut_short(bench: Bench, mode: str, missing: int | str) -> None:
     restorer = bench.build(mode)
     content = restorer.image.read_bytes()[: restorer.size]
-    kept = len(content) - missing if isinstance(missing, int) else len(content) // 2
+    length = len(content) - missing if isinstance(missing, int) else len(content) // 2
     memory = bench.synthetic_image(synthetic.make(Recipe()), DUAL_CORE)
     with memory.open("r+b") as file:
-        file.write(content[:kept])
+        file.write(content[:length])
     _ends_with(bench, memory, "CUT_SHORT", Machine(harts=4))
 
 
 @pytest.mark.parametrize("mode", MODES[:2])
 def test_trap_in_the_restorer(bench: Bench, mode: str) -> None:
-    """A CLINT where there is none: the store to it faults, and the line says where and why."""
+    """A CLINT at a wrong address: the store to it faults, and the line names address and cause."""
     place = SINGLE_CORE if mode == "single_core" else DUAL_CORE
     restorer = bench.build(mode, clint=f"{NOWHERE:#x}")
     words = _ends_with(bench, bench.restored(synthetic.make(Recipe()), place, restorer), "TRAP")
@@ -99,10 +99,10 @@ def test_other_vlen(bench: Bench, mode: str, vlen: int) -> None:
 
 
 def test_vector_state_without_vlenb_is_128_bits(bench: Bench) -> None:
-    """NEMU's older checkpoints have vlenb 0: on a hart with another length that is refused too."""
-    made = synthetic.make(Recipe())
-    made.harts[0].set("vlenb", 0)
-    memory = bench.restored(made, SINGLE_CORE, bench.build("single_core"))
+    """NEMU's older checkpoints have vlenb 0, which means 128 bits: refused on a hart with another VLEN too."""
+    checkpoint = synthetic.make(Recipe())
+    checkpoint.harts[0].set("vlenb", 0)
+    memory = bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core"))
     _ends_with(bench, memory, "VLEN", Machine(cpu=qemu.cpu(256)))
 
 
@@ -121,7 +121,7 @@ def test_m_mode_with_mprv(bench: Bench, mode: str) -> None:
 
 
 GOOD = header.Header(cpt_offset=168, cpu_num=1, single_core_size=1 << 20)
-#: cpt_offset that leads to an address; the header is at DRAM base + 3 MiB.
+#: The cpt_offset of an address; the header is at DRAM base + 3 MiB.
 _TO_RESTORER = (0x1000 - MULTI_CORE_OFFSET) % (1 << 64)
 
 

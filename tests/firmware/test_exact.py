@@ -8,7 +8,7 @@ from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import INVENTORY, When
 from gcpt.machines import qemu, synthetic
-from gcpt.machines.compare import compare_machine
+from gcpt.machines.comparison import compare_machine
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Aliases, Mode, Recipe
 from gcpt.restorer import packing
@@ -17,7 +17,7 @@ from gcpt.restorer.platforms import BY_NAME
 MODES = tuple(Mode)
 PLATFORM = BY_NAME["qemu-virt"]
 MRET = bytes.fromhex("73002030")
-#: Values compared on one hart of single_core; a comparison that silently shrinks would pass anything.
+#: The number of values compared on one hart of single_core; a comparison of fewer would pass wrongly.
 ITEMS = 178
 
 
@@ -26,7 +26,7 @@ ITEMS = 178
 def test_single_core(bench: Bench, mode: Mode, seed: int) -> None:
     report = bench.exact(Recipe((mode,), seed=seed), SINGLE_CORE, bench.build("single_core"))
     assert report.items >= ITEMS
-    assert report.differences == []
+    assert report.mismatches == []
 
 
 @pytest.mark.parametrize("mode", [Mode.S, Mode.U, Mode.VS, Mode.VU], ids=lambda mode: mode.value)
@@ -53,40 +53,40 @@ def test_csr_saved_in_one_form_only(bench: Bench, aliases: Aliases, seed: int) -
     bench.exact(Recipe((Mode.U,), seed=seed, aliases=aliases), SINGLE_CORE, bench.build("single_core"))
 
 
-#: From the jal on: each bit is set in other ones of the first five than any other bit.
+#: Distances from the jal: no two bits are set in the same subset of the first five.
 _DISTANCES = [sum(1 << bit for bit in range(1, 20) if bit >> n & 1) for n in range(5)]
 
 
 @pytest.mark.parametrize("offset", [0x10_0000, 0x1F_FF00, *(MIB - 8 + distance for distance in _DISTANCES)], ids=hex)
 @pytest.mark.parametrize("mode", ["single_core", "dual_core"])
 def test_m_mode_jump(bench: Bench, mode: str, offset: int) -> None:
-    """M mode is left through a jal that is put together at run time: all distances that it can go."""
-    made = synthetic.make(Recipe((Mode.M,)))
-    made.memory[0] = (DRAM + offset, made.memory[0][1])
-    made.harts[0].pc = DRAM + offset
+    """The restorer encodes the jal that leaves to M mode at run time: all bits of its distance."""
+    checkpoint = synthetic.make(Recipe((Mode.M,)))
+    checkpoint.memory[0] = (DRAM + offset, checkpoint.memory[0][1])
+    checkpoint.harts[0].pc = DRAM + offset
     restorer = bench.build(mode)
-    memory = bench.restored(made, SINGLE_CORE if mode == "single_core" else DUAL_CORE, restorer)
-    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+    memory = bench.restored(checkpoint, SINGLE_CORE if mode == "single_core" else DUAL_CORE, restorer)
+    assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine()))
 
 
 def test_m_mode_jumps_of_several_harts(bench: Bench) -> None:
-    """Each hart stops in a trampoline of its own before the jump, and so after the others have written theirs."""
-    made = synthetic.make(Recipe((Mode.M,), harts=3))
-    for hart, state in enumerate(made.harts):
-        at = made.memory.index((state.pc, made.memory[0][1]))
+    """Each hart stops in its own trampoline before the jump, when the other harts have written theirs."""
+    checkpoint = synthetic.make(Recipe((Mode.M,), harts=3))
+    for hart, state in enumerate(checkpoint.harts):
+        at = checkpoint.memory.index((state.pc, checkpoint.memory[0][1]))
         state.pc = DRAM + 0x10_0000 + 0x1000 * hart
-        made.memory[at] = (state.pc, made.memory[at][1])
+        checkpoint.memory[at] = (state.pc, checkpoint.memory[at][1])
     restorer = bench.build("dual_core")
-    memory = bench.restored(made, DUAL_CORE, restorer)
+    memory = bench.restored(checkpoint, DUAL_CORE, restorer)
     leave = DRAM + restorer.image.read_bytes().index(MRET)
     with bench.run(memory, Machine(harts=3), paused=True) as running:
-        harts = dict(enumerate(made.harts))
+        harts = dict(enumerate(checkpoint.harts))
         report = compare_machine(running, harts, restorer.csr_groups, PLATFORM.clint, leave=leave)
     assert_exact(report)
 
 
-#: What another run may leave in a hart, less what would stop the restorer at once: locked PMP entries, interrupts that
-#: are pending. Others may be enabled.
+#: CSRs that an earlier run may leave in a hart, except for what stops the restorer at once: locked PMP entries and
+#: enabled interrupts that are pending.
 _LEFT = [
     entry
     for entry in INVENTORY
@@ -100,11 +100,11 @@ _LEFT = [
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("build", ["single_core", "dual_core"])
 def test_hart_that_ran_before(bench: Bench, build: str, mode: Mode, seed: int) -> None:
-    """Every register of the hart holds something else when the restorer starts."""
-    made = synthetic.make(Recipe((mode,), seed=seed))
+    """Every register of the hart holds another value when the restorer starts."""
+    checkpoint = synthetic.make(Recipe((mode,), seed=seed))
     other = synthetic.make(Recipe((Mode.S,), seed=seed + 50)).harts[0]
     restorer = bench.build(build)
-    memory = bench.restored(made, SINGLE_CORE if build == "single_core" else DUAL_CORE, restorer)
+    memory = bench.restored(checkpoint, SINGLE_CORE if build == "single_core" else DUAL_CORE, restorer)
     with bench.run(memory, Machine(), paused=True) as running:
         with running.gdb() as gdb:
             for number in range(32):
@@ -115,7 +115,7 @@ def test_hart_that_ran_before(bench: Bench, build: str, mode: Mode, seed: int) -
                 gdb.write_csr(0, entry.number, other.get(entry.name))
             gdb.write_csr(0, 0x300, other.get("mstatus") | mstatus.MIE)
             gdb.write_csr(0, 0x304, BUT_TIMER & ~other.get("mip"))
-        report = compare_machine(running, {0: made.harts[0]}, restorer.csr_groups, PLATFORM.clint)
+        report = compare_machine(running, {0: checkpoint.harts[0]}, restorer.csr_groups, PLATFORM.clint)
     assert_exact(report)
 
 
@@ -131,36 +131,36 @@ def test_dual_core(bench: Bench, harts: int, seed: int) -> None:
 
 @pytest.mark.parametrize(("count", "harts"), [(0, 1), (2, 4)])
 def test_dual_core_with_a_count_that_is_not_the_harts(bench: Bench, count: int, harts: int) -> None:
-    """QEMU writes 2 for any number of harts, NEMU none: blocks that follow are looked for, and one is there."""
-    made, restorer = synthetic.make(Recipe(MODES, harts=harts)), bench.build("dual_core")
-    memory = bench.restored(made, DUAL_CORE, restorer)
+    """QEMU writes the count 2 for any number of harts, and the marked blocks count; NEMU writes 0 for one hart."""
+    checkpoint, restorer = synthetic.make(Recipe(MODES, harts=harts)), bench.build("dual_core")
+    memory = bench.restored(checkpoint, DUAL_CORE, restorer)
     packing.overwrite(memory, MULTI_CORE_OFFSET + DEFAULT.csr_reserve, count.to_bytes(8, "little"))
-    assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), Machine(harts=harts)))
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(checkpoint.harts)), Machine(harts=harts)))
 
 
 def test_128_harts(bench: Bench) -> None:
     report = bench.exact(Recipe(MODES, harts=128), DUAL_CORE, bench.build("dual_core"))
     assert report.items >= 128 * ITEMS
-    assert report.differences == []
+    assert report.mismatches == []
 
 
 @pytest.mark.parametrize("mode", ["single_core", "dual_core"])
 @pytest.mark.parametrize("level", [Mode.M, Mode.S, Mode.U], ids=lambda level: level.value)
 def test_hart_without_v_and_h(bench: Bench, mode: str, level: Mode) -> None:
-    """The checkpoint of a plain hart restores on one: what it lacks was not used."""
+    """The checkpoint of a hart without V and H restores on such a hart."""
     recipe = Recipe((level,), vector=False, hypervisor=False, vs=0)
     place = SINGLE_CORE if mode == "single_core" else DUAL_CORE
     bench.exact(recipe, place, bench.build(mode), cpu="rv64,v=false,h=false")
 
 
 def test_other_vlen_with_vs_off(bench: Bench) -> None:
-    """Vector registers that nobody used are left alone on a hart where they are longer; all else is exact."""
-    made = synthetic.make(Recipe((Mode.S,), vs=0))
+    """With VS Off the vector registers of another VLEN are left alone; all else is exact."""
+    checkpoint = synthetic.make(Recipe((Mode.S,), vs=0))
     restorer = bench.build("single_core")
-    memory = bench.restored(made, SINGLE_CORE, restorer)
-    report = bench.compare(memory, restorer, {0: made.harts[0]}, Machine(cpu=qemu.cpu(256)))
+    memory = bench.restored(checkpoint, SINGLE_CORE, restorer)
+    report = bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine(cpu=qemu.cpu(256)))
     vector = {"vl", "vtype", *(f"v{number}" for number in range(32))}
-    assert {difference.name for difference in report.faults} == vector
+    assert {difference.name for difference in report.unexplained} == vector
 
 
 @pytest.mark.parametrize(("mode", "place"), [("single_core", SINGLE_CORE), ("auto", DUAL_CORE)])

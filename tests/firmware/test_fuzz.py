@@ -1,9 +1,9 @@
 """Random registers and headers: each run ends in a restore, or in one line and its code as exit status.
 
-Never in a hang or a loop of traps, and nothing is written outside the restorer's own memory.
+No run hangs or loops on traps, and none writes outside the restorer's own memory.
 
-GCPT_FUZZ_CASES=N runs N cases of each mode instead of the usual few, GCPT_FUZZ_SEED=N starts there; the message of a
-failure has its mode and seed.
+GCPT_FUZZ_CASES=N runs N cases of each mode instead of the usual few, GCPT_FUZZ_SEED=N is the first seed; a failure
+prints its mode and seed.
 """
 
 import os
@@ -21,7 +21,7 @@ from gcpt.restorer import packing
 
 CASES = int(os.environ.get("GCPT_FUZZ_CASES", "50"))
 FIRST = int(os.environ.get("GCPT_FUZZ_SEED", "0"))
-#: Little memory, so that it can be compared before and after.
+#: Bytes of memory: few, because they are compared before and after.
 MEMORY = 16 * MIB
 
 
@@ -40,14 +40,14 @@ def _make(mode: str, seed: int) -> hostile.Hostile:
 )
 def test_hostile_checkpoints(bench: Bench, mode: str, csrs: str) -> None:
     restorer = bench.build(mode, **({"csrs": csrs} if csrs else {}))
-    seen: Counter[endings.Ending] = Counter()
+    endings_seen: Counter[endings.Ending] = Counter()
     for seed in range(FIRST, FIRST + CASES):
-        made = _make(mode, seed)
-        memory = bench.image([piece for piece in made.pieces if piece[0] < DRAM + MEMORY], MEMORY)
+        checkpoint = _make(mode, seed)
+        memory = bench.image([piece for piece in checkpoint.pieces if piece[0] < DRAM + MEMORY], MEMORY)
         packing.place(memory, restorer.image)
         try:
-            seen[endings.run(bench, restorer, memory, mode, made.harts)] += 1
+            endings_seen[endings.run(bench, restorer, memory, mode, checkpoint.harts)] += 1
         except Exception as error:
-            error.add_note(f"GCPT_FUZZ_SEED={seed} GCPT_FUZZ_CASES=1, mode={mode} {csrs}: {made.what}")
+            error.add_note(f"GCPT_FUZZ_SEED={seed} GCPT_FUZZ_CASES=1, mode={mode} {csrs}: {checkpoint.what}")
             raise
-    print(mode, csrs, dict(seen))
+    print(mode, csrs, dict(endings_seen))

@@ -1,16 +1,21 @@
-"""Which harts restore and which sleep: parked ones, and those that the checkpoint does not know."""
+"""Which harts restore and which sleep: parked harts, and harts beyond the checkpoint."""
 
+import json
 import time
+from dataclasses import replace
 
 import pytest
 from bench import BUT_TIMER, CODES, DRAM, Bench, assert_exact
+from command import gcpt
 
+from gcpt.checkpoint import open_checkpoint
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
-from gcpt.machines.compare import compare_machine, run_to_first
+from gcpt.machines.arrival import run_to_first
+from gcpt.machines.comparison import compare_machine
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer import packing
@@ -19,18 +24,20 @@ from gcpt.restorer.platforms import CLINT_MTIME, PATIENCE
 
 VIRT = PLATFORMS["qemu-virt"]
 _WFI, _NOP = 0x10500073, 0x13
-#: Seconds in which a hart that does not sleep would have gone somewhere.
+#: Seconds in which a hart that does not sleep would leave the restorer.
 _WHILE = 0.3
 
 
-def _sleepers(bench: Bench, made: synthetic.Synthetic, idle: list[int], mode: str, **options: str) -> dict[int, bool]:
-    """For each of ``idle``, whether it sleeps in the restorer for good, some time after the others were restored.
+def _sleepers(
+    bench: Bench, checkpoint: synthetic.Synthetic, idle: list[int], mode: str, **options: str
+) -> dict[int, bool]:
+    """For each hart of ``idle``, whether it sleeps in the restorer some time after the others were restored.
 
-    Though interrupts were enabled before; and nobody has asked it for anything.
+    Interrupts were enabled before, and the hart must not have received a software interrupt.
     """
     place = SINGLE_CORE if mode == "single_core" else DUAL_CORE
-    memory = bench.restored(made, place, bench.build(mode, **options))
-    restoring = {hart: state.pc for hart, state in enumerate(made.harts) if hart not in idle}
+    memory = bench.restored(checkpoint, place, bench.build(mode, **options))
+    restoring = {hart: state.pc for hart, state in enumerate(checkpoint.harts) if hart not in idle}
     machine = Machine(harts=max(*restoring, *idle) + 1)
     asleep = {}
     with bench.run(memory, machine, paused=True) as qemu, qemu.gdb() as gdb:
@@ -42,63 +49,63 @@ def _sleepers(bench: Bench, made: synthetic.Synthetic, idle: list[int], mode: st
         gdb.interrupt()
         for hart in idle:
             pc = gdb.read_int(hart, "pc")
-            here = [int.from_bytes(gdb.read_memory(pc - back, 4), "little") for back in (0, 4)]
+            instructions = [int.from_bytes(gdb.read_memory(pc - back, 4), "little") for back in (0, 4)]
             silent = gdb.read_csr(hart, BY_NAME["mie"].number) == 0
             called = any(gdb.read_memory(VIRT.clint + 4 * hart, 4))
-            asleep[hart] = DRAM <= pc < DRAM + MIB and _WFI in here and silent and not called
+            asleep[hart] = DRAM <= pc < DRAM + MIB and _WFI in instructions and silent and not called
     return asleep
 
 
 @pytest.mark.parametrize("stopped", [0, 1, 2])
 def test_others_restore_when_one_is_stopped(bench: Bench, stopped: int) -> None:
-    made = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3))
+    checkpoint = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3))
     restorer = bench.build("dual_core", stop_cpu=str(stopped))
-    memory = bench.restored(made, DUAL_CORE, restorer)
-    harts = {hart: state for hart, state in enumerate(made.harts) if hart != stopped}
+    memory = bench.restored(checkpoint, DUAL_CORE, restorer)
+    harts = {hart: state for hart, state in enumerate(checkpoint.harts) if hart != stopped}
     assert_exact(bench.compare(memory, restorer, harts, Machine(harts=3)))
 
 
 @pytest.mark.parametrize("stopped", ["0", "1", "0,2"])
 def test_stopped_harts_sleep(bench: Bench, stopped: str) -> None:
-    made = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3))
+    checkpoint = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3))
     harts = [int(hart) for hart in stopped.split(",")]
-    assert _sleepers(bench, made, harts, "dual_core", stop_cpu=stopped) == dict.fromkeys(harts, True)
+    assert _sleepers(bench, checkpoint, harts, "dual_core", stop_cpu=stopped) == dict.fromkeys(harts, True)
 
 
 def test_stopped_harts_among_128(bench: Bench) -> None:
     recipe = Recipe(tuple(Mode), harts=128)
-    made = synthetic.make(recipe)
+    checkpoint = synthetic.make(recipe)
     restorer = bench.build("dual_core", stop_cpu="63,64,127")
-    memory = bench.restored(made, DUAL_CORE, restorer)
-    harts = {hart: state for hart, state in enumerate(made.harts) if hart not in (63, 64, 127)}
+    memory = bench.restored(checkpoint, DUAL_CORE, restorer)
+    harts = {hart: state for hart, state in enumerate(checkpoint.harts) if hart not in (63, 64, 127)}
     assert_exact(bench.compare(memory, restorer, harts, Machine(harts=128, memory=memory.stat().st_size)))
 
 
 @pytest.mark.parametrize("mode", ["dual_core", "auto"])
 def test_harts_beyond_the_checkpoint_sleep(bench: Bench, mode: str) -> None:
-    made = synthetic.make(Recipe((Mode.S, Mode.M), harts=2))
-    assert _sleepers(bench, made, [2, 3], mode) == {2: True, 3: True}
+    checkpoint = synthetic.make(Recipe((Mode.S, Mode.M), harts=2))
+    assert _sleepers(bench, checkpoint, [2, 3], mode) == {2: True, 3: True}
 
 
 def test_harts_beyond_the_only_one_sleep(bench: Bench) -> None:
-    made = synthetic.make(Recipe((Mode.S,)))
-    assert _sleepers(bench, made, [1, 2], "single_core") == {1: True, 2: True}
+    checkpoint = synthetic.make(Recipe((Mode.S,)))
+    assert _sleepers(bench, checkpoint, [1, 2], "single_core") == {1: True, 2: True}
 
 
 def test_harts_beyond_the_restorers_sleep(bench: Bench) -> None:
-    made = synthetic.make(Recipe((Mode.S, Mode.M), harts=2))
-    assert _sleepers(bench, made, [2, 3], "dual_core", harts="2") == {2: True, 3: True}
+    checkpoint = synthetic.make(Recipe((Mode.S, Mode.M), harts=2))
+    assert _sleepers(bench, checkpoint, [2, 3], "dual_core", harts="2") == {2: True, 3: True}
 
 
 @pytest.mark.parametrize("called", [True, False], ids=["called", "listening"])
 @pytest.mark.parametrize("mode", ["dual_core", "auto"])
 def test_harts_that_ran_before(bench: Bench, mode: str, called: bool) -> None:
-    """A software interrupt from before the start is no sign of a plan, nor of a meeting; none is taken as one.
+    """A software interrupt from before the start does not count as the wake-up of the planner or of the meeting.
 
-    What the first prints takes it long enough for the others to sleep.
+    The first hart prints long enough for the others to fall asleep.
     """
-    made, restorer = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3)), bench.build(mode, log="info")
-    memory = bench.restored(made, DUAL_CORE, restorer)
+    checkpoint, restorer = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3)), bench.build(mode, log="info")
+    memory = bench.restored(checkpoint, DUAL_CORE, restorer)
     with bench.run(memory, Machine(harts=3), paused=True) as running:
         with running.gdb() as gdb:
             for hart in range(3):
@@ -107,27 +114,27 @@ def test_harts_that_ran_before(bench: Bench, mode: str, called: bool) -> None:
                 else:
                     gdb.write_csr(hart, BY_NAME["mie"].number, BUT_TIMER)
                     gdb.write_csr(hart, BY_NAME["mstatus"].number, mstatus.MIE)
-        harts = dict(enumerate(made.harts))
+        harts = dict(enumerate(checkpoint.harts))
         assert_exact(compare_machine(running, harts, restorer.csr_groups, VIRT.clint))
 
 
 @pytest.mark.parametrize("mode", ["dual_core", "auto"])
 def test_harts_whose_wfi_does_not_wait(bench: Bench, mode: str) -> None:
-    """It may return for no reason (Privileged, "Wait for Interrupt"): here it is a nop."""
-    made, restorer = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3)), bench.build(mode)
-    memory = bench.restored(made, DUAL_CORE, restorer)
+    """wfi may return for any reason (Privileged, "Wait for Interrupt"): here it is a nop."""
+    checkpoint, restorer = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3)), bench.build(mode)
+    memory = bench.restored(checkpoint, DUAL_CORE, restorer)
     wfi, nop = (word.to_bytes(4, "little") for word in (_WFI, _NOP))
     image = restorer.image.read_bytes()
     assert image.count(wfi) >= 3
     packing.overwrite(memory, 0, image.replace(wfi, nop))
-    assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), Machine(harts=3)))
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(checkpoint.harts)), Machine(harts=3)))
 
 
 @pytest.mark.parametrize("mode", ["dual_core", "auto"])
 def test_more_harts_than_the_machine_has(bench: Bench, mode: str) -> None:
-    """Those that are there wait for as long as mtime says, and then one says what is missing."""
-    made = synthetic.make(Recipe(harts=3))
-    memory = bench.restored(made, DUAL_CORE, bench.build(mode))
+    """The existing harts wait until mtime reaches the timeout; then one of them reports the missing ones."""
+    checkpoint = synthetic.make(Recipe(harts=3))
+    memory = bench.restored(checkpoint, DUAL_CORE, bench.build(mode))
     with bench.run(memory, Machine(harts=2), paused=True) as running, running.gdb() as gdb:
         gdb.resume()
         time.sleep(_WHILE)
@@ -140,8 +147,22 @@ def test_more_harts_than_the_machine_has(bench: Bench, mode: str) -> None:
     assert f"gcpt: error {CODES['HARTS_MISSING']} hart " in running.output()
 
 
+def test_fewer_harts_counted_than_blocks_marked(bench: Bench) -> None:
+    """A count of 3 is 3 harts to the restorer and to the tools although a fourth block follows; hart 3 parks."""
+    checkpoint = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=4))
+    count = DRAM + DUAL_CORE.block(0) + DUAL_CORE.layout.csr_reserve, (3).to_bytes(8, "little")
+    counted = replace(checkpoint, memory=[*checkpoint.memory, count])
+    assert len(open_checkpoint(bench.synthetic_image(counted, DUAL_CORE)).harts) == 3
+    restorer = bench.build("dual_core")
+    memory = bench.restored(counted, DUAL_CORE, restorer)
+    info = json.loads(gcpt("info", "--json", memory).stdout)
+    assert len(info["harts"]) == 3
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(checkpoint.harts[:3])), Machine(harts=4)))
+    assert _sleepers(bench, counted, [3], "dual_core") == {3: True}
+
+
 def test_more_harts_than_the_restorer_serves(bench: Bench) -> None:
-    made = synthetic.make(Recipe(harts=4))
-    memory = bench.restored(made, DUAL_CORE, bench.build("dual_core", harts="2"))
+    checkpoint = synthetic.make(Recipe(harts=4))
+    memory = bench.restored(checkpoint, DUAL_CORE, bench.build("dual_core", harts="2"))
     code, _, words = bench.end(memory, Machine(harts=4)).error()
     assert (code, "too many harts" in words) == (CODES["HARTS"], True)

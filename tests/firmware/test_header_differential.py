@@ -1,6 +1,6 @@
-"""The restorer's decoder, compiled for the host, and the tools' (header.py, plan.py) say the same of any header.
+"""The restorer's decoder, compiled for the host, and the tools' (header.py, plan.py) agree on any header.
 
-Whether its values can be, plan.py decides in Python's numbers, which do not wrap.
+plan.py checks the values with Python's integers, which do not wrap.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ from gcpt.checkpoint.layouts import (
     MULTI_CORE,
     Layout,
 )
-from gcpt.checkpoint.search import Found
+from gcpt.checkpoint.search import Location
 from gcpt.errors import UserError
 from gcpt.restorer import codes, plan
 from gcpt.restorer.platforms import BY_NAME
@@ -41,7 +41,7 @@ SIZES = {
     "vector_reg": 32 * 16,
 }
 _WORD = 1 << 64
-#: Where a header lies and where the restorer begins.
+#: (address of the header, address of the restorer).
 _PLACES = [(PLATFORM.dram + 3 * MIB, PLATFORM.dram), (PLATFORM.dram, PLATFORM.dram), (PLATFORM.flash, PLATFORM.flash)]
 
 
@@ -59,13 +59,13 @@ class HostPlace(ctypes.Structure):
 
 @pytest.fixture(scope="module")
 def decoder(host_program) -> ctypes.CDLL:  # type: ignore[no-untyped-def]
-    return ctypes.CDLL(str(host_program("host.so", [], "-shared", "-fPIC")))
+    return ctypes.CDLL(str(host_program("host.so", ["host.c"], "-shared", "-fPIC")))
 
 
 def _fits(value: Header, origin: int, image: int) -> bool:
     if search.header_fault(value, origin):
         return False
-    found = Found(search.header_target(value, 0, origin - image), value.cpu_num, value)
+    found = Location(search.header_target(value, 0, origin - image), value.cpu_num, value)
     return not plan.misplacement(found, PLATFORM, image, image + IMAGE_SIZE)
 
 
@@ -85,16 +85,18 @@ def _expected(data: bytes, base: int, image: int) -> int | Header:
 def _agree(decoder: ctypes.CDLL, data: bytes) -> None:
     data = data[:MAX_SIZE].ljust(MAX_SIZE, b"\0")
     for origin, image in _PLACES:
-        made = Plan()
-        code = decoder.host_decode(ctypes.byref(made), data, ctypes.byref(HostPlace(origin, image, image + IMAGE_SIZE)))
+        decoded = Plan()
+        code = decoder.host_decode(
+            ctypes.byref(decoded), data, ctypes.byref(HostPlace(origin, image, image + IMAGE_SIZE))
+        )
         expected = _expected(data, origin, image)
         if not isinstance(expected, Header):
             assert code == expected
             continue
         assert code == ACCEPTED
-        assert made.base == (origin + expected.cpt_offset) % _WORD
-        assert (made.block_size, made.harts) == (expected.single_core_size, expected.cpu_num)
-        assert {name: getattr(made, name) for name in DEFAULT.items()} == expected.layout.items()
+        assert decoded.base == (origin + expected.cpt_offset) % _WORD
+        assert (decoded.block_size, decoded.harts) == (expected.single_core_size, expected.cpu_num)
+        assert {name: getattr(decoded, name) for name in DEFAULT.items()} == expected.layout.items()
 
 
 _NUMBERS = st.one_of(st.integers(0, _WORD - 1), st.integers(0, 1 << 22).map(lambda n: 8 * n), st.integers(0, 200))
@@ -103,7 +105,7 @@ _OFFSETS = st.one_of(_NUMBERS, st.sampled_from([160, 168, _WORD - 3 * MIB, _WORD
 
 @st.composite
 def _headers(draw: st.DrawFn) -> Header:
-    """Mostly right, with some fields that are not."""
+    """Mostly valid headers; some fields are not."""
     layout = draw(st.sampled_from([DEFAULT, MULTI_CORE])).items()
     for name in draw(st.lists(st.sampled_from(sorted(layout)), max_size=2)):
         layout[name] = draw(_NUMBERS)
@@ -118,7 +120,7 @@ def _headers(draw: st.DrawFn) -> Header:
 
 
 def _long(value: int, size: int) -> bytes:
-    """A varint of ``size`` bytes or as many as it takes."""
+    """A varint of at least ``size`` bytes."""
     out = bytearray()
     while value >= 0x80 or len(out) + 1 < size:
         out.append(value & 0x7F | 0x80)
@@ -128,7 +130,7 @@ def _long(value: int, size: int) -> bytes:
 
 @st.composite
 def _fields(draw: st.DrawFn) -> bytes:
-    """One field, of any number, wire type and length."""
+    """A field of any number, wire type and length."""
     number, wire = draw(st.one_of(st.integers(0, 30), st.integers(0, (1 << 32) - 1))), draw(st.integers(0, 7))
     payload = {1: 8, 2: 3, 5: 4}.get(wire, 0)
     data = _long(draw(_NUMBERS), draw(st.integers(1, 11))) if wire == 0 else draw(st.binary(max_size=payload))
@@ -139,7 +141,7 @@ def _fields(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def _mutated(draw: st.DrawFn) -> bytes:
-    """An encoded header with bytes changed, taken out or put in, and fields in front of it or within."""
+    """An encoded header with bytes changed, removed or inserted, and extra fields before or in it."""
     data = bytearray(header.encode(draw(_headers())))
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(data)))
@@ -164,20 +166,20 @@ def test_encodings(decoder: ctypes.CDLL, data: bytes) -> None:
 @pytest.mark.parametrize("last", [*SIZES, "mtime_cmp"])
 @pytest.mark.parametrize("short", [0, 8])
 def test_blocks_that_just_do_not_overlap(decoder: ctypes.CDLL, last: str, short: int) -> None:
-    """Whichever field ends the block, in blocks packed tightly and 8 bytes tighter."""
+    """Any field ends the block; blocks that just touch, and blocks 8 bytes closer."""
     harts = 3
     sizes = {**SIZES, "mtime_cmp": 8 * harts}
-    others = {name: value for name, value in MULTI_CORE.items().items() if name in sizes and name != last}
-    begin = max(value + sizes[name] for name, value in others.items())
+    offsets = {name: value for name, value in MULTI_CORE.items().items() if name in sizes and name != last}
+    begin = max(value + sizes[name] for name, value in offsets.items())
     layout = replace(MULTI_CORE, **{last: begin})
-    low, size = min(others.values()), sizes[last]
+    low, size = min(offsets.values()), sizes[last]
     packed = Header(168, harts, begin + size - low - short, layout=layout)
     assert _fits(packed, PLATFORM.dram + 3 * MIB, PLATFORM.dram) == (not short)
     _agree(decoder, header.encode(packed))
 
 
 def _at(begin: int, harts: int = 1) -> Header:
-    """Tightly packed blocks of ``harts`` that begin at the address ``begin``, by a header at the first of _PLACES."""
+    """A header at the first of _PLACES for adjacent blocks that begin at the address ``begin``."""
     low, high = MULTI_CORE.span(harts)
     return Header((begin - low - _PLACES[0][0]) % _WORD, harts, high - low, layout=MULTI_CORE)
 
@@ -189,14 +191,14 @@ _LAST = PLATFORM.dram + PLATFORM.dram_size - (_HIGH - _LOW)
 
 @pytest.mark.parametrize(("edge", "step"), [(_FIRST_FREE, -8), (_LAST, 8)], ids=["restorer", "memory"])
 def test_blocks_at_an_edge(decoder: ctypes.CDLL, edge: int, step: int) -> None:
-    """They may touch the restorer's end and memory's, and no word of them may be beyond."""
+    """Blocks may touch the restorer's end and the end of memory, but not cross them."""
     for begin, fits in ((edge, True), (edge + step, False)):
         assert _fits(_at(begin), *_PLACES[0]) == fits
         _agree(decoder, header.encode(_at(begin)))
 
 
 def test_no_harts(decoder: ctypes.CDLL) -> None:
-    """Though blocks that fit before the first would end where it begins."""
+    """0 harts are refused although their blocks would take no memory."""
     assert not _fits(_at(PLATFORM.dram + 16 * MIB, harts=0), *_PLACES[0])
     _agree(decoder, header.encode(_at(PLATFORM.dram + 16 * MIB, harts=0)))
 

@@ -1,4 +1,4 @@
-"""Register blocks that no generator writes: each ends in one line and its code, or in a restore that says its loss."""
+"""Blocks that no generator writes: each run ends in one line and its code, or in a restore that prints its loss."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from gcpt.checkpoint.layouts import DEFAULT, MIB, MULTI_CORE
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
-from gcpt.machines.compare import run_to_first
+from gcpt.machines.arrival import run_to_first
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 
@@ -20,8 +20,8 @@ _TOR, _NA4, _NAPOT = 1 << 3, 2 << 3, 3 << 3
 _ALL = (1 << 54) - 1
 
 
-def _end(bench: Bench, mode: str, made: synthetic.Synthetic) -> tuple[int, int]:
-    end = bench.end(bench.restored(made, of_place(mode), bench.build(mode)))
+def _end(bench: Bench, mode: str, checkpoint: synthetic.Synthetic) -> tuple[int, int]:
+    end = bench.end(bench.restored(checkpoint, of_place(mode), bench.build(mode)))
     return end.status, end.error()[0]
 
 
@@ -37,18 +37,18 @@ def _end(bench: Bench, mode: str, made: synthetic.Synthetic) -> tuple[int, int]:
     ],
 )
 def test_mode_and_mstatus_disagree(bench: Bench, mode: str, level: Mode, field: int, mpp: int, mprv: int) -> None:
-    made = synthetic.make(Recipe((Mode.M_NEMU,)))
-    state = made.harts[0]
+    checkpoint = synthetic.make(Recipe((Mode.M_NEMU,)))
+    state = checkpoint.harts[0]
     state.mode = field
     state.set("mstatus", state.get("mstatus") & ~(3 << 11) | mpp << 11 | mprv << 17)
-    assert _end(bench, mode, made) == (CODES["BAD_STATE"],) * 2
+    assert _end(bench, mode, checkpoint) == (CODES["BAD_STATE"],) * 2
 
 
 def _with_entry(config: int, address: int, before: int = 0) -> synthetic.Synthetic:
-    """A checkpoint whose PMP entries 0 and 1 are given, and whose last one opens the rest."""
-    made = synthetic.make(Recipe((Mode.S,)))
-    faults.entry(config, address, before)(made.harts[0])
-    return made
+    """A checkpoint with these PMP entries 0 and 1; the last entry allows all other accesses."""
+    checkpoint = synthetic.make(Recipe((Mode.S,)))
+    faults.entry(config, address, before)(checkpoint.harts[0])
+    return checkpoint
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -80,140 +80,142 @@ def test_pmp_locks_the_restorer_out(bench: Bench, mode: str, config: int, addres
     ],
 )
 def test_pmp_locks_elsewhere(bench: Bench, mode: str, config: int, address: int, before: int) -> None:
-    made, restorer = _with_entry(config, address, before), bench.build(mode)
-    memory = bench.restored(made, of_place(mode), restorer)
-    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+    checkpoint, restorer = _with_entry(config, address, before), bench.build(mode)
+    memory = bench.restored(checkpoint, of_place(mode), restorer)
+    assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine()))
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_an_error_speaks_though_console_and_finisher_are_to_be_locked(bench: Bench, mode: str) -> None:
-    """All that can be wrong is found before PMP is written."""
-    made = _with_entry(_L | _NAPOT, 0x7FF_FFFF)  # the first GiB, where the devices are
-    made.harts[0].mode = 2
-    assert _end(bench, mode, made) == (CODES["BAD_STATE"],) * 2
+    """The restorer does all checks before it writes PMP."""
+    checkpoint = _with_entry(_L | _NAPOT, 0x7FF_FFFF)  # the first GiB, where the devices are
+    checkpoint.harts[0].mode = 2
+    assert _end(bench, mode, checkpoint) == (CODES["BAD_STATE"],) * 2
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_locked_devices_are_restored(bench: Bench, mode: str) -> None:
-    made, restorer = _with_entry(_L | _NAPOT, 0x7FF_FFFF), bench.build(mode)
-    memory = bench.restored(made, of_place(mode), restorer)
-    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+    checkpoint, restorer = _with_entry(_L | _NAPOT, 0x7FF_FFFF), bench.build(mode)
+    memory = bench.restored(checkpoint, of_place(mode), restorer)
+    assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine()))
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("level", [Mode.S, Mode.U, Mode.M, Mode.M_NEMU])
 @pytest.mark.parametrize("mtvec", [DRAM, DRAM + 0x101, DRAM + MIB - 4])
 def test_traps_would_start_the_restorer_again(bench: Bench, mode: str, level: Mode, mtvec: int) -> None:
-    made = synthetic.make(Recipe((level,)))
-    made.harts[0].set("mtvec", mtvec)
-    assert _end(bench, mode, made) == (CODES["RESTARTS"],) * 2
+    checkpoint = synthetic.make(Recipe((level,)))
+    checkpoint.harts[0].set("mtvec", mtvec)
+    assert _end(bench, mode, checkpoint) == (CODES["RESTARTS"],) * 2
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("level", [Mode.M, Mode.M_NEMU])
 @pytest.mark.parametrize("pc", [DRAM, DRAM + 0x100, DRAM + MIB - 4])
 def test_m_mode_pc_in_the_restorer(bench: Bench, mode: str, level: Mode, pc: int) -> None:
-    made = synthetic.make(Recipe((level,)))
-    made.harts[0].pc = pc
+    checkpoint = synthetic.make(Recipe((level,)))
+    checkpoint.harts[0].pc = pc
     if level is Mode.M_NEMU:
-        made.harts[0].set("mepc", pc)
-    assert _end(bench, mode, made) == (CODES["RESTARTS"],) * 2
+        checkpoint.harts[0].set("mepc", pc)
+    assert _end(bench, mode, checkpoint) == (CODES["RESTARTS"],) * 2
 
 
 def test_virtual_pc_at_the_restorers_address(bench: Bench) -> None:
-    """Below M mode the address may be another's: what is mapped there is the workload's business."""
-    made, restorer = synthetic.make(Recipe((Mode.S,))), bench.build("single_core")
-    made.harts[0].pc = DRAM + 0x100
-    memory = bench.restored(made, of_place("single_core"), restorer)
+    """Below M mode the pc may be a virtual address; its mapping is up to the workload."""
+    checkpoint, restorer = synthetic.make(Recipe((Mode.S,))), bench.build("single_core")
+    checkpoint.harts[0].pc = DRAM + 0x100
+    memory = bench.restored(checkpoint, of_place("single_core"), restorer)
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: made.harts[0].pc}, 10)
-        assert [gdb.read_int(0, i) for i in range(1, 32)] == made.harts[0].x[1:]
+        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 10)
+        assert [gdb.read_int(0, i) for i in range(1, 32)] == checkpoint.harts[0].x[1:]
 
 
 @pytest.mark.parametrize("mseccfg", [1, 2, 3])
 def test_mseccfg_binds_m_mode(bench: Bench, mseccfg: int) -> None:
-    made = synthetic.make(Recipe((Mode.S,)))
-    made.harts[0].set("mseccfg", mseccfg)
+    checkpoint = synthetic.make(Recipe((Mode.S,)))
+    checkpoint.harts[0].set("mseccfg", mseccfg)
     restorer = bench.build("dual_core", csrs="+smepmp")
     machine = Machine(cpu="rv64,v=true,vlen=128,h=true,sstc=true,x-epmp=true")
-    end = bench.end(bench.restored(made, of_place("dual_core"), restorer), machine)
+    end = bench.end(bench.restored(checkpoint, of_place("dual_core"), restorer), machine)
     assert (end.status, end.error()[0]) == (CODES["PMP"],) * 2
 
 
 def test_mseccfg_is_restored(bench: Bench) -> None:
-    made = synthetic.make(Recipe((Mode.S,), locks=False))
-    made.harts[0].set("mseccfg", 4)  # RLB, which locks would keep from being set
+    checkpoint = synthetic.make(Recipe((Mode.S,), locks=False))
+    checkpoint.harts[0].set("mseccfg", 4)  # RLB, which cannot be set while entries are locked
     restorer = bench.build("dual_core", csrs="+smepmp")
-    memory = bench.restored(made, of_place("dual_core"), restorer)
+    memory = bench.restored(checkpoint, of_place("dual_core"), restorer)
     machine = Machine(cpu="rv64,v=true,vlen=128,h=true,sstc=true,x-epmp=true")
-    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, machine))
+    assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, machine))
 
 
 def _with_trigger(kind: int, modes: int) -> synthetic.Synthetic:
-    """A trigger on the execution of any instruction of the restorer's, in the modes that the bits are of."""
-    made = synthetic.make(Recipe((Mode.S,)))
-    made.harts[0].set("tdata1", kind << 60 | 2 << 7 | 1 << 2 | modes)  # match: at least tdata2
-    made.harts[0].set("tdata2", DRAM)
-    return made
+    """A trigger on the execution of any instruction of the restorer, in the modes of these bits."""
+    checkpoint = synthetic.make(Recipe((Mode.S,)))
+    checkpoint.harts[0].set("tdata1", kind << 60 | 2 << 7 | 1 << 2 | modes)  # match: at least tdata2
+    checkpoint.harts[0].set("tdata2", DRAM)
+    return checkpoint
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("kind", "m"), [(2, 1 << 6), (3, 1 << 9), (4, 1 << 9), (5, 1 << 9), (6, 1 << 6)])
 def test_a_trigger_that_counts_in_m_mode(bench: Bench, mode: str, kind: int, m: int) -> None:
-    made, restorer = _with_trigger(kind, m), bench.build(mode, csrs="+sdtrig")
-    end = bench.end(bench.restored(made, of_place(mode), restorer))
+    checkpoint, restorer = _with_trigger(kind, m), bench.build(mode, csrs="+sdtrig")
+    end = bench.end(bench.restored(checkpoint, of_place(mode), restorer))
     assert (end.status, end.error()[0]) == (CODES["TRIGGER"],) * 2
 
 
 @pytest.mark.parametrize("kind", [2, 6])
 def test_a_trigger_of_other_modes_is_restored(bench: Bench, kind: int) -> None:
-    made, restorer = _with_trigger(kind, 1 << 3), bench.build("single_core", csrs="+sdtrig")
-    made.harts[0].set("tdata1", made.harts[0].get("tdata1") & ~(0xF << 7))  # QEMU 7.2 knows equal only
-    memory = bench.restored(made, of_place("single_core"), restorer)
+    checkpoint, restorer = _with_trigger(kind, 1 << 3), bench.build("single_core", csrs="+sdtrig")
+    checkpoint.harts[0].set(
+        "tdata1", checkpoint.harts[0].get("tdata1") & ~(0xF << 7)
+    )  # QEMU 7.2 supports only match = equal
+    memory = bench.restored(checkpoint, of_place("single_core"), restorer)
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: made.harts[0].pc}, 10)
-        got = [gdb.read_csr(0, BY_NAME[name].number) for name in ("tdata1", "tdata2")]
-        assert got == [made.harts[0].get(name) for name in ("tdata1", "tdata2")]
+        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 10)
+        values = [gdb.read_csr(0, BY_NAME[name].number) for name in ("tdata1", "tdata2")]
+        assert values == [checkpoint.harts[0].get(name) for name in ("tdata1", "tdata2")]
 
 
 def test_locked_block_of_another_place(bench: Bench) -> None:
-    """The block is not where the restorer is: it counts on its own."""
+    """The block is outside the restorer's MiB and is checked separately."""
     block = DRAM + 0x30_0000
-    made = _with_entry(_L | _NAPOT | _X, block >> 2 | 0x3FFFF)
-    assert _end(bench, "dual_core", made) == (CODES["PMP"],) * 2
+    checkpoint = _with_entry(_L | _NAPOT | _X, block >> 2 | 0x3FFFF)
+    assert _end(bench, "dual_core", checkpoint) == (CODES["PMP"],) * 2
 
 
 @pytest.mark.parametrize("locked", [0, 0x20_0000], ids=["block", "integer registers"])
 def test_locked_parts_of_a_header(bench: Bench, locked: int) -> None:
-    """Integer registers far from the rest of the block are loaded when mtvec is the workload's already."""
+    """Integer registers far from the rest of the block are loaded after the workload's mtvec is restored."""
     place = behind_header(replace(MULTI_CORE, int_reg=0x20_0000, vector_reg_done=0x20_1000))
-    made = synthetic.make(Recipe((Mode.S,), paging=False, locks=False))
-    made.harts[0].set("pmpaddr0", DRAM + place.block(0) + locked >> 2)
-    made.harts[0].set("pmpcfg0", _L | _NA4 | _X)
-    end = bench.end(bench.restored(made, place, bench.build("normal")))
+    checkpoint = synthetic.make(Recipe((Mode.S,), paging=False, locks=False))
+    checkpoint.harts[0].set("pmpaddr0", DRAM + place.block(0) + locked >> 2)
+    checkpoint.harts[0].set("pmpcfg0", _L | _NA4 | _X)
+    end = bench.end(bench.restored(checkpoint, place, bench.build("normal")))
     assert (end.status, end.error()[0]) == (CODES["PMP"],) * 2
 
 
 def test_header_without_misc_reserve(bench: Bench) -> None:
-    """Registers are skipped, and nothing is written where offset 0 would be."""
+    """The restorer skips registers, and does not store their number at offset 0."""
     place = behind_header(replace(MULTI_CORE, misc_reserve=0))
-    made = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0, locks=False))
-    memory = bench.restored(made, place, bench.build("normal"))
+    checkpoint = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0, locks=False))
+    memory = bench.restored(checkpoint, place, bench.build("normal"))
     with bench.run(memory, Machine(cpu="rv64,v=false,h=false,sstc=true"), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: made.harts[0].pc}, 10)
+        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 10)
         assert gdb.read_memory(DRAM + place.block(0), 8) == (0xBEEF).to_bytes(8, "little")
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_interrupts_enabled_before_the_mret(bench: Bench, mode: str) -> None:
-    """MIE is set and an interrupt pending: it is not taken before the mret, and after it MIE is what MPIE was."""
-    made = synthetic.make(Recipe((Mode.M_NEMU,)))
-    state = made.harts[0]
+    """MIE is set and an interrupt pending: it is not taken before the mret, which sets MIE from MPIE."""
+    checkpoint = synthetic.make(Recipe((Mode.M_NEMU,)))
+    state = checkpoint.harts[0]
     state.set("mstatus", state.get("mstatus") & ~mstatus.MPIE | mstatus.MIE)
     state.set("mideleg", 0)
     state.set("mie", 0xAAA)
     state.set("mip", 2)
-    memory = bench.restored(made, of_place(mode), bench.build(mode))
+    memory = bench.restored(checkpoint, of_place(mode), bench.build(mode))
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
         run_to_first(gdb, {0: state.pc}, 10)
         assert [gdb.read_int(0, i) for i in range(1, 32)] == state.x[1:]
@@ -222,18 +224,18 @@ def test_interrupts_enabled_before_the_mret(bench: Bench, mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("enabled", [False, True])
 def test_m_mode_pc_out_of_reach_goes_on_by_mret(bench: Bench, mode: str, enabled: bool) -> None:
-    """The line names what is lost; MIE, which could be kept, is."""
-    made = synthetic.make(Recipe((Mode.M,)))
-    state = made.harts[0]
+    """The line names what is lost; MIE is preserved."""
+    checkpoint = synthetic.make(Recipe((Mode.M,)))
+    state = checkpoint.harts[0]
     state.pc = DRAM + 0x50_0000
     value = state.get("mstatus") & ~mstatus.MIE
     state.set("mstatus", value | (mstatus.MIE if enabled else 0))
-    memory = bench.restored(made, of_place(mode), bench.build(mode))
+    memory = bench.restored(checkpoint, of_place(mode), bench.build(mode))
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
         run_to_first(gdb, {0: state.pc}, 10)
-        got = gdb.read_csr(0, 0x300) or 0
+        status = gdb.read_csr(0, 0x300) or 0
         assert gdb.read_int(0, "priv") == mstatus.MACHINE
-        assert bool(got & mstatus.MIE) == enabled
+        assert bool(status & mstatus.MIE) == enabled
         assert gdb.read_csr(0, 0x341) == state.pc
         assert [gdb.read_int(0, i) for i in range(1, 32)] == state.x[1:]
         assert f"gcpt: error {CODES['M_MODE_LOSS']} hart 0" in running.output()
@@ -241,24 +243,24 @@ def test_m_mode_pc_out_of_reach_goes_on_by_mret(bench: Bench, mode: str, enabled
 
 @pytest.mark.parametrize("mode", MODES)
 def test_m_mode_pc_out_of_reach_refused(bench: Bench, mode: str) -> None:
-    made = synthetic.make(Recipe((Mode.M,)))
-    made.harts[0].pc = DRAM + 0x50_0000
-    end = bench.end(bench.restored(made, of_place(mode), bench.build(mode, exact="1")))
+    checkpoint = synthetic.make(Recipe((Mode.M,)))
+    checkpoint.harts[0].pc = DRAM + 0x50_0000
+    end = bench.end(bench.restored(checkpoint, of_place(mode), bench.build(mode, exact="1")))
     assert (end.status, end.error()[0]) == (CODES["M_MODE_JUMP"],) * 2
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("v", "h"), [("false", "false"), ("true", "true")])
 def test_skipped_registers_are_counted(bench: Bench, mode: str, v: str, h: str) -> None:
-    """In the first word of misc_reserve, and only when there are some."""
+    """The number is in the first word of misc_reserve, and only if it is not 0."""
     without = Recipe((Mode.S,), vector=False, hypervisor=False, vs=0, locks=False)
     recipe = Recipe((Mode.S,)) if v == "true" else without
-    made = synthetic.make(recipe)
+    checkpoint = synthetic.make(recipe)
     place = of_place(mode)
-    memory = bench.restored(made, place, bench.build(mode))
+    memory = bench.restored(checkpoint, place, bench.build(mode))
     machine = Machine(cpu=f"rv64,v={v},h={h},sstc=true" + (",vlen=128" if v == "true" else ""))
     with bench.run(memory, machine, paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: made.harts[0].pc}, 10)
+        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 10)
         word = gdb.read_memory(DRAM + place.block(0) + DEFAULT.misc_reserve, 8)
     skipped = int.from_bytes(word, "little")
     assert (20 <= skipped <= 80) if v == "false" else skipped == 0

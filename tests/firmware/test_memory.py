@@ -1,4 +1,4 @@
-"""A restore leaves memory as it is: the workload's all of it, and of the reserved MiB what is not the restorer's."""
+"""A restore does not change the workload's memory, nor the reserved MiB outside the restorer."""
 
 import pytest
 from bench import DRAM, Bench
@@ -6,7 +6,7 @@ from bench import DRAM, Bench
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
 from gcpt.machines import synthetic
-from gcpt.machines.compare import run_to_first
+from gcpt.machines.arrival import run_to_first
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 
@@ -17,12 +17,12 @@ _DEVICE_TREE = 126 * MIB
 _TRAMPOLINES = MIB - _PAGE
 
 
-def _changed(bench: Bench, made: synthetic.Synthetic, place: Place, mode: str) -> set[int]:
-    """Offsets of the pages that a restore changes, the device tree's and the restorer's own file left out."""
+def _changed(bench: Bench, checkpoint: synthetic.Synthetic, place: Place, mode: str) -> set[int]:
+    """Offsets of the pages that a restore changes, without the device tree and the restorer's own image."""
     restorer = bench.build(mode)
-    memory = bench.restored(made, place, restorer)
+    memory = bench.restored(checkpoint, place, restorer)
     before = memory.read_bytes()
-    pcs = {hart: state.pc for hart, state in enumerate(made.harts)}
+    pcs = {hart: state.pc for hart, state in enumerate(checkpoint.harts)}
     with bench.run(memory, Machine(harts=len(pcs)), paused=True) as qemu, qemu.gdb() as gdb:
         run_to_first(gdb, pcs, 30)
     after = memory.read_bytes()
@@ -44,7 +44,7 @@ def test_harts_write_to_the_reserved_mib_only(bench: Bench, mode: str) -> None:
     changed = _changed(bench, synthetic.make(Recipe(tuple(Mode), harts=6)), DUAL_CORE, mode)
     assert max(changed) < MIB
     assert _TRAMPOLINES in changed
-    # Below the blocks of a single_core checkpoint (0xECDB0), whose place the rest keeps free.
+    # Below the block of a single_core checkpoint (0xECDB0); the rest of the MiB stays free for it.
     assert max(changed - {_TRAMPOLINES}) < 0xEC000
 
 

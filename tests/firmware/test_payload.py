@@ -1,4 +1,4 @@
-"""The next boot stage: a restorer without a checkpoint starts it, one with a checkpoint does not."""
+"""The payload: a restorer boots it if and only if there is no checkpoint."""
 
 import subprocess
 from pathlib import Path
@@ -9,7 +9,7 @@ from bench import DRAM, Bench, assert_exact, jump
 from gcpt.checkpoint.layouts import PAYLOAD_OFFSET
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
 from gcpt.machines import synthetic
-from gcpt.machines.compare import run_to_first
+from gcpt.machines.arrival import run_to_first
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 
@@ -22,7 +22,7 @@ _U_BOOT_OFFSET = 0x20_0000
 
 @pytest.mark.parametrize(("mode", "harts"), [("single_core", 1), ("dual_core", 2), ("normal", 2), ("auto", 2)])
 def test_payload_boots_to_the_prompt(bench: Bench, mode: str, harts: int) -> None:
-    """OpenSBI, which needs a0 and a1 as the machine gave them, and U-Boot under it, on all harts."""
+    """OpenSBI, which needs the machine's a0 and a1, and U-Boot after it, on all harts."""
     position = {"gcpt_payload_position": "0x80a00000"} if mode == "dual_core" else {}
     restorer = bench.build(mode, gcpt_payload=str(OPENSBI), harts=str(harts), **position)
     memory = bench.image([(DRAM, restorer.image.read_bytes()), (DRAM + _U_BOOT_OFFSET, U_BOOT.read_bytes())])
@@ -40,7 +40,7 @@ def test_payload_boots_to_the_prompt(bench: Bench, mode: str, harts: int) -> Non
 @pytest.mark.parametrize(("mode", "harts"), [("single_core", 1), ("dual_core", 3), ("auto", 3)])
 @pytest.mark.parametrize("own", [False, True], ids=["the machine's device tree", "gcpt_dtb="])
 def test_what_a_payload_is_given(bench: Bench, mode: str, harts: int, own: bool) -> None:
-    """On each hart its number in a0, in a1 where the device tree is: the machine's, or the restorer's own."""
+    """Each hart has its number in a0 and a device tree's address in a1: the machine's or the restorer's own."""
     loop, tree = bench.folder / "loop.bin", bench.folder / "board.dtb"
     loop.write_bytes(jump(0, 0)[1])
     source = '/dts-v1/; / { model = "one of its own"; };'
@@ -52,15 +52,15 @@ def test_what_a_payload_is_given(bench: Bench, mode: str, harts: int, own: bool)
         run_to_first(gdb, dict.fromkeys(range(harts), DRAM + PAYLOAD_OFFSET), 20)
         assert [gdb.read_int(hart, "a0") for hart in range(harts)] == list(range(harts))
         [at] = {gdb.read_int(hart, "a1") for hart in range(harts)}
-        found = gdb.read_memory(at, tree.stat().st_size)
-    assert found[:4] == bytes.fromhex("d00dfeed")
-    assert (found == tree.read_bytes()) == own
+        content = gdb.read_memory(at, tree.stat().st_size)
+    assert content[:4] == bytes.fromhex("d00dfeed")
+    assert (content == tree.read_bytes()) == own
 
 
 @pytest.mark.parametrize("mode", ["single_core", "auto"])
 def test_a_checkpoint_goes_before_the_payload(bench: Bench, mode: str) -> None:
     place = SINGLE_CORE if mode == "single_core" else DUAL_CORE
-    made = synthetic.make(Recipe((Mode.S,)))
+    checkpoint = synthetic.make(Recipe((Mode.S,)))
     restorer = bench.build(mode, gcpt_payload=str(OPENSBI), harts="1" if mode == "single_core" else "2")
-    memory = bench.restored(made, place, restorer)
-    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+    memory = bench.restored(checkpoint, place, restorer)
+    assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine()))

@@ -1,6 +1,6 @@
-"""Consoles, timers and ends of machines that stock QEMU does not have: what the restorer does to their registers.
+"""Accesses to consoles, timers and finishers that stock QEMU does not have.
 
-A device that is memory is enough for that: QEMU's memory holds what was written last.
+Memory replaces the device: it holds what was written last.
 """
 
 import re
@@ -16,7 +16,7 @@ from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer import packing, platforms
 from gcpt.restorer.platforms import SYSCNT_MTIME
 
-#: Memory of the reserved MiB in which a device is made believe.
+#: Memory in the reserved MiB that replaces a device.
 DEVICE = DRAM + 0x8_0000
 NEMU_TRAP = 0x0000006B  # .insn r 0x6B, 0, 0, x0, x0, x0
 LINE_END = ord("\n")
@@ -28,12 +28,12 @@ LINE_END = ord("\n")
         pytest.param(f"uartlite@{DEVICE:#x}", 4, 8, 0, id="uartlite"),
         pytest.param(f"uartlite@{DEVICE:#x}", 4, 8, 8, id="uartlite that stays full"),
         pytest.param(f"16550@{DEVICE:#x},2", 0, 20, 0x20, id="16550, registers of 4 bytes"),
-        pytest.param(f"16550@{DEVICE:#x},2", 0, 20, 0, id="16550 that gets never ready"),
+        pytest.param(f"16550@{DEVICE:#x},2", 0, 20, 0, id="16550 that never gets ready"),
         pytest.param(f"16550@{DEVICE:#x}", 0, 5, 0x20, id="16550"),
     ],
 )
 def test_console_registers(bench: Bench, uart: str, data: int, status: int, ready: int) -> None:
-    """The line ends in the data register, and a console that is never ready does not keep the run from its end."""
+    """The last byte of the line is in the data register; a console that never gets ready does not block the end."""
     restorer = bench.build("single_core", uart=uart)
     memory = bench.image([(DEVICE + status, bytes([ready]))])
     packing.place(memory, restorer.image)
@@ -46,7 +46,7 @@ def test_console_registers(bench: Bench, uart: str, data: int, status: int, read
 @pytest.mark.parametrize("mode", ["single_core", "dual_core"])
 @pytest.mark.parametrize("name", [p.name for p in platforms.PLATFORMS if p.end == "nemu_trap" and p.dram == DRAM])
 def test_nemu_trap(bench: Bench, mode: str, name: str) -> None:
-    """QEMU does not know the instruction: it traps, with the code in a0, and the hart sleeps."""
+    """QEMU lacks the instruction: it traps with the code in a0, and the hart sleeps."""
     memory = bench.image([])
     packing.place(memory, bench.build(mode, platform=name, clint="0x2000000", uart=f"uartlite@{DEVICE:#x}").image)
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
@@ -60,28 +60,28 @@ def test_nemu_trap(bench: Bench, mode: str, name: str) -> None:
 
 
 def test_mtime_of_a_syscnt(bench: Bench) -> None:
-    """The value, then 1 to the update register, then it waits for that to clear, and goes on."""
-    made = synthetic.make(Recipe((Mode.S,)))
+    """Writes the value, then 1 to the update register, and polls until that is clear."""
+    checkpoint = synthetic.make(Recipe((Mode.S,)))
     restorer = bench.build("single_core", platform="xiangshan-syscnt", clint="0x2000000", uart="16550@0x10000000")
     listing = restorer.listing()
     at = [int(line.split(":")[0], 16) for line in listing.splitlines() if re.search(r"\b[sl]w\ta2, 0x18\(a1\)", line)]
     update, poll = at
     store = update - 4  # sd a0, (a1); li a2, 1
     with (
-        bench.run(bench.restored(made, SINGLE_CORE, restorer), Machine(), paused=True) as running,
+        bench.run(bench.restored(checkpoint, SINGLE_CORE, restorer), Machine(), paused=True) as running,
         running.gdb() as gdb,
     ):
-        assert _at(gdb, store, "a0") == made.harts[0].mtime
+        assert _at(gdb, store, "a0") == checkpoint.harts[0].mtime
         assert _at(gdb, poll, "a2") == 1
         assert gdb.read_int(0, "a1") == restorer.config.platform.syscnt + SYSCNT_MTIME
-        gdb.step(0)  # nothing is there on QEMU: it reads as all ones, which is "not yet"
+        gdb.step(0)  # QEMU has no such device: it reads as all ones, "not yet"
         assert gdb.read_int(0, "a2") != 0
         gdb.write(0, "a2", 0)
-        assert _at(gdb, made.harts[0].pc, "pc") == made.harts[0].pc
+        assert _at(gdb, checkpoint.harts[0].pc, "pc") == checkpoint.harts[0].pc
 
 
 def _at(gdb: Gdb, address: int, register: str) -> int:
-    """The register when hart 0 gets to ``address``."""
+    """The register when hart 0 reaches ``address``."""
     gdb.set_breakpoint(address)
     gdb.resume()
     gdb.wait_stop(10)

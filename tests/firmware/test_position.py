@@ -1,4 +1,4 @@
-"""A restorer runs wherever it is loaded; what it looks for lies where it lies."""
+"""A restorer runs at any load address; the places of checkpoints do not move."""
 
 import pytest
 from bench import DRAM, Bench, assert_exact, jump
@@ -21,13 +21,13 @@ PROTOBUF = Place(PlaceKind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(MULTI_C
     ids=["dual_core", "normal", "auto dual_core", "auto protobuf"],
 )
 def test_loaded_elsewhere(bench: Bench, mode: str, place: Place, offset: int) -> None:
-    """Loaded at another address and jumped to, as a boot ROM does."""
-    made = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3))
+    """Loaded at another address, and started by a jump as from a boot ROM."""
+    checkpoint = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3))
     restorer = bench.build(mode)
-    memory = bench.synthetic_image(made, place)
+    memory = bench.synthetic_image(checkpoint, place)
     packing.place(memory, restorer.image, offset)
     where, code = jump(DRAM, DRAM + offset)
     with memory.open("r+b") as file:
         file.seek(where - DRAM)
         file.write(code)
-    assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), Machine(harts=3)))
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(checkpoint.harts)), Machine(harts=3)))

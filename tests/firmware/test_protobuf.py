@@ -1,4 +1,4 @@
-"""Protobuf checkpoints, and mode=auto, which finds every kind."""
+"""Protobuf checkpoints, and mode=auto, which finds all kinds."""
 
 import pytest
 from bench import DRAM, Bench, assert_exact
@@ -41,20 +41,20 @@ def test_vlen_1024(bench: Bench) -> None:
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 def test_nemus_header_that_the_restorer_overwrites(bench: Bench, mode: Mode) -> None:
-    """NEMU's header lies at DRAM base, under the restorer: its fixed values are known by the magic number at + 168."""
+    """The restorer overwrites NEMU's header at DRAM base; the magic number of the block at + 168 identifies it."""
     bench.exact(Recipe((mode,)), NEMU, bench.build("normal"))
 
 
 def test_header_in_the_window(bench: Bench) -> None:
-    """A packing tool copies a header that the restorer would overwrite to offset 8 of the image."""
+    """A packing tool copies a header that the restorer would overwrite to the window at offset 8."""
     place = Place(PlaceKind.PROTOBUF, 0x80000, 0x20000, MULTI_CORE, 0)
-    made = synthetic.make(Recipe((Mode.S, Mode.VS), harts=2))
+    checkpoint = synthetic.make(Recipe((Mode.S, Mode.VS), harts=2))
     restorer = bench.build("normal")
-    memory = bench.restored(made, place, restorer)
+    memory = bench.restored(checkpoint, place, restorer)
     with memory.open("r+b") as file:
         file.seek(8)
         file.write(header.encode(header.Header(0x80000, 2, 0x20000, layout=MULTI_CORE)))
-    assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), Machine(harts=2)))
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(checkpoint.harts)), Machine(harts=2)))
 
 
 def test_header_at_the_address_given(bench: Bench) -> None:
@@ -77,12 +77,12 @@ def test_auto(bench: Bench, place: Place, harts: int) -> None:
 
 
 def test_header_without_magic_in_the_block(bench: Bench) -> None:
-    """One QEMU variant leaves magic_number out of the layout and of the block."""
+    """One QEMU variant omits magic_number from the layout and the block."""
     place = _behind_header(160, DEFAULT)
-    made = synthetic.make(Recipe((Mode.S,)))
+    checkpoint = synthetic.make(Recipe((Mode.S,)))
     restorer = bench.build("normal")
-    memory = bench.restored(made, place, restorer)
+    memory = bench.restored(checkpoint, place, restorer)
     with memory.open("r+b") as file:
         file.seek(place.base + DEFAULT.magic_number)
         file.write(bytes(8))
-    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine(cpu=qemu.cpu())))
+    assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine(cpu=qemu.cpu())))

@@ -1,4 +1,4 @@
-"""Real checkpoints of real software: exact at their first instruction, and alive after it."""
+"""Real checkpoints of real software: exact at the first instruction, and the software continues to run."""
 
 import re
 from collections.abc import Callable
@@ -8,19 +8,19 @@ import pytest
 from bench import Bench, assert_exact
 
 from gcpt.checkpoint import files
-from gcpt.machines.compare import Comparison
+from gcpt.machines.comparison import Comparison
 from gcpt.machines.qemu import Machine
 from gcpt.restorer import packing
 
 Shared = Callable[[str], Path]
 
 _FLASH_SIZE = 32 << 20
-#: Seconds for the slowest thing to wait for; the software itself prints every 2 s.
+#: Timeout in seconds; the software prints every 2 s.
 _PATIENCE = 60
 
 
 def _exact(bench: Bench, file: Path, mode: str) -> Comparison:
-    """Restore the checkpoint in ``file``; fails unless all that the hart can hold is exact."""
+    """Restore the checkpoint in ``file``; fails unless all state that the hart supports is exact."""
     checkpoint = files.load(file)
     restorer = bench.build(mode)
     memory = bench.unpacked(file)
@@ -43,7 +43,7 @@ def test_nemu_protobuf(bench: Bench, shared_file: Shared, mode: str) -> None:
 
 
 def test_nemu_flash(bench: Bench, shared_file: Shared) -> None:
-    """State and restorer in flash, where QEMU's virt machine resets into if there is one; memory without a restorer."""
+    """State and restorer in flash, from which QEMU's virt machine boots; memory has no restorer."""
     memory = bench.unpacked(shared_file("checkpoints/nemu-flash-s-sv39-nov.mem.gz"))
     file = shared_file("checkpoints/nemu-flash-s-sv39-nov.flash.gz")
     flash = bench.unpacked(file, _FLASH_SIZE, "flash")
@@ -63,7 +63,7 @@ def test_nemu_flash(bench: Bench, shared_file: Shared) -> None:
     ],
 )
 def test_u_boot(bench: Bench, shared_file: Shared, name: str, mode: str, harts: int) -> None:
-    """Exact (hart 1 is in M mode, its mepc is not its pc), and it remembers what was typed before the checkpoint."""
+    """Exact (hart 1 is in M mode with mepc != pc), and it still has the input typed before the checkpoint."""
     file = shared_file(f"checkpoints/{name}")
     _exact(bench, file, mode)
     memory = bench.unpacked(file)
@@ -83,7 +83,7 @@ def test_u_boot(bench: Bench, shared_file: Shared, name: str, mode: str, harts: 
     ],
 )
 def test_linux(bench: Bench, shared_file: Shared, name: str, mode: str, harts: int) -> None:
-    """Both processes go on, the one that sleeps on the timer too, with the sums that an undisturbed run has."""
+    """Both processes continue, including the one that sleeps on the timer, with the sums of an undisturbed run."""
     memory = bench.unpacked(shared_file(f"checkpoints/{name}"))
     packing.place(memory, bench.build(mode).image)
     lines = [shared_file(f"checkpoints/linux-expected-{word}.txt").read_text() for word in ("tick", "tock")]
@@ -95,8 +95,8 @@ def test_linux(bench: Bench, shared_file: Shared, name: str, mode: str, harts: i
             for word in ("tick", "tock"):
                 running.expect(rf"{word} {number} sum=[0-9a-f]{{16}} [^\n]*bad=\d+", _PATIENCE)
         text = running.output()
-    seen = dict(re.findall(r"(t[io]ck \d+) sum=([0-9a-f]{16}) ", text))
-    assert {f"{word} {number}" for word in ("tick", "tock") for number in (8, 9, 10)} <= set(seen)
-    assert seen == {name: expected[name] for name in seen}
+    sums = dict(re.findall(r"(t[io]ck \d+) sum=([0-9a-f]{16}) ", text))
+    assert {f"{word} {number}" for word in ("tick", "tock") for number in (8, 9, 10)} <= set(sums)
+    assert sums == {name: expected[name] for name in sums}
     assert set(re.findall(r"bad=(\d+)", text)) == {"0"}
     assert "MISMATCH" not in text

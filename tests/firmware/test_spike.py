@@ -1,4 +1,4 @@
-"""The spike platform on QEMU's spike machine, which finds the HTIF by the symbols of gcpt.elf."""
+"""The spike platform on QEMU's spike machine, which locates the HTIF by symbols of gcpt.elf."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ def _spike(elf: Path, harts: int = 1) -> Machine:
 
 @pytest.mark.parametrize(("mode", "place", "harts"), [("single_core", SINGLE_CORE, 1), ("auto", DUAL_CORE, 2)])
 def test_exact(bench: Bench, mode: str, place: Place, harts: int) -> None:
-    made = synthetic.make(Recipe((Mode.S, Mode.M), harts=harts))
+    checkpoint = synthetic.make(Recipe((Mode.S, Mode.M), harts=harts))
     restorer = bench.build(mode, platform="spike")
-    memory = bench.synthetic_image(made, place)
+    memory = bench.synthetic_image(checkpoint, place)
     machine = _spike(restorer.folder / "gcpt.elf", harts)
-    assert_exact(bench.compare(memory, restorer, dict(enumerate(made.harts)), machine))
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(checkpoint.harts)), machine))
 
 
 @pytest.mark.parametrize("mode", ["single_core", "auto"])

@@ -1,4 +1,4 @@
-"""Timers and interrupts go on where the checkpoint left them."""
+"""Timers and interrupts continue from the checkpoint."""
 
 import time
 
@@ -10,7 +10,8 @@ from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
-from gcpt.machines.compare import TIMEBASE, run_to_first
+from gcpt.machines.arrival import run_to_first
+from gcpt.machines.comparison import TIMEBASE
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer import trampoline
@@ -21,7 +22,7 @@ _SSIP, _STCE = 1 << 1, 1 << 63
 
 
 def _due(state: HartState, timer: str, ticks: int) -> None:
-    """Let ``timer`` be due ``ticks`` after mtime, and disable all interrupts."""
+    """Set ``timer`` to expire ``ticks`` after mtime, and disable all interrupts."""
     state.set("mie", 0)
     if timer == "mtimecmp":
         state.mtimecmp = state.mtime + ticks
@@ -32,13 +33,13 @@ def _due(state: HartState, timer: str, ticks: int) -> None:
 @pytest.mark.parametrize(("mode", "place"), [("single_core", SINGLE_CORE), ("dual_core", DUAL_CORE)])
 @pytest.mark.parametrize(("timer", "bit"), [("mtimecmp", 7), ("stimecmp", 5), ("vstimecmp", 6)])
 def test_a_timer_that_is_soon_due_fires_then(bench: Bench, mode: str, place: object, timer: str, bit: int) -> None:
-    made = synthetic.make(Recipe((Mode.S,), harts=1 if mode == "single_core" else 2))
-    for state in made.harts:
+    checkpoint = synthetic.make(Recipe((Mode.S,), harts=1 if mode == "single_core" else 2))
+    for state in checkpoint.harts:
         _due(state, timer, _SOON * TIMEBASE)
-    harts = range(len(made.harts))
-    memory = bench.restored(made, place, bench.build(mode))  # type: ignore[arg-type]
+    harts = range(len(checkpoint.harts))
+    memory = bench.restored(checkpoint, place, bench.build(mode))  # type: ignore[arg-type]
     with bench.run(memory, Machine(harts=len(harts)), paused=True) as qemu, qemu.gdb() as gdb:
-        run_to_first(gdb, {hart: state.pc for hart, state in enumerate(made.harts)}, 30)
+        run_to_first(gdb, {hart: state.pc for hart, state in enumerate(checkpoint.harts)}, 30)
         assert [(gdb.read_csr(hart, _MIP) or 0) >> bit & 1 for hart in harts] == [0] * len(harts)
         deadline = time.monotonic() + _PATIENCE
         while [(gdb.read_csr(hart, _MIP) or 0) >> bit & 1 for hart in harts] != [1] * len(harts):
@@ -50,53 +51,53 @@ def test_a_timer_that_is_soon_due_fires_then(bench: Bench, mode: str, place: obj
 
 @pytest.mark.parametrize("timer", ["mtimecmp", "stimecmp"])
 def test_a_timer_that_was_due_is_pending(bench: Bench, timer: str) -> None:
-    made = synthetic.make(Recipe((Mode.S,)))
-    _due(made.harts[0], timer, -1)
-    memory = bench.restored(made, SINGLE_CORE, bench.build("single_core"))
+    checkpoint = synthetic.make(Recipe((Mode.S,)))
+    _due(checkpoint.harts[0], timer, -1)
+    memory = bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core"))
     with bench.run(memory, Machine(), paused=True) as qemu, qemu.gdb() as gdb:
-        run_to_first(gdb, {0: made.harts[0].pc}, 30)
+        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 30)
         assert (gdb.read_csr(0, _MIP) or 0) >> (7 if timer == "mtimecmp" else 5) & 1
 
 
 def test_no_guest_timer_is_due_where_nobody_looks_at_one(bench: Bench) -> None:
-    """henvcfg.STCE is 0 and vstimecmp was never written: to QEMU 7.2, a write of 0 would make it due."""
-    made = synthetic.make(Recipe((Mode.S,)))
-    state = made.harts[0]
+    """henvcfg.STCE is 0 and vstimecmp was never written: in QEMU 7.2 a write of 0 would raise VSTIP."""
+    checkpoint = synthetic.make(Recipe((Mode.S,)))
+    state = checkpoint.harts[0]
     state.set("henvcfg", state.get("henvcfg") & ~_STCE)
     state.set("vstimecmp", 0)
     restorer = bench.build("single_core")
-    memory = bench.restored(made, SINGLE_CORE, restorer)
+    memory = bench.restored(checkpoint, SINGLE_CORE, restorer)
     assert_exact(bench.compare(memory, restorer, {0: state}, Machine()))
 
 
 def test_a_pending_interrupt_is_taken(bench: Bench) -> None:
-    """Before the first instruction: sepc has its address."""
-    made = synthetic.make(Recipe((Mode.U,), paging=False))
-    state = made.harts[0]
+    """It is taken before the first instruction, whose address is in sepc."""
+    checkpoint = synthetic.make(Recipe((Mode.U,), paging=False))
+    state = checkpoint.harts[0]
     handler = DRAM + 0x10_1000
-    made.memory.append((handler, made.memory[0][1]))
+    checkpoint.memory.append((handler, checkpoint.memory[0][1]))
     for name, value in (("mip", _SSIP), ("mie", _SSIP), ("mideleg", 0x1444 | _SSIP), ("stvec", handler), ("hvip", 0)):
         state.set(name, value)
-    memory = bench.restored(made, SINGLE_CORE, bench.build("single_core"))
+    memory = bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core"))
     with bench.run(memory, Machine(), paused=True) as qemu, qemu.gdb() as gdb:
         run_to_first(gdb, {0: handler}, 30)
-        seen = {name: gdb.read_csr(0, BY_NAME[name].number) for name in ("sepc", "scause", "sscratch")}
-    assert seen == {"sepc": state.pc, "scause": 1 << 63 | 1, "sscratch": state.get("sscratch")}
+        values = {name: gdb.read_csr(0, BY_NAME[name].number) for name in ("sepc", "scause", "sscratch")}
+    assert values == {"sepc": state.pc, "scause": 1 << 63 | 1, "sscratch": state.get("sscratch")}
 
 
 @pytest.mark.parametrize(("mode", "place"), [("single_core", SINGLE_CORE), ("dual_core", DUAL_CORE)])
 def test_m_mode_takes_a_pending_interrupt_with_all_its_registers(bench: Bench, mode: str, place: Place) -> None:
-    """With MIE set: at the jump, the last thing before the workload, to which the handler returns."""
-    made = synthetic.make(Recipe((Mode.M,)))
-    state = made.harts[0]
+    """With MIE set, it is taken at the trampoline's jump, to which the handler returns."""
+    checkpoint = synthetic.make(Recipe((Mode.M,)))
+    state = checkpoint.harts[0]
     handler = DRAM + 0x10_1000
-    made.memory.append((handler, made.memory[0][1]))
+    checkpoint.memory.append((handler, checkpoint.memory[0][1]))
     for name, value in (("mip", _SSIP), ("mie", _SSIP), ("mideleg", 0), ("mtvec", handler), ("hvip", 0)):
         state.set(name, value)
     state.set("mstatus", state.get("mstatus") | mstatus.MIE)
-    memory = bench.restored(made, place, bench.build(mode))
+    memory = bench.restored(checkpoint, place, bench.build(mode))
     with bench.run(memory, Machine(), paused=True) as qemu, qemu.gdb() as gdb:
         run_to_first(gdb, {0: handler}, 30)
-        seen = {name: gdb.read_csr(0, BY_NAME[name].number) for name in ("mepc", "mcause")}
+        values = {name: gdb.read_csr(0, BY_NAME[name].number) for name in ("mepc", "mcause")}
         assert [gdb.read_int(0, i) for i in range(1, 32)] == state.x[1:]
-    assert seen == {"mepc": trampoline.address(DRAM, 0) + 8, "mcause": 1 << 63 | 1}
+    assert values == {"mepc": trampoline.address(DRAM, 0) + 8, "mcause": 1 << 63 | 1}

@@ -1,4 +1,4 @@
-"""Restorers of each toolchain: exact, small enough for the loaders, and the same in what they say."""
+"""Restorers of each toolchain: exact, small enough for the loaders, and with the same output."""
 
 import re
 
@@ -7,7 +7,7 @@ from bench import CODES, Bench, behind_header
 
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
 from gcpt.machines import synthetic
-from gcpt.machines.compare import compare_machine
+from gcpt.machines.comparison import compare_machine
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer import packing
@@ -20,13 +20,13 @@ OTHERS = {
 }
 ALL = {"riscv64-unknown-elf": REFERENCE, **OTHERS}
 PROTOBUF = behind_header()
-#: What XS-GEM5 without V, and what difftest and gsim load by default (docs/consumers.md).
+#: Bytes that XS-GEM5 without V, and that difftest and gsim load by default (docs/consumers.md).
 SMALLEST, SMALL = 0x700, 0xE00
 
-each = pytest.mark.parametrize("options", ALL.values(), ids=ALL)
+all_toolchains = pytest.mark.parametrize("options", ALL.values(), ids=ALL)
 
 
-@each
+@all_toolchains
 @pytest.mark.parametrize(
     "recipe",
     [Recipe((Mode.S,)), Recipe((Mode.M,)), Recipe((Mode.VS,)), Recipe((Mode.S,), vlen=256)],
@@ -38,7 +38,7 @@ def test_one_hart(bench: Bench, options: dict[str, str], recipe: Recipe) -> None
     bench.exact(recipe, SINGLE_CORE, restorer)
 
 
-@each
+@all_toolchains
 @pytest.mark.parametrize(("mode", "place"), [("dual_core", DUAL_CORE), ("normal", PROTOBUF)], ids=["blocks", "header"])
 def test_several_harts(bench: Bench, options: dict[str, str], mode: str, place: Place) -> None:
     restorer = bench.build(mode, **options)
@@ -46,7 +46,7 @@ def test_several_harts(bench: Bench, options: dict[str, str], mode: str, place: 
     bench.exact(Recipe(tuple(Mode), harts=6), place, restorer)
 
 
-@each
+@all_toolchains
 @pytest.mark.parametrize("mode", ["single_core", "normal"])
 def test_no_checkpoint(bench: Bench, options: dict[str, str], mode: str) -> None:
     memory = bench.image([])
@@ -55,20 +55,20 @@ def test_no_checkpoint(bench: Bench, options: dict[str, str], mode: str) -> None
     assert (end.status, end.error()[0]) == (CODES["NO_CHECKPOINT"],) * 2
 
 
-def _said(bench: Bench, options: dict[str, str]) -> str:
-    """All that a restorer can print of a checkpoint that it restores exactly, but for its end and who comes first."""
-    made = synthetic.make(Recipe((Mode.S, Mode.VS), harts=2))
+def _output(bench: Bench, options: dict[str, str]) -> str:
+    """All output for an exact restore, without the restorer's end address and the number of the planning hart."""
+    checkpoint = synthetic.make(Recipe((Mode.S, Mode.VS), harts=2))
     restorer = bench.build("normal", log="debug", display_cpu="all", selfcheck="1", harts="2", **options)
-    memory = bench.restored(made, PROTOBUF, restorer)
-    harts = dict(enumerate(made.harts))
+    memory = bench.restored(checkpoint, PROTOBUF, restorer)
+    harts = dict(enumerate(checkpoint.harts))
     with bench.run(memory, Machine(harts=2), paused=True) as running:
         report = compare_machine(running, harts, restorer.csr_groups, restorer.config.platform.clint)
-        assert not report.faults
+        assert not report.unexplained
         return re.sub(r"hart \d+ plans; (restorer at \w+-)\w+", r"\1", running.output())
 
 
 def test_all_print_the_same(bench: Bench) -> None:
-    said = {name: _said(bench, options) for name, options in ALL.items()}
-    lines = {name: sorted(text.splitlines()) for name, text in said.items()}
+    outputs = {name: _output(bench, options) for name, options in ALL.items()}
+    lines = {name: sorted(text.splitlines()) for name, text in outputs.items()}
     assert len(lines["zig"]) > 100
-    assert len({tuple(one) for one in lines.values()}) == 1
+    assert len({tuple(text) for text in lines.values()}) == 1

@@ -1,9 +1,11 @@
 /*
- * A workload to stop anywhere: it computes a checksum with integer, floating-point and vector registers, and after each
- * of its rounds waits for another timer interrupt. A register or a timer that is lost changes the sum or stops it for good.
+ * A workload that tests stop at any instruction. It computes a checksum with integer, floating-point and vector
+ * registers and waits for a timer interrupt after each round. A lost register changes the sum; a lost timer stops it
+ * forever. It prints a dot each round, then sum=..., and ends the run.
  *
- * INTERVAL: ticks between interrupts. LEVEL: 0 U, 1 S, 3 M. VIRTUAL: 1 below an hgatp, with V = 1. SV: 0, 39 or 48. Linked at 0x80100000, for QEMU's virt.
- * Prints a dot each round, then sum=..., and ends the run. U-mode code runs at its address + ALIAS, where pages are the user's.
+ * Linked at 0x80100000, for QEMU's virt machine. U-mode code runs at its address + ALIAS, where pages have the U bit.
+ *
+ * Macros: INTERVAL: ticks between interrupts. LEVEL: 0 U, 1 S, 3 M. VIRTUAL: 1 for V = 1 with an hgatp. SV: 0, 39, 48.
  */
 #define UART        0x10000000
 #define FINISHER    0x100000
@@ -66,7 +68,7 @@ _start:
     or      t0, t0, t1
     li      t1, 0x6602              /* SIE, FS, VS */
     csrw    0x200, t1
-    li      t1, 0x20                /* of the guest: its STIE */
+    li      t1, 0x20                /* vsie.STIE */
     csrw    0x204, t1
     csrw    0x24d, s1
     lla     t1, s_timer
@@ -161,7 +163,10 @@ s_timer:
     sret
 #endif
 
-/* a0 = sum, a1 = multiplier, a2 = increment, s3 = round, s4 = iteration, s5 = devices' offset, fa0-fa4, v8-v31. */
+/*
+ * a0 = sum, a1 = multiplier, a2 = increment, s3 = round, s4 = iterations left, s5 = offset of the devices, fa0-fa4 and
+ * v8-v31 = parts of the sum. Clobbers t0-t2, a3, a4.
+ */
 worker:
     li      s5, 0
 #if LEVEL == 0
@@ -175,7 +180,7 @@ worker:
     li      t0, 7
     fcvt.d.l fa2, t0
     fmv.d.x fa0, zero
-    fsrmi   1                       /* towards zero: another rounding mode makes another sum */
+    fsrmi   1                       /* round towards zero: another rounding mode changes the sum */
     vsetvli t0, zero, e64, m8, ta, ma
     vid.v   v8
     vid.v   v16
@@ -213,7 +218,7 @@ round:
     li      t0, ROUNDS
     bne     s3, t0, round
 
-    lla     a3, text                /* the last of it is the only '=' */
+    lla     a3, text                /* ends with its only '=' */
     li      t0, UART
     add     t0, t0, s5
 1:  lbu     t1, (a3)
@@ -240,17 +245,17 @@ text:   .ascii "sum="
 
     .data
     .balign 16384
-guest_root:                         /* Sv39x4, 2048 entries: the same addresses, for the user as all guests are */
+guest_root:                         /* Sv39x4, 2048 entries: identity mapping with U = 1, as guests need */
     .set gigabyte, 0
     .rept 8
     .dword gigabyte << 28 | 0xdf
     .set gigabyte, gigabyte + 1
     .endr
     .zero 16384 - 64
-root:                               /* 1 GiB each: devices, -, memory; from ALIAS on the same for the user */
+root:                               /* 1 GiB each: devices, -, memory; from ALIAS the same with U = 1 */
     .dword 0xcf, 0, 0x20000000 | 0xcf, 0, 0xdf, 0, 0x20000000 | 0xdf
     .balign 4096
-root48:                             /* its first entry, root, is written at the start: no relocation shifts */
+root48:                             /* code writes entry 0 (root): no relocation can shift */
     .zero 4096
 save:   .dword 0, 0
 ticks:  .dword 0

@@ -28,7 +28,7 @@ def _answer(packet: str) -> str:
 
 
 def _serve(connection: socket.socket) -> None:
-    """A stub that answers byte by byte, as a slow one may."""
+    """A stub that answers byte by byte, as a slow connection may."""
     data = b""
     while piece := connection.recv(1000):
         data += piece.replace(b"+", b"")
@@ -93,7 +93,7 @@ _ANSWERS = st.one_of(
 @given(st.lists(_ANSWERS, max_size=14))
 @settings(deadline=None)
 def test_any_answers_are_read_or_refused(answers: list[str]) -> None:
-    """A stub that says anything, in packets, and then is gone."""
+    """A stub that sends arbitrary packets and then closes the connection."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"".join(b"+$%b#00" % answer.encode("latin-1") for answer in ["", *answers]))

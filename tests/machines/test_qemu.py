@@ -1,4 +1,4 @@
-"""The adapter itself: early ends, silence and exit codes are reported with what is known."""
+"""The QEMU adapter: errors and exit codes, with the output in their messages."""
 
 import os
 import signal
@@ -35,12 +35,12 @@ def test_end_while_waiting(bench: Bench) -> None:
         running.expect("login:", 10)
 
 
-def test_a_disk_that_is_full(bench: Bench) -> None:
-    """A page of the machine's memory without room for it is a SIGBUS."""
+def test_a_full_disk(bench: Bench) -> None:
+    """QEMU gets a SIGBUS for a page of its memory that the disk has no room for."""
     with bench.run(bench.image([]), Machine(), paused=True) as running:
         running.wait_ready().close()
         os.kill(int(child(os.getpid(), "qemu")), signal.SIGBUS)
-        with pytest.raises(QemuError, match=r"the disk of .* is full, .*: TMPDIR names another folder"):
+        with pytest.raises(QemuError, match=r"the disk of .* is full: set TMPDIR to another folder"):
             running.expect("login:", 10)
 
 

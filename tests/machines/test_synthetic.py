@@ -1,4 +1,4 @@
-"""Synthetic checkpoints: as distinct as they say."""
+"""Synthetic checkpoints: values are distinct, and reproducible by recipe."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from gcpt.machines import synthetic
 from gcpt.machines.synthetic import Aliases, Mode, Recipe
 from gcpt.restorer.platforms import BY_NAME
 
-#: Always 0, or a small field whose random value may be.
+#: CSRs that are always 0, or small fields whose random value may be 0.
 _MAY_BE_ZERO = {
     "vl",
     "vxsat",
@@ -54,7 +54,7 @@ def test_harts_differ() -> None:
 
 
 @pytest.mark.parametrize("mode", tuple(Mode), ids=lambda mode: mode.value)
-def test_mstatus_is_as_generators_leave_it(mode: Mode) -> None:
+def test_mstatus_is_as_generators_write_it(mode: Mode) -> None:
     state = synthetic.make(Recipe((mode,))).harts[0]
     value = state.get("mstatus")
     assert mode is Mode.M or not value & mstatus.MIE
@@ -71,7 +71,7 @@ def test_aliases() -> None:
     assert whole.get("fcsr") == parts.get("frm") << 5 | parts.get("fflags")
 
 
-def test_code_lies_behind_each_pc() -> None:
-    made = synthetic.make(Recipe((Mode.M,), harts=5))
-    memory = dict(made.memory)
-    assert [memory[hart.pc] for hart in made.harts] == [bytes.fromhex("6f000000")] * 5
+def test_each_pc_points_to_code() -> None:
+    checkpoint = synthetic.make(Recipe((Mode.M,), harts=5))
+    memory = dict(checkpoint.memory)
+    assert [memory[hart.pc] for hart in checkpoint.harts] == [bytes.fromhex("6f000000")] * 5

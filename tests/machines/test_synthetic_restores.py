@@ -1,4 +1,4 @@
-"""Synthetic checkpoints are legal: what QEMU's debugger writes into a fresh hart is what it reads back."""
+"""Synthetic checkpoints are legal: a fresh hart of QEMU reads back what gdb writes."""
 
 import pytest
 from bench import Bench
@@ -9,7 +9,7 @@ from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 
 _GROUPS = ("base", "envcfg", "f", "v", "h", "sstc", "vstimer", "pmp16", "hpm3", "hpm")
-#: vl and vtype are written by vsetvl alone; mip has bits that are wires.
+#: Only vsetvl writes vl and vtype; mip has bits that follow external signals.
 _WRITTEN = [
     entry
     for entry in INVENTORY

@@ -1,4 +1,4 @@
-"""Traces of QEMU, counted."""
+"""Counting the lines of QEMU's traces."""
 
 from pathlib import Path
 

@@ -36,3 +36,16 @@ def report(session_folder: Path) -> Callable[..., Path]:
         return page.parent
 
     return make
+
+
+@pytest.fixture(scope="session")
+def site(session_folder: Path) -> Path:
+    """The folder of the documentation's site, which is made once in a session."""
+    folder = session_folder / "site"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "docs/html").exists():
+            scons = [sys.executable, "-m", "SCons", "-Q", "docs", f"build_dir={folder}"]
+            run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+            assert run.returncode == 0, f"{' '.join(scons)}\n{run.stdout}{run.stderr}"
+    return folder / "docs/html"

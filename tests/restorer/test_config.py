@@ -79,14 +79,14 @@ def test_payload_lies_a_mib_above_the_base_of_memory():
 )
 def test_given_options_make_the_same_configuration_again(values):
     config = resolve(values)
-    assert resolve(config.given) == config
+    assert resolve(config.options) == config
     saved = json.loads(config.to_json())
     assert resolve(saved["options"]).variant == saved["variant"]
 
 
 def test_variants_share_what_does_not_depend_on_their_options():
     assert resolve({}).common_dir == resolve({"mode": "auto", "platform": "spike"}).common_dir
-    folders = [resolve(one).common_dir for one in ({}, {"cross_compile": "x-"}, {"toolchain": "llvm"})]
+    folders = [resolve(values).common_dir for values in ({}, {"cross_compile": "x-"}, {"toolchain": "llvm"})]
     assert len({*folders, resolve({"toolchain": "gnu", "cross_compile": "x-"}).common_dir}) == 3
     assert resolve({}).common_dir != resolve({"nanopb_dir": "x"}).common_dir
 
@@ -103,11 +103,11 @@ def test_variants_share_what_does_not_depend_on_their_options():
         ("stop_cpu=-1", "want hart numbers"),
         ("stop_cpu=1,", "want hart numbers"),
         ("stop_cpu=all", "want hart numbers"),
-        ("stop_cpu=128", "hart 128 is past harts=128"),
-        ("display_cpu=2 harts=2", "hart 2 is past harts=2: name one from 0 to 1, or raise harts="),
-        ("display_cpu=1 mode=single_core", "hart 1 is past harts=1: name a lower one"),
-        ("stop_cpu=0,1 harts=2", r"parks all harts \(harts=2\)"),
-        ("stop_cpu=0 mode=single_core", "parks all harts"),
+        ("stop_cpu=128", "hart 128 is out of range for harts=128"),
+        ("display_cpu=2 harts=2", "hart 2 is out of range for harts=2: want harts 0 to 1, or a larger harts="),
+        ("display_cpu=1 mode=single_core", "hart 1 is out of range for harts=1: want hart 0"),
+        ("stop_cpu=0,1 harts=2", r"all harts are parked \(harts=2\)"),
+        ("stop_cpu=0 mode=single_core", "all harts are parked"),
         ("harts=0", "want a number from 1 to 128"),
         ("harts=129", "want a number from 1 to 128"),
         ("harts=2 mode=single_core", "mode=single_core restores one hart"),
@@ -115,16 +115,16 @@ def test_variants_share_what_does_not_depend_on_their_options():
         ("clint=0x38000004", "want a multiple of 8; the next one is 0x38000008"),
         ("uart=16550", "want KIND@ADDR"),
         ("uart=16550@0x310b0000,", "want KIND@ADDR"),
-        ("csrs=,", "csrs=,: this names no group"),
+        ("csrs=,", "csrs=,: no group is named"),
         ("uart=ns@0x10", "want KIND@ADDR"),
-        ("header_addr=0x80300000 mode=dual_core", "which mode=dual_core does not read"),
+        ("header_addr=0x80300000 mode=dual_core", "mode=dual_core reads no protobuf header"),
         (f"header_addr={1 << 56:#x}", "below 2.56"),
-        ("gcpt_payload=nothing.bin", "does not exist"),
-        ("gcpt_payload=firmware", "is not a file"),
+        ("gcpt_payload=nothing.bin", "no such file"),
+        ("gcpt_payload=firmware", "not a file"),
         ("gcpt_payload=empty.bin", "is empty"),
-        ("gcpt_payload=a$b.bin", r"cannot pass on a path that holds '\$'"),
-        ("gcpt_payload_position=0x80200000", "there is none: give gcpt_payload=FILE too"),
-        ("gcpt_dtb=board.dtb", "there is none: give gcpt_payload=FILE too"),
+        ("gcpt_payload=a$b.bin", r"cannot use a path with '\$'"),
+        ("gcpt_payload_position=0x80200000", "there is no payload: set gcpt_payload=FILE as well"),
+        ("gcpt_dtb=board.dtb", "there is no payload: set gcpt_payload=FILE as well"),
         ("gcpt_payload=fw.bin gcpt_payload_position=0x80000000", "overlaps the restorer's first MiB"),
         ("gcpt_payload=fw.bin gcpt_payload_position=0x800ffffc", "overlaps the restorer's first MiB"),
         ("gcpt_payload=fw.bin gcpt_payload_position=0x7fffffc0", "outside memory"),
@@ -135,23 +135,26 @@ def test_variants_share_what_does_not_depend_on_their_options():
         ("gcpt_payload=three.bin mode=dual_core harts=2", "gcpt_payload_position=0x80500000 or more"),
         ("gcpt_payload=fw.bin gcpt_payload_position=0x802fffe0 mode=dual_core", "overlaps the state of 128 harts"),
         ("gcpt_payload=fw.bin gcpt_dtb=fw.bin", "not a device tree blob"),
-        ("gcpt_payload=fw.bin gcpt_dtb=big.dtb", "larger than 0x80000 bytes, .*: dtc -I dtb -O dtb leaves out"),
-        ("flash=1 mode=single_core gcpt_payload=fw.bin", "a payload cannot lie in the same image"),
-        ("ram=0x90000000", "ram= is for a restorer in flash: leave it out, or add flash=1"),
+        ("gcpt_payload=fw.bin gcpt_dtb=big.dtb", "larger than 0x80000 bytes, .*: dtc -I dtb -O dtb removes"),
+        ("flash=1 mode=single_core gcpt_payload=fw.bin", "cannot contain a payload"),
+        ("ram=0x90000000", "ram= is for a restorer in flash: remove it, or add flash=1"),
         ("ram=0x90000000 flash=1 mode=single_core", "mode=single_core log=quiet needs no memory"),
         (
             "ram=0x20000000 flash=1",
-            "is not in the memory that the restorer in flash reaches, 0x80000000 to 0x90000000 on",
+            "is out of reach: choose memory within 0x80000000 to 0x90000000 on",
         ),
-        ("ram=0x8ff00010 flash=1", "ram=0x8ff00010: 0x8ff00010 to 0x90000010 is not in the memory"),
-        ("ram=0x7ffffff0 flash=1", "is not in the memory"),
+        ("ram=0x8ff00010 flash=1", "ram=0x8ff00010: 0x8ff00010 to 0x90000010 is out of reach"),
+        ("ram=0x7ffffff0 flash=1", "is out of reach"),
         ("ram=0x80040000 flash=1 platform=southlake", "0x2000000000 to 0x207ff80000 on southlake"),
-        ("ram=0x80300000 flash=1 harts=4", "in the state of 4 harts at 0x80300000 to 0x80700000: choose 0x80700000"),
-        ("ram=0x806ffff0 flash=1 harts=4", "in the state of 4 harts"),
-        ("flash=1", "printing and several harts need memory"),
-        ("build_dir=.", "name a folder of their own"),
-        ("build_dir=..", "name a folder of their own"),
-        ("build_dir=firmware/out", "name a folder of their own"),
+        (
+            "ram=0x80300000 flash=1 harts=4",
+            "overlaps the state of 4 harts at 0x80300000 to 0x80700000: choose 0x80700000",
+        ),
+        ("ram=0x806ffff0 flash=1 harts=4", "overlaps the state of 4 harts"),
+        ("flash=1", "a restorer that prints or restores several harts needs writable memory"),
+        ("build_dir=.", "choose a separate folder"),
+        ("build_dir=..", "choose a separate folder"),
+        ("build_dir=firmware/out", "choose a separate folder"),
         ("build_dir=fw.bin", "this is a file"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What an image that carries its restorer starts with, and how it comes off again; the formats that address memory."""
+"""Embedding and removing a restorer, and the image formats with addresses."""
 
 import io
 import re
@@ -18,7 +18,7 @@ from gcpt.errors import UserError
 from gcpt.restorer import packing
 from gcpt.restorer.packing import Restorer
 
-#: Of the start of an image, where no more of it matters.
+#: Bytes of an image's start in these tests.
 SIZE = 8192
 FLAG = (0xCAFF).to_bytes(8, "little")
 AT_START = Place(PlaceKind.PROTOBUF, 168, MIB, header_at=0)
@@ -26,26 +26,26 @@ HEADER = header.encode(header.Header(168, 1, MIB))
 
 
 def restorer_bytes(size: int, stamped: str = "") -> bytes:
-    """What a restorer looks like from outside. stamped: its mode, for one that has a stamp."""
+    """The bytes of a restorer without code. stamped: its mode, for a restorer with a stamp."""
     end = (stamp.encode(Stamp("0.1.0", options={"mode": stamped})) if stamped else b"") + FLAG
     head = bytes.fromhex("6f000011") + size.to_bytes(4, "little")
     window = bytes(256) if stamped in ("normal", "auto") else b""
     return head + window + b"\x13" * (size - len(head) - len(window) - len(end)) + end
 
 
-def made(size: int, stamped: str = "") -> Restorer:
-    found = packing.carried(restorer_bytes(size, stamped), "image")
-    assert found is not None
-    return found
+def restorer(size: int, stamped: str = "") -> Restorer:
+    embedded = packing.embedded(restorer_bytes(size, stamped), "image")
+    assert embedded is not None
+    return embedded
 
 
 @given(st.sampled_from(["", "normal", "dual_core"]), st.integers(60, 150), st.binary(max_size=900))
 def test_what_lay_under_a_restorer_comes_back(mode: str, words: int, under: bytes) -> None:
-    """Whatever it is, and after a second restorer of another size took the first one's place."""
+    """Any data, also after a swap with a restorer of another size."""
     before = under.ljust(SIZE, b"\0")
     for place in (DUAL_CORE, AT_START):
         image_start = HEADER + before[len(HEADER) :] if place is AT_START else before
-        first, second = made(8 * words, mode), made(8 * words + 400, "auto")
+        first, second = restorer(8 * words, mode), restorer(8 * words + 400, "auto")
         carrying = packing.start(first, place, image_start)
         if carrying.lost:
             continue
@@ -58,10 +58,10 @@ def test_what_lay_under_a_restorer_comes_back(mode: str, words: int, under: byte
 
 
 def test_a_header_goes_into_the_window() -> None:
-    carrying = packing.start(made(800, "normal"), AT_START, HEADER.ljust(MIB, b"\0"))
+    carrying = packing.start(restorer(800, "normal"), AT_START, HEADER.ljust(MIB, b"\0"))
     assert (carrying.kept, carrying.lost) == (0, 0)
     assert carrying.data[8 : 8 + len(HEADER)] == HEADER
-    assert not carrying.data[800:].strip(b"\0")  # nothing else is written down
+    assert not carrying.data[800:].strip(b"\0")  # nothing else is saved
     read = io.BytesIO(carrying.data)
 
     def reader(offset: int, size: int) -> bytes:
@@ -72,24 +72,24 @@ def test_a_header_goes_into_the_window() -> None:
 
 
 def test_a_window_counts_only_in_a_restorer() -> None:
-    """The same bytes in an image that starts with no restorer are no header."""
+    """In an image without a restorer, the same bytes are no header."""
     data = (bytes(8) + HEADER).ljust(4 * MIB, b"\0")
     with pytest.raises(UserError, match="no checkpoint"):
         search.locate(lambda offset, size: data[offset : offset + size])
 
 
 def test_what_cannot_be_kept_is_counted() -> None:
-    """There is no room behind it: the workload goes on there."""
+    """The workload uses the space behind the restorer."""
     before = b"reset".ljust(800, b"\0") + b"\x01" * 100
-    carrying = packing.start(made(800), DUAL_CORE, before.ljust(MIB, b"\0"))
+    carrying = packing.start(restorer(800), DUAL_CORE, before.ljust(MIB, b"\0"))
     assert (carrying.kept, carrying.lost) == (0, 5)
     assert carrying.data[800:900] == b"\x01" * 100
 
 
 @pytest.mark.parametrize("size", [0, 8, 1 << 20, (1 << 32) - 1])
 def test_a_record_that_is_not_whole_is_none(size: int) -> None:
-    """Hostile lengths cost nothing, and what cannot be what was written is left alone."""
-    first = made(800)
+    """Invalid lengths are cheap, and invalid records stay unchanged."""
+    first = restorer(800)
     data = first.data + b"gcptkept" + size.to_bytes(4, "little") + b"\x01\x02\x03\x04" + b"data"
     old, before = packing.bare(data.ljust(MIB, b"\0"), "image")
     assert (old, len(before), before[:800]) == (first, MIB, bytes(800))
@@ -99,11 +99,11 @@ def test_a_record_that_is_not_whole_is_none(size: int) -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "this is no restorer"),
-        (restorer_bytes(800)[:7], "this is no restorer"),
-        (b"\x13" * 800, "this is no restorer"),
-        (b"\x6f\0\0\0" + (2 * MIB).to_bytes(4, "little"), "this is no restorer"),
-        (restorer_bytes(800)[:799], "cut short: 799 bytes of the 800"),
+        (b"", "not a restorer"),
+        (restorer_bytes(800)[:7], "not a restorer"),
+        (b"\x13" * 800, "not a restorer"),
+        (b"\x6f\0\0\0" + (2 * MIB).to_bytes(4, "little"), "not a restorer"),
+        (restorer_bytes(800)[:799], "truncated: 799 of 800 bytes"),
     ],
 )
 def test_no_restorer(tmp_path: Path, data: bytes, says: str) -> None:
@@ -119,16 +119,16 @@ def test_a_payload_stays_out(tmp_path: Path) -> None:
     assert packing.read(path).data == restorer_bytes(800)
 
 
-# Formats that address memory.
+# Formats with addresses.
 
-#: Pieces of an image (page, bytes from the page's start on), and its length in bytes.
+#: Pieces of an image by page, as bytes from the page's start, and the image's length in bytes.
 IMAGES = st.tuples(
     st.dictionaries(st.integers(0, 900), st.binary(min_size=1, max_size=5000), max_size=6), st.integers(1, 900 * 4096)
 )
 
 
-def _image(made_of: tuple[dict[int, bytes], int]) -> bytes:
-    pieces, length = made_of
+def _image(parts: tuple[dict[int, bytes], int]) -> bytes:
+    pieces, length = parts
     content = bytearray(length)
     for page, data in pieces.items():
         content[4096 * page :][: len(data)] = data
@@ -141,8 +141,8 @@ def _chunks(content: bytes, size: int) -> list[bytes]:
 
 
 @given(IMAGES, st.sampled_from([4096, 65_537, 1 << 20]))
-def test_pages(made_of: tuple[dict[int, bytes], int], size: int) -> None:
-    content = _image(made_of)
+def test_pages(parts: tuple[dict[int, bytes], int], size: int) -> None:
+    content = _image(parts)
     pages = list(streams.pages(_chunks(content, size)))
     again = bytearray(len(content))
     for offset, page in pages:
@@ -154,9 +154,9 @@ def test_pages(made_of: tuple[dict[int, bytes], int], size: int) -> None:
 
 
 @given(IMAGES)
-def test_elf(made_of: tuple[dict[int, bytes], int]) -> None:
-    """As pyelftools reads it, and back."""
-    content = _image(made_of)
+def test_elf(parts: tuple[dict[int, bytes], int]) -> None:
+    """pyelftools and gcpt read the same content."""
+    content = _image(parts)
     with tempfile.NamedTemporaryFile() as file:
         assert elf_image.write(file.file, streams.pages(_chunks(content, 1 << 20)), 0x8000_0000) == len(content)
         file.flush()
@@ -164,12 +164,12 @@ def test_elf(made_of: tuple[dict[int, bytes], int]) -> None:
         assert (elf["e_machine"], elf["e_type"], elf["e_entry"]) == ("EM_RISCV", "ET_EXEC", 0x8000_0000)
         memory = bytearray(len(content))
         end = 0
-        for one in elf.iter_segments():
-            start = one["p_paddr"] - 0x8000_0000
-            assert one["p_type"] == "PT_LOAD" and one["p_vaddr"] == one["p_paddr"] and start >= end
-            assert one["p_memsz"] == one["p_filesz"] and one["p_offset"] % one["p_align"] == 0
-            memory[start : start + one["p_filesz"]] = one.data()
-            end = start + one["p_filesz"]
+        for segment in elf.iter_segments():
+            start = segment["p_paddr"] - 0x8000_0000
+            assert segment["p_type"] == "PT_LOAD" and segment["p_vaddr"] == segment["p_paddr"] and start >= end
+            assert segment["p_memsz"] == segment["p_filesz"] and segment["p_offset"] % segment["p_align"] == 0
+            memory[start : start + segment["p_filesz"]] = segment.data()
+            end = start + segment["p_filesz"]
         assert memory == content
         first = elf_image.base_of(Path(file.name)) - 0x8000_0000
         assert b"".join(streams.chunks(Path(file.name))) == content[first:]
@@ -178,10 +178,10 @@ def test_elf(made_of: tuple[dict[int, bytes], int]) -> None:
 @pytest.mark.parametrize(
     ("offset", "data", "says"),
     [
-        (4, b"\x01", "want a 64-bit little-endian ELF file"),
-        (18, b"\x3e\0", "is not RISC-V's"),
-        (32, (1 << 40).to_bytes(8, "little"), "is cut short"),
-        (0x2000 + 32, (1 << 40).to_bytes(8, "little"), "is cut short"),
+        (4, b"\x01", "not a 64-bit little-endian ELF file"),
+        (18, b"\x3e\0", "not a RISC-V ELF file"),
+        (32, (1 << 40).to_bytes(8, "little"), "is truncated"),
+        (0x2000 + 32, (1 << 40).to_bytes(8, "little"), "is truncated"),
         (0x2000 + 24, (0x8020_0001).to_bytes(8, "little"), "its segments overlap"),
         (0x2000 + 56 + 24, (1 << 62).to_bytes(8, "little"), "too far apart"),
     ],
@@ -200,7 +200,7 @@ def test_an_elf_file_that_cannot_be(tmp_path: Path, offset: int, data: bytes, sa
 
 
 def read_hex(text: str, width: int) -> dict[int, int]:
-    """As $readmemh does (IEEE 1364-2005, 17.2.9): the bytes of a memory of words, lowest byte first, by address."""
+    """Parse as $readmemh does (IEEE 1364-2005, 17.2.9): bytes by address, lowest byte of a word first."""
     memory, at = {}, 0
     for token in re.sub(r"//.*|/\*.*?\*/", "", text).split():
         if token.startswith("@"):
@@ -221,4 +221,4 @@ def test_hex(width: int, base: int) -> None:
     assert verilog_hex.write(out, streams.pages([content]), width, base) == len(content)
     memory = read_hex(out.getvalue().decode(), width)
     assert {at - base: byte for at, byte in memory.items() if byte} == {at: b for at, b in enumerate(content) if b}
-    assert len(memory) <= 3 * 4096 + width  # what is zero is left out
+    assert len(memory) <= 3 * 4096 + width  # zeros are left out

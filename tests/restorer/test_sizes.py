@@ -1,4 +1,4 @@
-"""Every byte of a restorer belongs to one piece, and every instruction that a restore executes to a phase."""
+"""Each byte of a restorer belongs to one piece, and each executed instruction to a phase."""
 
 from collections import Counter
 from itertools import pairwise
@@ -28,7 +28,7 @@ def test_pieces_are_the_image(build_restorer, options):
         pieces = sizes.pieces(linked)
         assert pieces[0].start == linked.base and pieces[-1].end == linked.end
         assert linked.end - linked.base == restorer.image.stat().st_size
-        assert all(one.end == after.start and one.size > 0 for one, after in pairwise(pieces))
+        assert all(piece.end == after.start and piece.size > 0 for piece, after in pairwise(pieces))
         named = {piece.phase for piece in pieces}
         steps = {phase.key for phase in phases.PHASES if phase.step}
         assert steps - named == (set() if not restorer.config.direct else {"plan"})
@@ -42,7 +42,7 @@ def test_instructions_have_the_phase_of_their_address():
 
 
 def test_every_symbol_of_a_phase_is_in_the_firmware():
-    """A label that is renamed there is not quietly the code before it."""
+    """A renamed label would silently become part of the code before it."""
     text = "".join(path.read_text() for path in FIRMWARE.glob("*.S"))
     missing = [symbol for phase in phases.PHASES for symbol in phase.symbols if f"\n{symbol}:" not in text]
     assert missing == []

@@ -1,4 +1,4 @@
-"""One test's bench: images of checkpoints, a restorer on them, a machine that runs them, and the verdict."""
+"""A test's bench: it builds restorers and images, runs them on QEMU and compares the result."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -13,38 +13,42 @@ from gcpt.checkpoint.places import Checkpoint, Place, PlaceKind
 from gcpt.checkpoint.state import HartState, block_size
 from gcpt.dev import firmware_coverage
 from gcpt.machines import qemu, synthetic
-from gcpt.machines.compare import Comparison, compare_machine
+from gcpt.machines.comparison import Comparison, compare_machine
 from gcpt.machines.qemu import Machine, Qemu
 from gcpt.restorer import codes, packing
 
 DRAM = synthetic.DRAM
 CODES = {code.name: code.number for code in codes.CODES}
-#: The image files that a bench makes.
+#: The large files that a bench writes.
 IMAGES = ("memory", "flash", "trace.log")
-#: Bytes of QEMU's first pflash, and memory for a restorer there.
+#: Bytes of QEMU's first pflash, and ram= for a restorer in it.
 FLASH_SIZE, RAM = 32 * MIB, DRAM + 0x4_0000
-#: Interrupts that stay away until somebody asks for them; QEMU's mtimecmp is 0 at reset.
+#: mie without timer interrupts: QEMU's mtimecmp is 0 at reset, so MTIP is pending.
 BUT_TIMER = 0x22A
-#: Seconds that any restore has; one takes a fraction of a second.
+#: Seconds for any restore, which takes a fraction of a second.
 TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
 class End:
-    """How a machine ended: QEMU's exit status and all that the console printed."""
+    """How a machine ended: QEMU's exit status and the console's output."""
 
     status: int
     console: str
 
     def error(self) -> tuple[int, int, str]:
-        """Code, hart and words of the one line that the restorer prints."""
-        found = re.findall(r"^gcpt: error (\d+) hart (\d+)(.*)$", self.console, re.MULTILINE)
-        assert len(found) == 1, self.console
-        return int(found[0][0]), int(found[0][1]), found[0][2]
+        """The code, hart and rest of the only line that the restorer printed."""
+        lines = re.findall(r"^gcpt: error (\d+) hart (\d+)(.*)$", self.console, re.MULTILINE)
+        assert len(lines) == 1, self.console
+        code, hart, text = lines[0]
+        return int(code), int(hart), text
 
 
 class Bench:
-    """folder: where this test's files are, logs included. build: makes a restorer of options."""
+    """A bench.
+
+    folder: the test's files, including logs. build: builds a restorer of options.
+    """
 
     def __init__(self, folder: Path, build: Callable[..., Restorer]) -> None:
         self.folder = folder
@@ -57,30 +61,30 @@ class Bench:
         return restorer
 
     def image(self, pieces: Iterable[tuple[int, bytes]], memory: int = 128 * MIB) -> Path:
-        """A machine's memory that holds ``pieces`` (physical address, bytes)."""
+        """A memory image that holds ``pieces`` (physical address, bytes)."""
         path = self.folder / "memory"
         output.write_pieces(path, [(address - DRAM, data) for address, data in pieces], memory)
         return path
 
-    def synthetic_image(self, made: synthetic.Synthetic, place: Place) -> Path:
-        """The memory of a synthetic checkpoint, without a restorer."""
-        # The blocks first: NEMU's protobuf block, longer than its state, reaches into the workload's memory.
-        pieces = [*synthetic.blocks(Checkpoint(place, made.harts)), *made.memory]
-        return self.image(pieces, memory_of(made))
+    def synthetic_image(self, checkpoint: synthetic.Synthetic, place: Place) -> Path:
+        """The memory image of a synthetic checkpoint, without a restorer."""
+        # Blocks first: NEMU's protobuf block is longer than its state and overlaps the workload's memory.
+        pieces = [*synthetic.blocks(Checkpoint(place, checkpoint.harts)), *checkpoint.memory]
+        return self.image(pieces, memory_of(checkpoint))
 
     def unpacked(self, path: Path, memory: int = 128 * MIB, name: str = "memory") -> Path:
         out = self.folder / name
         output.unpack(path, out, memory)
         return out
 
-    def restored(self, made: synthetic.Synthetic, place: Place, restorer: Restorer) -> Path:
-        """The memory of a synthetic checkpoint with a restorer over its start."""
-        memory = self.synthetic_image(made, place)
+    def restored(self, checkpoint: synthetic.Synthetic, place: Place, restorer: Restorer) -> Path:
+        """The memory image of a synthetic checkpoint with a restorer over its start."""
+        memory = self.synthetic_image(checkpoint, place)
         packing.place(memory, restorer.image)
         return memory
 
     def flash(self, restorer: Restorer, blocks: Iterable[tuple[int, bytes]] = ()) -> Path:
-        """An image of QEMU's flash: a restorer, and blocks that are given as if they were in DRAM."""
+        """An image of QEMU's flash: a restorer, and blocks whose addresses are as if it were DRAM."""
         path = self.folder / "flash"
         output.write_pieces(path, [(address - DRAM, data) for address, data in blocks], FLASH_SIZE)
         packing.place(path, restorer.image)
@@ -90,7 +94,7 @@ class Bench:
         return Qemu(memory, firmware_coverage.traced(machine, self._built), self.folder, paused)
 
     def end(self, memory: Path, machine: Machine | None = None) -> End:
-        """Run until the machine ends itself."""
+        """Run until the machine ends by itself."""
         with self.run(memory, machine or Machine()) as running:
             return End(running.wait_exit(TIMEOUT), running.output())
 
@@ -102,39 +106,39 @@ class Bench:
         machine: Machine,
         timeout: float = TIMEOUT,
     ) -> Comparison:
-        """Restore what is in ``memory``, restorer included, and compare with ``harts``."""
+        """Restore the checkpoint in ``memory``, which has a restorer, and compare with ``harts``."""
         with self.run(memory, machine, paused=True) as running:
             return compare_machine(running, harts, restorer.csr_groups, restorer.config.platform.clint, timeout)
 
     def exact(self, recipe: synthetic.Recipe, place: Place, restorer: Restorer, **machine: object) -> Comparison:
-        """Restore a synthetic checkpoint on a machine that fits it; fails unless all is exact."""
-        made = synthetic.make(recipe)
-        memory = self.restored(made, place, restorer)
-        fitting = {"harts": recipe.harts, "cpu": qemu.cpu(recipe.vlen), "memory": memory_of(made), **machine}
-        report = self.compare(memory, restorer, dict(enumerate(made.harts)), Machine(**fitting))  # type: ignore[arg-type]
+        """Restore a synthetic checkpoint on a machine that fits it; fail unless everything is exact."""
+        checkpoint = synthetic.make(recipe)
+        memory = self.restored(checkpoint, place, restorer)
+        fitting = {"harts": recipe.harts, "cpu": qemu.cpu(recipe.vlen), "memory": memory_of(checkpoint), **machine}
+        report = self.compare(memory, restorer, dict(enumerate(checkpoint.harts)), Machine(**fitting))  # type: ignore[arg-type]
         assert_exact(report)
         return report
 
 
-def memory_of(made: synthetic.Synthetic) -> int:
-    """Bytes of memory that a machine needs: QEMU writes its device tree into the last 2 MiB."""
-    return 128 * MIB if made.end <= DRAM + 126 * MIB else 256 * MIB
+def memory_of(checkpoint: synthetic.Synthetic) -> int:
+    """Bytes of memory for a machine: QEMU writes its device tree to the last 2 MiB."""
+    return 128 * MIB if checkpoint.end <= DRAM + 126 * MIB else 256 * MIB
 
 
 def assert_exact(report: Comparison) -> None:
-    assert not report.faults, "\n".join(map(str, report.faults[:20]))
+    assert not report.unexplained, "\n".join(map(str, report.unexplained[:20]))
 
 
 def jump(source: int, target: int) -> tuple[int, bytes]:
-    """The piece of memory at ``source`` that jumps to ``target``, anywhere: a0 and a1 stay as they are."""
+    """A piece of memory at ``source`` that jumps to ``target`` and keeps a0 and a1."""
     return source, qemu.jump(source, target)
 
 
 def behind_header(layout: Layout = MULTI_CORE, harts: int = 1) -> Place:
-    """Blocks that follow a header, which is where those of several harts would begin, one right behind the other."""
+    """Contiguous blocks after a header that is where the blocks of dual_core would begin."""
     return Place(PlaceKind.PROTOBUF, MULTI_CORE_OFFSET + 168, block_size(layout, harts), layout, MULTI_CORE_OFFSET)
 
 
 def of_place(mode: str) -> Place:
-    """Where the checkpoints of ``mode=`` keep their blocks."""
+    """The place of the blocks in checkpoints of ``mode=``."""
     return {"single_core": places.SINGLE_CORE, "dual_core": places.DUAL_CORE}[mode]

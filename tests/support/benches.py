@@ -1,4 +1,4 @@
-"""Each test on QEMU has a bench of its own, in a folder of its own."""
+"""The fixture ``bench``: each test on QEMU gets its own bench in its own folder."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from restorer import Restorer
 
 @pytest.fixture
 def bench(tmp_path: Path, build_restorer: Callable[..., Restorer]) -> Iterator[Bench]:
-    """Its logs stay; the memory images, some hundred MiB in all, do not."""
+    """Keep its logs, but delete the memory images: several hundred MiB in all."""
     yield Bench(tmp_path, build_restorer)
     for name in IMAGES:
         (tmp_path / name).unlink(missing_ok=True)

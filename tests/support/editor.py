@@ -1,4 +1,4 @@
-"""What an editor does with the files that ide=vscode writes: runs tasks, matches their output, drives gdb."""
+"""An editor that uses the files of ide=vscode: it runs tasks, matches their output and drives gdb."""
 
 import json
 import os
@@ -15,16 +15,16 @@ class VsCode:
         self.root = root
 
     def read(self, name: str) -> Any:
-        """A file of .vscode with the editor's variables replaced."""
+        """Read a file of .vscode and expand the editor's variables."""
         text = (self.root / ".vscode" / name).read_text()
         return json.loads(text.replace("${workspaceFolder}", str(self.root)))
 
     def task(self, label: str) -> dict[str, Any]:
-        [found] = [task for task in self.read("tasks.json")["tasks"] if task["label"] == label]
-        return dict(found)
+        [match] = [task for task in self.read("tasks.json")["tasks"] if task["label"] == label]
+        return dict(match)
 
     def start(self, label: str) -> "subprocess.Popen[str]":
-        """The task's own command; what it prints comes in one pipe, as on its terminal."""
+        """Start a task's command with its whole output in one pipe."""
         task = self.task(label)
         assert task["type"] == "process"
         command, quiet = [task["command"], *task["args"]], subprocess.DEVNULL
@@ -34,26 +34,26 @@ class VsCode:
         )
 
     def run(self, label: str) -> tuple[int, str]:
-        """The task's exit status and output."""
+        """Run a task: its exit status and output."""
         with self.start(label) as running:
             output = running.communicate(timeout=120)[0]
         return running.returncode, output
 
     def problems(self, label: str, output: str) -> list[tuple[str, int, str]]:
-        """(file, line, message) of what the task's matchers find in the output; line 0: the whole file."""
-        found = []
+        """Apply a task's matchers to output: (file, line, message), with line 0 for a whole file."""
+        problems = []
         for matcher in self.task(label)["problemMatcher"]:
             pattern = matcher["pattern"]
             assert "line" in pattern or pattern["kind"] == "file"
             for line in output.splitlines():
                 if match := re.search(pattern["regexp"], line):
                     number = int(match[pattern["line"]]) if "line" in pattern else 0
-                    found.append((match[pattern["file"]], number, match[pattern["message"]]))
-        return found
+                    problems.append((match[pattern["file"]], number, match[pattern["message"]]))
+        return problems
 
 
 class Debugger:
-    """gdb as an editor's debug adapter for a launch configuration drives it: by its machine interface."""
+    """gdb, driven through its machine interface as by an editor's debug adapter."""
 
     def __init__(self, configuration: dict[str, Any]) -> None:
         assert (configuration["type"], configuration["MIMode"]) == ("cppdbg", "gdb")
@@ -71,16 +71,16 @@ class Debugger:
         self._process.communicate()
 
     def connect(self) -> None:
-        """The adapter's own commands in its order, then those of the configuration."""
+        """Send the adapter's commands in its order, then those of the configuration."""
         self.command(f'-environment-cd "{self._configuration["cwd"]}"')
         self.command(f'-file-exec-and-symbols "{self._configuration["program"]}"')
         self.command("-break-insert main", wanted="error")
         self.command(f"-target-select remote {self._configuration['miDebuggerServerAddress']}", wanted="connected")
-        for one in self._configuration["postRemoteConnectCommands"]:
-            self.console(one["text"])
+        for command in self._configuration["postRemoteConnectCommands"]:
+            self.console(command["text"])
 
     def command(self, text: str, wanted: str = "done") -> str:
-        """A command and its answer, which has to be ``wanted``."""
+        """Send a command and check its result."""
         assert self._process.stdin is not None
         self._process.stdin.write(text + "\n")
         self._process.stdin.flush()
@@ -91,7 +91,7 @@ class Debugger:
         return self.command(f'-interpreter-exec console "{quoted}"')
 
     def go(self) -> str:
-        """Go on to the next stop; where that is, as the machine interface says it."""
+        """Continue to the next stop; the machine interface's record of it."""
         self.command("-exec-continue", wanted="running")
         return self.until(r"\*stopped", "stopped", "-exec-continue")
 

@@ -1,4 +1,4 @@
-"""How a machine with a checkpoint in it ends: with a line and a code, or with harts that left the restorer."""
+"""How a machine with a checkpoint ends: with a line and a code, or with harts that left the restorer."""
 
 import re
 from collections.abc import Iterator
@@ -19,31 +19,31 @@ from gcpt.machines.qemu import Machine, Qemu, cpu
 from gcpt.machines.synthetic import DRAM
 
 _WORD = 1 << 64
-#: Where NEMU's blocks are whose header is gone.
+#: NEMU's blocks without their header.
 NEMU = Place(PlaceKind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
-#: QEMU writes its device tree into the last part of memory.
+#: QEMU writes its device tree to the last bytes of memory.
 _DEVICE_TREE = 2 * MIB
 _TRAMPOLINE = 16
-#: Causes of interrupts, each with a vector of its own.
+#: Number of interrupt causes with their own vector.
 _CAUSES = 16
-#: Where QEMU's harts come from.
+#: QEMU's reset code.
 _RESET = range(0x1000, 0x1100)
-#: QEMU 7.2 gives up when a guest of the restored workload uses a mode of vsatp or hgatp that does not exist, and when
-#: a trigger is given a type that it does not know.
-_QEMU_GAVE_UP = re.compile(r"Bail out! ERROR:../../target/riscv/(cpu_helper|debug)\.c")
-#: With mseccfg too.
+#: QEMU 7.2 aborts if a guest of the restored workload uses a mode of vsatp or hgatp that does not exist, and if a
+#: trigger has an unknown type.
+_QEMU_ABORTED = re.compile(r"Bail out! ERROR:../../target/riscv/(cpu_helper|debug)\.c")
+#: With mseccfg.
 _CPU = f"{cpu()},x-epmp=true"
-#: Seconds; a restore takes a hundredth of one.
-_PATIENCE = 3.0
+#: Seconds for a restore, which takes a hundredth of a second.
+_TIMEOUT = 3.0
 
 
 class BrokenError(AssertionError):
-    """What a restorer must not do."""
+    """The restorer did something that it must not do."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """code: of the one line, or 0 when the harts were restored (14 where the line says what that loses)."""
+    """An allowed end. code: of the printed line; 0 if restored without one, 14 (M_MODE_LOSS) if restored with loss."""
 
     code: int
     restored: bool
@@ -59,7 +59,7 @@ class _Memory:
 
 
 def _places(memory: _Memory) -> Iterator[tuple[Place, int]]:
-    """Where a restorer of some mode may find blocks, and of how many harts."""
+    """The places where a restorer of some mode may find blocks, and the number of harts."""
     start = memory.data[MULTI_CORE_OFFSET : MULTI_CORE_OFFSET + header.MAX_SIZE]
     if header.present(start):
         try:
@@ -78,7 +78,7 @@ def _places(memory: _Memory) -> Iterator[tuple[Place, int]]:
 
 
 def _expected(memory: _Memory, mode: str) -> tuple[Place, int] | None:
-    """The checkpoint that a restorer of ``mode`` finds."""
+    """The place and number of harts that a restorer of ``mode`` finds."""
     kinds = {
         "single_core": (SINGLE_CORE,),
         "dual_core": (DUAL_CORE,),
@@ -86,33 +86,34 @@ def _expected(memory: _Memory, mode: str) -> tuple[Place, int] | None:
         "auto": (PlaceKind.PROTOBUF, DUAL_CORE, SINGLE_CORE),
     }[mode]
     for place, count in _places(memory):
-        found = place.header_at >= 0 or memory.word(DRAM + place.block(0) + DEFAULT.magic_number) == CHECKPOINT_MAGIC
-        if found and (place in kinds or place.kind in kinds):
+        magic = memory.word(DRAM + place.block(0) + DEFAULT.magic_number)
+        is_marked = place.header_at >= 0 or magic == CHECKPOINT_MAGIC
+        if is_marked and (place in kinds or place.kind in kinds):
             return place, count
     return None
 
 
 def _locks_out_writes(memory: _Memory, place: Place, harts: int) -> bool:
-    """Whether a locked PMP entry may forbid M mode to write: to the console, and to what ends a run."""
+    """Whether a locked PMP entry may forbid M mode to write to the console and to the device that ends a run."""
     pmp = [place.layout.csr(BY_NAME[name].number) for name in ("pmpcfg0", "pmpcfg2")]
     words = [memory.word(DRAM + place.block(hart) + offset) for hart in range(harts) for offset in pmp]
     return any(config & 0x82 == 0x80 for word in words for config in word.to_bytes(8, "little"))
 
 
 def _exits(memory: _Memory, place: Place, hart: int) -> set[int]:
-    """The addresses at which a hart can be after the restorer: its pc, or where an interrupt leads at once."""
+    """The addresses that a hart can leave the restorer to: its pc, or the handler of an interrupt or trap."""
     block, layout = DRAM + place.block(hart), place.layout
     pc = memory.word(block + layout.pc)
-    # 0 is what a vector holds at reset: a hart may ignore one that cannot be.
-    found = {0, pc, pc & ~1, memory.word(block + layout.csr(BY_NAME["mepc"].number)) & ~1}
+    # 0 is the reset value of a trap vector: a hart may ignore an illegal one.
+    exits = {0, pc, pc & ~1, memory.word(block + layout.csr(BY_NAME["mepc"].number)) & ~1}
     for name in ("mtvec", "stvec", "vstvec"):
         base = memory.word(block + layout.csr(BY_NAME[name].number))
-        found |= {(base & ~3) + 4 * cause for cause in range(_CAUSES if base & 1 else 1)}
-    return {address % _WORD for address in found}
+        exits |= {(base & ~3) + 4 * cause for cause in range(_CAUSES if base & 1 else 1)}
+    return {address % _WORD for address in exits}
 
 
 def run(bench: Bench, restorer: Restorer, path: Path, mode: str, harts: int) -> Ending:
-    """Run until the machine ends itself or its harts have left the restorer; BrokenError where neither is done well."""
+    """Run until the machine ends or its harts have left the restorer; BrokenError if the end is not allowed."""
     before = _Memory(path)
     place, count = _expected(before, mode) or (SINGLE_CORE, 0)
     count = min(harts, count)
@@ -127,19 +128,19 @@ def run(bench: Bench, restorer: Restorer, path: Path, mode: str, harts: int) -> 
             if left:
                 for hart in left:
                     _check_registers(gdb, _Memory(path), place, hart)
-        status = 0 if left is not None else running.wait_exit(_PATIENCE)
-        if _QEMU_GAVE_UP.search(running.output()):
+        status = 0 if left is not None else running.wait_exit(_TIMEOUT)
+        if _QEMU_ABORTED.search(running.output()):
             return Ending(0, True)
         codes = _lines(running.output())
     _compare(before.data, path.read_bytes(), own - DRAM, place, harts)
     if left is not None and len(left) < count:
-        # One sleeps: it could not end the run, but may have said why.
+        # A hart sleeps: it could not end the run, but may have printed why.
         return Ending(sum(codes[:1]), False)
     if left is not None:
         if codes not in ([], [CODES["M_MODE_LOSS"]]):
             raise BrokenError(f"restored in spite of codes {codes}")
         return Ending(sum(codes), True)
-    # A workload whose mtvec the hart did not take ends in the restorer's handler, after a note.
+    # If the hart ignored the workload's mtvec, the run ends in the restorer's handler, after a note.
     if codes[-1:] != [status] and not (silent and not codes and status in CODES.values()):
         raise BrokenError(f"status {status} after lines of codes {codes}")
     if [code for code in codes[:-1] if code != CODES["M_MODE_LOSS"]]:
@@ -155,13 +156,13 @@ def _symbol(restorer: Restorer, name: str) -> int:
 
 
 def _leave(gdb: Gdb, running: Qemu, count: int, asleep: range) -> list[int] | None:
-    """The harts that left the restorer, ``count`` less those that sleep in ``asleep``; None when the machine ended."""
+    """Wait for ``count`` harts to leave; stop early if one sleeps in ``asleep``; None if the machine ended."""
     waiting = list(range(len(gdb.threads)))
     left: list[int] = []
     while len(left) < count or not count:
         gdb.resume(waiting)
         try:
-            hart = gdb.wait_stop(_PATIENCE)
+            hart = gdb.wait_stop(_TIMEOUT)
         except GdbTimeoutError:
             gdb.interrupt()
             pcs = {hart: gdb.read_int(hart, "pc") for hart in waiting}
@@ -171,14 +172,14 @@ def _leave(gdb: Gdb, running: Qemu, count: int, asleep: range) -> list[int] | No
             raise BrokenError(f"neither restored nor ended: {where}\n{running.output()}") from None
         except GdbError:
             return None
-        if hart in waiting:  # else it stood there already, and is reported once more
+        if hart in waiting:  # otherwise it already left and is reported again
             waiting.remove(hart)
             left.append(hart)
     return left
 
 
 def _check_registers(gdb: Gdb, memory: _Memory, place: Place, hart: int) -> None:
-    """The hart left with its state, not on the way."""
+    """Fail unless the hart left with all its registers."""
     start = DRAM + place.block(hart) + place.layout.int_reg
     wrong = [i for i in range(1, 32) if gdb.read_int(hart, i) != memory.word(start + 8 * i)]
     if wrong:
@@ -186,7 +187,7 @@ def _check_registers(gdb: Gdb, memory: _Memory, place: Place, hart: int) -> None
 
 
 def _compare(before: bytes, after: bytes, own: int, place: Place, harts: int) -> None:
-    """Nothing but the restorer's own memory, its trampolines and misc_reserve is written."""
+    """Fail if anything was written except the restorer's memory, its trampolines and misc_reserve."""
     end = len(before) - _DEVICE_TREE
     allowed = [(0, own), (MIB - _TRAMPOLINE * harts, MIB)]
     allowed += [(at, at + 8) for at in (place.block(hart) + place.layout.misc_reserve for hart in range(harts))]
@@ -201,11 +202,11 @@ def _compare(before: bytes, after: bytes, own: int, place: Place, harts: int) ->
 
 
 def _lines(console: str) -> list[int]:
-    """The codes of the lines on the console."""
+    """The codes of the lines on the console; fail if one has another form."""
     codes = []
     for line in console.splitlines():
-        found = re.fullmatch(r"gcpt: error (\d+) hart \d+( mepc=0x\w+ mcause=0x\w+ mtval=0x\w+|: [\w ,-]+)?", line)
-        if not found:
+        match = re.fullmatch(r"gcpt: error (\d+) hart \d+( mepc=0x\w+ mcause=0x\w+ mtval=0x\w+|: [\w ,-]+)?", line)
+        if not match:
             raise BrokenError(f"not a clear line: {console!r}")
-        codes.append(int(found[1]))
+        codes.append(int(match[1]))
     return codes

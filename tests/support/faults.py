@@ -1,4 +1,4 @@
-"""Sound checkpoints, and what can be wrong with one: the finding that ``gcpt validate`` has to make of each."""
+"""Sound checkpoints, and faults to plant in them, each with the finding that ``gcpt validate`` must report."""
 
 import struct
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from gcpt.isa import mstatus
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Mode, Recipe, Synthetic
 
-#: Where traps into M mode go: a loop.
+#: Handler of traps into M mode: a loop.
 TRAP = DRAM + 0x18_0000
 #: Memory that holds zeros.
 EMPTY = DRAM + 0x70_0000
@@ -23,9 +23,9 @@ _FAR = (1 << 64) - 1
 
 
 def sound(recipe: Recipe | None = None) -> Synthetic:
-    """A checkpoint of ``recipe`` in which every pointer leads somewhere, and nothing is due or left out."""
-    made = synthetic.make(recipe or Recipe(locks=False))
-    for state in made.harts:
+    """A checkpoint of ``recipe`` whose pointers are valid, whose timers are not due and whose CSRs are all restored."""
+    checkpoint = synthetic.make(recipe or Recipe(locks=False))
+    for state in checkpoint.harts:
         state.set("mtvec", TRAP)
         state.set("medeleg", 0)
         level = state.mode, bool(state.get("mstatus") & mstatus.MPV)
@@ -36,8 +36,8 @@ def sound(recipe: Recipe | None = None) -> Synthetic:
             state.set("hgatp", 0)
         for event in range(4, 32):
             state.set(f"mhpmevent{event}", 0)
-        state.set("mie", state.get("mie") | 0x20)  # STIE; what is pending stays disabled
-    return Synthetic(made.harts, [*made.memory, (TRAP, LOOP)])
+        state.set("mie", state.get("mie") | 0x20)  # STIE; pending interrupts stay disabled
+    return Synthetic(checkpoint.harts, [*checkpoint.memory, (TRAP, LOOP)])
 
 
 Change = Callable[[HartState], None]
@@ -45,9 +45,10 @@ Change = Callable[[HartState], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """code: of the finding. change: damages hart 0. recipe: of what is damaged. causes: with which of them the first
-    instruction traps into M mode, where the restorer restores it all the same. memory: more pieces of it. options: of
-    the restorer.
+    """A fault.
+
+    code: of the finding. change: damages hart 0. recipe: of the checkpoint. causes: possible mcause of the trap at the
+    first instruction, if the checkpoint restores. memory: further pieces of memory. options: of the restorer.
     """
 
     code: str
@@ -71,7 +72,7 @@ def _mstatus(clear: int, bits: int) -> Change:
 
 
 def _at(pc: int) -> Change:
-    """The pc, and mepc as a generator prepares it below M mode."""
+    """Set the pc, and mepc as generators do below M mode."""
 
     def change(state: HartState) -> None:
         state.pc = pc
@@ -90,7 +91,7 @@ def _field(**values: object) -> Change:
 
 
 def entry(config: int, address: int, before: int = 0) -> Change:
-    """PMP entry 1 after an entry 0 that is off, and one that opens the rest."""
+    """Set PMP entry 1, after an entry 0 that is off, and an entry that allows the rest."""
 
     def change(state: HartState) -> None:
         for number in range(16):
@@ -144,7 +145,7 @@ _M, _S, _BARE = (
 )
 _NEMU = Recipe((Mode.M_NEMU,), locks=False)
 
-#: What the restorer refuses.
+#: Faults that the restorer refuses.
 REFUSED: tuple[Fault, ...] = (
     Fault("mode", _field(mode=2)),
     Fault("mode", _field(mode=5)),
@@ -168,7 +169,7 @@ REFUSED: tuple[Fault, ...] = (
     Fault("vlen-platform", _set(), Recipe(vlen=2048, locks=False)),
 )
 
-#: What is restored, and traps at its first instruction.
+#: Faults that restore and trap at the first instruction.
 TRAPPED: tuple[Fault, ...] = (
     Fault("pmp-pc", _without_execution_at_the_pc, _BARE, (1,)),
     Fault("pmp-root", _without_reading_the_root, _S, (1,)),
@@ -181,7 +182,7 @@ TRAPPED: tuple[Fault, ...] = (
     Fault("root-empty", _root(EMPTY), _S, (12,)),
 )
 
-#: What is restored and goes on: warnings and notes.
+#: Faults that restore and continue: warnings and notes.
 RESTORED: tuple[Fault, ...] = (
     Fault("m-mode-far", _at(DRAM + 0x50_0000), _M, memory=((DRAM + 0x50_0000, LOOP),)),
     Fault("mepc", _set(mepc=DRAM + 0x12_3450)),
@@ -190,11 +191,11 @@ RESTORED: tuple[Fault, ...] = (
     Fault("csrs-left-out-minor", _set(mhpmevent9=5)),
     Fault("csrs-unknown", _csr(0x7C0, 1)),
     Fault("vectors-4-only", _only_four_vectors),
-    # With the interrupt disabled, which else comes before the first instruction.
+    # With the interrupt disabled: it would be taken before the first instruction.
     Fault("mtimecmp-due", _due(_field(mtimecmp=5))),
     Fault("stimecmp-due", _due(_set(stimecmp=0))),
     Fault("vstimecmp-due", _due(_set(vstimecmp=5, htimedelta=0, stimecmp=_FAR))),
     Fault("stie-clear", _set(mie=0x80)),
 )
-#: A warning, for there are machines without PMP; QEMU has some.
+#: A warning, because some machines have no PMP; QEMU's harts have it.
 OFF = Fault("pmp-off", _set(pmpcfg0=0, pmpcfg2=0), _S)

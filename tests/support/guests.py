@@ -1,4 +1,4 @@
-"""Software to take checkpoints of: the project's own workload, OpenSBI with U-Boot; and how to see that it lives."""
+"""Software to take checkpoints of (the project's worker, OpenSBI with U-Boot), and checks that its restore works."""
 
 import subprocess
 import sys
@@ -13,14 +13,14 @@ from gcpt.restorer.options import CROSS_COMPILE
 OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin")
 U_BOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
 LOAD_U_BOOT = ("--load", f"{OPENSBI}@0x80100000", "--load", f"{U_BOOT}@0x80200000")
-#: When U-Boot's prompt has come and ``setenv answer 42`` was typed.
+#: Options of gcpt snapshot: stop at U-Boot's prompt after ``setenv answer 42``.
 AT_THE_PROMPT = tuple(
     word
     for pattern, text in (("stop autoboot", "\\n"), ("=> $", "setenv answer 42\\n"))
     for word in ("--on", pattern, "--type", text)
 ) + ("--on", "=> $")
 ADDRESS = 0x8010_0000
-#: How much higher the worker's U-mode code runs than it is linked.
+#: Offset of the worker's U-mode addresses from its link addresses.
 USER_ALIAS = 0x1_0000_0000
 _SOURCE = Path(__file__).parents[1] / "guests" / "worker.S"
 _FLAGS = (
@@ -35,7 +35,7 @@ _FLAGS = (
 
 @dataclass(frozen=True)
 class Worker:
-    """level: 0 U, 1 S, 3 M. sv: bits of virtual addresses, 0 for none."""
+    """A build of the worker. level: 0 (U), 1 (S) or 3 (M). sv: bits of virtual addresses; 0: no translation."""
 
     level: int
     virtual: bool = False
@@ -47,11 +47,11 @@ class Worker:
 
     @property
     def satp_mode(self) -> int:
-        """Of satp, or of vsatp below a hypervisor."""
+        """MODE of satp, or of vsatp in a guest."""
         return {0: 0, 39: 8, 48: 9}[self.sv]
 
     def build(self, folder: Path, interval: int = 50_000) -> tuple[Path, Path]:
-        """The image, to be loaded at ADDRESS, and the ELF. interval: ticks (of 100 ns) of a round, at least."""
+        """Build the image, to load at ADDRESS, and the ELF. interval: the least ticks (100 ns) per round."""
         elf, image = folder / f"{self}.elf", folder / f"{self}.bin"
         defines = [f"-DLEVEL={self.level}", f"-DVIRTUAL={self.virtual:d}", f"-DSV={self.sv}"]
         defines.append(f"-DINTERVAL={interval}")
@@ -67,13 +67,13 @@ def symbol(elf: Path, name: str) -> int:
 
 
 def exact(*checkpoint: str | Path) -> None:
-    """Fails unless ``gcpt verify`` finds nothing unexplained."""
+    """Fail unless ``gcpt verify`` explains every mismatch."""
     run = gcpt("verify", *checkpoint)
     assert (run.returncode, ", 0 unexplained" in run.stdout) == (0, True), run.stdout + run.stderr
 
 
 def answer(*checkpoint: str | Path) -> str:
-    """What a restored U-Boot says when it is asked what was set before the checkpoint."""
+    """The variable that was set before the checkpoint, printed by the restored U-Boot."""
     command = [sys.executable, "-m", "gcpt", "run", *map(str, checkpoint)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT, text=True
@@ -81,6 +81,6 @@ def answer(*checkpoint: str | Path) -> str:
         assert running.stdin and running.stdout
         running.stdin.write("\nprintenv answer\n")
         running.stdin.flush()
-        said = next((line for line in running.stdout if line.startswith("answer=")), "it ended")
+        line = next((text for text in running.stdout if text.startswith("answer=")), "it ended")
         running.stdin.write("\x01x")
-    return said.strip()
+    return line.strip()

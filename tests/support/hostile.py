@@ -1,4 +1,4 @@
-"""Checkpoints that no generator writes, made from a seed: registers and headers with values that nobody chose."""
+"""Random checkpoints that no generator writes: registers and headers with arbitrary values."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ MOST_HARTS = 3
 
 @dataclass(frozen=True)
 class Hostile:
-    """pieces: memory (address, bytes). harts: how many the machine has. what: its oddities, for a failure's message."""
+    """A checkpoint. pieces: memory (address, bytes). harts: of the machine. what: its faults, for failure messages."""
 
     pieces: list[tuple[int, bytes]]
     harts: int
@@ -30,7 +30,7 @@ class Hostile:
 
 
 def number(random: Random) -> int:
-    """Any 64-bit number, with a preference for edges, few bits and addresses."""
+    """A random 64-bit number, with a preference for edge values, few bits and addresses."""
     return random.choice(
         (
             lambda: random.choice(_EDGES),
@@ -44,7 +44,7 @@ def number(random: Random) -> int:
 
 
 def _elsewhere(state: HartState) -> None:
-    """Where the hart goes on, or traps to, is not QEMU's reset code, which starts the restorer again."""
+    """Move the pc and trap vectors out of QEMU's reset code, which would start the restorer again."""
 
     def moved(address: int) -> int:
         return DRAM + MIB + address % MIB if address >> 12 == 1 else address
@@ -66,7 +66,7 @@ def _some_csrs(state: HartState, random: Random) -> None:
 
 
 def _pmp(state: HartState, random: Random) -> None:
-    """All entries; the locked ones mostly where nothing is, which the restorer has to live with."""
+    """Set all entries; most locked ones are where no memory is, which the restorer must tolerate."""
     for entry in range(16):
         near = DRAM + random.getrandbits(22) >> 2
         state.set(f"pmpaddr{entry}", random.choice((number(random), near, 0x4000_0000 >> 2 | random.getrandbits(20))))
@@ -109,7 +109,7 @@ def _interrupts(state: HartState, random: Random) -> None:
 
 
 def _triggers(state: HartState, random: Random) -> None:
-    """Of any type, with any match, mostly at the restorer or the state."""
+    """Set a trigger of any type, mostly at the restorer or the state."""
     state.set("tselect", random.choice((0, 0, 1, number(random))))
     state.set("tdata1", random.randrange(8) << 60 | random.getrandbits(27))
     state.set("tdata2", random.choice((DRAM + random.getrandbits(20), DRAM + random.getrandbits(11), number(random))))
@@ -121,7 +121,7 @@ def _security(state: HartState, random: Random) -> None:
 
 
 def _mstatus(state: HartState, random: Random) -> None:
-    """Any, but half of the time one that suits the mode."""
+    """Set a random mstatus; half of the time MPP and MPRV fit the mode."""
     value = number(random)
     if random.getrandbits(1):
         value = value & ~(3 << 11 | mstatus.MPRV) | (state.mode & 3) << 11
@@ -147,7 +147,7 @@ _CHANGES: tuple[Callable[[HartState, Random], None], ...] = (
 def _change(state: HartState, random: Random) -> list[str]:
     chosen = random.sample(_CHANGES, random.choice((1, 1, 2, 3)))
     if _all_csrs in chosen:
-        # Most of what is random says so in mstatus and vlenb already, and goes no further.
+        # A random mstatus or vlenb would usually be refused before any other CSR matters.
         chosen = [_all_csrs, _mstatus, *(change for change in chosen if change is not _all_csrs)]
     for change in chosen:
         change(state, random)
@@ -156,18 +156,18 @@ def _change(state: HartState, random: Random) -> list[str]:
 
 
 def registers(random: Random, place: Place) -> Hostile:
-    """A checkpoint one of whose harts holds what it should not."""
+    """A checkpoint with one hart whose registers are wrong."""
     harts = 1 if place.kind is PlaceKind.SINGLE_CORE else random.randrange(1, MOST_HARTS + 1)
     modes = random.sample(tuple(Mode), harts)
-    made = synthetic.make(Recipe(tuple(modes), harts=harts, seed=random.getrandbits(32), locks=False))
+    checkpoint = synthetic.make(Recipe(tuple(modes), harts=harts, seed=random.getrandbits(32), locks=False))
     odd = random.randrange(harts)
-    what = [f"hart {odd} of {[mode.value for mode in modes]}", *_change(made.harts[odd], random)]
-    pieces = synthetic.blocks(Checkpoint(place, made.harts))
+    what = [f"hart {odd} of {[mode.value for mode in modes]}", *_change(checkpoint.harts[odd], random)]
+    pieces = synthetic.blocks(Checkpoint(place, checkpoint.harts))
     if place.kind is PlaceKind.DUAL_CORE and not random.randrange(6):
         count = random.choice((0, harts, 129, 1 << 32, 1 << 63, _WORD - 1))
         pieces.append((DRAM + place.block(0) + place.layout.csr_reserve, count.to_bytes(8, "little")))
         what.append(f"csr_reserve {count:#x}")
-    return Hostile([*pieces, *made.memory], harts, what)
+    return Hostile([*pieces, *checkpoint.memory], harts, what)
 
 
 def _layout(random: Random, layout: Layout) -> Layout:
@@ -177,7 +177,7 @@ def _layout(random: Random, layout: Layout) -> Layout:
 
 
 def _damage(random: Random, data: bytes) -> bytes:
-    """Bytes changed, put in, doubled or cut off."""
+    """Change, insert, repeat or delete bytes."""
     out = bytearray(data)
     for _ in range(random.choice((0, 0, 1, 2))):
         at = random.randrange(6, len(out))
@@ -196,7 +196,7 @@ def _damage(random: Random, data: bytes) -> bytes:
 
 
 def with_header(random: Random) -> Hostile:
-    """A protobuf header with values or bytes that are wrong, and blocks where it says, as far as there is memory."""
+    """A checkpoint with a wrong or damaged protobuf header, and blocks at its offsets as far as memory reaches."""
     layout = random.choice((DEFAULT, MULTI_CORE))
     harts = random.randrange(1, MOST_HARTS + 1)
     value = Header(
@@ -206,13 +206,13 @@ def with_header(random: Random) -> Hostile:
         version=random.choice((*header.HEADER_VERSIONS,) * 4 + (0, number(random))),
         layout=_layout(random, layout),
     )
-    made = synthetic.make(Recipe(tuple(random.sample(tuple(Mode), harts)), harts=harts, locks=False))
+    checkpoint = synthetic.make(Recipe(tuple(random.sample(tuple(Mode), harts)), harts=harts, locks=False))
     what = [str(value)]
     if not random.randrange(3):
-        what += _change(made.harts[0], random)
+        what += _change(checkpoint.harts[0], random)
     base = MULTI_CORE_OFFSET + value.cpt_offset
-    pieces = [*made.memory]
-    for hart, state in enumerate(made.harts):
+    pieces = [*checkpoint.memory]
+    for hart, state in enumerate(checkpoint.harts):
         start = (base + hart * value.single_core_size) % _WORD
         if MIB <= start < 8 * MIB:
             block = bytearray(MIB)

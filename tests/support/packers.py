@@ -1,4 +1,4 @@
-"""One content, packed into each container by programs that are not gcpt's."""
+"""Test content, and independent packers for each container."""
 
 import gzip
 from collections.abc import Callable

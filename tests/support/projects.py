@@ -16,16 +16,16 @@ FOREIGN = ("build/third_party/nanopb", "build/third_party/picolibc")
 
 
 class Run:
-    """What a run of SCons said. steps: its "[ CC] file" lines, as {"CC file"}."""
+    """The result of a run of SCons. steps: its "[ CC] file" lines, as {"CC file"}."""
 
-    def __init__(self, done: "subprocess.CompletedProcess[str]") -> None:
-        self.status, self.out, self.err = done.returncode, done.stdout, done.stderr
-        self.lines = done.stdout.splitlines()
+    def __init__(self, process: "subprocess.CompletedProcess[str]") -> None:
+        self.status, self.out, self.err = process.returncode, process.stdout, process.stderr
+        self.lines = process.stdout.splitlines()
         steps = [line[1:].split("] ", 1) for line in self.lines if line.startswith("[") and "] " in line]
         self.steps = {f"{kind.strip()} {name}" for kind, name in steps}
 
     def compiled(self) -> set[str]:
-        """The sources that were compiled or assembled, by file name."""
+        """File names of the compiled and assembled sources."""
         return {Path(step[3:]).name for step in self.steps if step[:3] in ("CC ", "AS ")}
 
     def kinds(self) -> set[str]:
@@ -33,7 +33,7 @@ class Run:
 
 
 class Project:
-    """A copy of what a build reads, in a folder of its own."""
+    """A copy of the files that a build reads, in a separate folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,12 +61,12 @@ class Project:
             file.write(text)
 
     def contents(self) -> dict[str, str]:
-        """A digest of every file, by its name."""
+        """Digests of all files by name."""
         files = [path for path in self.folder.rglob("*") if path.is_file()]
         return {str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
-    def made(self) -> set[str]:
-        """What is in the build folder, but for what was fetched and for SCons's own files."""
+    def outputs(self) -> set[str]:
+        """Files in the build folder, without fetched sources and SCons's own files."""
         names = [name for name in self.contents() if name.startswith("build/")]
         return {name for name in names if not name.startswith(("build/third_party/", "build/.sconsign."))}
 
@@ -87,13 +87,13 @@ def _copy_parts(folder: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def copy_project() -> Callable[[Path], Project]:
-    """``copy_project(folder)``: a project that was never built."""
+    """``copy_project(folder)``: an unbuilt project."""
     return _copy_parts
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A project that was never built, in a folder with a space in its name."""
+    """An unbuilt project in a folder with a space in its name."""
     return _copy_parts(tmp_path / "a project")
 
 
@@ -106,15 +106,15 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def built(built_once: Path, tmp_path: Path) -> Project:
-    """A project with the default options built."""
+    """A project that is built with the default options."""
     project = Project(shutil.copytree(built_once, tmp_path / "built project"))
-    project.build()  # compile_commands.json names the folder
+    project.build()  # updates compile_commands.json, which has the folder's name
     return project
 
 
 @pytest.fixture
 def payload(tmp_path: Path) -> Path:
-    """A next boot stage outside the project, in a folder with a space in its name."""
+    """A payload outside the project, in a folder with a space in its name."""
     path = tmp_path / "boot stages" / "fw.bin"
     path.parent.mkdir()
     path.write_bytes(bytes(range(256)) * 300)

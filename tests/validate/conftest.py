@@ -1,4 +1,4 @@
-"""Each test on QEMU has a bench of its own, in a folder of its own."""
+"""The fixture ``bench`` for tests on QEMU."""
 
 from benches import bench
 

@@ -1,4 +1,4 @@
-"""What ``gcpt validate`` finds: each finding in a checkpoint that has it, and not in one that has not."""
+"""``gcpt validate`` reports each finding for a checkpoint with that fault, and none for a sound one."""
 
 import dataclasses
 from pathlib import Path
@@ -14,95 +14,95 @@ from gcpt.errors import UserError
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Mode, Recipe, Synthetic
 from gcpt.validate import findings
-from gcpt.validate.checks import Report, validate
 from gcpt.validate.findings import Severity
+from gcpt.validate.verdict import Report, validate
 
 SIZE = 32 * MIB
 Pieces = list[tuple[int, bytes]]
 
 
-def _file(tmp_path: Path, made: Synthetic, place: Place = SINGLE_CORE, more: Pieces | None = None) -> Path:
+def _file(tmp_path: Path, checkpoint: Synthetic, place: Place = SINGLE_CORE, more: Pieces | None = None) -> Path:
     path = tmp_path / "checkpoint"
-    pieces = [*synthetic.blocks(Checkpoint(place, made.harts)), *made.memory, *(more or [])]
+    pieces = [*synthetic.blocks(Checkpoint(place, checkpoint.harts)), *checkpoint.memory, *(more or [])]
     output.write_pieces(path, [(address - DRAM, data) for address, data in pieces], SIZE)
     return path
 
 
 def _codes(report: Report, *severities: Severity) -> list[str]:
-    wanted = severities or tuple(Severity)
-    return [found.kind.code for found in report.findings if found.severity in wanted]
+    chosen = severities or tuple(Severity)
+    return [finding.kind.code for finding in report.findings if finding.severity in chosen]
 
 
 def _word(address: int, value: int) -> tuple[int, bytes]:
     return address, value.to_bytes(8, "little")
 
 
-def _has(kind: str, report: Report, others: tuple[str, ...] = ()) -> None:
-    """The finding, and none beside it but ``others``: what is wrong is said once."""
-    found = set(_codes(report))
-    assert kind in found
-    assert found <= {kind, *others}
+def _assert_finding(code: str, report: Report, related: tuple[str, ...] = ()) -> None:
+    """Expect a finding, and no others except ``related``: a fault is reported once."""
+    codes = set(_codes(report))
+    assert code in codes
+    assert codes <= {code, *related}
 
 
 @pytest.mark.parametrize("place", [SINGLE_CORE, DUAL_CORE, PROTOBUF], ids=lambda place: place.kind.value)
 @pytest.mark.parametrize("paging", [True, False], ids=["paging", "bare"])
 @pytest.mark.parametrize("mode", [*Mode], ids=lambda mode: mode.value)
-def test_sound_ones(tmp_path: Path, place: Place, mode: Mode, paging: bool) -> None:
-    made = sound(Recipe((mode,), paging=paging, locks=False))
-    assert _codes(validate(_file(tmp_path, made, place), "qemu-virt")) == []
+def test_sound_checkpoints(tmp_path: Path, place: Place, mode: Mode, paging: bool) -> None:
+    checkpoint = sound(Recipe((mode,), paging=paging, locks=False))
+    assert _codes(validate(_file(tmp_path, checkpoint, place), "qemu-virt")) == []
 
 
 @pytest.mark.parametrize("mode", [Mode.S, Mode.M])
 def test_many_sound_harts(tmp_path: Path, mode: Mode) -> None:
     report = validate(_file(tmp_path, sound(Recipe((mode, Mode.U), harts=5, locks=False)), DUAL_CORE), "qemu-virt")
     assert _codes(report) == []
-    assert report.found and report.found.harts == 5
+    assert report.location and report.location.harts == 5
 
 
-#: What comes with a fault as well, because it is a fault of the same thing.
-_BESIDE = {"pmp-locked": ("pmp-pc", "pmp-root")}
+#: Further findings that the same fault causes.
+_RELATED = {"pmp-locked": ("pmp-pc", "pmp-root")}
 
 
 @pytest.mark.parametrize(
     "fault",
-    # Those of restorers with options need one: tests/validate/test_verdicts.py has them.
+    # Faults that need a restorer with options are in tests/validate/test_verdicts.py.
     [fault for fault in (*REFUSED, *TRAPPED, *RESTORED, OFF) if not fault.options],
     ids=lambda fault: fault.code,
 )
 def test_faults_of_a_hart(tmp_path: Path, fault: Fault) -> None:
-    made = sound(fault.recipe)
-    fault.change(made.harts[0])
-    report = validate(_file(tmp_path, made, more=list(fault.memory)), "qemu-virt")
-    _has(fault.code, report, _BESIDE.get(fault.code, ()))
+    checkpoint = sound(fault.recipe)
+    fault.change(checkpoint.harts[0])
+    report = validate(_file(tmp_path, checkpoint, more=list(fault.memory)), "qemu-virt")
+    _assert_finding(fault.code, report, _RELATED.get(fault.code, ()))
 
 
 @pytest.mark.parametrize("level", [Mode.M, Mode.M_NEMU], ids=lambda mode: mode.value)
 @pytest.mark.parametrize("distance", [-8, 8])
 def test_reach_of_the_jump(tmp_path: Path, level: Mode, distance: int) -> None:
-    """1 MiB from the jal in hart 0's trampoline; an mret, where the generator prepared for it, goes anywhere."""
-    made = sound(Recipe((level,), locks=False))
-    state = made.harts[0]
+    """A jump reaches 1 MiB from the jal in hart 0's trampoline; an mret that the generator prepared reaches any pc."""
+    checkpoint = sound(Recipe((level,), locks=False))
+    state = checkpoint.harts[0]
     state.pc = DRAM + MIB - 8 + MIB + distance
     if level is Mode.M_NEMU:
         state.set("mepc", state.pc)
-    report = validate(_file(tmp_path, made, more=[(state.pc, LOOP)]), "qemu-virt")
+    report = validate(_file(tmp_path, checkpoint, more=[(state.pc, LOOP)]), "qemu-virt")
     assert _codes(report) == (["m-mode-far"] if level is Mode.M and distance > 0 else [])
 
 
-def test_every_hart_is_looked_at(tmp_path: Path) -> None:
-    made = sound(Recipe(harts=4, locks=False))
-    made.harts[2].mode = 2
-    report = validate(_file(tmp_path, made, DUAL_CORE), "qemu-virt")
-    assert [(found.kind.code, found.hart) for found in report.findings] == [("mode", 2)]
+def test_every_hart_is_checked(tmp_path: Path) -> None:
+    checkpoint = sound(Recipe(harts=4, locks=False))
+    checkpoint.harts[2].mode = 2
+    report = validate(_file(tmp_path, checkpoint, DUAL_CORE), "qemu-virt")
+    assert [(finding.kind.code, finding.hart) for finding in report.findings] == [("mode", 2)]
 
 
 @pytest.mark.parametrize("level", [10, 9])
-@pytest.mark.parametrize(("platform", "has"), [("xiangshan", (8, 9)), ("qemu-virt", (8, 9, 10))])
-def test_translation_of_the_platform(tmp_path: Path, platform: str, has: tuple[int, ...], level: int) -> None:
-    made = sound()
-    made.harts[0].set("satp", level << 60 | made.harts[0].get("satp") & (1 << 60) - 1)
-    report = validate(_file(tmp_path, made), platform)
-    assert _codes(report) == ([] if level in has else ["translation-platform"])
+@pytest.mark.parametrize(("platform", "modes"), [("xiangshan", (8, 9)), ("qemu-virt", (8, 9, 10))])
+def test_translation_of_the_platform(tmp_path: Path, platform: str, modes: tuple[int, ...], level: int) -> None:
+    checkpoint = sound()
+    checkpoint.harts[0].set("satp", level << 60 | checkpoint.harts[0].get("satp") & (1 << 60) - 1)
+    report = validate(_file(tmp_path, checkpoint), platform)
+    assert _codes(report) == ([] if level in modes else ["translation-platform"])
 
 
 @pytest.mark.parametrize(("platform", "most"), [("xiangshan", 128), ("qemu-virt", 1024), ("spike", 2048)])
@@ -113,26 +113,28 @@ def test_vlen_of_the_platform(tmp_path: Path, platform: str, most: int) -> None:
 
 
 @pytest.mark.parametrize("vlenb", [1, 15, 24, 257, 512, 1 << 63])
-def test_vlenb_that_cannot_be(tmp_path: Path, vlenb: int) -> None:
-    """It matters only where there is vector state."""
+def test_impossible_vlenb(tmp_path: Path, vlenb: int) -> None:
+    """Reported only if there is vector state."""
     for vs, wanted in ((3, ["vlenb"]), (0, [])):
-        made = sound(Recipe(vs=vs, locks=False))
-        made.harts[0].set("vlenb", vlenb)
-        assert _codes(validate(_file(tmp_path, made), "qemu-virt")) == wanted
+        checkpoint = sound(Recipe(vs=vs, locks=False))
+        checkpoint.harts[0].set("vlenb", vlenb)
+        assert _codes(validate(_file(tmp_path, checkpoint), "qemu-virt")) == wanted
 
 
-# The image and what it says of itself.
+# The image and its header.
 
 
 def test_no_checkpoint(tmp_path: Path) -> None:
     path = _file(tmp_path, sound(), more=[_word(DRAM + DEFAULT.magic_number, 0)])
     report = validate(path)
-    assert (_codes(report), report.found) == (["no-checkpoint"], None)
+    assert (_codes(report), report.location) == (["no-checkpoint"], None)
 
 
 def _with_header(tmp_path: Path, value: Header, harts: int = 1) -> Report:
-    made = sound(Recipe(harts=harts, locks=False))
-    return validate(_file(tmp_path, made, PROTOBUF, [(DRAM + MULTI_CORE_OFFSET, header.encode(value))]), "qemu-virt")
+    checkpoint = sound(Recipe(harts=harts, locks=False))
+    return validate(
+        _file(tmp_path, checkpoint, PROTOBUF, [(DRAM + MULTI_CORE_OFFSET, header.encode(value))]), "qemu-virt"
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,11 +160,11 @@ def test_header(tmp_path: Path, change: dict, code: str | None) -> None:  # type
     assert _codes(report) == ([code] if code else [])
 
 
-def test_fields_further_away_than_any_block_is_large(tmp_path: Path) -> None:
-    """A restorer skips this one, but no tool follows it to where it leads."""
+def test_a_field_beyond_the_largest_block(tmp_path: Path) -> None:
+    """A restorer skips this field; tools refuse to follow its offset."""
     layout = dataclasses.replace(MULTI_CORE, int_reg_done=1 << 63)
     value = Header(PROTOBUF.base - PROTOBUF.header_at, 1, PROTOBUF.stride, layout=layout)
-    damaged = "checkpoint: the protobuf header is damaged: an offset of a field leads to byte 0x8000000000000008"
+    damaged = "checkpoint: the protobuf header is damaged: a block would have 0x8000000000000008 bytes"
     with pytest.raises(UserError, match=damaged):
         _with_header(tmp_path, value)
 
@@ -172,7 +174,7 @@ def test_undecodable_header(tmp_path: Path) -> None:
     assert _codes(report) == ["header-undecodable"]
 
 
-def test_magic_behind_a_header(tmp_path: Path) -> None:
+def test_missing_magic_after_a_header(tmp_path: Path) -> None:
     path = _file(tmp_path, sound(), PROTOBUF, [_word(DRAM + PROTOBUF.block(0) + MULTI_CORE.magic_number, 0)])
     assert _codes(validate(path, "qemu-virt")) == ["magic-missing"]
 
@@ -181,22 +183,22 @@ def test_image_that_ends_within_a_block(tmp_path: Path) -> None:
     path = _file(tmp_path, sound(Recipe(harts=3, locks=False)), DUAL_CORE)
     with path.open("r+b") as file:
         file.truncate(DUAL_CORE.block(2) + DEFAULT.vector_reg)
-    found = [(one.kind.code, one.hart) for one in validate(path, "qemu-virt").findings]
-    assert ("block-cut", 2) in found and ("block-cut", 1) not in found
+    codes = [(finding.kind.code, finding.hart) for finding in validate(path, "qemu-virt").findings]
+    assert ("block-cut", 2) in codes and ("block-cut", 1) not in codes
 
 
-def test_layouts_left_from_before(tmp_path: Path) -> None:
-    made = sound()
-    more = synthetic.blocks(Checkpoint(SINGLE_CORE, made.harts))
-    report = validate(_file(tmp_path, made, DUAL_CORE, more), "qemu-virt")
+def test_layouts_of_an_earlier_checkpoint(tmp_path: Path) -> None:
+    checkpoint = sound()
+    more = synthetic.blocks(Checkpoint(SINGLE_CORE, checkpoint.harts))
+    report = validate(_file(tmp_path, checkpoint, DUAL_CORE, more), "qemu-virt")
     assert _codes(report) == ["more-layouts"]
-    assert report.found and report.found.place == DUAL_CORE
+    assert report.location and report.location.place == DUAL_CORE
 
 
 @pytest.mark.parametrize("platform", ["xiangshan", "qemu-virt"])
 @pytest.mark.parametrize("over", [0, 4096])
 @pytest.mark.parametrize("container", ["zstd", "gzip"])
-def test_nemus_multiple(tmp_path: Path, container: str, over: int, platform: str) -> None:
+def test_length_for_nemus_zstd_loader(tmp_path: Path, container: str, over: int, platform: str) -> None:
     raw, path = _file(tmp_path, sound()), tmp_path / "compressed"
     content = streams.read_prefix(raw, SIZE)[: 16 * MIB + over]
     if container == "zstd":
@@ -212,10 +214,10 @@ def test_nemus_multiple(tmp_path: Path, container: str, over: int, platform: str
 # Harts.
 
 
-def _counting(tmp_path: Path, harts: int, count: int, machine: int = 0) -> Report:
-    made = sound(Recipe(harts=harts, locks=False))
+def _validate_count(tmp_path: Path, harts: int, count: int, machine: int = 0) -> Report:
+    checkpoint = sound(Recipe(harts=harts, locks=False))
     counted = _word(DRAM + DUAL_CORE.block(0) + DEFAULT.csr_reserve, count)
-    return validate(_file(tmp_path, made, DUAL_CORE, [counted]), "qemu-virt", machine)
+    return validate(_file(tmp_path, checkpoint, DUAL_CORE, [counted]), "qemu-virt", machine)
 
 
 @pytest.mark.parametrize(
@@ -233,23 +235,23 @@ def _counting(tmp_path: Path, harts: int, count: int, machine: int = 0) -> Repor
     ],
 )
 def test_counts(tmp_path: Path, harts: int, count: int, codes: list[str]) -> None:
-    found = _codes(_counting(tmp_path, harts, count))
-    assert [code for code in dict.fromkeys(found) if "hart" in code] == codes
+    reported = _codes(_validate_count(tmp_path, harts, count))
+    assert [code for code in dict.fromkeys(reported) if "hart" in code] == codes
 
 
-def test_counts_that_cannot_be(tmp_path: Path) -> None:
-    assert "too-many-harts" in _codes(_counting(tmp_path, 1, 1 << 63))
+def test_impossible_count(tmp_path: Path) -> None:
+    assert "too-many-harts" in _codes(_validate_count(tmp_path, 1, 1 << 63))
 
 
 @pytest.mark.parametrize(("machine", "codes"), [(0, []), (2, []), (1, ["harts-missing"])])
 def test_harts_of_the_machine(tmp_path: Path, machine: int, codes: list[str]) -> None:
-    assert _codes(_counting(tmp_path, 2, 2, machine)) == codes
+    assert _codes(_validate_count(tmp_path, 2, 2, machine)) == codes
 
 
-def test_a_clock_of_each_hart(tmp_path: Path) -> None:
-    made = sound(Recipe(harts=2, locks=False))
-    made.harts[1].mtime += 1
-    assert _codes(validate(_file(tmp_path, made, DUAL_CORE), "qemu-virt")) == ["mtime-differs"]
+def test_mtime_differs_between_harts(tmp_path: Path) -> None:
+    checkpoint = sound(Recipe(harts=2, locks=False))
+    checkpoint.harts[1].mtime += 1
+    assert _codes(validate(_file(tmp_path, checkpoint, DUAL_CORE), "qemu-virt")) == ["mtime-differs"]
 
 
 # The table.
@@ -264,7 +266,7 @@ def test_codes_are_words_and_signals_are_codes() -> None:
 
 
 def test_every_finding_is_tested() -> None:
-    """By its code in this file, or in the tables of faults, or in the tests with restorers."""
+    """Its code is in this file, in the tables of faults, or in the tests with restorers."""
     folder = Path(__file__).parents[1]
     files = ("validate/test_checks.py", "support/faults.py", "validate/test_verdicts.py")
     text = "".join((folder / name).read_text() for name in files)

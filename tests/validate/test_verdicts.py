@@ -1,6 +1,6 @@
-"""What ``gcpt validate`` says of a checkpoint is what becomes of it: refused with that code, trapped at once, restored.
+"""``gcpt validate`` predicts what happens on QEMU: refused with the signal's code, trapped at once, or restored.
 
-The image carries its restorer, whose options are the ones that count.
+The images have embedded restorers, whose options validate uses.
 """
 
 from pathlib import Path
@@ -13,12 +13,12 @@ from gcpt.checkpoint import header
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import DEFAULT, HEADER_WINDOW, MULTI_CORE, MULTI_CORE_OFFSET
 from gcpt.checkpoint.places import DUAL_CORE, NEMU, PROTOBUF, SINGLE_CORE
-from gcpt.machines.compare import run_to_first
+from gcpt.machines.arrival import run_to_first
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe, Synthetic
 from gcpt.restorer import packing
-from gcpt.validate.checks import Comparison, validate
 from gcpt.validate.findings import Severity
+from gcpt.validate.verdict import Report, validate
 
 MODES = ("single_core", "dual_core")
 MCAUSE, MEPC = 0x342, 0x341
@@ -26,49 +26,49 @@ _EPMP = "rv64,v=true,vlen=128,h=true,sstc=true,x-epmp=true"
 
 
 def _damaged(fault: Fault) -> Synthetic:
-    made = sound(fault.recipe)
-    fault.change(made.harts[0])
-    return Synthetic(made.harts, [*made.memory, *fault.memory])
+    checkpoint = sound(fault.recipe)
+    fault.change(checkpoint.harts[0])
+    return Synthetic(checkpoint.harts, [*checkpoint.memory, *fault.memory])
 
 
-def _errors(report: Comparison) -> list[tuple[str, int]]:
-    return [(found.kind.code, found.signal) for found in report.of(Severity.ERROR)]
+def _errors(report: Report) -> list[tuple[str, int]]:
+    return [(finding.kind.code, finding.signal) for finding in report.of(Severity.ERROR)]
 
 
-def _refused(bench: Bench, memory: Path, code: str, machine: Machine | None = None) -> None:
-    """The first error with a signal is the finding, and the restorer ends with that signal."""
-    found = [(name, signal) for name, signal in _errors(validate(memory)) if signal]
-    assert found and found[0][0] == code, found
+def _assert_refused(bench: Bench, memory: Path, code: str, machine: Machine | None = None) -> None:
+    """Expect ``code`` to be the first error with a signal, and the restorer to end with that signal."""
+    errors = [(name, signal) for name, signal in _errors(validate(memory)) if signal]
+    assert errors and errors[0][0] == code, errors
     end = bench.end(memory, machine)
-    assert (end.status, end.error()[0]) == (found[0][1],) * 2
+    assert (end.status, end.error()[0]) == (errors[0][1],) * 2
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("fault", REFUSED, ids=lambda fault: fault.code)
 def test_refused(bench: Bench, mode: str, fault: Fault) -> None:
-    made = _damaged(fault)
-    memory = bench.restored(made, of_place(mode), bench.build(mode, **dict(fault.options)))
-    machine = Machine(cpu=_EPMP) if fault.code == "mseccfg" else Machine(memory=memory_of(made))
-    _refused(bench, memory, fault.code, machine)
+    checkpoint = _damaged(fault)
+    memory = bench.restored(checkpoint, of_place(mode), bench.build(mode, **dict(fault.options)))
+    machine = Machine(cpu=_EPMP) if fault.code == "mseccfg" else Machine(memory=memory_of(checkpoint))
+    _assert_refused(bench, memory, fault.code, machine)
 
 
 @pytest.mark.parametrize("fault", TRAPPED, ids=lambda fault: fault.code)
 def test_trapped_at_once(bench: Bench, fault: Fault) -> None:
-    """A finding without a signal: restored, and its first instruction goes to the workload's trap handler."""
-    made = _damaged(fault)
-    memory = bench.restored(made, SINGLE_CORE, bench.build("single_core"))
-    assert (fault.code, 0) in [(found.kind.code, found.signal) for found in validate(memory).findings]
+    """An error without a signal: the checkpoint restores, and its first instruction traps to the workload's handler."""
+    checkpoint = _damaged(fault)
+    memory = bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core"))
+    assert (fault.code, 0) in [(finding.kind.code, finding.signal) for finding in validate(memory).findings]
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
         run_to_first(gdb, {0: TRAP}, 10)
         assert gdb.read_csr(0, MCAUSE) in fault.causes
-        assert gdb.read_csr(0, MEPC) == made.harts[0].pc
+        assert gdb.read_csr(0, MEPC) == checkpoint.harts[0].pc
         assert "gcpt: error" not in running.output()
 
 
 def test_no_pmp_entry_is_on(bench: Bench) -> None:
-    """QEMU 7.2 does not even take the mret below M mode."""
+    """QEMU 7.2 already traps at the mret to a mode below M."""
     memory = bench.restored(_damaged(OFF), SINGLE_CORE, bench.build("single_core"))
-    assert [found.kind.code for found in validate(memory).findings] == ["pmp-off"]
+    assert [finding.kind.code for finding in validate(memory).findings] == ["pmp-off"]
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
         run_to_first(gdb, {0: TRAP}, 10)
         assert gdb.read_csr(0, MCAUSE) == 2
@@ -76,26 +76,26 @@ def test_no_pmp_entry_is_on(bench: Bench) -> None:
 
 @pytest.mark.parametrize("fault", RESTORED, ids=lambda fault: fault.code)
 def test_restored(bench: Bench, fault: Fault) -> None:
-    """No error: the hart stands at its pc. A signal is the code of the line that was printed on the way."""
-    made = _damaged(fault)
-    memory = bench.restored(made, SINGLE_CORE, bench.build("single_core"))
+    """No error: the hart reaches its pc. A signal is the code of the line that the restorer prints."""
+    checkpoint = _damaged(fault)
+    memory = bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core"))
     report = validate(memory)
     assert _errors(report) == []
-    assert fault.code in [found.kind.code for found in report.findings]
-    signals = [found.signal for found in report.findings if found.signal]
+    assert fault.code in [finding.kind.code for finding in report.findings]
+    signals = [finding.signal for finding in report.findings if finding.signal]
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: made.harts[0].pc}, 10)
-        assert [gdb.read_int(0, i) for i in range(1, 32)] == made.harts[0].x[1:]
+        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 10)
+        assert [gdb.read_int(0, i) for i in range(1, 32)] == checkpoint.harts[0].x[1:]
         assert [code for code in CODES.values() if f"gcpt: error {code} hart 0" in running.output()] == signals
 
 
 @pytest.mark.parametrize("level", [*Mode], ids=lambda mode: mode.value)
 @pytest.mark.parametrize("mode", MODES)
-def test_sound_ones_are_exact(bench: Bench, mode: str, level: Mode) -> None:
-    made, restorer = sound(Recipe((level,), locks=False)), bench.build(mode)
-    memory = bench.restored(made, of_place(mode), restorer)
+def test_sound_checkpoints_are_exact(bench: Bench, mode: str, level: Mode) -> None:
+    checkpoint, restorer = sound(Recipe((level,), locks=False)), bench.build(mode)
+    memory = bench.restored(checkpoint, of_place(mode), restorer)
     assert validate(memory).findings == []
-    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+    assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine()))
 
 
 @pytest.mark.parametrize(
@@ -115,20 +115,20 @@ def test_header_refused(bench: Bench, change: dict, code: str) -> None:  # type:
     with memory.open("r+b") as file:
         file.seek(MULTI_CORE_OFFSET)
         file.write(header.encode(value).ljust(300, b"\0"))
-    _refused(bench, memory, code)
+    _assert_refused(bench, memory, code)
 
 
 def test_header_in_the_window(bench: Bench) -> None:
-    """Where a header goes that the restorer covers; and a checkpoint that still has it, before there is a restorer."""
-    made, restorer = sound(), bench.build("normal")
-    memory = bench.synthetic_image(made, NEMU)
+    """A header in the restorer's window, and the same header at the start before the restorer is embedded."""
+    checkpoint, restorer = sound(), bench.build("normal")
+    memory = bench.synthetic_image(checkpoint, NEMU)
     before = validate(memory, "qemu-virt")
     first = packing.start(packing.read(restorer.image), NEMU, packing.first_mib(memory))
     packing.overwrite(memory, 0, first.data)
     after = validate(memory)
     assert before.findings == after.findings == []
-    assert [report.found and report.found.place.header_at for report in (before, after)] == [0, HEADER_WINDOW]
-    assert_exact(bench.compare(memory, restorer, {0: made.harts[0]}, Machine()))
+    assert [report.location and report.location.place.header_at for report in (before, after)] == [0, HEADER_WINDOW]
+    assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine()))
 
 
 def test_header_undecodable(bench: Bench) -> None:
@@ -136,24 +136,24 @@ def test_header_undecodable(bench: Bench) -> None:
     with memory.open("r+b") as file:
         file.seek(MULTI_CORE_OFFSET + 6)
         file.write(b"\xff" * 600)
-    _refused(bench, memory, "header-undecodable")
+    _assert_refused(bench, memory, "header-undecodable")
 
 
 @pytest.mark.parametrize(("mode", "place"), [("single_core", DUAL_CORE), ("dual_core", SINGLE_CORE)])
 def test_layout_of_another_mode(bench: Bench, mode: str, place: object) -> None:
-    _refused(bench, bench.restored(sound(), place, bench.build(mode)), "no-checkpoint")  # type: ignore[arg-type]
+    _assert_refused(bench, bench.restored(sound(), place, bench.build(mode)), "no-checkpoint")  # type: ignore[arg-type]
 
 
 def test_more_harts_than_the_restorer_serves(bench: Bench) -> None:
-    made = sound(Recipe(harts=3, locks=False))
-    memory = bench.restored(made, DUAL_CORE, bench.build("dual_core", harts="2"))
-    _refused(bench, memory, "too-many-harts", Machine(harts=3))
+    checkpoint = sound(Recipe(harts=3, locks=False))
+    memory = bench.restored(checkpoint, DUAL_CORE, bench.build("dual_core", harts="2"))
+    _assert_refused(bench, memory, "too-many-harts", Machine(harts=3))
 
 
-def test_stopped_harts_do_not_count(bench: Bench) -> None:
-    made = sound(Recipe(harts=2, locks=False))
-    made.harts[1].mode = 2
-    memory = bench.restored(made, DUAL_CORE, bench.build("dual_core", stop_cpu="1"))
+def test_stopped_harts_are_not_checked(bench: Bench) -> None:
+    checkpoint = sound(Recipe(harts=2, locks=False))
+    checkpoint.harts[1].mode = 2
+    memory = bench.restored(checkpoint, DUAL_CORE, bench.build("dual_core", stop_cpu="1"))
     assert _errors(validate(memory)) == []
 
 
@@ -164,18 +164,18 @@ def test_restorer_cut_short(bench: Bench, mode: str) -> None:
     with memory.open("r+b") as file:
         file.seek(restorer.size - 8)
         file.write(bytes(8))
-    _refused(bench, memory, "restorer-cut")
+    _assert_refused(bench, memory, "restorer-cut")
 
 
 def test_restorer_of_another_platform(bench: Bench) -> None:
     memory = bench.synthetic_image(sound(), SINGLE_CORE)
     packing.place(memory, bench.build("single_core", platform="spike").image)
-    assert [found.kind.code for found in validate(memory, "qemu-virt").findings] == ["other-platform"]
+    assert [finding.kind.code for finding in validate(memory, "qemu-virt").findings] == ["other-platform"]
     assert validate(memory, "spike").findings == validate(memory).findings == []
 
 
 def test_payload_in_the_state(bench: Bench, tmp_path: Path) -> None:
-    """A header may have the blocks where the build cannot know of them."""
+    """A header may place the blocks where the build does not expect them."""
     payload = tmp_path / "payload"
     payload.write_bytes(bytes(64))
     for position, wanted in ((0x4000, ["payload-over-state"]), (0x10_0000, [])):
@@ -184,15 +184,15 @@ def test_payload_in_the_state(bench: Bench, tmp_path: Path) -> None:
         memory = bench.synthetic_image(sound(), PROTOBUF)
         with memory.open("r+b") as file:
             file.write(restorer.image.read_bytes()[: restorer.size])
-        assert [found.kind.code for found in validate(memory).findings] == wanted
+        assert [finding.kind.code for finding in validate(memory).findings] == wanted
 
 
 def test_restorer_over_the_state(bench: Bench) -> None:
-    """As one that is copied with all its memory does, to a mode=single_core checkpoint."""
+    """As a restorer that is copied with all its memory does to a mode=single_core checkpoint."""
     memory = bench.synthetic_image(sound(), SINGLE_CORE)
     for size, wanted in ((DEFAULT.magic_number + 0x100, ["restorer-over-state"]), (DEFAULT.magic_number, [])):
         with memory.open("r+b") as file:
             file.write(bytes.fromhex("6f000000") + size.to_bytes(4, "little"))
             file.seek(size - 8)
             file.write((0xCAFF).to_bytes(8, "little"))
-        assert [found.kind.code for found in validate(memory).findings] == wanted
+        assert [finding.kind.code for finding in validate(memory).findings] == wanted

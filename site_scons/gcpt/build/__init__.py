@@ -1,1 +1,1 @@
-"""How a restorer is made: generated files, flags, toolchains, audit, provenance, export. For SCons and dev only."""
+"""The build of a restorer: generated files, flags, toolchains, audit, provenance, export. For SCons and dev only."""

@@ -1,4 +1,4 @@
-"""From a linked restorer to the bytes that are loaded."""
+"""The image of a linked restorer."""
 
 from pathlib import Path
 
@@ -6,10 +6,17 @@ from elftools.elf.elffile import ELFFile
 
 
 def loaded(path: Path) -> bytes:
-    """What the segments of the ELF at ``path`` load, from the lowest physical address on; zeros between them."""
+    """Read the bytes that an ELF file's segments load.
+
+    Args:
+        path: The ELF file.
+
+    Returns:
+        The image from the lowest physical address on, with zeros between segments.
+    """
     with path.open("rb") as file:
-        segments = [one for one in ELFFile(file).iter_segments("PT_LOAD") if one["p_filesz"]]
-        pieces = [(int(one["p_paddr"]), one.data()) for one in segments]
+        segments = [segment for segment in ELFFile(file).iter_segments("PT_LOAD") if segment["p_filesz"]]
+        pieces = [(int(segment["p_paddr"]), segment.data()) for segment in segments]
     base = min(address for address, _ in pieces)
     image = bytearray(max(address + len(data) for address, data in pieces) - base)
     for address, data in pieces:

@@ -1,7 +1,8 @@
-"""``configure`` of an exported folder: options as other projects' builds spell them, checked and kept for make.
+"""``configure`` of an exported folder: checks options in the style of autoconf and saves them for make.
 
-``python -m gcpt.configure FOLDER --NAME=VALUE ...`` writes FOLDER/gcpt.options. Dashes and underscores are the same;
-paths are from the caller's folder. Exit status: 0 well, 2 bad input, which leaves the file as it was.
+``python -m gcpt.build.configure FOLDER --NAME=VALUE ...`` writes FOLDER/gcpt.options. Dashes and underscores are
+equivalent; paths are relative to the caller's folder. Exit status: 0 success, 2 bad input, which does not change the
+file.
 """
 
 import os
@@ -24,30 +25,41 @@ def _known(word: str, argument: str) -> Option:
     if option := _OPTIONS.get(word):
         return option
     if word in BY_NAME:
-        raise UserError(f"{argument}: this is an option of scons alone: make builds in this folder")
-    near = nearest(word, tuple(_OPTIONS)).replace("mean ", "mean --").replace("_", "-")
-    raise UserError(f"unknown option {argument}{near}")
+        raise UserError(f"{argument}: only scons has this option: make builds in this folder")
+    suggestion = nearest(word, tuple(_OPTIONS)).replace("mean ", "mean --").replace("_", "-")
+    raise UserError(f"unknown option {argument}{suggestion}")
 
 
 def parse(arguments: Sequence[str]) -> dict[str, str]:
-    """Options by name: --NAME=VALUE, --NAME VALUE, NAME=VALUE; of a switch --NAME, --enable-NAME, --disable-NAME."""
+    """Parse the arguments of ``configure``.
+
+    Args:
+        arguments: ``--NAME=VALUE``, ``--NAME VALUE`` or ``NAME=VALUE``; for a 0/1 option also ``--NAME``,
+            ``--enable-NAME`` and ``--disable-NAME``.
+
+    Returns:
+        Option values by name.
+
+    Raises:
+        UserError: An argument is not an option, is unknown, or lacks a value.
+    """
     values: dict[str, str] = {}
-    waiting = list(arguments)
-    while waiting:
-        argument = waiting.pop(0)
-        spelt, equals, value = argument.partition("=")
-        if not (spelt.startswith("--") or equals):
+    queue = list(arguments)
+    while queue:
+        argument = queue.pop(0)
+        name, equals, value = argument.partition("=")
+        if not (name.startswith("--") or equals):
             raise UserError(f"{argument}: want options, such as --mode=dual_core")
-        word = spelt.removeprefix("--").replace("-", "_")
+        word = name.removeprefix("--").replace("-", "_")
         verb, _, switch = word.partition("_")
         if verb in ("enable", "disable") and not equals and _is_switch(switch):
             word, value = switch, _SWITCH[verb == "enable"]
         elif not equals and _is_switch(word):
             value = "1"
         elif not equals and _known(word, argument):
-            if not waiting:
-                raise UserError(f"{argument} wants a value: {argument}={_OPTIONS[word].values}")
-            value = waiting.pop(0)
+            if not queue:
+                raise UserError(f"{argument}: no value: want {argument}={_OPTIONS[word].values}")
+            value = queue.pop(0)
         values[_known(word, argument).name] = value
     return values
 
@@ -56,8 +68,7 @@ def _is_switch(word: str) -> bool:
     return word in _OPTIONS and _OPTIONS[word].choices == _SWITCH
 
 
-def _whole(values: dict[str, str]) -> dict[str, str]:
-    """With the paths of the caller's folder written from /."""
+def _absolute_paths(values: dict[str, str]) -> dict[str, str]:
     paths = {name for name, value in values.items() if _OPTIONS[name].values in ("FILE", "DIR") and value}
     return {
         name: str(Path(value).expanduser().absolute()) if name in paths else value for name, value in values.items()
@@ -65,6 +76,7 @@ def _whole(values: dict[str, str]) -> dict[str, str]:
 
 
 def help_text() -> str:
+    """The output of ``configure --help``."""
     lines = ["usage: ./configure [--NAME=VALUE...] && make [CROSS_COMPILE=PREFIX]", ""]
     for option in OF_RESTORER:
         default = f" [{option.default.strip('()')}]" if option.default else ""
@@ -73,18 +85,26 @@ def help_text() -> str:
 
 
 def main(argv: Sequence[str]) -> int:
+    """Run ``configure``.
+
+    Args:
+        argv: The exported folder, then the user's arguments.
+
+    Returns:
+        Exit status: 0 success, 2 bad input.
+    """
     folder, *arguments = argv
     if any(argument in _HELP for argument in arguments):
         print(help_text(), end="")
         return 0
     try:
         target = Path(folder).absolute() / export.OPTIONS
-        values = _whole(parse(arguments))
-        os.chdir(ROOT)  # as in the build, so that its checks of paths hold
+        values = _absolute_paths(parse(arguments))
+        os.chdir(ROOT)  # the checks of paths expect the build's folder
         config = resolve(values)
         cache = {"cache_dir": str(config.cache_dir)} if config.cache_dir else {}
         partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-        partial.write_text(export.options_text({**config.given, **cache}))
+        partial.write_text(export.options_text({**config.options, **cache}))
         partial.replace(target)
     except UserError as error:
         print(f"gcpt: {error}", file=sys.stderr)
@@ -92,7 +112,9 @@ def main(argv: Sequence[str]) -> int:
     except OSError as error:
         print(f"gcpt: {target}: {error.strerror}", file=sys.stderr)
         return 2
-    print(f"{target.name}: {' '.join(f'{name}={value}' for name, value in config.given.items()) or 'the defaults'}")
+    print(
+        f"{target.name}: {' '.join(f'{name}={value}' for name, value in config.options.items()) or 'default options'}"
+    )
     return 0
 
 

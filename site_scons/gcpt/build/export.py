@@ -1,6 +1,6 @@
-"""The folder that ``scons export`` writes: what the builds of NEMU and workload-builder look for in a checkout.
+"""Texts of the folder that ``scons export`` writes: the files that builds of NEMU and workload-builder expect.
 
-Texts only, from the inventories. Who takes what: docs/downstream.md.
+docs/downstream.md lists the consumers of each file.
 """
 
 import shlex
@@ -21,26 +21,31 @@ from gcpt.checkpoint.layouts import (
 from gcpt.errors import UserError
 from gcpt.restorer.options import saved_text
 
-#: The options of the folder, which configure writes and make reads.
+#: The folder's options, which configure writes and make reads.
 OPTIONS = "gcpt.options"
-#: Where make builds within the folder, so that several copies of it never meet.
+#: The build folder of make, inside the exported folder: copies of the folder do not share it.
 BUILD = "build/scons"
-#: What is said to those who give addresses in CFLAGS, as to the restorers that these builds know.
-_FLAGS = (
-    "gcpt: the CONFIG_ macros of CFLAGS are not looked at: ./configure --platform=, --clint= and --uart= say the same"
-)
-#: The first line of what nobody but scons export writes.
+#: Warning about addresses in CFLAGS, with which earlier restorers are configured.
+_FLAGS = "gcpt: CFLAGS: CONFIG_ macros are ignored: use ./configure --platform=, --clint= and --uart= instead"
+#: The line that marks files of scons export.
 _MARK = "# Made by scons export of gcpt."
 
 
 def check(folder: Path) -> None:
-    """UserError where ``folder`` holds a build of somebody else's, which would be overwritten."""
+    """Check that an export overwrites no files of another project.
+
+    Args:
+        folder: The output folder.
+
+    Raises:
+        UserError: The folder has a configure or Makefile that scons export did not write.
+    """
     for name in ("configure", "Makefile"):
         path = folder / name
         if path.exists() and _MARK not in path.read_bytes().decode(errors="replace").splitlines():
             raise UserError(
-                f"export_dir={folder}: its {name} is not from scons export and would be lost: name another folder, or "
-                "remove what is there"
+                f"export_dir={folder}: scons export did not write its {name} and would overwrite it: choose another "
+                "folder, or remove the file"
             )
 
 
@@ -55,9 +60,15 @@ def _layout(name: str, layout: Layout, base: int = 0) -> str:
 
 
 def default_values(dram: int) -> str:
-    """cpt_default_values.h: the values that a generator encodes; those of the first struct are addresses from ``dram``.
+    """Write cpt_default_values.h, the values that a generator encodes.
 
-    Fields are in the order of their declaration, as C++ wants it.
+    Fields are in the order of their declaration, as C++ requires.
+
+    Args:
+        dram: Base address of memory, to which the fields of the first struct are relative.
+
+    Returns:
+        The header's text.
     """
     header = {
         "magic_number": HEADER_MAGIC,
@@ -80,44 +91,63 @@ def default_values(dram: int) -> str:
     return "\n".join(parts)
 
 
-def options_text(given: Mapping[str, str]) -> str:
-    """gcpt.options: ``given``, the options of a configuration, less where it is built."""
-    return f"{_MARK}\n" + saved_text({name: value for name, value in given.items() if name != "build_dir"})
+def options_text(values: Mapping[str, str]) -> str:
+    """Write gcpt.options.
+
+    Args:
+        values: Option values by name; ``build_dir`` is left out.
+
+    Returns:
+        The file's text.
+    """
+    return f"{_MARK}\n" + saved_text({name: value for name, value in values.items() if name != "build_dir"})
 
 
-def _lost(root: Path) -> str:
-    """Shell commands that end the script where the project is not at ``root`` any more."""
+def _project_check(root: Path) -> str:
+    """Shell commands that exit with an error unless the project is at ``root``."""
     project, python = shlex.quote(str(root / "SConstruct")), shlex.quote(sys.executable)
-    said = shlex.quote(
-        f"gcpt: the project that made this folder is not at {root} any more: run scons export there again"
-    )
-    return f"[ -f {project} ] && [ -x {python} ] || {{ echo {said} >&2; exit 2; }}"
+    message = shlex.quote(f"gcpt: {root}: the project of this folder has moved: run scons export there again")
+    return f"[ -f {project} ] && [ -x {python} ] || {{ echo {message} >&2; exit 2; }}"
 
 
 def configure(root: Path) -> str:
-    """The script: options in, gcpt.options out, by the table of the project at ``root``."""
-    python = f"PYTHONPATH={shlex.quote(str(root / 'site_scons'))} exec {shlex.quote(sys.executable)} -m gcpt.configure"
+    """Write the script ``configure``, which writes gcpt.options.
+
+    Args:
+        root: The project's folder, an absolute path.
+
+    Returns:
+        The script.
+    """
+    path, python = shlex.quote(str(root / "site_scons")), shlex.quote(sys.executable)
     return f"""#!/bin/sh
 {_MARK}
-# ./configure --NAME=VALUE ... chooses the options of the next make; --help lists them.
-{_lost(root)}
-{python} "$(dirname -- "$0")" "$@"
+# ./configure --NAME=VALUE ... sets the options of the next make; --help lists them.
+{_project_check(root)}
+PYTHONPATH={path} exec {python} -m gcpt.build.configure "$(dirname -- "$0")" "$@"
 """
 
 
 def makefile(root: Path) -> str:
-    """make builds what gcpt.options asks for, by the project at ``root``; make clean removes it."""
+    """Write the Makefile, which builds the restorer of gcpt.options.
+
+    Args:
+        root: The project's folder, an absolute path.
+
+    Returns:
+        The Makefile.
+    """
 
     def recipe(text: str) -> str:
         return text.replace("$", "$$")
 
     scons = f"cd {shlex.quote(str(root))} && {shlex.quote(sys.executable)} -m SCons -Q"
     return f"""{_MARK}
-# make [CROSS_COMPILE=PREFIX] [GCPT_PAYLOAD_PATH=FILE] builds build/gcpt.bin, src/ and export_include/ of the options
-# that ./configure took. The project's own flags are used: CFLAGS and LDFLAGS are not looked at.
+# make [CROSS_COMPILE=PREFIX] [GCPT_PAYLOAD_PATH=FILE] builds build/gcpt.bin, src/ and export_include/ with the options
+# of the last ./configure. The project has its own flags: CFLAGS and LDFLAGS are ignored.
 .PHONY: app clean
 app:
-\t@{recipe(_lost(root))}
+\t@{recipe(_project_check(root))}
 \t@case '$(CFLAGS)' in *-DCONFIG_*) echo {shlex.quote(_FLAGS)} >&2 ;; esac
 \t@here=$$PWD; payload='$(GCPT_PAYLOAD_PATH)'; case $$payload in '' | /*) ;; *) payload=$$here/$$payload ;; esac; \\
 \t{recipe(scons)} exported "export_dir=$$here" "options_file=$$here/{OPTIONS}" "build_dir=$$here/{BUILD}" \\

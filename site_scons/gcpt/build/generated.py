@@ -1,7 +1,7 @@
-"""The files that a configuration generates for the firmware, and which source gets what of them.
+"""The files that are generated for the firmware, per source.
 
-A source gets only those definitions that it names, in a folder whose name tells them apart: so an option recompiles
-what names something of it, and configurations share all other objects.
+A source gets only the definitions that it names, in a folder whose name has a digest of them: a changed option
+recompiles only the sources that use it, and configurations share all other objects.
 """
 
 import hashlib
@@ -14,18 +14,33 @@ from gcpt.checkout import ROOT
 from gcpt.restorer.config import BuildConfig
 
 FIRMWARE = ROOT / "firmware"
-#: Put together from two words by macros: no source names them whole. None depends on an option.
+#: Prefixes of names that macros paste together, so that no source has them as a word. None depends on an option.
 _PASTED = ("LAYOUT_", "PLAN_", "GCPT_MESSAGE_FIELD_")
 
 
 def linker_files(config: BuildConfig) -> dict[str, str]:
-    """What the linker script takes in, by file name."""
+    """Generate the files that the linker script includes.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        Texts by file name.
+    """
     return {"gcpt_defs.ld": render.link_definitions(config)}
 
 
 @cache
 def source_files(config: BuildConfig, name: str) -> dict[str, str]:
-    """What the source ``name`` of firmware/ includes of generated files, by file name."""
+    """Generate the files that a source includes.
+
+    Args:
+        config: The configuration.
+        name: File name of a source in firmware/.
+
+    Returns:
+        Texts by file name; gcpt_config.h has only the definitions that the source names.
+    """
     texts = _texts(config)
     words = _words(name)
     return {
@@ -34,28 +49,48 @@ def source_files(config: BuildConfig, name: str) -> dict[str, str]:
 
 
 def source_folder(config: BuildConfig, name: str, defines: list[str]) -> Path:
-    """Where the object of ``name`` and its generated files go: the same for all configurations that agree on them."""
-    said = repr((sorted(source_files(config, name).items()), defines))
-    return config.common_dir / f"{name}.{hashlib.sha256(said.encode()).hexdigest()[:12]}"
+    """The folder of a source's object and generated files, shared by configurations that generate the same files.
+
+    Args:
+        config: The configuration.
+        name: File name of a source in firmware/.
+        defines: The source's -D flags.
+
+    Returns:
+        The folder.
+    """
+    inputs = repr((sorted(source_files(config, name).items()), defines))
+    return config.common_dir / f"{name}.{hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
 
 
-def every_source() -> list[str]:
-    """All files of firmware/ that are compiled in some configuration, from the project's root."""
+def all_sources() -> list[str]:
+    """The sources of all configurations, as paths relative to the project's folder."""
     return [f"firmware/{path.name}" for path in sorted(FIRMWARE.iterdir()) if path.suffix in (".c", ".S")]
 
 
 def includers() -> dict[str, str]:
-    """The firmware's own headers, from the project's root, and for each a source that includes it: its own if any."""
-    found: dict[str, str] = {}
+    """Map each header of the firmware to a source that includes it, preferably of the same name.
+
+    Returns:
+        Paths relative to the project's folder.
+    """
+    sources_by_header: dict[str, str] = {}
     for path in sorted((FIRMWARE / "include").glob("*.h")):
-        users = [source for source in every_source() if path.name in _words(Path(source).name)]
+        users = [source for source in all_sources() if path.name in _words(Path(source).name)]
         users.sort(key=lambda source: Path(source).stem != path.stem)
-        found |= {f"firmware/include/{path.name}": source for source in users[:1]}
-    return found
+        sources_by_header |= {f"firmware/include/{path.name}": source for source in users[:1]}
+    return sources_by_header
 
 
 def uses_nanopb(name: str) -> bool:
-    """Whether the source ``name`` of firmware/ is compiled against nanopb and the generated messages."""
+    """Whether a source includes nanopb and the generated messages.
+
+    Args:
+        name: File name of a source in firmware/.
+
+    Returns:
+        True if it does.
+    """
     return "pb_decode.h" in _words(name)
 
 
@@ -70,23 +105,23 @@ def _texts(config: BuildConfig) -> dict[str, str]:
 
 @cache
 def _words(name: str) -> frozenset[str]:
-    """All words of a source and of the firmware's headers that it includes; names of files are words too."""
-    found: set[str] = set()
-    waiting, seen = [FIRMWARE / name], set()
-    while waiting:
-        path = waiting.pop()
+    """All words of a source and of the firmware headers that it includes; file names are words too."""
+    all_words: set[str] = set()
+    queue, seen = [FIRMWARE / name], set()
+    while queue:
+        path = queue.pop()
         if path in seen:
             continue
         seen.add(path)
         words, included = _read(path)
-        found |= words
-        waiting += [FIRMWARE / "include" / file for file in included]
-    return frozenset(found)
+        all_words |= words
+        queue += [FIRMWARE / "include" / file for file in included]
+    return frozenset(all_words)
 
 
 @cache
 def _read(path: Path) -> tuple[frozenset[str], list[str]]:
-    """The words of one file, and which files it includes; nothing of one that is not there."""
+    """The words of a file and the files that it includes; both empty if the file does not exist."""
     if not path.is_file():
         return frozenset(), []
     text = path.read_text()
@@ -96,13 +131,13 @@ def _read(path: Path) -> tuple[frozenset[str], list[str]]:
 
 
 def _named(header: str, words: frozenset[str]) -> str:
-    """The header less the definitions that none of ``words`` is the name of."""
+    """The header without definitions whose names are not in ``words``."""
     return "".join(line for name, line in _lines(header) if not name or name in words or name.startswith(_PASTED))
 
 
 @cache
 def _lines(header: str) -> list[tuple[str, str]]:
-    """The header's lines, each with the name that it defines as a number or text, or ""."""
+    """The header's lines, each with the object-like macro that it defines, or ""."""
     lines = header.splitlines(keepends=True)
-    defined = ((re.match(r"#define (\w+) ", line), line) for line in lines)
-    return [(match[1] if match else "", line) for match, line in defined]
+    matches = ((re.match(r"#define (\w+) ", line), line) for line in lines)
+    return [(match[1] if match else "", line) for match, line in matches]

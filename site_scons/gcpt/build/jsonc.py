@@ -1,6 +1,6 @@
-"""JSON as editors keep it, with comments and trailing commas: read, and changed without touching the rest of the text.
+"""JSON with comments and trailing commas, as editors write it: parsing, and edits that preserve all other text.
 
-A document is a tree of nodes that know where their text is. Pure functions, text in and text out.
+A document is a tree of nodes with positions in the text. All functions are pure.
 """
 
 import json
@@ -11,17 +11,24 @@ from typing import Any
 
 _BLANK = re.compile(r"(?:[ \t\r\n\ufeff]|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _SCALAR = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null")
-#: What is put in is indented by so much more than what it is in.
+#: Indentation of added members, relative to their container.
 _STEP = "    "
 
 
 class JsoncError(ValueError):
-    """Text that is no JSON; the message has the line and what was wanted there."""
+    """The text is not JSON; the message has the line and the expected token."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A value and its text, from ``start`` to before ``end``. inside: an array's or object's members; keys, or ""."""
+    """A value in a text.
+
+    Attributes:
+        value: The value.
+        start: Index of its first character.
+        end: Index after its last character.
+        inside: Members of an array or object, as (key, node); keys of arrays are "".
+    """
 
     value: Any
     start: int
@@ -29,12 +36,29 @@ class Node:
     inside: tuple[tuple[str, "Node"], ...] = ()
 
     def member(self, key: str) -> "Node | None":
-        """An object's member: the last one of that key, as JSON has it."""
+        """Find an object's member.
+
+        Args:
+            key: The member's key.
+
+        Returns:
+            The last member with the key, as in other JSON parsers; None if there is none.
+        """
         return next((node for name, node in reversed(self.inside) if name == key), None)
 
 
 def parse(text: str) -> Node:
-    """The document; JsoncError names the line of what is wrong."""
+    """Parse a document.
+
+    Args:
+        text: The document.
+
+    Returns:
+        Its value.
+
+    Raises:
+        JsoncError: The text is not JSON.
+    """
     start = _skip(text, 0)
     node = _value(text, start)
     if (end := _skip(text, node.end)) != len(text):
@@ -72,7 +96,7 @@ def _string(text: str, at: int) -> Node:
 
 
 def _container(text: str, start: int) -> Node:
-    """An object or an array: members and commas in turn, a comma after the last one being no fault."""
+    """Parse an object or an array; a trailing comma is allowed."""
     is_object = text[start] == "{"
     closing = "}" if is_object else "]"
     inside: list[tuple[str, Node]] = []
@@ -97,31 +121,58 @@ def _container(text: str, start: int) -> Node:
 
 
 def dumps(value: object, indent: str = "") -> str:
-    """``value`` as text whose lines but the first begin with ``indent``."""
+    """Format a value.
+
+    Args:
+        value: The value.
+        indent: Indentation of all lines but the first.
+
+    Returns:
+        JSON.
+    """
     return json.dumps(value, indent=_STEP).replace("\n", "\n" + indent)
 
 
 def replace(text: str, node: Node, value: object) -> str:
-    """``text`` with ``value`` in the place of ``node``."""
+    """Replace a value in a text.
+
+    Args:
+        text: The document.
+        node: A value of the document.
+        value: The new value.
+
+    Returns:
+        The new document.
+    """
     return text[: node.start] + dumps(value, _indent(text, node.start)) + text[node.end :]
 
 
 def add(text: str, container: Node, value: object, key: str = "") -> str:
-    """``text`` with one more member at the end of ``container``; comments keep their lines."""
+    """Append a member to an object or array; comments stay on their lines.
+
+    Args:
+        text: The document.
+        container: An object or array of the document.
+        value: The new member.
+        key: The new member's key in an object; "" in an array.
+
+    Returns:
+        The new document.
+    """
     outer = _indent(text, container.start)
     inner = _indent(text, container.inside[0][1].start) if container.inside else outer + _STEP
     new = (json.dumps(key) + ": " if key else "") + dumps(value, inner)
     close = container.end - 1
     end = container.inside[-1][1].end if container.inside else container.start + 1
     comma = "," if container.inside and not any(_commas(text, end, close)) else ""
-    kept = text[end:close].rstrip()
-    rest = text[end + len(kept) : close]
+    comments = text[end:close].rstrip()
+    rest = text[end + len(comments) : close]
     last = rest if "\n" in rest else "\n" + outer
-    return text[:end] + comma + kept + "\n" + inner + new + last + text[close:]
+    return text[:end] + comma + comments + "\n" + inner + new + last + text[close:]
 
 
 def _commas(text: str, start: int, end: int) -> Iterator[int]:
-    """Where commas are between ``start`` and ``end``, comments left out."""
+    """The indices of commas outside comments between ``start`` and ``end``."""
     at = _skip(text, start)
     while at < end:
         yield at
@@ -129,6 +180,6 @@ def _commas(text: str, start: int, end: int) -> Iterator[int]:
 
 
 def _indent(text: str, at: int) -> str:
-    """What the line of ``at`` begins with."""
+    """The indentation of the line at index ``at``."""
     line = text[text.rfind("\n", 0, at) + 1 : at]
     return line[: len(line) - len(line.lstrip(" \t"))]

@@ -1,6 +1,6 @@
-"""``scons run``, ``debug`` and ``debug-server``: a checkpoint in QEMU with the restorer that the options make.
+"""Options and commands of ``scons run``, ``debug`` and ``debug-server``.
 
-They are ``gcpt run`` and ``gcpt debug`` with that restorer. Pure, but for a look whether the checkpoint is there.
+These targets start ``gcpt run`` and ``gcpt debug`` with the restorer that the options build.
 """
 
 import sys
@@ -12,53 +12,96 @@ from gcpt.restorer.config import BuildConfig
 from gcpt.restorer.options import GDB_PORT
 
 TARGETS = ("run", "debug", "debug-server")
-#: The platform that stock QEMU is, and the mode that restores whatever the checkpoint is.
+#: The platform of stock QEMU, and the mode that restores every checkpoint.
 _DEFAULTS = {"platform": "qemu-virt", "mode": "auto"}
-#: Options that describe a machine, which QEMU's virt is or is not.
+#: Options that describe a machine, possibly another one than QEMU's virt.
 _MACHINE = ("platform", "clint", "uart", "flash", "ram")
-#: Options of a run of SCons, not of what it makes.
-_OF_THE_RUN = ("ide", "options_file", "save_options", "pytest_args", "bench_json", "bench_compare", "bench_quick")
+#: Options of a run of SCons, not of its outputs.
+_RUN_OPTIONS = ("ide", "options_file", "save_options", "pytest_args", "bench_json", "bench_compare", "bench_quick")
 
 
-def with_defaults(given: Mapping[str, str], targets: Sequence[str]) -> dict[str, str]:
-    """The options of a run with these targets: one in QEMU has other defaults. UserError when they do not fit."""
-    asked = [target for target in targets if target in TARGETS]
-    if not asked:
-        return dict(given)
-    if len(asked) > 1:
-        raise UserError(f"{' and '.join(asked)} both want the terminal: ask for one at a time")
-    chosen = {**given, **{name: given.get(name) or value for name, value in _DEFAULTS.items()}}
+def with_defaults(values: Mapping[str, str], targets: Sequence[str]) -> dict[str, str]:
+    """Apply the defaults of a run in QEMU, if a target is one.
+
+    Args:
+        values: Option values by name.
+        targets: The targets of this run of SCons.
+
+    Returns:
+        The option values.
+
+    Raises:
+        UserError: There are two such targets, or an option does not fit QEMU's virt machine.
+    """
+    launches = [target for target in targets if target in TARGETS]
+    if not launches:
+        return dict(values)
+    if len(launches) > 1:
+        raise UserError(f"{' and '.join(launches)} both need the terminal: name one of them")
+    chosen = {**values, **{name: values.get(name) or value for name, value in _DEFAULTS.items()}}
     if chosen["platform"] != _DEFAULTS["platform"]:
         raise UserError(
-            f"platform={chosen['platform']}: {asked[0]} is on QEMU's virt machine: leave it out, or platform=qemu-virt"
+            f"platform={chosen['platform']}: {launches[0]} uses QEMU's virt machine: remove platform=, or set qemu-virt"
         )
-    if given.get("flash") == "1":
-        raise UserError(f"flash=1: {asked[0]} puts the restorer into memory: leave it out, or use gcpt run --flash")
-    if given.get("ckpt") and not Path(given["ckpt"]).is_file():
-        what = "this is not a file" if Path(given["ckpt"]).exists() else "there is no such file"
-        raise UserError(f"ckpt={given['ckpt']}: {what}: name a checkpoint, from the folder of SConstruct")
+    if values.get("flash") == "1":
+        raise UserError(f"flash=1: {launches[0]} loads the restorer into memory: remove it, or use gcpt run --flash")
+    if values.get("ckpt") and not Path(values["ckpt"]).is_file():
+        problem = "not a file" if Path(values["ckpt"]).exists() else "no such file"
+        raise UserError(f"ckpt={values['ckpt']}: {problem}: give an absolute path, or one relative to SConstruct")
     return chosen
 
 
-def for_qemu(given: Mapping[str, str]) -> dict[str, str]:
-    """The options ``given``, for whatever machine, as a run in QEMU takes them."""
-    plain = {name: value for name, value in given.items() if name not in _MACHINE}
-    return with_defaults(plain, [TARGETS[0]])
+def for_qemu(values: Mapping[str, str]) -> dict[str, str]:
+    """Convert options for any machine to options for a run in QEMU.
+
+    Args:
+        values: Option values by name.
+
+    Returns:
+        The option values for QEMU's virt machine.
+    """
+    portable = {name: value for name, value in values.items() if name not in _MACHINE}
+    return with_defaults(portable, [TARGETS[0]])
 
 
-def as_arguments(wanted: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
-    """What to type after ``scons`` for the options ``wanted``, where an options file may say what is in ``given``."""
-    names = [name for name in {**wanted, **given} if name not in _OF_THE_RUN]
-    return [f"{name}={wanted.get(name, '')}" for name in names if wanted.get(name) or given.get(name)]
+def as_arguments(wanted: Mapping[str, str], configured: Mapping[str, str]) -> list[str]:
+    """Format options as arguments of ``scons`` that also override an options file.
+
+    Args:
+        wanted: The option values of the command.
+        configured: Option values that an options file may set; those not wanted are reset.
+
+    Returns:
+        Arguments, such as ``mode=auto`` and ``uart=``.
+    """
+    names = [name for name in {**wanted, **configured} if name not in _RUN_OPTIONS]
+    return [f"{name}={wanted.get(name, '')}" for name in names if wanted.get(name) or configured.get(name)]
 
 
 def script(config: BuildConfig) -> Path:
-    """Where debug-server keeps the commands that gdb is to know."""
+    """The file in which debug-server writes commands for gdb.
+
+    Args:
+        config: The restorer's configuration.
+
+    Returns:
+        The path.
+    """
     return config.variant_dir / "gcpt-gdb.py"
 
 
 def command(target: str, config: BuildConfig, checkpoint: str, gdb_port: str) -> list[str]:
-    """The command of the target, for the project's folder. checkpoint: its file. gdb_port: "" is the usual one."""
+    """The command that a target starts in the project's folder.
+
+    Args:
+        target: One of TARGETS.
+        config: The restorer's configuration.
+        checkpoint: The checkpoint's file.
+        gdb_port: The port of debug-server; "" for the default.
+
+    Returns:
+        The command and its arguments.
+    """
     image, elf = (str(config.variant_dir / name) for name in ("gcpt.bin", "gcpt.elf"))
     gcpt = [sys.executable, "-m", "gcpt"]
     if target == "run":

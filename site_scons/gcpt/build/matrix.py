@@ -1,6 +1,6 @@
-"""``scons matrix``: a set of variants, by name, and the table that sums up what became of them.
+"""The variants of ``scons matrix``, and the table of their results.
 
-A matrix is TOML: each table is a group of variants, its keys are options, and a list stands for one variant per entry.
+A matrix is a TOML file. Each table is a group of variants and its keys are options; a list makes one variant per item.
 """
 
 import tomllib
@@ -16,17 +16,24 @@ from gcpt.restorer import platforms
 from gcpt.restorer.config import MODES, BuildConfig
 from gcpt.restorer.resolution import resolve
 
-#: What is built where no file is named.
+#: The matrix without a file.
 DEFAULT: dict[str, Any] = {"all": {"mode": list(MODES), "platform": list(platforms.BY_NAME)}}
-#: The machine on which instructions are counted, and the command that is it.
+#: The platform on which instructions are counted, and its command.
 _COUNTED_ON, QEMU = "qemu-virt", "qemu-system-riscv64"
-#: Options of a run, which no variant has of its own.
-_OF_RUN = ("build_dir", "cache_dir")
+#: Options that apply to all variants of a run.
+_RUN_OPTIONS = ("build_dir", "cache_dir")
 
 
 @dataclass(frozen=True)
 class VariantResult:
-    """What became of one variant. size: bytes of the image. instructions: None where they cannot be counted."""
+    """The result of one variant.
+
+    Attributes:
+        variant: The variant's name.
+        size: Bytes of the image.
+        instructions: Instructions of a restore of one hart; None if they cannot be counted.
+        sha256: Digest of the image.
+    """
 
     variant: str
     size: int
@@ -35,56 +42,100 @@ class VariantResult:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The groups of the file ``path``; UserError where it is none of this form."""
+    """Read a matrix.
+
+    Args:
+        path: The TOML file.
+
+    Returns:
+        Groups by name.
+
+    Raises:
+        UserError: The file cannot be read or has another form.
+    """
     try:
         groups = tomllib.loads(path.read_text())
     except OSError as error:
-        raise UserError(f"matrix={path}: {error.strerror}: name a TOML file of variants") from None
+        raise UserError(f"matrix={path}: {error.strerror}: want a TOML file of variants") from None
     except ValueError as error:
         raise UserError(f"matrix={path}: {error}") from None
     wrong = next((name for name, options in groups.items() if not isinstance(options, dict)), None)
     if wrong is not None or not groups:
-        raise UserError(f"matrix={path}: {wrong or 'nothing'} stands outside a group: write [NAME] above the options")
+        problem = f"{wrong} is outside a group" if wrong else "the file is empty"
+        raise UserError(f"matrix={path}: {problem}: write [NAME] above the options")
     return groups
 
 
 def configurations(groups: Mapping[str, Any], common: Mapping[str, str], name: str) -> list[BuildConfig]:
-    """One configuration for each variant of ``groups``, each once; ``common`` is for all where a group says nothing.
+    """Expand a matrix.
 
-    UserError, which names the file ``name`` and the group, where one is wrong or is of no variant.
+    Args:
+        groups: The groups of the matrix.
+        common: Option values of all variants; groups take precedence.
+        name: The matrix's name, for messages.
+
+    Returns:
+        The configurations, each once.
+
+    Raises:
+        UserError: An option of a group is invalid, or a group has no variant.
     """
-    found: dict[str, BuildConfig] = {}
+    configs: dict[str, BuildConfig] = {}
     for group, options in groups.items():
         choices = [value if isinstance(value, list) else [value] for value in options.values()]
         if [] in choices:
             empty = list(options)[choices.index([])]
-            raise UserError(f"{name}: [{group}]: {empty} = [] makes no variant: leave it out, or give it a value")
+            raise UserError(f"{name}: [{group}]: {empty} = [] makes no variant: remove it, or add a value")
         for values in product(*choices):
             texts = {option: str(value) for option, value in zip(options, values, strict=True)}
-            if of_run := [option for option in _OF_RUN if option in texts]:
-                raise UserError(f"{name}: [{group}]: {of_run[0]}= is for all variants: give it on the command line")
+            if run_options := [option for option in _RUN_OPTIONS if option in texts]:
+                raise UserError(
+                    f"{name}: [{group}]: {run_options[0]}= applies to all variants: set it on the command line"
+                )
             try:
                 config = resolve({**common, **texts})
             except UserError as error:
                 raise UserError(f"{name}: [{group}]: {error}") from None
-            found.setdefault(config.variant, config)
-    return list(found.values())
+            configs.setdefault(config.variant, config)
+    return list(configs.values())
 
 
 def countable(config: BuildConfig) -> bool:
-    """Whether a restore of one hart can be counted on stock QEMU: from memory, hart 0 not parked, no payload."""
-    machine = config.platform == platforms.BY_NAME[_COUNTED_ON]
-    return machine and not (config.flash or config.payload or 0 in config.stop_cpu)
+    """Whether the instructions of a restore of one hart can be counted on stock QEMU.
+
+    Args:
+        config: The restorer's configuration.
+
+    Returns:
+        True for an image in memory without payload that restores hart 0.
+    """
+    same_machine = config.platform == platforms.BY_NAME[_COUNTED_ON]
+    return same_machine and not (config.flash or config.payload or 0 in config.stop_cpu)
 
 
 def line(result: VariantResult) -> str:
-    """What is said when one variant is built."""
-    counted = "" if result.instructions is None else f", {result.instructions:,} instructions"
-    return f"{result.variant}: {result.size:,} bytes{counted}"
+    """Format the line of a variant that is built.
+
+    Args:
+        result: The variant's result.
+
+    Returns:
+        Its name, size and number of instructions.
+    """
+    instructions = "" if result.instructions is None else f", {result.instructions:,} instructions"
+    return f"{result.variant}: {result.size:,} bytes{instructions}"
 
 
 def summary(variants: list[str], result_of: Callable[[str], VariantResult | None]) -> str:
-    """The table: those that failed, of which there is no result, last."""
+    """Format the table of results.
+
+    Args:
+        variants: The variants' names.
+        result_of: Returns the result of a variant, or None if it failed.
+
+    Returns:
+        The table, with failed variants last, and a line with their number.
+    """
     rows, failed = [], []
     for variant in variants:
         if result := result_of(variant):

@@ -1,16 +1,26 @@
-"""The nanopb generator, run in this process: starting another Python would take longer than generating."""
+"""The nanopb generator, run in this process because starting another Python takes longer than generating."""
 
 import importlib.util
 import tempfile
 import threading
 from pathlib import Path
 
-#: The generator keeps what it reads in globals.
+#: The generator has global state.
 _lock = threading.Lock()
 
 
 def generate(proto: Path) -> tuple[str, str]:
-    """C source and header for ``proto``, and for an options file of nanopb's next to it."""
+    """Generate C for protobuf messages.
+
+    Args:
+        proto: The .proto file; nanopb's .options file next to it is used if it exists.
+
+    Returns:
+        C source and header.
+
+    Raises:
+        ValueError: protoc reported errors.
+    """
     with _lock:
         from google.protobuf import descriptor_pb2
         from grpc_tools import protoc
@@ -29,15 +39,15 @@ def generate(proto: Path) -> tuple[str, str]:
 
 
 def inputs() -> list[Path]:
-    """The files of the generator and its parts that change when another version is installed."""
-    wanted = {
+    """The generator's files that change with its version, as dependencies."""
+    files = {
         "nanopb": "generator/nanopb_generator.py",
         "grpc_tools": "grpc_version.py",
         "google.protobuf": "__init__.py",
     }
-    found = []
-    for package, name in wanted.items():
+    paths = []
+    for package, name in files.items():
         spec = importlib.util.find_spec(package)
         if spec and spec.submodule_search_locations:
-            found += [Path(folder, name) for folder in spec.submodule_search_locations]
-    return [path for path in found if path.is_file()]
+            paths += [Path(folder, name) for folder in spec.submodule_search_locations]
+    return [path for path in paths if path.is_file()]

@@ -1,4 +1,4 @@
-"""What a build's stamp says: the commit of the sources, and the options as they matter to the image."""
+"""The contents of a build's stamp: the commit of the sources and the options that affect the image."""
 
 import hashlib
 import subprocess
@@ -9,24 +9,31 @@ from gcpt import __version__
 from gcpt.checkpoint import stamp
 from gcpt.checkpoint.stamp import Stamp
 from gcpt.restorer.config import BuildConfig
+from gcpt.restorer.options import TOOL_OPTIONS
 
-#: Options that say how or where to build, not what: the same image on another machine.
-_HOW = ("toolchain", "cross_compile", "picolibc", "nanopb_dir", "build_dir")
-#: Options that name a file: its name and a digest of its bytes are stamped, not the folder.
+#: Options of the build environment, which the stamp leaves out.
+_ENVIRONMENT = (*TOOL_OPTIONS, "build_dir")
+#: Options that name a file: the stamp has the file's name and a digest of its content, not its folder.
 _FILES = ("gcpt_payload", "gcpt_dtb")
-#: Of git's answer: the line with the commit.
+#: Prefix of the commit's line in git's output.
 _COMMIT = "# branch.oid "
 
 
 def source_state(root: Path, env: Mapping[str, str]) -> tuple[str, bool]:
-    """The first 8 digits of the commit at ``root``, and whether tracked files differ from it.
+    """Ask git for the commit of a checkout.
 
-    ("", False) where that is no git checkout of its own, has no commit, or there is no git.
+    Args:
+        root: The checkout's folder.
+        env: Environment of the git command.
+
+    Returns:
+        The first 8 digits of the commit, and whether tracked files differ from it; ("", False) without git, without a
+        commit, or if ``root`` is not the top of a checkout.
     """
     command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--no-ahead-behind", "-uno"]
     if not (root / ".git").exists():
         return "", False
-    # Git looks no further up, should this be none.
+    # Keep git from searching parent folders if .git is invalid.
     environment = {**env, "GIT_CEILING_DIRECTORIES": str(root.resolve().parent)}
     try:
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
@@ -38,8 +45,15 @@ def source_state(root: Path, env: Mapping[str, str]) -> tuple[str, bool]:
 
 
 def stamped_options(config: BuildConfig) -> dict[str, str]:
-    """The options of ``config`` that are not the default and change the image; reads the files that they name."""
-    values = {name: value for name, value in config.given.items() if name not in _HOW}
+    """The options in a stamp: those that differ from their defaults and affect the image.
+
+    Args:
+        config: The configuration; the files that it names are read.
+
+    Returns:
+        Values by name; a file is its name and the start of its SHA-256.
+    """
+    values = {name: value for name, value in config.options.items() if name not in _ENVIRONMENT}
     for name in _FILES:
         if name in values:
             path = Path(values[name])
@@ -48,12 +62,28 @@ def stamped_options(config: BuildConfig) -> dict[str, str]:
 
 
 def stamp_of(config: BuildConfig, commit: str, dirty: bool) -> Stamp:
-    """The stamp of what is built of ``config`` from this version of the sources."""
+    """Make the stamp of a build with this version of the sources.
+
+    Args:
+        config: The configuration.
+        commit: The first 8 digits of the commit, or "".
+        dirty: Tracked files differ from the commit.
+
+    Returns:
+        The stamp.
+    """
     return Stamp(__version__, commit, dirty, stamped_options(config))
 
 
-def linker_text(made: Stamp) -> str:
-    """The stamp's bytes as commands of a linker script."""
-    data = stamp.encode(made)
+def linker_text(contents: Stamp) -> str:
+    """Format a stamp as linker script commands.
+
+    Args:
+        contents: The stamp.
+
+    Returns:
+        ``QUAD`` commands with the stamp's bytes.
+    """
+    data = stamp.encode(contents)
     words = (int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data), 8))
     return ". = ALIGN(8);\n" + "".join(f"QUAD({word:#x});\n" for word in words)

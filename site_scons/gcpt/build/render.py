@@ -1,4 +1,4 @@
-"""BuildConfig, layouts and inventories as the text that the firmware is compiled with. Pure functions, text out."""
+"""Generated sources of the firmware, from the configuration, the layouts and the inventories. Pure functions."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,20 +9,28 @@ from gcpt.restorer import platforms, trampoline
 from gcpt.restorer.codes import CODES
 from gcpt.restorer.config import STACK_SHIFT, BuildConfig
 
-#: tohost and fromhost: a cache line each.
+#: Alignment in bytes of tohost and fromhost, which have one cache line each.
 HTIF_ALIGNMENT = 64
-#: CSRs that a 12-bit load offset reaches around a base register, below it, and with a compressed load from it upwards.
+#: CSR slots within reach of a 12-bit load offset from a base register: in total, below the base register, and upwards
+#: from it with a compressed load.
 WINDOW_CSRS = 512
 WINDOW_BELOW = 256
 WINDOW_COMPRESSED = 64
-#: The floating-point registers, as the number of the CSR that would be there: sp when they are loaded (direct).
+#: The position of the floating-point registers as a CSR number: the base register while a direct restorer loads them.
 _FLOAT_WINDOW = (layouts.DEFAULT.float_reg - layouts.DEFAULT.csr_reg) // 8
 
 _PLAN_FIELDS = ("base", "block_size", "harts", "restored")
 
 
 def sources(config: BuildConfig) -> list[str]:
-    """The files of firmware/ that this restorer is made of."""
+    """List the sources of a restorer.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        File names in firmware/.
+    """
     names = ["head.S", "fail.S", "trap.S", "restore.S", "complete.S"]
     names.append("boot_direct.S" if config.direct else "boot_planned.S")
     if not config.direct:
@@ -44,15 +52,38 @@ def sources(config: BuildConfig) -> list[str]:
 
 
 def needs_nanopb(config: BuildConfig) -> bool:
+    """Whether a restorer decodes protobuf messages.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        True if nanopb is linked.
+    """
     return config.protobuf
 
 
 def needs_printf(config: BuildConfig) -> bool:
+    """Whether a restorer prints more than error lines.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        True if printf is linked.
+    """
     return config.log != "quiet" or bool(config.display_cpu) or config.selfcheck
 
 
 def has_data(config: BuildConfig) -> bool:
-    """Whether anything lies in .data, and so the completeness flag behind it."""
+    """Whether a restorer has a .data section, which then contains the completeness flag.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        True if it has.
+    """
     return not config.direct or _has_htif(config)
 
 
@@ -61,19 +92,19 @@ def _has_htif(config: BuildConfig) -> bool:
 
 
 def _mask(harts: Iterable[int]) -> tuple[int, int]:
-    """The harts as two words of a bit each: 0..63 and 64..127."""
+    """Harts as two 64-bit masks: harts 0 to 63 and 64 to 127."""
     mask = sum(1 << hart for hart in set(harts))
     return mask & (1 << 64) - 1, mask >> 64
 
 
 def _words(config: BuildConfig) -> str:
-    """Assembler text: a string for each code from 1 on, with the sentence where the log level asks for it.
+    """Assembler directives for the texts of the codes from 1 on, with sentences unless log=quiet.
 
-    Empty for a code that this restorer never ends with.
+    The text of a code that this restorer never ends with is empty.
     """
     texts = (f": {code.short}" + (f": {code.sentence}" if config.log != "quiet" else "") for code in CODES)
-    can_be = (not code.group or code.group in config.csr_groups for code in CODES)
-    return "; ".join(f'.asciz "{text if used else ""}"' for text, used in zip(texts, can_be, strict=True))
+    possible = (not code.group or code.group in config.csr_groups for code in CODES)
+    return "; ".join(f'.asciz "{text if used else ""}"' for text, used in zip(texts, possible, strict=True))
 
 
 def _defines(config: BuildConfig) -> dict[str, int | str]:
@@ -182,14 +213,21 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
 
 
 def _offsets() -> dict[str, int]:
-    """Bytes from a block's start to its fields, and from the plan's start to its members."""
+    """Offsets in bytes of the fields of a block and of the members of the plan."""
     offsets = {f"LAYOUT_{name}": offset for name, offset in layouts.DEFAULT.items().items()}
     plan = (*_PLAN_FIELDS, *layouts.DEFAULT.items())
     return offsets | {f"PLAN_{name}": 8 * i for i, name in enumerate(plan)}
 
 
 def config_header(config: BuildConfig) -> str:
-    """gcpt_config.h: what C and assembly know of the configuration, as numbers."""
+    """Write gcpt_config.h, the configuration as macros for C and assembly.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        The header.
+    """
     lines = [
         "/* Generated from the options and the inventories. */",
         "#ifndef GCPT_CONFIG_H",
@@ -211,15 +249,15 @@ def config_header(config: BuildConfig) -> str:
 
 
 def _span(run: Iterable[Csr]) -> int:
-    """How far the numbers of a run are apart."""
+    """The difference between the largest and the smallest CSR number."""
     numbers = [csr.number for csr in run]
     return max(numbers) - min(numbers)
 
 
 def _windows(chosen: list[Csr], reach: Iterable[Csr] = ()) -> list[tuple[int, list[Csr]]]:
-    """The CSRs in their order, cut into runs that one base register reaches: (CSR number at the base, run).
+    """Split CSRs into runs that are in reach of one base register, as (CSR number of the base register, run).
 
-    ``reach``: CSRs that the last window has to hold as well.
+    reach: CSRs that the last window must reach as well.
     """
     runs: list[list[Csr]] = []
     for csr in chosen:
@@ -234,16 +272,16 @@ def _windows(chosen: list[Csr], reach: Iterable[Csr] = ()) -> list[tuple[int, li
 
 
 def _base(numbers: list[int]) -> int:
-    """The CSR number to put a base register at: all in reach, and as many as can be in reach of a compressed load."""
+    """The best CSR number for a base register: it reaches all, and as many as possible with compressed loads."""
     lowest, highest = max(numbers) - (WINDOW_CSRS - WINDOW_BELOW) + 1, min(numbers) + WINDOW_BELOW
-    # A step up from the lowest gains only where it reaches one more.
+    # Only these bases reach one more CSR with a compressed load than the next lower base.
     steps = sorted({number - WINDOW_COMPRESSED + 1 for number in numbers})
     candidates = [lowest, *(base for base in steps if lowest < base <= highest)]
     return max(candidates, key=lambda base: sum(base <= number < base + WINDOW_COMPRESSED for number in numbers))
 
 
 def _writes(run: list[Csr]) -> Iterator[str]:
-    """The lines of restore_macros.h's macros that write ``run``: PMP configurations in pairs."""
+    """Lines with the macros of restore_macros.h that write ``run``; PMP configurations are written in pairs."""
     rest = iter(run)
     for csr in rest:
         if csr.name.startswith("pmpcfg"):
@@ -256,9 +294,9 @@ def _writes(run: list[Csr]) -> Iterator[str]:
 
 
 def _macro(name: str, windows: list[tuple[int, list[Csr]]], at: int | None = None, direct: bool = False) -> list[str]:
-    """An assembler macro that writes the CSRs; ``at``: where the base register stands when it is called.
+    """An assembler macro that writes the CSRs of windows.
 
-    direct: a single CSR has a fixed address, and needs no window of its own.
+    at: CSR number of the base register before the macro. direct: in a direct restorer, hvip alone needs no window.
     """
     lines = [f"    .macro {name}"]
     for base, run in windows:
@@ -273,14 +311,21 @@ def _macro(name: str, windows: list[tuple[int, list[Csr]]], at: int | None = Non
 
 
 def csr_assembly(config: BuildConfig) -> str:
-    """gcpt_csrs.inc: macros with which restore.S writes the CSRs of the chosen groups, in the inventory's order."""
+    """Write gcpt_csrs.inc, the macros with which restore.S writes CSRs in the inventory's order.
+
+    Args:
+        config: The configuration, with the CSR groups.
+
+    Returns:
+        Assembly.
+    """
     early, timer, lock, last = (
         csrs.chosen(config.csr_groups, when) for when in (When.EARLY, When.TIMER, When.LOCK, When.LAST)
     )
     names = list(csrs.BY_NAME)
     before_vector = set(names[: names.index("vl")])
     before = [csr for csr in early if csr.name in before_vector]
-    # restore.S itself writes these three last of all, each for the way it leaves.
+    # restore.S writes these three itself, after all others: the values depend on how the hart leaves.
     by_hand = [csrs.BY_NAME[name] for name in ("mtvec", "mepc", "mstatus")]
     last = [csr for csr in last if csr not in by_hand]
     reach = [*last, *by_hand, csrs.BY_NAME["mip"]]
@@ -306,9 +351,9 @@ def csr_assembly(config: BuildConfig) -> str:
 
 
 def _check_macros(written: list[Csr], last: list[Csr], window: int) -> list[str]:
-    """The macros that read back what was written; ``window``: where the base register is to stand afterwards.
+    """The macros that read back the written CSRs. window: CSR number of the base register afterwards.
 
-    What a trap writes is read first and written again in the end: each CSR that the hart lacks traps.
+    Reading a CSR that the hart lacks traps. So CSRs that a trap writes are read first and restored at the end.
     """
     parts = {name for csr in written if csr.merge for name in csr.after}
     steady = [csr for csr in written if csr.group != "counters" and csr.name not in parts]
@@ -327,13 +372,20 @@ def _check_macros(written: list[Csr], last: list[Csr], window: int) -> list[str]
 
 
 def csr_names() -> str:
-    """gcpt_csr_names.inc: number and name of every CSR of the inventory, by number."""
+    """Write gcpt_csr_names.inc, the numbers and names of all CSRs of the inventory, in the order of numbers."""
     shown = sorted(csrs.INVENTORY, key=lambda csr: csr.number)
     return "".join(f'{{ {csr.number:#x}, "{csr.name}" }},\n' for csr in shown)
 
 
 def link_definitions(config: BuildConfig) -> str:
-    """gcpt_defs.ld: the addresses that the linker script is written in."""
+    """Write gcpt_defs.ld, the addresses that the linker script uses.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        Linker script assignments.
+    """
     base = config.load_address
     symbols = {
         "gcpt_load_address": base,

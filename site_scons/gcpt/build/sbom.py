@@ -1,6 +1,6 @@
-"""The bill of materials of one restorer, in CycloneDX 1.6: its files, what is linked into it, what it was made with.
+"""The bill of materials of a restorer, in CycloneDX 1.6: its files, its linked components and the build tools.
 
-The same image makes the same text: no time is in it, and its serial number comes from the image.
+It is reproducible: it has no timestamp, and its serial number is derived from the image.
 """
 
 import hashlib
@@ -19,16 +19,24 @@ from gcpt.checkpoint import stamp
 from gcpt.restorer.config import BuildConfig
 
 _THIRD_PARTY = ROOT / "third_party"
-#: Python packages that run on the way to an image; requirements.txt has their versions and hashes.
+#: Python packages that a build uses; requirements.txt has their versions and hashes.
 _PACKAGES = ("scons", "nanopb", "grpcio-tools", "protobuf", "pyelftools")
-#: Foreign sources: the file that says their version, and how.
+#: Third-party sources: the file with their version, and its pattern.
 _NANOPB_VERSION = ("pb.h", r'NANOPB_VERSION\s+"(?:nanopb-)?([^"]+)"')
 _PICOLIBC_VERSION = ("meson.build", r"\bversion: *'([^']+)'")
 
 
 @dataclass(frozen=True)
 class BuildInput:
-    """A foreign part of the image; "" is unknown. sha256: of the file it came in. source: that file's package URL."""
+    """A third-party part of the image; "" means unknown.
+
+    Attributes:
+        name: Name of the project or file.
+        version: Its version.
+        licence: SPDX identifier.
+        sha256: Digest of the archive or file that it came in.
+        source: Package URL of that archive.
+    """
 
     name: str
     version: str
@@ -38,44 +46,79 @@ class BuildInput:
 
 
 def sha256(path: Path) -> str:
+    """Hash a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The SHA-256 digest in hexadecimal.
+    """
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _found(pattern: str, text: str) -> str:
+def _first_group(pattern: str, text: str) -> str:
     match = re.search(pattern, text)
     return match[1] if match else ""
 
 
 def _compiled(name: str, folder: Path, own: bool, version: tuple[str, str]) -> BuildInput:
-    """The foreign sources ``name`` in ``folder``. own: the user's copy, of which the pin tells the licence only."""
+    """The third-party sources ``name`` in ``folder``. own: the user's copy, for which the pin has only the licence."""
     file, pattern = version
-    found = _found(pattern, (folder / file).read_text())
+    number = _first_group(pattern, (folder / file).read_text())
     pin = tomllib.loads((_THIRD_PARTY / f"{name}.toml").read_text())
     if own:
-        return BuildInput(name, found, pin["licence"])
+        return BuildInput(name, number, pin["licence"])
     package, _, release = pin["debian_source"].partition("=")
     source = f"pkg:deb/debian/{package}@{release}?arch=source&distro={pin['suite']}"
-    return BuildInput(name, found, pin["licence"], pin["sha256"], source)
+    return BuildInput(name, number, pin["licence"], pin["sha256"], source)
 
 
 def parts(config: BuildConfig) -> list[BuildInput]:
-    """What is in the image besides the project's own: foreign sources, compiled with it, and files. No library is."""
-    found = []
+    """List the third-party parts of an image: compiled sources and embedded files. No library is linked.
+
+    Args:
+        config: The restorer's configuration.
+
+    Returns:
+        The parts.
+    """
+    compiled = []
     if render.needs_nanopb(config):
-        found.append(_compiled("nanopb", config.nanopb, bool(config.nanopb_dir), _NANOPB_VERSION))
+        compiled.append(_compiled("nanopb", config.nanopb, bool(config.nanopb_dir), _NANOPB_VERSION))
     if toolchain.library_sources(config):
-        found.append(_compiled("picolibc", config.picolibc, bool(config.picolibc_dir), _PICOLIBC_VERSION))
+        compiled.append(_compiled("picolibc", config.picolibc, bool(config.picolibc_dir), _PICOLIBC_VERSION))
     embedded = [path for path in (config.payload, config.dtb) if path]
-    return found + [BuildInput(path.name, "", "", sha256(path)) for path in embedded]
+    return compiled + [BuildInput(path.name, "", "", sha256(path)) for path in embedded]
 
 
 def version_of(line: str) -> str:
-    """The version in the first line of what a command of the toolchain answers to --version."""
-    return _found(r"(\d+(?:\.\d+)+)\)?\s*$", line) or _found(r"(\d+(?:\.\d+)+)", line)
+    """Extract a version.
+
+    Args:
+        line: First line of a command's output for --version.
+
+    Returns:
+        The version, or "".
+    """
+    return _first_group(r"(\d+(?:\.\d+)+)\)?\s*$", line) or _first_group(r"(\d+(?:\.\d+)+)", line)
 
 
 def text(config: BuildConfig, files: Iterable[Path], image: bytes, commands: Mapping[str, str]) -> str:
-    """The bill of ``image``. files: outputs to list. commands: what those of the toolchain call themselves, by part."""
+    """Write the bill of an image.
+
+    Args:
+        config: The restorer's configuration.
+        files: Output files to list.
+        image: The image's bytes.
+        commands: The toolchain's version lines by part, such as "compiler".
+
+    Returns:
+        CycloneDX 1.6 in JSON.
+
+    Raises:
+        ValueError: The image has no stamp.
+    """
     from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import HashAlgorithm, HashType, Property
     from cyclonedx.model.bom import Bom
@@ -86,31 +129,30 @@ def text(config: BuildConfig, files: Iterable[Path], image: bytes, commands: Map
     def hashes(digest: str) -> list[HashType]:
         return [HashType(alg=HashAlgorithm.SHA_256, content=digest)] if digest else []
 
-    def tool(name: str, version: str, described: str = "") -> Component:
-        description = described or None
-        return Component(type=ComponentType.APPLICATION, name=name, version=version, description=description)
+    def tool(name: str, version: str, description: str = "") -> Component:
+        return Component(type=ComponentType.APPLICATION, name=name, version=version, description=description or None)
 
-    made = stamp.find(image)
-    if made is None:
+    built = stamp.find(image)
+    if built is None:
         raise ValueError("the image has no stamp")
     licence = LicenseFactory().make_from_string
     digest = hashlib.sha256(image).hexdigest()
-    said = {"commit": made.commit or "unknown", "modified": str(made.dirty).lower()}
-    said |= {f"option:{name}": value for name, value in made.options.items()}
+    properties = {"commit": built.commit or "unknown", "modified": str(built.dirty).lower()}
+    properties |= {f"option:{name}": value for name, value in built.options.items()}
     restorer = Component(
         type=ComponentType.FIRMWARE,
         name="gcpt",
-        version=made.version,
+        version=built.version,
         bom_ref="gcpt",
         licenses=[licence("Apache-2.0")],
         hashes=hashes(digest),
-        properties=[Property(name=f"gcpt:{name}", value=value) for name, value in said.items()],
+        properties=[Property(name=f"gcpt:{name}", value=value) for name, value in properties.items()],
         components=[
             Component(type=ComponentType.FILE, name=path.name, bom_ref=path.name, hashes=hashes(sha256(path)))
             for path in files
         ],
     )
-    foreign = [
+    components = [
         Component(
             type=ComponentType.LIBRARY,
             name=part.name,
@@ -122,11 +164,11 @@ def text(config: BuildConfig, files: Iterable[Path], image: bytes, commands: Map
         )
         for part in parts(config)
     ]
-    bom = Bom(serial_number=uuid5(NAMESPACE_URL, f"urn:sha256:{digest}"), components=foreign)
-    bom.metadata.timestamp = None  # type: ignore[assignment]  # the schema asks for none, and it would differ each time
+    bom = Bom(serial_number=uuid5(NAMESPACE_URL, f"urn:sha256:{digest}"), components=components)
+    bom.metadata.timestamp = None  # type: ignore[assignment]  # optional, and not reproducible
     bom.metadata.component = restorer
     tools = [tool(name, version_of(line), line) for name, line in commands.items()]
     tools += [tool(name, metadata.version(name)) for name in _PACKAGES] + [tool("python", platform.python_version())]
     bom.metadata.tools.components.update(tools)
-    bom.register_dependency(restorer, foreign)
+    bom.register_dependency(restorer, components)
     return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"

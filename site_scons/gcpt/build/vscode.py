@@ -1,8 +1,8 @@
-"""``ide=vscode``: the editor's files for one configuration, merged into those that are there.
+"""The files of ``ide=vscode`` for one configuration, merged into existing files.
 
-Each file has entries of ours: members, or items of a list that their name tells. An entry is written where there is
-none, and renewed where it is as it was written; .vscode/gcpt.json keeps digests of that. What a user changed stays, and
-a line says so. Text in and text out but for ``write``.
+Each file has generated entries: members of an object, or items of a list, identified by name. A missing entry is added;
+an entry is updated if it is unchanged since it was written, for which .vscode/gcpt.json has digests. An entry that the
+user changed stays, with a message.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ FOLDER = Path(".vscode")
 RECORD = "gcpt.json"
 
 _ROOT = "${workspaceFolder}"
-#: What the compiler, the assembler, the linker, the audit, SCons and the options' check say of a fault.
+#: Error messages of the compiler, the assembler, the linkers, the audit, SCons and the checks of options.
 _GCC = r"^([^\s:][^:]*):(\d+):(\d+): (?:fatal )?(error|warning): (.*)$"
 _ASSEMBLER = r"^([^\s:][^:]*):(\d+): (Error|Warning|Fatal error): (.*)$"
 _LINKER = r"^(?:[^\s:]*ld[^:]*: ?(?:error: )?)?([^\s:][^:]*):(\d+): (?!Error|Warning|Fatal)(.*)$"
@@ -30,7 +30,7 @@ _AUDIT = r"^scons: \*\*\* \[(.+?)\] (audit rule .*)$"
 _SCONS = r"^(scons): \*\*\* (?!\[.+?\] audit rule )(?!\[.+?\] Error \d+$)(.*)$"
 _OPTIONS = r"^(gcpt): (?!stopped at reset)(.*)$"
 #: The line with which SCons begins, and the one by which ``gcpt debug --server`` says that gdb may come.
-_BEGINS, _READY = r"^scons: Reading SConscript files", r"^gcpt: stopped at reset, gdb may come"
+_BEGINS, _READY = r"^scons: Reading SConscript files", r"^gcpt: stopped at reset, waiting for gdb"
 
 _EXTENSIONS = (
     "llvm-vs-code-extensions.vscode-clangd",
@@ -42,18 +42,18 @@ _EXTENSIONS = (
 
 
 def _matchers(background: bool = False) -> list[dict[str, Any]]:
-    """background: for a task that goes on; the first matcher tells when it begins and when it may be used."""
+    """background: for a task that keeps running; the first matcher detects its start and its readiness."""
     whole: dict[str, Any] = {"owner": "gcpt", "fileLocation": ["autoDetect", _ROOT], "severity": "error"}
     patterns: list[dict[str, Any]] = [
         {"regexp": _GCC, "file": 1, "line": 2, "column": 3, "severity": 4, "message": 5},
         {"regexp": _ASSEMBLER, "file": 1, "line": 2, "severity": 3, "message": 4},
         {"regexp": _LINKER, "file": 1, "line": 2, "message": 3},
-        *({"regexp": one, "kind": "file", "file": 1, "message": 2} for one in (_LLD, _AUDIT, _SCONS, _OPTIONS)),
+        *({"regexp": regexp, "kind": "file", "file": 1, "message": 2} for regexp in (_LLD, _AUDIT, _SCONS, _OPTIONS)),
     ]
-    first, *others = [whole | {"pattern": pattern} for pattern in patterns]
+    first, *rest = [whole | {"pattern": pattern} for pattern in patterns]
     if background:
         first["background"] = {"activeOnStart": True, "beginsPattern": _BEGINS, "endsPattern": _READY}
-    return [first, *others]
+    return [first, *rest]
 
 
 def _task(name: str, target: str, arguments: list[str], **more: object) -> dict[str, Any]:
@@ -67,9 +67,9 @@ def _task(name: str, target: str, arguments: list[str], **more: object) -> dict[
     }
 
 
-def _tasks(given: Mapping[str, str]) -> list[dict[str, Any]]:
-    build = launch.as_arguments(given, given)
-    qemu = launch.as_arguments(launch.for_qemu(given), given)
+def _tasks(options: Mapping[str, str]) -> list[dict[str, Any]]:
+    build = launch.as_arguments(options, options)
+    qemu = launch.as_arguments(launch.for_qemu(options), options)
     shown = {"panel": "dedicated", "focus": True}
     return [
         _task("build", "build", build, group={"kind": "build", "isDefault": True}),
@@ -81,7 +81,7 @@ def _tasks(given: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def _launch(folder: Path, gdb_port: str) -> dict[str, Any]:
-    """Starts the debug server's task, connects gdb to it, and stops: at reset, and again when a hart is restored."""
+    """Start the debug server's task and connect gdb, which stops at reset and when a hart is restored."""
     return {
         "name": "gcpt: debug a restore",
         "type": "cppdbg",
@@ -106,9 +106,13 @@ def _from_root(path: Path) -> str:
 
 @dataclass(frozen=True)
 class _File:
-    """list: the key of the list that the entries are in, "" when they are members of the file's object.
+    """A file of the editor.
 
-    name: what tells an entry of the list. base: members that the file has to have, and whose value is the user's.
+    Attributes:
+        list: Key of the list with the entries; "" if they are members of the file's object.
+        name: Returns the name of an item of the list.
+        base: Required members, with initial values that the user may change.
+        entries: Generated entries by name.
     """
 
     list: str
@@ -117,14 +121,14 @@ class _File:
     entries: Mapping[str, Any]
 
 
-def _files(qemu: BuildConfig, given: Mapping[str, str], compiler: str) -> dict[str, _File]:
+def _files(qemu: BuildConfig, options: Mapping[str, str], compiler: str) -> dict[str, _File]:
     driver = compiler if "/" in compiler else f"**/{compiler}"
-    asked = [f"--query-driver={driver}"] if compiler else []
-    tasks = {task["label"]: task for task in _tasks(given)}
-    configuration = _launch(qemu.variant_dir, given.get("gdb_port") or GDB_PORT)
+    query = [f"--query-driver={driver}"] if compiler else []
+    tasks = {task["label"]: task for task in _tasks(options)}
+    configuration = _launch(qemu.variant_dir, options.get("gdb_port") or GDB_PORT)
     settings = {
         "clangd.path": "clangd-19",
-        "clangd.arguments": [f"--compile-commands-dir={_ROOT}", *asked],
+        "clangd.arguments": [f"--compile-commands-dir={_ROOT}", *query],
         "C_Cpp.intelliSenseEngine": "disabled",
         "python.defaultInterpreterPath": f"{_ROOT}/.venv/bin/python",
     }
@@ -132,12 +136,12 @@ def _files(qemu: BuildConfig, given: Mapping[str, str], compiler: str) -> dict[s
         "tasks.json": _File("tasks", lambda task: _get(task, "label"), {"version": "2.0.0"}, tasks),
         "launch.json": _File(
             "configurations",
-            lambda one: _get(one, "name"),
+            lambda item: _get(item, "name"),
             {"version": "0.2.0"},
             {configuration["name"]: configuration},
         ),
         "settings.json": _File("", lambda _: None, {}, settings),
-        "extensions.json": _File("recommendations", lambda one: one, {}, {name: name for name in _EXTENSIONS}),
+        "extensions.json": _File("recommendations", lambda item: item, {}, {name: name for name in _EXTENSIONS}),
     }
 
 
@@ -158,42 +162,51 @@ def _find(document: jsonc.Node, file: _File, name: str) -> jsonc.Node | None:
 
 
 def merge(text: str, file: _File, written: Mapping[str, str]) -> tuple[str, dict[str, str], list[str]]:
-    """``text`` ("" where there is no file) with the entries of ``file``; their digests; names of those left alone.
+    """Merge generated entries into a file.
 
-    written: the digests of what was written the last time. jsonc.JsoncError where the text is no such file.
+    Args:
+        text: The file's text; "" for a new file.
+        file: The entries.
+        written: Digests of the entries when they were written last, by name.
+
+    Returns:
+        The new text, the entries' digests by name, and the names of entries that the user changed.
+
+    Raises:
+        jsonc.JsoncError: The text is not JSON or has another structure.
     """
     text = text if text.strip() else "{\n}\n"
-    record: dict[str, str] = {}
-    kept: list[str] = []
+    digests: dict[str, str] = {}
+    user_changed: list[str] = []
     document = jsonc.parse(text)
-    wanted = {**file.base, **({file.list: []} if file.list else {})}
+    required = {**file.base, **({file.list: []} if file.list else {})}
     if not isinstance(document.value, dict):
         raise jsonc.JsoncError("line 1: want an object: {...}")
-    for key, value in wanted.items():
-        found = document.member(key)
-        if found is None:
+    for key, value in required.items():
+        member = document.member(key)
+        if member is None:
             text = jsonc.add(text, document, value, key)
             document = jsonc.parse(text)
-        elif isinstance(value, list) and not isinstance(found.value, list):
-            raise jsonc.JsoncError(f"line {text.count(chr(10), 0, found.start) + 1}: want a list: [...]")
+        elif isinstance(value, list) and not isinstance(member.value, list):
+            raise jsonc.JsoncError(f"line {text.count(chr(10), 0, member.start) + 1}: want a list: [...]")
     unwanted = document.value.get("unwantedRecommendations") or []
     for name, value in file.entries.items():
-        there = _find(document, file, name)
-        if there is None and name in unwanted:
+        existing = _find(document, file, name)
+        if existing is None and name in unwanted:
             continue
-        if there is None:
+        if existing is None:
             items = document.member(file.list) if file.list else document
             assert items is not None
             text = jsonc.add(text, items, value, "" if file.list else name)
-        elif there.value != value and written.get(name) == _digest(there.value):
-            text = jsonc.replace(text, there, value)
-        elif there.value != value:
-            kept.append(name)
-            record |= {name: written[name]} if name in written else {}
+        elif existing.value != value and written.get(name) == _digest(existing.value):
+            text = jsonc.replace(text, existing, value)
+        elif existing.value != value:
+            user_changed.append(name)
+            digests |= {name: written[name]} if name in written else {}
             continue
-        record[name] = _digest(value)
+        digests[name] = _digest(value)
         document = jsonc.parse(text)
-    return text, record, kept
+    return text, digests, user_changed
 
 
 def _read(path: Path) -> str:
@@ -204,44 +217,53 @@ def _read(path: Path) -> str:
 
 
 def _record(folder: Path) -> dict[str, Any]:
-    """What was written the last time: per file, digests of its entries, and of its whole text where all was ours."""
+    """The digests of the last run: per file, those of its entries, and of its text if all of it was generated."""
     try:
-        found = json.loads(_read(folder / RECORD) or "{}")
+        record = json.loads(_read(folder / RECORD) or "{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) and all(isinstance(one, dict) for one in found.values()) else {}
+    return record if isinstance(record, dict) and all(isinstance(old, dict) for old in record.values()) else {}
 
 
-def _whole(text: str) -> str:
+def _text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def write(folder: Path, qemu: BuildConfig, given: Mapping[str, str], compiler: str) -> list[str]:
-    """Bring the files in ``folder`` up to date; a line for each file written or entry left alone.
+def write(folder: Path, qemu: BuildConfig, options: Mapping[str, str], compiler: str) -> list[str]:
+    """Update the editor's files, all or none.
 
-    given: the options of the tasks. qemu: the configuration that those of QEMU build. compiler: its command, whose
-    headers clangd asks for, or "" for clangd's own. UserError, with nothing written, where a file cannot be read.
+    Args:
+        folder: The editor's folder.
+        qemu: The configuration of the tasks that use QEMU.
+        options: Option values of the build task, by name.
+        compiler: The compiler's command, which clangd queries for headers; "" for clangd's own.
+
+    Returns:
+        A line for each written file and for each entry that the user changed.
+
+    Raises:
+        UserError: A file cannot be read or written.
     """
     before = _record(folder)
     after: dict[str, Any] = {}
     texts: dict[Path, str] = {}
     lines: list[str] = []
-    for name, file in _files(qemu, given, compiler).items():
+    for name, file in _files(qemu, options, compiler).items():
         path, old = folder / name, before.get(name, {})
         try:
             text = _read(path)
-            ours = not text.strip() or old.get("whole") == _whole(text)
-            new, entries, kept = merge(text.replace("\r\n", "\n"), file, old.get("entries", {}))
+            generated = not text.strip() or old.get("whole") == _text_digest(text)
+            new, entries, user_changed = merge(text.replace("\r\n", "\n"), file, old.get("entries", {}))
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise UserError(f"{path}: {why}: mend it, or move it out of the way") from error
+            problem = error.strerror if isinstance(error, OSError) else error
+            raise UserError(f"{path}: {problem}: fix the file, or move it away") from error
         new = new.replace("\n", "\r\n") if "\r\n" in text else new
         if new != text:
             texts[path] = new
             lines.append(f"[GEN] {path}")
-        for one in kept:
-            lines.append(f'gcpt: {path}: "{one}" is not as it was written, and stays: delete it to get ours')
-        after[name] = {"entries": entries, "whole": _whole(new) if ours else ""}
+        for entry in user_changed:
+            lines.append(f'gcpt: {path}: "{entry}" has changes of yours and stays: delete it to get the generated one')
+        after[name] = {"entries": entries, "whole": _text_digest(new) if generated else ""}
     if after != before:
         texts[folder / RECORD] = json.dumps(after, indent=1) + "\n"
     _write_all(folder, texts)
@@ -251,7 +273,7 @@ def write(folder: Path, qemu: BuildConfig, given: Mapping[str, str], compiler: s
 def _write_all(folder: Path, texts: Mapping[Path, str]) -> None:
     try:
         folder.mkdir(exist_ok=True)
-        new = {path.resolve(): text for path, text in texts.items()}  # a link stays one
+        new = {path.resolve(): text for path, text in texts.items()}  # preserve symbolic links
         for path, text in new.items():
             with path.with_name(f"{path.name}.gcpt-new").open("w", encoding="utf-8", newline="") as file:
                 file.write(text)
@@ -262,8 +284,15 @@ def _write_all(folder: Path, texts: Mapping[Path, str]) -> None:
 
 
 def unchanged(folder: Path) -> list[Path]:
-    """The files that are as they were written here, with nothing of anybody else's: what ``scons -c`` may remove."""
-    known = _record(folder)
-    found = [folder / name for name, old in known.items() if (folder / name).is_file()]
-    mine = [path for path in found if known[path.name].get("whole") == _whole(_read(path))]
-    return [*mine, folder / RECORD] if len(mine) == len(found) and known else mine
+    """List the generated files without changes, which ``scons -c`` removes.
+
+    Args:
+        folder: The editor's folder.
+
+    Returns:
+        Paths; the record of digests is among them if all generated files are.
+    """
+    record = _record(folder)
+    existing = [folder / name for name in record if (folder / name).is_file()]
+    generated = [path for path in existing if record[path.name].get("whole") == _text_digest(_read(path))]
+    return [*generated, folder / RECORD] if len(generated) == len(existing) and record else generated

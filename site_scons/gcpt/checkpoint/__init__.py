@@ -1,4 +1,8 @@
-"""The library's door: open a checkpoint file, read and change its state, write it. docs/library.md has an example.
+"""The library's entry points: open a checkpoint file, read and change its state, write it. See docs/library.md.
+
+::
+
+    from pathlib import Path
 
     from gcpt.checkpoint import PLACES, open_checkpoint, write_checkpoint
 
@@ -7,8 +11,8 @@
     opened.harts[0].set("mscratch", 0)
     write_checkpoint(Path("changed.gz"), opened.harts, opened.memory(), PLACES["protobuf"])
 
-Opening reads only as much of the file as holds the state; memory is streamed. A name is loaded when it is first used:
-the build, which needs the layouts alone, starts without the libraries of the rest.
+Opening a file reads only the part that holds the state; memory is streamed. The first use of a name loads its module:
+the build needs the layouts only and starts without the other modules' libraries.
 """
 
 from importlib import import_module
@@ -16,16 +20,39 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gcpt.checkpoint.files import CheckpointFile, open_checkpoint, with_state, write_checkpoint
-    from gcpt.checkpoint.places import PLACES, place_for
+    from gcpt.checkpoint.header import Header
+    from gcpt.checkpoint.places import PLACES, Checkpoint, Place, place_for
+    from gcpt.checkpoint.state import HartState
 
-__all__ = ["PLACES", "CheckpointFile", "open_checkpoint", "place_for", "with_state", "write_checkpoint"]
+__all__ = [
+    "PLACES",
+    "Checkpoint",
+    "CheckpointFile",
+    "HartState",
+    "Header",
+    "Place",
+    "open_checkpoint",
+    "place_for",
+    "with_state",
+    "write_checkpoint",
+]
 
-_HOMES = {"PLACES": "places", "place_for": "places"}
+#: The module of each name that the door gives.
+_HOMES = {
+    **dict.fromkeys(("CheckpointFile", "open_checkpoint", "with_state", "write_checkpoint"), "files"),
+    **dict.fromkeys(("PLACES", "Checkpoint", "Place", "place_for"), "places"),
+    "HartState": "state",
+    "Header": "header",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'files')}"), name)
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

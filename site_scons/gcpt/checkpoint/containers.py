@@ -1,4 +1,4 @@
-"""What a checkpoint file is stored in: raw, gzip, zstd or ELF, told apart by its first bytes and never by its name."""
+"""Containers of checkpoint files: raw, gzip, zstd or ELF, identified by their first bytes, never by their names."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,41 +8,88 @@ from typing import BinaryIO
 from gcpt.checkpoint import elf_image
 from gcpt.errors import UserError
 
+#: The containers that files are written in.
 CONTAINERS = ("raw", "gzip", "zstd")
-#: A container by the ending of a file that is to be written.
+#: The container of a file to write, by the ending of its name.
 ENDINGS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".raw": "raw", ".bin": "raw", ".img": "raw"}
+#: The first bytes of a file in each container; raw files have none.
 MAGICS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "elf": elf_image.MAGIC}
 
 
 def container(head: bytes) -> str:
-    """The container by the first four bytes of a file: "gzip", "zstd", "elf" or "raw"."""
+    """Identify the container of a file.
+
+    Args:
+        head: The first four bytes of the file.
+
+    Returns:
+        "gzip", "zstd", "elf" or "raw".
+    """
     return next((name for name, magic in MAGICS.items() if head.startswith(magic)), "raw")
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """The file ``path``; UserError when it cannot be read, or only once, as a pipe."""
+    """Open a file for reading.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The open file, at its start.
+
+    Raises:
+        UserError: The file cannot be read, or is a pipe, which can be read only once.
+    """
     try:
         with path.open("rb") as file:
             if not file.seekable():
-                raise UserError(f"{path}: this is a pipe, and the file is read more than once: save it first")
+                raise UserError(f"{path}: is a pipe, but gcpt reads the file more than once: save it to a file first")
             yield file
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
 
 
 def container_of(path: Path) -> str:
-    """The container of the file ``path``; UserError when it cannot be read."""
+    """Identify the container of a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        "gzip", "zstd", "elf" or "raw".
+
+    Raises:
+        UserError: The file cannot be read.
+    """
     with opened(path) as file:
         return container(file.read(4))
 
 
 def container_for(path: Path, default: str) -> str:
-    """The container that the name ``path`` asks for by its ending; ``default`` for any other ending."""
+    """Choose the container of a file to write by the ending of its name.
+
+    Args:
+        path: The file to write.
+        default: The container for other endings; "elf" stands for "raw".
+
+    Returns:
+        One of CONTAINERS.
+    """
     return ENDINGS.get(path.suffix, default if default in CONTAINERS else "raw")
 
 
 def container_like(path: Path, source: Path) -> str:
-    """The container that the name ``path`` asks for by its ending; else that of ``source``, raw for an ELF."""
-    own = container_of(source)
-    return container_for(path, own if own in CONTAINERS else "raw")
+    """Choose the container of a file to write by the ending of its name, else use that of another file.
+
+    Args:
+        path: The file to write.
+        source: The other file; an ELF file stands for "raw".
+
+    Returns:
+        One of CONTAINERS.
+
+    Raises:
+        UserError: ``source`` cannot be read.
+    """
+    return container_for(path, container_of(source))

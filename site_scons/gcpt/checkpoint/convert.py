@@ -1,4 +1,4 @@
-"""A checkpoint into another layout or container: nothing is lost, or it is refused."""
+"""Convert a checkpoint to another layout or container: without loss, or not at all."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,27 +15,50 @@ from gcpt.errors import UserError
 
 @dataclass(frozen=True)
 class Source:
-    """What is converted. flash: the flash image beside the memory image, whether that has the state or not."""
+    """A checkpoint to convert.
+
+    Attributes:
+        opened: The checkpoint.
+        flash: The flash image of a pair, whether it holds the state or not.
+    """
 
     opened: CheckpointFile
     flash: Path | None
 
     @property
     def layout(self) -> str | None:
-        """By its name; None where no name stands for the place, such as that of another header."""
+        """The name of the layout; None if the place has none, for example after another header."""
         if self.opened.flash:
             return "flash"
         return next((name for name, place in PLACES.items() if place == self.opened.place), None)
 
     def flash_rest(self) -> Iterator[bytes]:
-        """The flash image without the state."""
+        """Read the flash image without the state.
+
+        Returns:
+            The image in chunks; no chunk without a flash image.
+
+        Raises:
+            UserError: The file cannot be read or is damaged.
+        """
         if self.opened.flash:
             return self.opened.flash_rest()
         return streams.chunks(self.flash) if self.flash else iter(())
 
 
 def open_source(path: Path, flash: Path | None = None) -> Source:
-    """The checkpoint in ``path``, or in the pair of it and ``flash``, whichever of the two has the state."""
+    """Open the checkpoint to convert.
+
+    Args:
+        path: The memory image.
+        flash: The flash image of a pair. Either of the two may hold the state.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        UserError: A file cannot be read or is damaged, or none has a checkpoint.
+    """
     if flash:
         try:
             return Source(open_checkpoint(path, flash), flash)
@@ -52,10 +75,21 @@ def convert(
     flash_out: Path | None = None,
     watch: Watch = iter,
 ) -> int:
-    """Write the checkpoint to ``out``, and its flash image to ``flash_out``: both, or nothing.
+    """Write a checkpoint in another layout or container, completely or not at all.
 
-    layout: one of LAYOUTS, or None to leave the state where it is. Returns the length of the memory image in bytes.
-    UserError where something would be lost, or the layout cannot hold the state.
+    Args:
+        source: The checkpoint.
+        out: The memory image to write.
+        container: "raw", "gzip" or "zstd", for ``out``.
+        layout: One of LAYOUTS; None keeps the place of the state.
+        flash_out: The flash image to write.
+        watch: Gets the chunks of the memory image on their way, for a progress bar.
+
+    Returns:
+        The length of the memory image in bytes.
+
+    Raises:
+        UserError: Data would be lost, the layout cannot hold the state, or a file cannot be read or written.
     """
     opened, target = source.opened, layout or source.layout
     if target == "flash":
@@ -84,30 +118,46 @@ def convert(
 
 
 def check_pair(harts: int, flash_out: Path | None) -> None:
-    """UserError unless so many harts can be in a flash image, and it has a file to go to."""
+    """Check the arguments of a conversion to layout flash.
+
+    Args:
+        harts: Number of harts.
+        flash_out: The flash image to write.
+
+    Raises:
+        UserError: There are several harts, or no flash image to write.
+    """
     if harts > 1:
-        raise UserError(f"layout flash holds one hart, and there are {harts}: use another")
+        raise UserError(f"layout flash holds one hart, but there are {harts}: choose another layout")
     if not flash_out:
-        raise UserError("layout flash is a pair of images: name the second with --flash-out")
+        raise UserError("layout flash needs a second file for the flash image: give --flash-out")
 
 
 def check_apart(out: Path, flash_out: Path | None) -> None:
-    """UserError where both images of a pair would be one file."""
+    """Check that the images of a pair go to two files.
+
+    Args:
+        out: The memory image to write.
+        flash_out: The flash image to write, if there is one.
+
+    Raises:
+        UserError: Both are the same file.
+    """
     if flash_out and flash_out.resolve() == out.resolve():
-        raise UserError(f"--flash-out {flash_out} is OUT too: two images need two files")
+        raise UserError(f"--flash-out {flash_out}: is also the file for the memory image: choose another file")
 
 
 def _check_flash(source: Source, flash_out: Path | None) -> None:
-    """UserError unless what is in a flash image has a file to go to, and a file for one something to hold."""
+    """Check that a flash image to write has a source, and that no data of a flash image would be lost."""
     if flash_out and not source.flash:
-        raise UserError("--flash-out: neither this checkpoint nor the layout has a flash image: leave it out")
+        raise UserError("--flash-out: neither this checkpoint nor the layout has a flash image: omit the option")
     if source.flash and not flash_out and any(chunk.strip(b"\0") for chunk in source.flash_rest()):
-        raise UserError(f"{source.flash}: there is more than the state in it, which would be lost: give --flash-out")
+        raise UserError(f"{source.flash}: has data besides the state, which would be lost: give --flash-out")
 
 
 def _check_restorer(opened: CheckpointFile, target: str | None) -> None:
     if stamp.complete(streams.read_prefix(opened.state_file, RESERVED_SIZE)):
         raise UserError(
-            f"{opened.state_file}: it carries a restorer, which looks for the state where it is now and not in layout "
-            f"{target}: gcpt unpack takes it out"
+            f"{opened.state_file}: has an embedded restorer, which would not find the state in layout {target}: "
+            "remove it with gcpt unpack"
         )

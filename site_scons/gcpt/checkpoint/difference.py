@@ -1,4 +1,4 @@
-"""What differs between two checkpoints, whatever their layouts and containers: registers, and pages of memory."""
+"""Differences between two checkpoints, of any layouts and containers: registers, and pages of memory."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,16 +14,23 @@ from gcpt.isa import fields
 from gcpt.isa.csrs import BY_NAME
 from gcpt.isa.paging import PAGE_SIZE
 
-#: Ranges of pages that are kept; more are counted.
+#: The most ranges of pages that are listed; further ones are only counted.
 _MOST_RANGES = 10_000
-#: What an image is compared by, in bytes.
+#: Images are compared in pieces of this many bytes.
 _PIECE = MIB
 _ZEROS = bytes(_PIECE)
 
 
 @dataclass(frozen=True)
 class Register:
-    """A register that differs, by its name; ``fields``: those of a CSR that do, as text: name, in one, in the other."""
+    """A register that differs.
+
+    Attributes:
+        hart: The hart.
+        name: The register's name.
+        values: Its value in each checkpoint.
+        fields: The fields of a CSR that differ: name, text of the value in each checkpoint.
+    """
 
     hart: int
     name: str
@@ -33,7 +40,13 @@ class Register:
 
 @dataclass
 class Memory:
-    """Ranges of pages (begin, end) that differ, up to a number of them, and how many ranges and bytes there are."""
+    """Pages of an image that differ.
+
+    Attributes:
+        ranges: Image offsets of the first byte and after the last byte of each range of pages, up to a limit.
+        count: Number of all ranges.
+        size: Bytes in all ranges.
+    """
 
     ranges: list[edits.Range] = field(default_factory=list)
     count: int = 0
@@ -41,7 +54,12 @@ class Memory:
     _end: int = -1
 
     def add(self, begin: int, end: int) -> None:
-        """One page more, behind all that were added."""
+        """Add a page.
+
+        Args:
+            begin: Image offset of its first byte, not below the end of the page before.
+            end: Image offset after its last byte.
+        """
         self.size += end - begin
         if begin != self._end:
             self.count += 1
@@ -54,85 +72,120 @@ class Memory:
 
 @dataclass(frozen=True)
 class Difference:
-    """harts: how many each has. memory: by the image, "memory" or "flash"."""
+    """All differences between two checkpoints. It is true if there are any.
+
+    Attributes:
+        harts: Number of harts in each.
+        registers: The registers that differ.
+        memory: The pages that differ, by image: "memory" or "flash".
+    """
 
     harts: tuple[int, int]
     registers: list[Register]
     memory: dict[str, Memory]
 
     def __bool__(self) -> bool:
-        return self.harts[0] != self.harts[1] or bool(self.registers) or any(one.size for one in self.memory.values())
+        return (
+            self.harts[0] != self.harts[1] or bool(self.registers) or any(image.size for image in self.memory.values())
+        )
 
 
-def _named(state: HartState) -> dict[str, int | str]:
-    named = registers(state, True)
-    first = {"pc": named.pop("pc"), "mode": state.mode, "mtime": state.mtime, "mtimecmp": state.mtimecmp}
-    return {**first, **named, **{f"{name} (free)": data.hex() for name, data in state.free.items()}}
+def _by_name(state: HartState) -> dict[str, int | str]:
+    values = registers(state, True)
+    first = {"pc": values.pop("pc"), "mode": state.mode, "mtime": state.mtime, "mtimecmp": state.mtimecmp}
+    return {**first, **values, **{f"{name} (free)": data.hex() for name, data in state.free.items()}}
 
 
-def _fields(name: str, one: int, other: int) -> list[tuple[str, str, str]]:
+def _fields(name: str, first: int, second: int) -> list[tuple[str, str, str]]:
     if name not in BY_NAME:
         return []
-    both = [{decoded.name: str(decoded) for decoded in fields.decode(name, value)} for value in (one, other)]
+    both = [{decoded.name: str(decoded) for decoded in fields.decode(name, value)} for value in (first, second)]
     names = dict.fromkeys([*both[0], *both[1]])
-    shown = [(field, both[0].get(field, "-"), both[1].get(field, "-")) for field in names]
-    return [row for row in shown if row[1] != row[2]]
+    rows = [(field, both[0].get(field, "-"), both[1].get(field, "-")) for field in names]
+    return [row for row in rows if row[1] != row[2]]
 
 
-def compare_registers(hart: int, one: HartState, other: HartState) -> list[Register]:
-    """The registers, CSRs and timers of a hart that differ."""
-    first, second = _named(one), _named(other)
-    found = []
-    for name in dict.fromkeys([*first, *second]):
-        a, b = first.get(name, 0), second.get(name, 0)
+def compare_registers(hart: int, first: HartState, second: HartState) -> list[Register]:
+    """Compare the registers, CSRs and timers of a hart.
+
+    Args:
+        hart: The hart.
+        first: Its state in one checkpoint.
+        second: Its state in the other.
+
+    Returns:
+        The registers that differ.
+    """
+    values = _by_name(first), _by_name(second)
+    differences = []
+    for name in dict.fromkeys([*values[0], *values[1]]):
+        a, b = values[0].get(name, 0), values[1].get(name, 0)
         if a != b:
-            known = _fields(name, a, b) if isinstance(a, int) and isinstance(b, int) else []
-            found.append(Register(hart, name, (a, b), known))
-    return found
+            rows = _fields(name, a, b) if isinstance(a, int) and isinstance(b, int) else []
+            differences.append(Register(hart, name, (a, b), rows))
+    return differences
 
 
 def _pieces(content: Iterable[bytes]) -> Iterator[bytes]:
-    """``content`` in pieces of one size, with zeros behind its end."""
-    rest = bytearray()
+    """``content`` in pieces of _PIECE bytes, the last one padded with zeros."""
+    buffer = bytearray()
     for chunk in content:
-        if not rest and len(chunk) == _PIECE:
+        if not buffer and len(chunk) == _PIECE:
             yield chunk
             continue
-        rest += chunk
-        while len(rest) >= _PIECE:
-            yield bytes(rest[:_PIECE])
-            del rest[:_PIECE]
-    if rest:
-        yield bytes(rest).ljust(_PIECE, b"\0")
+        buffer += chunk
+        while len(buffer) >= _PIECE:
+            yield bytes(buffer[:_PIECE])
+            del buffer[:_PIECE]
+    if buffer:
+        yield bytes(buffer).ljust(_PIECE, b"\0")
 
 
-def compare_memory(one: Iterable[bytes], other: Iterable[bytes], begin: int = 0) -> Memory:
-    """The pages from ``begin`` (a multiple of 1 MiB) on that differ; an image that is shorter goes on with zeros."""
-    found = Memory()
-    for number, (a, b) in enumerate(zip_longest(_pieces(one), _pieces(other), fillvalue=_ZEROS)):
+def compare_memory(first: Iterable[bytes], second: Iterable[bytes], begin: int = 0) -> Memory:
+    """Compare two images page by page. The shorter one counts as padded with zeros.
+
+    Args:
+        first: One image, in chunks.
+        second: The other.
+        begin: Image offset to start at, a multiple of 1 MiB.
+
+    Returns:
+        The pages that differ.
+    """
+    memory = Memory()
+    for number, (a, b) in enumerate(zip_longest(_pieces(first), _pieces(second), fillvalue=_ZEROS)):
         at = number * _PIECE
         if at >= begin and a != b:
             for start in range(0, _PIECE, PAGE_SIZE):
                 if a[start : start + PAGE_SIZE] != b[start : start + PAGE_SIZE]:
-                    found.add(at + start, at + start + PAGE_SIZE)
-    return found
+                    memory.add(at + start, at + start + PAGE_SIZE)
+    return memory
 
 
-def compare(one: CheckpointFile, other: CheckpointFile, everything: bool = False, watch: Watch = iter) -> Difference:
-    """All that differs.
+def compare(first: CheckpointFile, second: CheckpointFile, everything: bool = False, watch: Watch = iter) -> Difference:
+    """Compare two checkpoints.
 
-    Left out are the first MiB of an image, which is the restorer's, and where either has its own state; ``everything``
-    compares the images as they are. watch: what the images of ``one`` go through.
+    Args:
+        first: One checkpoint.
+        second: The other.
+        everything: Compare the whole images. By default, skip the restorer's MiB and the state of each.
+        watch: Gets the chunks of the images of ``first`` on their way, for a progress bar.
+
+    Returns:
+        The differences.
+
+    Raises:
+        UserError: A file cannot be read or is damaged.
     """
-    harts = zip(one.harts, other.harts, strict=False)
-    found = [row for hart, states in enumerate(harts) for row in compare_registers(hart, *states)]
+    harts = zip(first.harts, second.harts, strict=False)
+    rows = [row for hart, states in enumerate(harts) for row in compare_registers(hart, *states)]
     if everything:
-        memory = {"memory": compare_memory(watch(streams.chunks(one.path)), streams.chunks(other.path))}
+        memory = {"memory": compare_memory(watch(streams.chunks(first.path)), streams.chunks(second.path))}
     else:
-        memory = {"memory": compare_memory(watch(one.memory()), other.memory(), RESERVED_SIZE)}
-    if one.flash and other.flash:
+        memory = {"memory": compare_memory(watch(first.memory()), second.memory(), RESERVED_SIZE)}
+    if first.flash and second.flash:
         if everything:
-            memory["flash"] = compare_memory(watch(streams.chunks(one.flash)), streams.chunks(other.flash))
+            memory["flash"] = compare_memory(watch(streams.chunks(first.flash)), streams.chunks(second.flash))
         else:
-            memory["flash"] = compare_memory(watch(one.flash_rest()), other.flash_rest(), RESERVED_SIZE)
-    return Difference((len(one.harts), len(other.harts)), found, memory)
+            memory["flash"] = compare_memory(watch(first.flash_rest()), second.flash_rest(), RESERVED_SIZE)
+    return Difference((len(first.harts), len(second.harts)), rows, memory)

@@ -1,16 +1,16 @@
-"""Changes of an image on its way, as a stream of chunks: bytes replaced, cleared, or checked to be free."""
+"""Edits of an image, as a stream of chunks: bytes are replaced, cleared, or checked to be zero."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from gcpt.checkpoint.streams import PIECE, ZEROS
 from gcpt.errors import UserError
 
-#: Begin and end of a part of an image, in bytes.
+#: Offsets in an image: the first byte, and the byte after the last.
 Range = tuple[int, int]
 
 
 def _at_least(content: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """``content``, with zeros after it up to ``size`` bytes."""
+    """``content``, padded with zeros to ``size`` bytes."""
     at = 0
     for chunk in content:
         yield chunk
@@ -20,10 +20,18 @@ def _at_least(content: Iterable[bytes], size: int) -> Iterator[bytes]:
 
 
 def patched(content: Iterable[bytes], pieces: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
-    """``content`` with ``pieces`` (offset, bytes) over it, a later one over an earlier; zeros where it is too short."""
-    over = [(offset, data) for offset, data in pieces if data]
-    begin = min((offset for offset, _ in over), default=0)
-    finish = max((offset + len(data) for offset, data in over), default=0)
+    """Overwrite parts of an image.
+
+    Args:
+        content: The image, in chunks.
+        pieces: Offset and bytes of each part. Where parts overlap, the later one wins.
+
+    Yields:
+        The changed image, in chunks, padded with zeros to the end of the last part.
+    """
+    parts = [(offset, data) for offset, data in pieces if data]
+    begin = min((offset for offset, _ in parts), default=0)
+    finish = max((offset + len(data) for offset, data in parts), default=0)
     at = 0
     for chunk in _at_least(content, finish):
         end = at + len(chunk)
@@ -31,9 +39,9 @@ def patched(content: Iterable[bytes], pieces: Iterable[tuple[int, bytes]]) -> It
             yield chunk
             at = end
             continue
-        mine = [(offset, data) for offset, data in over if offset < end and at < offset + len(data)]
-        changed = bytearray(chunk) if mine else chunk
-        for offset, data in mine:
+        touched = [(offset, data) for offset, data in parts if offset < end and at < offset + len(data)]
+        changed = bytearray(chunk) if touched else chunk
+        for offset, data in touched:
             first, last = max(offset, at), min(offset + len(data), end)
             changed[first - at : last - at] = data[first - offset : last - offset]  # type: ignore[index]
         yield bytes(changed)
@@ -41,12 +49,32 @@ def patched(content: Iterable[bytes], pieces: Iterable[tuple[int, bytes]]) -> It
 
 
 def cleared(content: Iterable[bytes], ranges: Iterable[Range]) -> Iterator[bytes]:
-    """``content`` with zeros in ``ranges``."""
+    """Clear parts of an image.
+
+    Args:
+        content: The image, in chunks.
+        ranges: The parts.
+
+    Returns:
+        The image with zeros in ``ranges``, in chunks.
+    """
     return patched(content, [(begin, bytes(end - begin)) for begin, end in ranges])
 
 
 def free_in(content: Iterable[bytes], ranges: Sequence[Range], refusal: Callable[[int], UserError]) -> Iterator[bytes]:
-    """``content`` as it is; raises what ``refusal`` makes of the first byte in ``ranges`` that is not zero."""
+    """Check that parts of an image are zero.
+
+    Args:
+        content: The image, in chunks.
+        ranges: The parts.
+        refusal: Makes the exception to raise from the offset of a byte that is not zero.
+
+    Yields:
+        The chunks of ``content``, unchanged.
+
+    Raises:
+        UserError: The exception that ``refusal`` makes.
+    """
     first, last = min((begin for begin, _ in ranges), default=0), max((end for _, end in ranges), default=0)
     at = 0
     for chunk in content:

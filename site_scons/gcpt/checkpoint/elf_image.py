@@ -1,6 +1,7 @@
-"""An image as an ELF file for loaders that take no other: a segment for each run of it that is not zero, and back.
+"""Images as ELF files, for loaders that accept nothing else: one segment for each run of bytes that is not zero.
 
-64-bit, little endian, RISC-V; virtual addresses are physical ones; the entry is the image's first byte.
+The files are 64-bit little-endian RISC-V; virtual addresses equal physical addresses; the entry point is the image's
+first byte.
 """
 
 import os
@@ -19,18 +20,18 @@ MAGIC = b"\x7fELF"
 _EHDR, _PHDR = struct.Struct("<16sHHIQQQIHHHHHH"), struct.Struct("<IIQQQQQQ")
 _IDENT = MAGIC + bytes((2, 1, 1)) + bytes(9)
 _EXECUTABLE, _RISCV, _LOAD, _READ_WRITE_EXECUTE = 2, 243, 1, 7
-#: RVC and the double-precision ABI (RISC-V ELF psABI), as the workloads' own files have it.
+#: e_flags: RVC and the double-precision ABI (RISC-V ELF psABI), as in the workloads' own files.
 _FLAGS = 0x5
-#: Zeros between two segments, at least: fewer stay in one, as a hole of the file.
+#: The shortest run of zeros, in bytes, that separates two segments; a shorter run becomes a hole in the file.
 _GAP = 1 << 20
 _MOST_SEGMENTS = 0xFFFE
-#: The longest piece of memory that an ELF file is read as: what an address of 41 bits reaches.
+#: The longest span from the first to the last segment that is read, in bytes (41 bits of address).
 _LONGEST = 1 << 41
 
 
 @dataclass
 class _Segment:
-    """Bytes of memory (address, size) and where the file has them; what lies behind ``size`` in memory is zero."""
+    """A segment: its physical address, its size in the file in bytes, and its offset ``at`` in the file."""
 
     address: int
     size: int
@@ -38,9 +39,18 @@ class _Segment:
 
 
 def write(file: BinaryIO, pages: Iterable[tuple[int, bytes]], base: int) -> int:
-    """Write an image, of which ``pages`` are not zero, as an ELF file that is loaded at ``base``. Returns its length.
+    """Write an image as an ELF file.
 
-    base: a physical address, a multiple of 4 KiB. UserError where it is in too many pieces.
+    Args:
+        file: The file, open for writing, empty.
+        pages: Offset and bytes of the pages that are not zero, and of the last page.
+        base: Physical load address, a multiple of 4 KiB.
+
+    Returns:
+        The length of the image in bytes.
+
+    Raises:
+        UserError: The image needs more segments than an ELF file can hold.
     """
     segments: list[_Segment] = []
     for offset, page in pages:
@@ -53,58 +63,83 @@ def write(file: BinaryIO, pages: Iterable[tuple[int, bytes]], base: int) -> int:
         file.write(page)
         last.size = base + offset + len(page) - last.address
     if len(segments) > _MOST_SEGMENTS:
-        raise UserError(f"the image is in {len(segments):,} pieces, and an ELF file has at most {_MOST_SEGMENTS:,}")
+        raise UserError(
+            f"the image needs {len(segments):,} segments, but an ELF file holds at most {_MOST_SEGMENTS:,}: "
+            "write another format"
+        )
     table = file.seek(0, os.SEEK_END)
-    for one in segments:
-        values = (_LOAD, _READ_WRITE_EXECUTE, one.at, one.address, one.address, one.size, one.size, PAGE_SIZE)
-        file.write(_PHDR.pack(*values))
+    for segment in segments:
+        addresses, sizes = (segment.address, segment.address), (segment.size, segment.size)
+        file.write(_PHDR.pack(_LOAD, _READ_WRITE_EXECUTE, segment.at, *addresses, *sizes, PAGE_SIZE))
     file.seek(0)
-    sizes = (_EHDR.size, _PHDR.size, len(segments), 0, 0, 0)
-    file.write(_EHDR.pack(_IDENT, _EXECUTABLE, _RISCV, 1, base, table, 0, _FLAGS, *sizes))
+    counts = (_EHDR.size, _PHDR.size, len(segments), 0, 0, 0)
+    file.write(_EHDR.pack(_IDENT, _EXECUTABLE, _RISCV, 1, base, table, 0, _FLAGS, *counts))
     return segments[-1].address + segments[-1].size - base if segments else 0
 
 
 def _segments(file: BinaryIO) -> list[_Segment]:
-    """What a loader puts into memory, by address; UserError when the file is no such ELF or cut short."""
+    """The loadable segments, by address; UserError when the file is not a RISC-V ELF file or is truncated."""
+    truncated = UserError(f"{file.name}: the ELF file is truncated: copy it again")
     size = os.fstat(file.fileno()).st_size
     data = os.pread(file.fileno(), _EHDR.size, 0)
     if len(data) < _EHDR.size or data[: len(_IDENT) - 9] != _IDENT[:-9]:
-        raise UserError(f"{file.name}: want a 64-bit little-endian ELF file")
+        raise UserError(f"{file.name}: not a 64-bit little-endian ELF file")
     _, _, machine, _, _, table, _, _, _, entry, count, *_ = _EHDR.unpack(data)
     if machine != _RISCV or entry != _PHDR.size:
-        raise UserError(f"{file.name}: this ELF file is not RISC-V's")
+        raise UserError(f"{file.name}: not a RISC-V ELF file")
     data = os.pread(file.fileno(), count * _PHDR.size, table) if table < size else b""
     if len(data) < count * _PHDR.size:
-        raise UserError(f"{file.name}: the ELF file is cut short")
-    found = [
+        raise truncated
+    segments = [
         _Segment(address, length, at)
         for kind, _, at, _, address, length, _, _ in _PHDR.iter_unpack(data)
         if kind == _LOAD and length
     ]
-    found.sort(key=lambda one: one.address)
-    if any(one.at + one.size > size for one in found):
-        raise UserError(f"{file.name}: the ELF file is cut short")
-    if any(one.address + one.size > other.address for one, other in pairwise(found)):
+    segments.sort(key=lambda segment: segment.address)
+    if any(segment.at + segment.size > size for segment in segments):
+        raise truncated
+    if any(lower.address + lower.size > upper.address for lower, upper in pairwise(segments)):
         raise UserError(f"{file.name}: its segments overlap")
-    if found and found[-1].address + found[-1].size - found[0].address > _LONGEST:
-        raise UserError(f"{file.name}: its segments are too far apart for one memory")
-    return found
+    if segments and segments[-1].address + segments[-1].size - segments[0].address > _LONGEST:
+        raise UserError(f"{file.name}: its segments are too far apart for one image")
+    return segments
 
 
 def base_of(path: Path) -> int:
-    """The address of the first byte that an ELF file puts into memory, 0 where it puts none."""
+    """Read the load address of an ELF file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The physical address of the first byte of the first segment; 0 if there is no segment.
+
+    Raises:
+        UserError: The file is not a RISC-V ELF file, or is damaged.
+    """
     with path.open("rb") as file:
-        return next((one.address for one in _segments(file)), 0)
+        return next((segment.address for segment in _segments(file)), 0)
 
 
 def chunks(file: BinaryIO, piece: int) -> Iterator[bytes]:
-    """The memory that an ELF file makes, from its first byte to its last, in pieces of at most ``piece`` bytes."""
+    """Read the image that an ELF file loads.
+
+    Args:
+        file: The file, open for reading.
+        piece: The largest chunk in bytes.
+
+    Yields:
+        Memory from the first segment's first byte to the last segment's last byte, in chunks.
+
+    Raises:
+        UserError: The file is not a RISC-V ELF file, or is damaged.
+    """
     at, zeros = None, bytes(piece)
-    for one in _segments(file):
-        for start in range(at if at is not None else one.address, one.address, piece):
-            yield zeros[: min(piece, one.address - start)]
-        for start in range(0, one.size, piece):
-            if not (data := os.pread(file.fileno(), min(piece, one.size - start), one.at + start)):
-                return  # somebody cut the file meanwhile
+    for segment in _segments(file):
+        for start in range(at if at is not None else segment.address, segment.address, piece):
+            yield zeros[: min(piece, segment.address - start)]
+        for start in range(0, segment.size, piece):
+            if not (data := os.pread(file.fileno(), min(piece, segment.size - start), segment.at + start)):
+                return  # the file was truncated meanwhile
             yield data
-        at = one.address + one.size
+        at = segment.address + segment.size

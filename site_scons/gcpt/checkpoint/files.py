@@ -1,4 +1,4 @@
-"""A checkpoint as a file: opened, its state read and changed, and written."""
+"""Checkpoint files: open a file, read and change its state, write it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from gcpt.errors import UserError
 from gcpt.isa.csrs import BY_NAME
 
 _VLENB = BY_NAME["vlenb"].number
-#: The largest block that is read, in bytes.
+#: The largest block that a header may describe, in bytes.
 _LARGEST_BLOCK = 16 * MIB
 
 
@@ -23,9 +23,13 @@ _LARGEST_BLOCK = 16 * MIB
 class CheckpointFile:
     """A checkpoint and the file that it was read from.
 
-    path: the memory image. flash: the flash image that holds the state, of a pair; else None. container: of the file
-    that holds the state, as ``containers.container`` names it. header: the protobuf header, if there is one. taken: the
-    bytes (begin, end) of the file that the state takes.
+    Attributes:
+        path: The memory image.
+        flash: The flash image, if it holds the state; else None.
+        container: Container of the file that holds the state, as ``containers.container`` names it.
+        checkpoint: The state and its place.
+        header: The protobuf header, if there is one.
+        state_ranges: Parts of the image that the state and the header occupy.
     """
 
     path: Path
@@ -33,16 +37,16 @@ class CheckpointFile:
     container: str
     checkpoint: Checkpoint
     header: Header | None
-    taken: list[edits.Range]
+    state_ranges: list[edits.Range]
 
     @property
     def place(self) -> Place:
-        """Where the blocks are, relative to the image that holds them."""
+        """The place of the blocks in the image that holds the state."""
         return self.checkpoint.place
 
     @property
     def harts(self) -> list[HartState]:
-        """The state of each hart, to be read and changed."""
+        """The state of each hart; changes are kept."""
         return self.checkpoint.harts
 
     @property
@@ -51,30 +55,65 @@ class CheckpointFile:
         return self.flash or self.path
 
     def memory(self) -> Iterator[bytes]:
-        """The memory image in pieces, with zeros where the state is. UserError where the file is damaged."""
+        """Read the memory image without the state.
+
+        Returns:
+            The image in chunks, with zeros in place of the state.
+
+        Raises:
+            UserError: The file cannot be read or is damaged.
+        """
         content = streams.chunks(self.path)
-        return content if self.flash else edits.cleared(content, self.taken)
+        return content if self.flash else edits.cleared(content, self.state_ranges)
 
     def flash_rest(self) -> Iterator[bytes]:
-        """The flash image of a pair in pieces, with zeros where the state is."""
-        return edits.cleared(streams.chunks(self.flash), self.taken) if self.flash else iter(())
+        """Read the flash image of a pair without the state.
+
+        Returns:
+            The image in chunks, with zeros in place of the state; no chunk without a flash image.
+
+        Raises:
+            UserError: The file cannot be read or is damaged.
+        """
+        return edits.cleared(streams.chunks(self.flash), self.state_ranges) if self.flash else iter(())
 
 
 def check_block(layout: Layout, harts: int) -> None:
-    """UserError when a field of ``layout``, as a header has it, lies further away than any block is large."""
+    """Check the size of the block that a header describes.
+
+    Args:
+        layout: The layout in the header.
+        harts: Number of harts in the header.
+
+    Raises:
+        UserError: The block is larger than any real one.
+    """
     if (size := block_size(layout, harts)) > _LARGEST_BLOCK:
-        raise UserError(f"the protobuf header is damaged: an offset of a field leads to byte {size:#x}")
+        raise UserError(f"the protobuf header is damaged: a block would have {size:#x} bytes")
 
 
 def read_checkpoint(read: Reader, place: Place | None = None) -> Checkpoint:
-    """The checkpoint in an image; ``place`` where it is known. UserError when there is none, or it is not whole."""
+    """Read the state from an image.
+
+    Args:
+        read: Reads the image.
+        place: The place of the blocks, if it is known; by default, search for it as mode=auto does.
+
+    Returns:
+        The state of all harts and its place.
+
+    Raises:
+        NoCheckpointError: There is no checkpoint at any known place.
+        HeaderError: The protobuf header is invalid.
+        UserError: The state is incomplete or damaged.
+    """
     if place:
         count = search.count_harts(read, place)
     else:
-        found = search.locate(read)
-        place, count = found.place, found.harts
+        location = search.locate(read)
+        place, count = location.place, location.harts
     if count > MAX_HARTS:
-        raise UserError(f"its count of harts (csr_reserve) is {count:,}: want 1 to {MAX_HARTS}")
+        raise UserError(f"the number of harts (csr_reserve) is {count:,}: want 1 to {MAX_HARTS}")
     check_block(place.layout, count)
     harts = []
     for hart in range(count):
@@ -85,7 +124,18 @@ def read_checkpoint(read: Reader, place: Place | None = None) -> Checkpoint:
 
 
 def load(path: Path, place: Place | None = None) -> Checkpoint:
-    """The checkpoint in the file ``path``; UserError names the file."""
+    """Read the state from a file.
+
+    Args:
+        path: The image, in any container.
+        place: The place of the blocks, if it is known; by default, search for it as mode=auto does.
+
+    Returns:
+        The state of all harts and its place.
+
+    Raises:
+        UserError: The file cannot be read, or has no checkpoint, or is damaged. The message names the file.
+    """
     try:
         return read_checkpoint(FileReader(path), place)
     except UserError as error:
@@ -93,37 +143,55 @@ def load(path: Path, place: Place | None = None) -> Checkpoint:
 
 
 def open_checkpoint(path: Path, flash: Path | None = None, place: Place | None = None) -> CheckpointFile:
-    """The checkpoint in the memory image ``path``, or the pair of it and a flash image.
+    """Open a checkpoint: a memory image, or a pair of a memory image and a flash image.
 
-    place: where the state is, where it is known; by default it is looked for as a restorer does (docs/formats.md).
-    UserError names the file and what is wrong with it.
+    Args:
+        path: The memory image, in any container.
+        flash: The flash image, which holds the state of a pair.
+        place: The place of the blocks, if it is known; by default, search for it as a restorer does (docs/formats.md).
+
+    Returns:
+        The open checkpoint.
+
+    Raises:
+        NoCheckpointError: There is no checkpoint at any known place.
+        UserError: The file cannot be read or is damaged. The message names the file.
     """
     source = flash or path
     read = FileReader(source)
     try:
-        found = read_checkpoint(read, place)
-        head, taken = None, blocks.ranges(found)
-        if found.place.header_at >= 0:
-            at = found.place.header_at
+        checkpoint = read_checkpoint(read, place)
+        head, state_ranges = None, blocks.ranges(checkpoint)
+        if checkpoint.place.header_at >= 0:
+            at = checkpoint.place.header_at
             head, size = header.decode(read(at, header.MAX_SIZE))
-            taken = sorted([*taken, (at, at + size)])
+            state_ranges = sorted([*state_ranges, (at, at + size)])
     except UserError as error:
         text = str(error)
         kind = NoCheckpointError if isinstance(error, NoCheckpointError) else UserError
         raise kind(text if text.startswith(str(source)) else f"{source}: {text}") from error
-    return CheckpointFile(path, flash, containers.container_of(source), found, head, taken)
+    return CheckpointFile(path, flash, containers.container_of(source), checkpoint, head, state_ranges)
 
 
 def with_state(content: Iterable[bytes], harts: Sequence[HartState], place: Place) -> Iterator[bytes]:
-    """The image ``content`` in pieces, with the state of ``harts`` in ``place`` over it.
+    """Put the state of harts into an image.
 
-    UserError where ``place`` cannot hold the state, or where something else than zeros lies there.
+    Args:
+        content: The image, in chunks, with zeros where the state goes.
+        harts: The state of each hart.
+        place: The place for it.
+
+    Returns:
+        The image with the state, in chunks.
+
+    Raises:
+        UserError: The place cannot hold the state, or is in use: a byte there is not zero.
     """
     checkpoint = Checkpoint(place, list(harts))
 
     def refusal(at: int) -> UserError:
-        name = next((name for name, one in PLACES.items() if one == place), place.kind.value)
-        return UserError(f"byte {at:#x} of the image is in use, where layout {name} has the state: choose another")
+        name = next((name for name, known in PLACES.items() if known == place), place.kind.value)
+        return UserError(f"byte {at:#x} of the image is in use, but layout {name} needs it: choose another layout")
 
     free = edits.free_in(content, blocks.ranges(checkpoint), refusal)
     return edits.patched(free, blocks.pieces(checkpoint))
@@ -132,10 +200,19 @@ def with_state(content: Iterable[bytes], harts: Sequence[HartState], place: Plac
 def write_checkpoint(
     out: Path, harts: Sequence[HartState], memory: Iterable[bytes], place: Place, container: str | None = None
 ) -> int:
-    """Write ``memory`` with the state of ``harts`` in ``place``; ``out`` appears, or changes, when all is written.
+    """Write a checkpoint file, completely or not at all.
 
-    memory: the workload's, in pieces. container: "raw", "gzip" or "zstd"; by default what ``out`` ends in, else
-    raw. Returns the length of the image in bytes. UserError where the place cannot hold the state or is in use, and
-    where the file cannot be written.
+    Args:
+        out: The file.
+        harts: The state of each hart.
+        memory: The workload's memory, in chunks, with zeros where the state goes.
+        place: The place for the state.
+        container: "raw", "gzip" or "zstd"; by default, chosen by the ending of ``out``, else "raw".
+
+    Returns:
+        The length of the image in bytes.
+
+    Raises:
+        UserError: The place cannot hold the state or is in use, or the file cannot be written.
     """
     return output.write(out, with_state(memory, harts, place), container or containers.container_for(out, "raw"))

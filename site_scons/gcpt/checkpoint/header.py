@@ -1,6 +1,6 @@
-"""The protobuf header of a checkpoint: two messages, each ended by a zero byte.
+"""The protobuf header of a checkpoint: two messages, each terminated by a zero byte.
 
-The message classes come from proto/checkpoint.proto through protoc: once, at the first use or when a wheel is made.
+protoc compiles the message classes from proto/checkpoint.proto once: at the first use, or when a wheel is built.
 """
 
 import os
@@ -20,23 +20,32 @@ from gcpt.checkpoint.layouts import DEFAULT, HEADER_MAGIC, HEADER_VERSIONS, Layo
 from gcpt.errors import UserError
 
 PROTO = ROOT / "proto" / "checkpoint.proto"
-#: What protoc makes of it: beside an installed package, or under a checkout's build/.
+#: protoc's output: in an installed package, beside this file; in a checkout, under build/.
 DESCRIPTORS = "checkpoint.descriptors"
 _INSTALLED = Path(__file__).with_name(DESCRIPTORS)
 _BUILT = ROOT / "build" / "common" / DESCRIPTORS
-#: More than any header of this format takes, in bytes; the restorer reads no more.
+#: A header is shorter than this, in bytes; the restorer reads no more.
 MAX_SIZE = 512
 
 _HEADER_FIELDS = ("magic_number", "cpt_offset", "cpu_num", "single_core_size", "version")
-#: Bytes that follow a tag, by wire type, where that is a fixed number (protobuf's encoding guide).
+#: Bytes after the tag, for wire types of a fixed size (protobuf's encoding guide).
 _FIXED = {1: 8, 5: 4}
-#: In every encoding of the magic number.
+#: These bytes are in every encoding of the magic number.
 _MAGIC_BYTES = b"\xef\xfd\xb6\xf5"
 
 
 @dataclass(frozen=True)
 class Header:
-    """cpt_offset: bytes from the header to hart 0's block. single_core_size: bytes from one block to the next."""
+    """A protobuf header.
+
+    Attributes:
+        cpt_offset: Bytes from the header to hart 0's block.
+        cpu_num: Number of harts.
+        single_core_size: Bytes from one block to the next.
+        version: One of HEADER_VERSIONS.
+        magic_number: HEADER_MAGIC.
+        layout: Offsets of the fields in a block.
+    """
 
     cpt_offset: int
     cpu_num: int
@@ -47,7 +56,7 @@ class Header:
 
 
 def _compiled(proto: Path) -> bytes:
-    """What protoc makes of ``proto``: an encoded FileDescriptorSet."""
+    """Compile ``proto`` with protoc into an encoded FileDescriptorSet."""
     with tempfile.TemporaryDirectory(prefix="gcpt-") as folder:
         out = Path(folder) / "descriptors"
         protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{proto.parent}", f"--descriptor_set_out={out}"]
@@ -58,7 +67,14 @@ def _compiled(proto: Path) -> bytes:
 
 
 def write_descriptors(out: Path) -> None:
-    """Put what protoc makes of checkpoint.proto into ``out``, all of it or nothing."""
+    """Compile checkpoint.proto with protoc.
+
+    Args:
+        out: The file for the FileDescriptorSet; it is written completely or not at all.
+
+    Raises:
+        UserError: protoc fails.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f"{out.name}.{os.getpid()}")
     partial.write_bytes(_compiled(PROTO))
@@ -66,33 +82,44 @@ def write_descriptors(out: Path) -> None:
 
 
 def _descriptors() -> bytes:
-    """Those that an installed package brings; in a checkout those under build/, made anew when they are the older."""
+    """The FileDescriptorSet of the installed package; in a checkout, the one under build/, updated if outdated."""
     if _INSTALLED.exists():
         return _INSTALLED.read_bytes()
     if not (_BUILT.exists() and _BUILT.stat().st_mtime > PROTO.stat().st_mtime):
         try:
             write_descriptors(_BUILT)
         except OSError:
-            return _compiled(PROTO)  # a checkout that must not be written to
+            return _compiled(PROTO)  # a read-only checkout
     return _BUILT.read_bytes()
 
 
 @cache
 def messages() -> dict[str, type[Message]]:
-    """The message classes of checkpoint.proto by name."""
+    """Load the message classes of checkpoint.proto.
+
+    Returns:
+        The classes, by message name.
+    """
     files = descriptor_pb2.FileDescriptorSet.FromString(_descriptors())
     classes: dict[str, type[Message]] = message_factory.GetMessages(list(files.file), descriptor_pool.DescriptorPool())
     return classes
 
 
 def _fields() -> dict[str, str]:
-    """Names in the layout message, by the names in ``Layout``."""
+    """Field names in the layout message, by field names in ``Layout``."""
     known = messages()["single_core_rvgc_rvv_rvh_memlayout"].DESCRIPTOR.fields_by_name
     return {name: name if name in known else f"{name}_cpt_addr" for name in DEFAULT.items()}
 
 
 def encode(header: Header) -> bytes:
-    """The header as generators write it."""
+    """Encode a header as generators do.
+
+    Args:
+        header: The header.
+
+    Returns:
+        Its bytes.
+    """
     first = messages()["checkpoint_header"](
         magic_number=header.magic_number,
         cpt_offset=header.cpt_offset,
@@ -112,7 +139,7 @@ class _UndecodableError(Exception):
 
 
 class _Stream:
-    """The bytes of two messages, read as nanopb reads them."""
+    """The bytes of two messages, decoded as nanopb decodes them."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data[:MAX_SIZE]
@@ -121,7 +148,7 @@ class _Stream:
     def take(self, size: int) -> bytes:
         self.at += size
         if self.at > len(self._data):
-            raise _UndecodableError("it has no end")
+            raise _UndecodableError("no zero byte ends it")
         return self._data[self.at - size : self.at]
 
     def varint(self) -> int:
@@ -131,10 +158,10 @@ class _Stream:
             value |= (byte & 0x7F) << shift
             if not byte & 0x80 and value < 1 << 64:
                 return value
-        raise _UndecodableError(f"a number of more than 64 bits before byte {self.at}")
+        raise _UndecodableError(f"a number with more than 64 bits before byte {self.at}")
 
     def varint32(self) -> int:
-        """Up to 32 bits, in as many bytes as 64 bits take: what is above is zero, or may be the sign of 32 bits."""
+        """A number of up to 32 bits, encoded in up to 10 bytes: the bits above 32 are zero, or the sign extension."""
         value = 0
         for shift in range(0, 70, 7):
             byte = self.take(1)[0]
@@ -148,10 +175,10 @@ class _Stream:
                 break
             if not byte & 0x80:
                 return value
-        raise _UndecodableError(f"a number of more than 32 bits before byte {self.at}")
+        raise _UndecodableError(f"a number with more than 32 bits before byte {self.at}")
 
     def skip(self, wire: int) -> None:
-        """The rest of a field of which only the wire type matters."""
+        """Skip the rest of an unknown field, by its wire type."""
         if wire == 0:
             while self.take(1)[0] & 0x80:
                 pass
@@ -160,25 +187,32 @@ class _Stream:
         elif wire in _FIXED:
             self.take(_FIXED[wire])
         else:
-            raise _UndecodableError(f"wire type {wire} before byte {self.at}")
+            raise _UndecodableError(f"invalid wire type {wire} before byte {self.at}")
 
 
 def _read(stream: _Stream, message: str, values: dict[str, int]) -> None:
-    """Put the fields of ``message`` into ``values``, as far as they can be read."""
+    """Decode the fields of ``message`` into ``values``, until the end or the first fault."""
     known = messages()[message].DESCRIPTOR.fields_by_number
     while tag := (key := stream.varint32()) >> 3:
         if tag not in known:
             stream.skip(key & 7)
         elif key & 7:
-            raise _UndecodableError(f"{known[tag].name} is no number")
+            raise _UndecodableError(f"{known[tag].name} is not a number")
         else:
             values[known[tag].name] = stream.varint()
 
 
 def decode(data: bytes) -> tuple[Header, int]:
-    """The header at the start of ``data`` and its size in bytes; UserError when there is none.
+    """Decode a header, with the same result as the restorer's decoder.
 
-    Decodes what the restorer decodes, and refuses what it refuses as not decodable.
+    Args:
+        data: Bytes that start with the header, MAX_SIZE at most are needed.
+
+    Returns:
+        The header, and its size in bytes.
+
+    Raises:
+        UserError: There is no header, or it cannot be decoded.
     """
     stream = _Stream(data)
     first: dict[str, int] = {}
@@ -195,7 +229,14 @@ def decode(data: bytes) -> tuple[Header, int]:
 
 
 def present(data: bytes) -> bool:
-    """Whether a header is at the start of ``data``, decodable or not: a message that begins with the magic number."""
+    """Check whether bytes start with a header: its first message has the magic number, even if it cannot be decoded.
+
+    Args:
+        data: The bytes, MAX_SIZE at most are needed.
+
+    Returns:
+        Whether they do.
+    """
     if _MAGIC_BYTES not in data[:MAX_SIZE]:
         return False
     first: dict[str, int] = {}

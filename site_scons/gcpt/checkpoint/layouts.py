@@ -1,13 +1,13 @@
-"""Where a checkpoint keeps its state: offsets of the fields in a hart's block, and where the blocks are.
+"""Constants of the checkpoint format: offsets of the fields in a hart's block, offsets of blocks, sizes and limits.
 
-Source of the numbers: docs/formats.md. All fields are little endian, 8 bytes unless a size is given.
+The source of the numbers is docs/formats.md. All fields are little endian, 8 bytes unless a size is given.
 """
 
 from dataclasses import dataclass, fields
 
 MIB = 1 << 20
 
-#: Where a checkpoint can have its state, as commands name it; ``places.PLACES`` says where that is (flash: of a pair).
+#: The layouts by the names that commands use. ``places.PLACES`` has their places; "flash" is a pair of images.
 LAYOUTS = ("single_core", "dual_core", "protobuf", "nemu", "flash")
 
 CHECKPOINT_MAGIC = 0xBEEF
@@ -15,43 +15,47 @@ HEADER_MAGIC = 0xDEADBEEF
 HEADER_VERSIONS = (0x20240125, 0x20240205)
 COMPLETE_FLAG = 0xCAFF
 
-#: Bytes of one hart's block where no header says otherwise.
+#: Bytes from one hart's block to the next without a header.
 BLOCK_SIZE = MIB
-#: The first part of memory that a workload leaves free for the restorer.
+#: Bytes at the start of memory that the workload leaves to the restorer.
 RESERVED_SIZE = MIB
-#: The most harts that a restorer serves.
+#: The most harts that a restorer can restore.
 MAX_HARTS = 128
-#: Data base of a multi-hart checkpoint, relative to the base of memory.
+#: Image offset of the blocks of a dual_core checkpoint, and of QEMU's protobuf header.
 MULTI_CORE_OFFSET = 0x30_0000
-#: Data base of NEMU's protobuf checkpoints, relative to the image (the sizes of the header's two C structs).
+#: Bytes from a protobuf header to the blocks, in NEMU and QEMU (the sizes of the header's two C structs).
 NEMU_PROTOBUF_OFFSET = 168
-#: A window in the head of a restorer that reads headers, for one that the restorer would overwrite: offset and bytes.
+#: The header window in a restorer that reads headers: ``gcpt pack`` moves a header there that the restorer would
+#: overwrite. Offset in the restorer, and bytes.
 HEADER_WINDOW, HEADER_WINDOW_SIZE = 8, 256
-#: Where the next boot stage lies, relative to the base of memory.
+#: Image offset of the payload.
 PAYLOAD_OFFSET = 0x10_0000
 
-#: The most that a protobuf header may hold as an offset or a block size, in bytes.
+#: The largest offset or block size in a protobuf header, in bytes.
 LARGEST_OFFSET = 1 << 30
 
+#: CSRs in a block, indexed by their 12-bit number.
 CSR_COUNT = 4096
-#: The longest VLEN that the vector window holds, in bits.
+#: The largest VLEN for which a block has room, in bits.
 MAX_VLEN = 2048
-#: VLEN where the generator did not write vlenb (NEMU), in bits.
+#: VLEN of a checkpoint whose vlenb is 0 (NEMU), in bits.
 DEFAULT_VLEN = 128
+#: Bytes for the 32 vector registers in a block.
 VECTOR_WINDOW = 32 * MAX_VLEN // 8
 
-#: Fields of a block that no restore reads. A header may leave them out: their offset is 0 then.
+#: Fields of a block that no restore reads. A header may omit them: their offset is then 0.
 FREE_FIELDS = (
     *("misc_done", "misc_reserve", "int_reg_done", "float_reg_done", "csr_reg_done", "csr_reserve", "vector_reg_done"),
 )
-#: Bytes of the fields that are not of 8 bytes. A reserve has at most as many: it ends where the next field begins.
+#: Bytes of the fields that are larger than 8 bytes. For a reserve this is the maximum: it ends where the next field
+#: begins.
 _SIZES = {"int_reg": 32 * 8, "float_reg": 32 * 8, "csr_reg": 8 * CSR_COUNT, "vector_reg": VECTOR_WINDOW}
 _RESERVES = {"misc_reserve": 4096, "csr_reserve": 8 * CSR_COUNT}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Byte offsets of the fields in a hart's block; the names are those of the protobuf message, less ``_cpt_addr``."""
+    """Byte offsets of the fields in a hart's block, named as in the protobuf message without ``_cpt_addr``."""
 
     magic_number: int
     pc: int
@@ -71,27 +75,50 @@ class Layout:
     vector_reg_done: int
 
     def csr(self, number: int) -> int:
-        """Offset of CSR ``number`` in the block."""
+        """Compute the offset of a CSR in the block.
+
+        Args:
+            number: 12-bit CSR address.
+
+        Returns:
+            The offset in bytes.
+        """
         return self.csr_reg + 8 * number
 
     def items(self) -> dict[str, int]:
+        """The offsets by field name, in bytes."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def extents(self, hart: int = 0) -> dict[str, tuple[int, int]]:
-        """Where each field that there is begins and ends in the block of ``hart``."""
+        """Compute where the fields of a block begin and end.
+
+        Args:
+            hart: The hart: its mtimecmp is at index ``hart`` of the field mtime_cmp.
+
+        Returns:
+            Offsets of the first byte and after the last byte, by field name, without omitted fields.
+        """
         begins = self.items()
-        found = {}
+        extents = {}
         for name, begin in begins.items():
             if begin or name not in FREE_FIELDS:
                 end = begin + _SIZES.get(name, _RESERVES.get(name, 8))
                 if name in _RESERVES:
                     end = min([end, *(other for other in begins.values() if other > begin)])
-                found[name] = (begin, end)
+                extents[name] = (begin, end)
         slot = self.mtime_cmp + 8 * hart
-        return {**found, "mtime_cmp": (slot, slot + 8)}
+        return {**extents, "mtime_cmp": (slot, slot + 8)}
 
     def restored(self, harts: int, vlenb: int = DEFAULT_VLEN // 8) -> dict[str, int]:
-        """The fields of a block that a restore of ``harts`` harts reads or writes, with their bytes."""
+        """List the fields of a block that a restore reads or writes.
+
+        Args:
+            harts: Number of harts in the checkpoint.
+            vlenb: Bytes of a vector register.
+
+        Returns:
+            Sizes in bytes, by field name.
+        """
         sizes = dict.fromkeys(("pc", "mode", "mtime", "misc_reserve"), 8)
         sizes |= {"mtime_cmp": 8 * harts, **_SIZES, "vector_reg": 32 * vlenb}
         if not self.misc_reserve:
@@ -99,12 +126,20 @@ class Layout:
         return sizes
 
     def span(self, harts: int, vlenb: int = DEFAULT_VLEN // 8) -> tuple[int, int]:
-        """The first byte of a block that a restore of ``harts`` harts needs, and the first after the last one."""
+        """Compute the part of a block that a restore reads or writes.
+
+        Args:
+            harts: Number of harts in the checkpoint.
+            vlenb: Bytes of a vector register.
+
+        Returns:
+            Offsets in the block: the first byte, and the byte after the last.
+        """
         sizes, offsets = self.restored(harts, vlenb), self.items()
         return min(offsets[name] for name in sizes), max(offsets[name] + size for name, size in sizes.items())
 
 
-#: The protobuf message's name of each field of a Layout.
+#: Field names in the protobuf message, by field names of Layout.
 MESSAGE_FIELDS: dict[str, str] = {
     field.name: field.name
     + ("" if field.name in ("misc_reserve", "csr_reserve") or field.name.endswith("reg_done") else "_cpt_addr")
@@ -112,6 +147,7 @@ MESSAGE_FIELDS: dict[str, str] = {
 }
 
 
+#: The layout of a block without a header, and of NEMU's protobuf checkpoints.
 DEFAULT = Layout(
     magic_number=0xECDB0,
     pc=0xECDB8,
@@ -131,6 +167,7 @@ DEFAULT = Layout(
     vector_reg_done=0xFFFF8,
 )
 
+#: The layout of a block in QEMU's protobuf checkpoints.
 MULTI_CORE = Layout(
     magic_number=0x0,
     pc=0x8,

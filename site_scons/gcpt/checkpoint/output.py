@@ -1,6 +1,6 @@
-"""Checkpoint files written in a container. A target appears, or changes, only when all of it is written.
+"""Writes checkpoint files in any container.
 
-Raw files are written sparse.
+A target appears or changes only when its whole content is written. Raw files are sparse.
 """
 
 import os
@@ -16,22 +16,31 @@ from isal import isal_zlib
 from gcpt.checkpoint.streams import ZEROS, Watch, chunks
 from gcpt.errors import UserError
 
-#: What a hole in a sparse file is made of, in bytes.
+#: Sparse files have holes for zero blocks of this many bytes.
 _HOLE = 1 << 16
-#: NEMU's zstd loader takes multiples of 128 KiB.
+#: NEMU's zstd loader needs a multiple of 128 KiB.
 ZSTD_MULTIPLE = 1 << 17
 _GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of ``path`` when the block ends well; else ``path`` stays as it was.
+    """Open a new file that replaces another one when the ``with`` block ends without an exception.
 
-    UserError when it cannot be written: a full disk, a folder that is not there.
+    After an exception, ``path`` is as before.
+
+    Args:
+        path: The file to replace or create; a symbolic link stays a link.
+
+    Yields:
+        The new file, open for writing and reading.
+
+    Raises:
+        UserError: ``path`` cannot be replaced, or the new file cannot be written (full disk, missing folder).
     """
     target = path.resolve()
     if target.exists() and not target.is_file():
-        raise UserError(f"{path}: this is no file that can be replaced: name another")
+        raise UserError(f"{path}: not a regular file, so it cannot be replaced: choose another path")
     partial_path = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         try:
@@ -51,7 +60,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 def _sparse(file: BinaryIO, content: Iterable[bytes]) -> int:
     length = 0
     for chunk in content:
-        if chunk != ZEROS[: len(chunk)]:  # no time at all where the chunk is a hole
+        if chunk != ZEROS[: len(chunk)]:  # one fast comparison for a chunk that is a hole
             for start in range(0, len(chunk), _HOLE):
                 block = chunk[start : start + _HOLE]
                 if block != ZEROS[: len(block)]:
@@ -92,15 +101,34 @@ def _write(file: BinaryIO, content: Iterable[bytes], container: str) -> int:
 
 
 def write(out: Path, content: Iterable[bytes], container: str) -> int:
-    """Write ``content`` to ``out`` in a container, all of it or nothing. Returns its length in bytes, uncompressed.
+    """Write a file, completely or not at all. The same content makes the same file.
 
-    zstd is padded with zeros to a multiple of 128 KiB, which NEMU's loader wants. The same content makes the same file.
+    Args:
+        out: The file.
+        content: Its uncompressed content, in chunks.
+        container: One of CONTAINERS. For zstd, the content is padded with zeros to a multiple of ZSTD_MULTIPLE.
+
+    Returns:
+        The length of the uncompressed content in bytes, with padding.
+
+    Raises:
+        UserError: The file cannot be written.
     """
     return write_all([(out, content, container)])[0]
 
 
 def write_all(files: Sequence[tuple[Path, Iterable[bytes], str]]) -> list[int]:
-    """``write`` for several files that belong together (out, content, container): all of them or none."""
+    """Write several files that belong together: each as ``write`` does, and either all of them or none.
+
+    Args:
+        files: The arguments of ``write`` for each file: path, content, container.
+
+    Returns:
+        The length of the uncompressed content of each file in bytes, with padding.
+
+    Raises:
+        UserError: A file cannot be written.
+    """
     with ExitStack() as stack:
         lengths = []
         for out, content, container in files:
@@ -112,9 +140,19 @@ def write_all(files: Sequence[tuple[Path, Iterable[bytes], str]]) -> list[int]:
 
 
 def unpack(path: Path, out: Path, size: int = 0, watch: Watch = iter) -> int:
-    """Write the uncompressed content of ``path`` to ``out`` as a sparse file of at least ``size`` bytes.
+    """Write the uncompressed content of a file to a sparse file.
 
-    Returns the length of the content in bytes.
+    Args:
+        path: The file, in any container.
+        out: The file to write.
+        size: Minimum length of ``out`` in bytes: shorter content is padded with a hole.
+        watch: Gets the chunks on their way, for a progress bar.
+
+    Returns:
+        The length of the content in bytes, without padding.
+
+    Raises:
+        UserError: ``path`` cannot be read or is damaged, or ``out`` cannot be written.
     """
     with replacing(out) as file:
         length = _sparse(file, watch(chunks(path)))
@@ -123,7 +161,13 @@ def unpack(path: Path, out: Path, size: int = 0, watch: Watch = iter) -> int:
 
 
 def write_pieces(out: Path, pieces: Iterable[tuple[int, bytes]], size: int) -> None:
-    """A sparse file of ``size`` bytes that holds ``pieces`` (offset, bytes) and is zero elsewhere."""
+    """Write a sparse raw file from parts of its content.
+
+    Args:
+        out: The file.
+        pieces: Offset and bytes of each part; the rest is zero.
+        size: Length of the file in bytes.
+    """
     with out.open("wb") as file:
         file.truncate(size)
         for offset, data in pieces:

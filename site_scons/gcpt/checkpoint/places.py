@@ -1,4 +1,4 @@
-"""Where an image keeps the blocks of its harts, and which bytes of it they take."""
+"""Places: where an image keeps the blocks of its harts, and which bytes the state occupies there."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -17,7 +17,7 @@ from gcpt.errors import UserError
 
 
 class PlaceKind(Enum):
-    """Where a checkpoint keeps its blocks, as ``mode=`` names it."""
+    """The kinds of places, with the names that ``mode=`` uses."""
 
     SINGLE_CORE = "single_core"
     DUAL_CORE = "dual_core"
@@ -26,9 +26,15 @@ class PlaceKind(Enum):
 
 @dataclass(frozen=True)
 class Place:
-    """Where the blocks are: hart h's at byte ``base + h * stride`` of the image. header_at: a header's, or -1.
+    """Where an image keeps its blocks.
 
-    marked: the blocks have the magic number, which one variant of QEMU leaves out where there is a header.
+    Attributes:
+        kind: The kind of place.
+        base: Image offset of hart 0's block, in bytes.
+        stride: Bytes from one hart's block to the next.
+        layout: Offsets of the fields in a block.
+        header_at: Image offset of the protobuf header; -1 without a header.
+        marked: Whether the blocks have the magic number; one variant of QEMU omits it in checkpoints with a header.
     """
 
     kind: PlaceKind
@@ -39,12 +45,22 @@ class Place:
     marked: bool = True
 
     def block(self, hart: int) -> int:
+        """Compute the image offset of a hart's block.
+
+        Args:
+            hart: The hart.
+
+        Returns:
+            The offset in bytes.
+        """
         return self.base + hart * self.stride
 
 
+#: One hart, whose block is the restorer's MiB.
 SINGLE_CORE = Place(PlaceKind.SINGLE_CORE, 0)
+#: Several harts, from 3 MiB on.
 DUAL_CORE = Place(PlaceKind.DUAL_CORE, MULTI_CORE_OFFSET)
-#: A protobuf header where QEMU writes it, the blocks behind it as its generator packs them.
+#: QEMU's protobuf header at 3 MiB, with the blocks behind it.
 PROTOBUF = Place(
     PlaceKind.PROTOBUF,
     MULTI_CORE_OFFSET + NEMU_PROTOBUF_OFFSET,
@@ -52,35 +68,55 @@ PROTOBUF = Place(
     MULTI_CORE,
     MULTI_CORE_OFFSET,
 )
-#: NEMU's protobuf header, at the very start of the image.
+#: NEMU's protobuf header at the start of the image, with the block behind it.
 NEMU = Place(PlaceKind.PROTOBUF, NEMU_PROTOBUF_OFFSET, header_at=0)
-#: The same where a restorer has overwritten that header.
+#: NEMU's block after a restorer has overwritten the header.
 NEMU_BARE = replace(NEMU, header_at=-1)
 
-#: The places to write to, by the names that commands have for them.
+#: The places that can be written, by layout name.
 PLACES: dict[str, Place] = {"single_core": SINGLE_CORE, "dual_core": DUAL_CORE, "protobuf": PROTOBUF, "nemu": NEMU}
 
 
 def place_for(layout: str, harts: int) -> Place:
-    """The place of ``layout``; "auto": single_core for one hart, else dual_core. UserError when it cannot hold them."""
+    """Choose the place for the state.
+
+    Args:
+        layout: A name in PLACES, or "auto": single_core for one hart, else dual_core.
+        harts: Number of harts.
+
+    Returns:
+        The place.
+
+    Raises:
+        UserError: The layout cannot hold so many harts.
+    """
     name = layout if layout != "auto" else "single_core" if harts == 1 else "dual_core"
     if name in ("single_core", "nemu") and harts > 1:
-        raise UserError(f"layout {name} holds one hart, and there are {harts}: use dual_core or protobuf")
+        raise UserError(f"layout {name} holds one hart, but there are {harts}: use dual_core or protobuf")
     return PLACES[name]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All harts of a checkpoint and where their blocks are."""
+    """The state of all harts, and the place of their blocks."""
 
     place: Place
     harts: list[HartState]
 
 
 def own_size(place: Place, hart: int, vlenb: int) -> int:
-    """The bytes of a hart's block, from its begin, that are the state's.
+    """Compute the size of the part of a hart's block that belongs to the state.
 
-    Of a block in the restorer's MiB, only registers are beyond that: NEMU's ends among the workload's first bytes.
+    If a block begins in the restorer's MiB and ends behind it, only its registers count there: NEMU's block extends
+    into the workload's memory.
+
+    Args:
+        place: The place of the blocks.
+        hart: The hart.
+        vlenb: Bytes of a vector register.
+
+    Returns:
+        The size in bytes, from the start of the block.
     """
     whole, room = block_size(place.layout, hart + 1), RESERVED_SIZE - place.block(hart)
     if not 0 < room < whole:
@@ -89,7 +125,16 @@ def own_size(place: Place, hart: int, vlenb: int) -> int:
 
 
 def own_ranges(place: Place, hart: int, vlenb: int) -> list[tuple[int, int]]:
-    """The bytes of the image (begin, end) that the state of a hart takes, sorted; those that touch are one range."""
+    """List the parts of the image that the state of a hart occupies.
+
+    Args:
+        place: The place of the blocks.
+        hart: The hart.
+        vlenb: Bytes of a vector register.
+
+    Returns:
+        Image offsets of the first byte and after the last byte of each part, sorted; adjacent parts are merged.
+    """
     base, size = place.block(hart), own_size(place, hart, vlenb)
     extents = place.layout.extents(hart)
     if not place.marked:

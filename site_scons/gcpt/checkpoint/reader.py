@@ -1,4 +1,4 @@
-"""Bytes of an image, read where they are asked for."""
+"""Random access to the bytes of an image, in a file of any container."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,25 +6,33 @@ from pathlib import Path
 from gcpt.checkpoint import containers, streams
 from gcpt.checkpoint.layouts import MIB
 
-#: Reads a number of bytes at an offset of an image; fewer where the image ends.
+#: A function that reads bytes of an image: offset and number of bytes; fewer come back if the image ends first.
 Reader = Callable[[int, int], bytes]
 
-#: Bytes from the start of a compressed image that a reader keeps: what says where the state is, and most state.
+#: Bytes from the start of a compressed image that stay in memory: headers and most state are there.
 _KEPT = 8 * MIB
-#: No image is longer, in bytes.
+#: The longest possible image, in bytes.
 _FARTHEST = 1 << 40
 
 
 def read_word(read: Reader, offset: int) -> int:
-    """The 8 bytes at ``offset``, little endian; zeros where the image ends."""
+    """Read a 64-bit little-endian word.
+
+    Args:
+        read: Reads the image.
+        offset: Offset of the word in the image.
+
+    Returns:
+        The word; bytes after the end of the image count as 0.
+    """
     return int.from_bytes(read(offset, 8), "little")
 
 
 class FileReader:
-    """A Reader of a checkpoint file, of any container.
+    """A Reader of a checkpoint file in any container.
 
-    Reads, and decompresses, no more of it than up to what is asked for, and holds no more than its start and the last
-    piece that was asked for. Asked for one before that, it starts again.
+    It decompresses the file only as far as needed. It keeps the start of the image and the bytes of the last call in
+    memory; a call for an earlier offset decompresses the file again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,8 +46,20 @@ class FileReader:
         self._window, self._at = bytearray(), 0
 
     def __call__(self, offset: int, size: int) -> bytes:
+        """Read bytes of the image.
+
+        Args:
+            offset: Offset of the first byte in the image. Headers may give any value.
+            size: Number of bytes.
+
+        Returns:
+            The bytes, fewer if the image ends first; none for an offset outside any image.
+
+        Raises:
+            UserError: The file cannot be read or is damaged.
+        """
         if not 0 <= offset < _FARTHEST:
-            return b""  # what a header says leads there
+            return b""
         if self._seekable:
             return streams.read_at(self._path, offset, size)
         if offset + size <= len(self._start):
@@ -50,11 +70,11 @@ class FileReader:
         return bytes(self._window[offset - self._at :][:size])
 
     def _advance(self, begin: int, end: int) -> None:
-        """Read on until the window holds what is from ``begin`` to ``end``, as far as there is any."""
+        """Read on until the window holds the bytes from ``begin`` to ``end``, or the image ends."""
         while self._at + len(self._window) < end and (chunk := next(self._chunks, b"")):
             if self._at + len(self._window) == len(self._start) < _KEPT:
                 self._start += chunk
             self._window += chunk
-            passed = min(max(0, begin - self._at), len(self._window))
-            del self._window[:passed]
-            self._at += passed
+            surplus = min(max(0, begin - self._at), len(self._window))
+            del self._window[:surplus]
+            self._at += surplus

@@ -1,9 +1,9 @@
-"""Every register of a hart by its name."""
+"""The registers of a hart by name, for display."""
 
 from gcpt.checkpoint.state import HartState
 from gcpt.isa.csrs import BY_NUMBER
 
-#: The ABI's names of the integer registers.
+#: ABI names of the integer registers.
 X_NAMES = (
     *("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1"),
     *(f"a{i}" for i in range(8)),
@@ -13,7 +13,15 @@ X_NAMES = (
 
 
 def registers(state: HartState, everything: bool = False) -> dict[str, int | str]:
-    """Every register by its name, vectors as hexadecimal text (last byte first); zeros only if ``everything``."""
+    """List the registers of a hart.
+
+    Args:
+        state: The hart's state.
+        everything: Include registers that are 0.
+
+    Returns:
+        The values by name: pc, x, f, CSRs and v. A vector register is hexadecimal text, highest byte first.
+    """
     values: dict[str, int | str] = {"pc": state.pc}
     values |= {f"x{i} ({X_NAMES[i]})": value for i, value in enumerate(state.x) if value or everything}
     values |= {f"f{i}": value for i, value in enumerate(state.f) if value or everything}

@@ -1,7 +1,7 @@
-"""Where an image keeps its state: the places that a restorer looks at, in its order.
+"""Search for the state in an image: the places that a restorer checks, in the restorer's order.
 
-The same decisions as firmware/plan.c, header.c and decode.c make, but for what depends on the machine: whether blocks
-are in its memory and apart from the restorer, which ``restorer.plan`` adds.
+The decisions are those of firmware/plan.c, header.c and decode.c, without the checks that depend on the machine:
+``restorer.plan`` checks that the blocks are in memory and do not overlap the restorer.
 """
 
 from collections.abc import Iterator
@@ -23,20 +23,20 @@ from gcpt.checkpoint.reader import Reader, read_word
 from gcpt.errors import UserError
 
 _WORD = 1 << 64
-#: What QEMU writes as the number of harts whenever there are several.
+#: The count that QEMU writes for any number of harts above 1.
 SEVERAL = 2
 
 
 class NoCheckpointError(UserError):
-    """An image in which there is no checkpoint at any known place."""
+    """There is no checkpoint at any known place of an image."""
 
 
 class HeaderError(UserError):
     """A protobuf header that a restorer refuses.
 
     Attributes:
-        code: The finding of ``gcpt validate`` that this is.
-        what: What is wrong, and at which byte of the image the header is.
+        code: The code of the finding in ``gcpt validate``.
+        what: The image offset of the header, and the fault.
     """
 
     def __init__(self, code: str, at: int, fault: str) -> None:
@@ -45,13 +45,13 @@ class HeaderError(UserError):
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is looked for.
+class Targets:
+    """The places to search.
 
     Attributes:
-        headers: Whether protobuf headers are, and NEMU's blocks whose header a restorer overwrote.
-        fixed: Places without a header, in their order.
-        header_at: The byte of the image at which a header is looked for first; -1: none.
+        headers: Whether to search for protobuf headers, and for NEMU's block after its header is overwritten.
+        fixed: Places without a header, in the order of the search.
+        header_at: Image offset to search for a header first; -1 for none.
     """
 
     headers: bool = True
@@ -59,13 +59,19 @@ class Wanted:
     header_at: int = -1
 
 
-#: What a restorer of mode=auto looks for, and so do tools.
-EVERYTHING = Wanted()
+#: The places that a restorer with mode=auto, and the tools, search.
+EVERYTHING = Targets()
 
 
 @dataclass(frozen=True)
-class Found:
-    """Where the blocks are, of how many harts, and the header that says so, if one does."""
+class Location:
+    """The result of a search.
+
+    Attributes:
+        place: The place of the blocks.
+        harts: Number of harts.
+        header: The protobuf header, if the place comes from one.
+    """
 
     place: Place
     harts: int
@@ -73,51 +79,101 @@ class Found:
 
 
 def is_marked(read: Reader, place: Place, hart: int) -> bool:
-    """Whether the block of ``hart`` has the magic number."""
+    """Check whether a block has the magic number.
+
+    Args:
+        read: Reads the image.
+        place: The place of the blocks.
+        hart: The hart whose block to check.
+
+    Returns:
+        Whether it has.
+    """
     return read_word(read, place.block(hart) + place.layout.magic_number) == CHECKPOINT_MAGIC
 
 
 def count_marked(read: Reader, place: Place) -> int:
-    """How many blocks in a row, the first on, have the magic number."""
+    """Count consecutive blocks, from the first, that have the magic number.
+
+    Args:
+        read: Reads the image.
+        place: The place of the blocks.
+
+    Returns:
+        The number of blocks, up to MAX_HARTS.
+    """
     return next((hart for hart in range(MAX_HARTS) if not is_marked(read, place, hart)), MAX_HARTS)
 
 
 def written_count(read: Reader, place: Place) -> int:
-    """The number of harts that the generator wrote into hart 0's block; 0: none."""
+    """Read the count that the generator wrote into hart 0's block.
+
+    Args:
+        read: Reads the image.
+        place: The place of the blocks.
+
+    Returns:
+        The number of harts; 0 if the generator wrote none.
+    """
     return read_word(read, place.block(0) + place.layout.csr_reserve)
 
 
 def count_harts(read: Reader, place: Place) -> int:
-    """How many harts a restorer finds at ``place``.
+    """Count the harts as a restorer does.
 
-    That is the header's number, else the one in hart 0's block, of which 0 means one hart. QEMU writes 2 for any number
-    of harts: blocks that follow in a row and have the magic number count too.
+    The number comes from the header, else from the count in hart 0's block, where 0 means one hart. QEMU writes 2 for
+    any number of harts above 1: from the third block on, consecutive blocks with the magic number then count too.
+
+    Args:
+        read: Reads the image.
+        place: The place of the blocks.
+
+    Returns:
+        The number of harts, which may be above MAX_HARTS in a damaged image.
+
+    Raises:
+        UserError: The header cannot be decoded.
     """
     if place.header_at >= 0:
-        return header.decode(read(place.header_at, header.MAX_SIZE))[0].cpu_num
+        return header.decode(_header_bytes(read, place.header_at))[0].cpu_num
     if place.kind is not PlaceKind.DUAL_CORE:
         return 1
     count = written_count(read, place) or 1
-    return max(count, count_marked(read, place)) if count == SEVERAL else count
+    if count != SEVERAL:
+        return count
+    return next((hart for hart in range(SEVERAL, MAX_HARTS) if not is_marked(read, place, hart)), MAX_HARTS)
 
 
-def _header_places(read: Reader, wanted: Wanted) -> Iterator[tuple[int, int]]:
-    """Where headers are looked for, and from where cpt_offset counts: offsets in the image.
+def _header_bytes(read: Reader, at: int) -> bytes:
+    """The bytes in which a restorer looks for a header; zeros where the image ends."""
+    return read(at, header.MAX_SIZE).ljust(header.MAX_SIZE, b"\0")
 
-    A header at the start of an image without a restorer stands for the one in a restorer's window, where ``gcpt pack``
-    puts it.
+
+def _header_places(read: Reader, targets: Targets) -> Iterator[tuple[int, int]]:
+    """Image offsets to search for a header, each with the image offset from which its cpt_offset counts.
+
+    A header at the start of an image without a restorer counts as one in a restorer's header window: ``gcpt pack``
+    moves it there.
     """
-    if wanted.header_at >= 0:
-        yield wanted.header_at, wanted.header_at
-    carries = stamp.size(read(0, HEADER_WINDOW)) is not None
-    yield (HEADER_WINDOW if carries else 0), 0
+    if targets.header_at >= 0:
+        yield targets.header_at, targets.header_at
+    embedded = stamp.size(read(0, HEADER_WINDOW)) is not None
+    yield (HEADER_WINDOW if embedded else 0), 0
     yield MULTI_CORE_OFFSET, MULTI_CORE_OFFSET
 
 
 def header_fault(value: Header, origin: int) -> str:
-    """Why a restorer refuses the values of a header on any machine, or nothing. origin: what cpt_offset counts from."""
+    """Check the values of a header as a restorer does on any machine.
+
+    Args:
+        value: The header.
+        origin: Image offset from which cpt_offset counts.
+
+    Returns:
+        The fault; "" if there is none.
+    """
     if not 1 <= value.cpu_num <= MAX_HARTS:
-        return f"cpu_num is {value.cpu_num}, not 1 to {MAX_HARTS}"
+        return f"cpu_num is {value.cpu_num}: want 1 to {MAX_HARTS}"
     offsets = value.layout.items()
     for name in value.layout.restored(value.cpu_num):
         if offsets[name] % 8 or offsets[name] > LARGEST_OFFSET:
@@ -125,70 +181,102 @@ def header_fault(value: Header, origin: int) -> str:
     low, high = value.layout.span(value.cpu_num)
     stride = value.single_core_size
     if stride > LARGEST_OFFSET:
-        return f"single_core_size is {stride:#x}, above {LARGEST_OFFSET:#x}"
+        return f"single_core_size is {stride:#x}: want at most {LARGEST_OFFSET:#x}"
     if value.cpu_num > 1 and (stride % 8 or stride < high - low):
-        return f"single_core_size is {stride:#x}: want a multiple of 8, {high - low:#x} at least, which a block takes"
+        return (
+            f"single_core_size is {stride:#x}: want a multiple of 8 and at least {high - low:#x}, the size of a block"
+        )
     if (origin + value.cpt_offset) % 8:
         return f"cpt_offset is {value.cpt_offset:#x}: want a multiple of 8"
     return ""
 
 
 def header_target(value: Header, at: int, origin: int) -> Place:
-    """Where the blocks are by the header ``value`` at byte ``at``, whose cpt_offset counts from ``origin``."""
+    """Compute the place that a header describes.
+
+    Args:
+        value: The header.
+        at: Image offset of the header.
+        origin: Image offset from which its cpt_offset counts.
+
+    Returns:
+        The place; its base may be outside the image.
+    """
     base = (origin + value.cpt_offset) % _WORD
-    base -= _WORD if base >= _WORD // 2 else 0  # an offset below the header is one that wraps around
+    base -= _WORD if base >= _WORD // 2 else 0  # blocks below the header have an offset that wraps around
     return Place(PlaceKind.PROTOBUF, base, value.single_core_size, value.layout, at)
 
 
-def _follow(read: Reader, data: bytes, at: int, origin: int) -> Found:
-    """What the header ``data`` at byte ``at`` leads to. HeaderError where it is refused."""
+def _follow(read: Reader, data: bytes, at: int, origin: int) -> Location:
+    """The location that the header ``data`` at image offset ``at`` describes; HeaderError if it is refused."""
     try:
         value, _ = header.decode(data)
     except UserError as error:
         raise HeaderError("header-undecodable", at, str(error)) from error
     if value.version not in HEADER_VERSIONS:
-        known = " and ".join(map(hex, HEADER_VERSIONS))
-        raise HeaderError("header-version", at, f"version {value.version:#x}; known are {known}")
+        known = " or ".join(map(hex, HEADER_VERSIONS))
+        raise HeaderError("header-version", at, f"version is {value.version:#x}: want {known}")
     if fault := header_fault(value, origin):
         raise HeaderError("header-value", at, fault)
     place = header_target(value, at, origin)
-    return Found(place if is_marked(read, place, 0) else replace(place, marked=False), value.cpu_num, value)
+    return Location(place if is_marked(read, place, 0) else replace(place, marked=False), value.cpu_num, value)
 
 
-def find(read: Reader, wanted: Wanted = EVERYTHING) -> Found | None:
-    """What a restorer finds first in an image; None where it finds nothing.
+def find(read: Reader, targets: Targets = EVERYTHING) -> Location | None:
+    """Search an image as a restorer does.
 
     Args:
         read: Reads the image.
-        wanted: What the restorer looks for.
+        targets: The places that the restorer searches.
+
+    Returns:
+        The first location; None if there is none.
 
     Raises:
-        HeaderError: There is a protobuf header, which ends the search, and it is refused.
+        HeaderError: The search meets a protobuf header, which ends it, and a restorer refuses the header.
     """
-    for at, origin in _header_places(read, wanted) if wanted.headers else ():
-        data = read(at, header.MAX_SIZE)
+    for at, origin in _header_places(read, targets) if targets.headers else ():
+        data = _header_bytes(read, at)
         if header.present(data):
             return _follow(read, data, at, origin)
-    fixed = (*wanted.fixed, NEMU_BARE) if wanted.headers else wanted.fixed
+    fixed = (*targets.fixed, NEMU_BARE) if targets.headers else targets.fixed
     place = next((place for place in fixed if is_marked(read, place, 0)), None)
-    return Found(place, count_harts(read, place)) if place else None
+    return Location(place, count_harts(read, place)) if place else None
 
 
-def locate(read: Reader) -> Found:
-    """What a restorer of mode=auto finds. NoCheckpointError where it finds nothing; HeaderError as ``find`` has it."""
-    found = find(read)
-    if found is None:
+def locate(read: Reader) -> Location:
+    """Search an image as a restorer with mode=auto does.
+
+    Args:
+        read: Reads the image.
+
+    Returns:
+        The first location.
+
+    Raises:
+        NoCheckpointError: There is no location.
+        HeaderError: The search meets a protobuf header, which ends it, and a restorer refuses the header.
+    """
+    location = find(read)
+    if location is None:
         raise NoCheckpointError(
             "no checkpoint: neither a protobuf header nor the magic number 0xbeef at any known place"
         )
-    return found
+    return location
 
 
 def find_all(read: Reader) -> list[Place]:
-    """Every place at which an image has marks of a checkpoint, in the order in which mode=auto looks."""
+    """List all places of an image that have a valid header or a magic number.
+
+    Args:
+        read: Reads the image.
+
+    Returns:
+        The places, in the order in which mode=auto searches.
+    """
     places: list[Place] = []
     for at, origin in _header_places(read, EVERYTHING):
-        data = read(at, header.MAX_SIZE)
+        data = _header_bytes(read, at)
         if header.present(data):
             with suppress(HeaderError):
                 places.append(_follow(read, data, at, origin).place)

@@ -1,9 +1,9 @@
-"""What an image says that it was built from: version, commit and options, in the bytes before its completeness flag.
+"""The stamp of a restorer: version, commit and options of its build, in the bytes before its completeness flag.
 
     [commit: 4 bytes, 0 unknown][raw deflate of the text][check: 1 byte][bytes before the check: 1 byte][flag: 8 bytes]
 
-The text is ``VERSION`` or ``VERSION+dirty``, then `` NAME=VALUE`` for each option that is not the default, values
-percent-encoded. The check tells such bytes from those of a restorer that has no stamp. Pure functions.
+The text is ``VERSION`` or ``VERSION+dirty``, then `` NAME=VALUE`` for each option that is not the default, with the
+value percent-encoded. The check byte tells a stamp from the last bytes of a restorer without one.
 """
 
 import re
@@ -15,8 +15,8 @@ from urllib.parse import quote, unquote
 from gcpt.checkpoint.layouts import COMPLETE_FLAG, HEADER_WINDOW, RESERVED_SIZE
 from gcpt.errors import UserError
 
-#: What deflate may refer to. Part of the format: images that are out there are read with it, so it never changes, not
-#: even where options do; a new text would be a new format, told by its check, which covers the dictionary.
+#: The preset dictionary of deflate. It is part of the format and never changes, even if options change: published
+#: images need it. Another dictionary is another format; the check byte covers the dictionary and tells them apart.
 DICTIONARY = (
     b" header_addr=0x80300000 flash=1 ram=0x8"
     b" uart=htif clint=0x38000000 clint=0x2000000 uart=uartlite@0x40600000 clint=0x2000000 uart=16550@0x10000000"
@@ -29,17 +29,21 @@ _FLAG = struct.pack("<Q", COMPLETE_FLAG)
 _DIRTY = "+dirty"
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.]*")
 _OPTION = re.compile(r"([a-z_]+)=([!-~]*)")
-#: Characters of a value that stand for themselves.
+#: Characters of a value that are not percent-encoded.
 _PLAIN = "@:,+./"
-#: Bytes that the length byte counts at most.
+#: The largest value of the length byte.
 _LONGEST = 255
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """version: of gcpt. commit: its first 8 hexadecimal digits, "" unknown. dirty: sources differed from the commit.
+    """The build of a restorer.
 
-    options: those that are not the default, and in place of a file's path its name and a digest of its bytes.
+    Attributes:
+        version: gcpt's version.
+        commit: The first 8 hexadecimal digits of the commit; "" if unknown.
+        dirty: Whether the sources differed from the commit.
+        options: The options that are not the default; for a file, its name and a digest of its bytes replace the path.
     """
 
     version: str
@@ -53,35 +57,64 @@ def _check(body: bytes) -> int:
 
 
 def encode(stamp: Stamp) -> bytes:
-    """The bytes in front of the flag, zeros first to a multiple of 8. UserError where they would be too many."""
+    """Encode a stamp.
+
+    Args:
+        stamp: The stamp.
+
+    Returns:
+        The bytes to put before the flag, padded with zeros at the front to a multiple of 8.
+
+    Raises:
+        UserError: The options are too long.
+    """
     words = [stamp.version + _DIRTY * stamp.dirty]
     words += [f"{name}={quote(value, safe=_PLAIN)}" for name, value in stamp.options.items()]
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=DICTIONARY)
     body = bytes.fromhex(stamp.commit or "00000000") + deflate.compress(" ".join(words).encode()) + deflate.flush()
     if len(body) > _LONGEST:
-        raise UserError(
-            f"the options are too long for the image's stamp, by {len(body) - _LONGEST} bytes: shorten them"
-        )
+        raise UserError(f"the options are {len(body) - _LONGEST} bytes too long for the image's stamp: shorten them")
     data = body + bytes((_check(body), len(body)))
     return bytes(-len(data) % 8) + data
 
 
 def size(head: bytes) -> int | None:
-    """The bytes of the restorer that starts with ``head``, by its first 8; None where it starts with no restorer's."""
+    """Read the size of a restorer from its head.
+
+    Args:
+        head: The first bytes of an image, 8 at least.
+
+    Returns:
+        The restorer's size in bytes; None if the image does not start with a restorer.
+    """
     if len(head) < HEADER_WINDOW or int.from_bytes(head[:4], "little") & 0xFFF != 0x6F:  # jal zero
         return None
-    said = int.from_bytes(head[4:8], "little")
-    return said if HEADER_WINDOW + len(_FLAG) <= said <= RESERVED_SIZE else None
+    length = int.from_bytes(head[4:8], "little")
+    return length if HEADER_WINDOW + len(_FLAG) <= length <= RESERVED_SIZE else None
 
 
 def complete(image: bytes) -> bool:
-    """Whether ``image`` starts with a restorer, stamped or not, whose last 8 bytes are the completeness flag."""
+    """Check whether an image starts with a complete restorer: one whose last 8 bytes are the completeness flag.
+
+    Args:
+        image: The first bytes of an image, RESERVED_SIZE at most are needed.
+
+    Returns:
+        Whether it does; the restorer may have no stamp.
+    """
     end = size(image)
     return end is not None and image[end - len(_FLAG) : end] == _FLAG
 
 
 def find(image: bytes) -> Stamp | None:
-    """The stamp of the restorer that ``image`` starts with, whatever follows it; None where it has none."""
+    """Find the stamp of the restorer at the start of an image.
+
+    Args:
+        image: The first bytes of an image, RESERVED_SIZE at most are needed.
+
+    Returns:
+        The stamp; None if there is no complete restorer or it has no stamp.
+    """
     if not complete(image):
         return None
     end = (size(image) or 0) - len(_FLAG)

@@ -1,4 +1,4 @@
-"""The state of a hart: its registers, read from and written into a block."""
+"""The state of a hart, and how a block stores it."""
 
 import struct
 from dataclasses import dataclass, field
@@ -21,9 +21,18 @@ _VLENB = BY_NAME["vlenb"].number
 class HartState:
     """The state of one hart.
 
-    mode: 0 U, 1 S, 3 M. mtime, mtimecmp: CLINT ticks. x, f: 32 64-bit values each. csr: indexed by CSR number. v: 32
-    registers of vlenb bytes each. free: what is not zero in the fields that no restore reads and behind the vector
-    registers, by the field's name, without zeros at its end. count: the number of harts that the generator wrote.
+    Attributes:
+        pc: The address of the next instruction.
+        mode: The privilege level: 0 U, 1 S, 3 M.
+        mtime: CLINT ticks.
+        mtimecmp: CLINT ticks.
+        x: 32 integer registers, 64 bits each.
+        f: 32 floating-point registers, 64 bits each.
+        csr: 4096 CSRs, indexed by number, 64 bits each.
+        v: 32 vector registers of vlenb bytes each.
+        free: Bytes that no restore reads and that are not all zero, by the name of the field that has them, without
+            zeros at the end. "vector_reg" stands for the bytes behind the vector registers.
+        count: The number of harts that the generator wrote into the block.
     """
 
     pc: int
@@ -38,10 +47,23 @@ class HartState:
     count: int = field(default=0, compare=False)
 
     def get(self, name: str) -> int:
-        """The CSR called ``name`` in the inventory."""
+        """Get the value of a CSR.
+
+        Args:
+            name: Its name in the inventory.
+
+        Returns:
+            Its 64-bit value.
+        """
         return self.csr[BY_NAME[name].number]
 
     def set(self, name: str, value: int) -> None:
+        """Set a CSR.
+
+        Args:
+            name: Its name in the inventory.
+            value: Its 64-bit value.
+        """
         self.csr[BY_NAME[name].number] = value
 
 
@@ -50,43 +72,86 @@ def _words(block: bytes | bytearray, offset: int, count: int) -> list[int]:
 
 
 def block_size(layout: Layout, harts: int = 1) -> int:
-    """The bytes that a block of ``layout`` takes, for vector registers of any length, in a checkpoint of ``harts``."""
+    """Compute the size of a block, with room for vector registers of any length.
+
+    Args:
+        layout: Offsets of its fields.
+        harts: Number of harts in the checkpoint.
+
+    Returns:
+        The size in bytes.
+    """
     return max(end for _, end in layout.extents(harts - 1).values())
 
 
 def register_ranges(layout: Layout, hart: int, vlenb: int) -> dict[str, tuple[int, int]]:
-    """Begin and end of what a HartState has names for, in its block."""
+    """List the parts of a block that hold registers, timers, the magic number and the count.
+
+    Args:
+        layout: Offsets of the fields.
+        hart: The hart whose block it is.
+        vlenb: Bytes of a vector register.
+
+    Returns:
+        Offsets in the block of the first byte and after the last byte, by field name.
+    """
     extents = layout.extents(hart)
-    held = {name: extent for name, extent in extents.items() if name not in FREE_FIELDS}
-    held["vector_reg"] = (layout.vector_reg, layout.vector_reg + 32 * vlenb)
+    ranges = {name: extent for name, extent in extents.items() if name not in FREE_FIELDS}
+    ranges["vector_reg"] = (layout.vector_reg, layout.vector_reg + 32 * vlenb)
     if "csr_reserve" in extents:
-        held["csr_reserve"] = (layout.csr_reserve, layout.csr_reserve + 8)
-    return held
+        ranges["csr_reserve"] = (layout.csr_reserve, layout.csr_reserve + 8)
+    return ranges
 
 
-def _free(layout: Layout) -> dict[str, tuple[int, int]]:
-    """Begin and end of the fields that no restore reads; of the vector registers, for what is behind them."""
+def _free_ranges(layout: Layout) -> dict[str, tuple[int, int]]:
+    """The parts of a block in which ``HartState.free`` may have bytes, by field name."""
     return {name: extent for name, extent in layout.extents().items() if name in (*FREE_FIELDS, "vector_reg")}
 
 
 def checked_vlenb(hart: int, vlenb: int) -> int:
-    """Bytes of a vector register, from the CSR; UserError when that cannot be."""
+    """Check the CSR vlenb of a checkpoint.
+
+    Args:
+        hart: The hart.
+        vlenb: The value of the CSR.
+
+    Returns:
+        Bytes of a vector register: the value, or the default if it is 0.
+
+    Raises:
+        UserError: No vector register can have this size.
+    """
     vlenb = vlenb or DEFAULT_VLEN // 8
     if vlenb * 8 > MAX_VLEN or vlenb % 8:
-        raise UserError(f"hart {hart}: vlenb is {vlenb:#x}: this is no block of this layout")
+        raise UserError(
+            f"hart {hart}: vlenb is {vlenb:#x}, not a multiple of 8 up to {MAX_VLEN // 8:#x}: "
+            "the block is damaged or has another layout"
+        )
     return vlenb
 
 
 def read_hart(block: bytes | bytearray, layout: Layout, hart: int) -> HartState:
-    """The state in ``block``; UserError when the block is cut short or its vlenb cannot be."""
-    cut_short = UserError(f"hart {hart}: the image ends within its block")
+    """Read the state of a hart from its block.
+
+    Args:
+        block: The bytes of the block, or of its first part.
+        layout: Offsets of the fields.
+        hart: The hart whose block it is.
+
+    Returns:
+        The state.
+
+    Raises:
+        UserError: The block is too short, or its vlenb is invalid.
+    """
+    truncated = UserError(f"hart {hart}: the image ends within its block")
     if len(block) < layout.csr(CSR_COUNT):
-        raise cut_short
+        raise truncated
     csr = _words(block, layout.csr_reg, CSR_COUNT)
     vlenb = checked_vlenb(hart, csr[_VLENB])
-    held = register_ranges(layout, hart, vlenb)
-    if len(block) < max(end for _, end in held.values()):
-        raise cut_short
+    ranges = register_ranges(layout, hart, vlenb)
+    if len(block) < max(end for _, end in ranges.values()):
+        raise truncated
     registers = range(layout.vector_reg, layout.vector_reg + 32 * vlenb, vlenb)
     return HartState(
         pc=_words(block, layout.pc, 1)[0],
@@ -97,37 +162,51 @@ def read_hart(block: bytes | bytearray, layout: Layout, hart: int) -> HartState:
         f=_words(block, layout.float_reg, 32),
         csr=csr,
         v=[bytes(block[start : start + vlenb]) for start in registers],
-        free=_read_free(block, layout, held),
+        free=_read_free(block, layout, ranges),
         count=_words(block, layout.csr_reserve, 1)[0] if layout.csr_reserve else 0,
     )
 
 
-def _read_free(block: bytes | bytearray, layout: Layout, held: dict[str, tuple[int, int]]) -> dict[str, bytes]:
+def _read_free(block: bytes | bytearray, layout: Layout, registers: dict[str, tuple[int, int]]) -> dict[str, bytes]:
     rest = bytearray(block)
-    for begin, end in held.values():
+    for begin, end in registers.values():
         rest[begin:end] = bytes(end - begin)
-    found = {name: bytes(rest[begin:end].rstrip(b"\0")) for name, (begin, end) in _free(layout).items()}
-    return {name: data for name, data in found.items() if data}
+    free = {name: bytes(rest[begin:end].rstrip(b"\0")) for name, (begin, end) in _free_ranges(layout).items()}
+    return {name: data for name, data in free.items() if data}
 
 
 def _write_free(block: bytearray, layout: Layout, hart: int, state: HartState) -> None:
-    room = _free(layout)
+    ranges = _free_ranges(layout)
     for name, data in state.free.items():
-        begin, end = room.get(name, (0, 0))
+        begin, end = ranges.get(name, (0, 0))
         if begin + len(data) > min(end, len(block)):
-            raise UserError(f"hart {hart}: there is no room for what its generator left in {name} ({len(data)} bytes)")
+            raise UserError(
+                f"hart {hart}: no room for {len(data)} bytes that the generator left in {name}: choose another layout"
+            )
         block[begin : begin + len(data)] = data
     for name, (begin, end) in register_ranges(layout, hart, len(state.v[0])).items():
         if any(block[begin:end]):
-            raise UserError(f"hart {hart}: {name} and what its generator left in {', '.join(state.free)} overlap here")
+            raise UserError(
+                f"hart {hart}: {name} would overlap bytes that the generator left in {', '.join(state.free)}: "
+                "choose another layout"
+            )
 
 
 def write_hart(
     block: bytearray, layout: Layout, hart: int, state: HartState, harts: int, *, marked: bool = True
 ) -> None:
-    """Write ``state`` into ``block``, which is zero, as the generator of a checkpoint of ``harts`` harts does.
+    """Write the state of a hart into its block.
 
-    marked: with the magic number. UserError when this layout has no room for what is in ``state.free``.
+    Args:
+        block: The bytes of the block, all zero.
+        layout: Offsets of the fields.
+        hart: The hart whose block it is.
+        state: Its state.
+        harts: The count to write, if the layout has one.
+        marked: Whether to write the magic number.
+
+    Raises:
+        UserError: The layout has no room for ``state.free``.
     """
     if state.free:
         _write_free(block, layout, hart, state)

@@ -1,6 +1,6 @@
 """The content of a checkpoint file, uncompressed, as a stream of chunks.
 
-Images decompress to gigabytes, nearly all zero: nothing here holds a whole one, and holes of raw files are not read.
+Images decompress to gigabytes, nearly all of them zero: no function holds a whole image, or reads holes of raw files.
 """
 
 import os
@@ -19,13 +19,16 @@ from gcpt.checkpoint.containers import MAGICS, container, opened
 from gcpt.errors import UserError
 from gcpt.isa.paging import PAGE_SIZE
 
-#: What the content goes through on its way.
+#: A function that passes chunks on unchanged, to count them for a progress bar.
 Watch = Callable[[Iterable[bytes]], Iterable[bytes]]
 
-#: Bytes of a compressed file taken at once, and of content made of them at once: 4 bytes of zstd can stand for 128 KiB.
-_COMPRESSED_PIECE, PIECE = 1 << 16, 1 << 20
+#: Bytes per read of a compressed file.
+_COMPRESSED_PIECE = 1 << 16
+#: The largest chunk, in bytes: limited, because 4 bytes of zstd can decompress to 128 KiB.
+PIECE = 1 << 20
+#: A chunk of zeros.
 ZEROS = bytes(PIECE)
-#: The longest zstd window that is decompressed, as a power of two: what the command zstd takes without being asked.
+#: The largest zstd window that is decompressed, as a power of two: the default limit of the zstd command.
 _WINDOW_LOG = 27
 
 
@@ -40,15 +43,16 @@ class _Decompressor(Protocol):
 
 
 def _decompressor(name: str) -> _Decompressor:
+    decompressor: _Decompressor
     if name == "zstd":
-        made: _Decompressor = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
+        decompressor = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
     else:
-        made = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-    return made
+        decompressor = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+    return decompressor
 
 
 def _decompress(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """The content of all frames (members) of ``file``; UserError when the last one is incomplete."""
+    """Decompress all frames (members) of ``file``; UserError when it is damaged or the last frame is incomplete."""
     stream, data = _decompressor(name), file.read(_COMPRESSED_PIECE)
     while True:
         if stream.eof:
@@ -69,38 +73,70 @@ def _decompress(file: BinaryIO, name: str) -> Iterator[bytes]:
 
 
 def _extents(file: BinaryIO) -> Iterator[bytes]:
-    """A raw file; its holes are zeros that nobody reads from a disk."""
+    """The content of a raw file; its holes become zeros without being read."""
     size, at = os.fstat(file.fileno()).st_size, 0
     while at < size:
         try:
             data = os.lseek(file.fileno(), at, os.SEEK_DATA)
         except OSError:
-            data = size  # nothing but a hole is left
+            data = size  # the rest is a hole
         for start in range(at, data, PIECE):
             yield ZEROS[: min(PIECE, data - start)]
         end = os.lseek(file.fileno(), data, os.SEEK_HOLE) if data < size else size
         for start in range(data, end, PIECE):
             if not (piece := os.pread(file.fileno(), min(PIECE, end - start), start)):
-                return  # somebody cut the file meanwhile
+                return  # the file was truncated meanwhile
             yield piece
         at = end
 
 
 def raw_chunks(path: Path) -> Iterator[bytes]:
-    """The content of a file that is known to be raw, whatever its first bytes look like."""
+    """Read a file as raw, whatever its first bytes are.
+
+    Args:
+        path: The file.
+
+    Yields:
+        Its content, in chunks of 1 byte to 1 MiB.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
     with opened(path) as file:
         yield from _extents(file)
 
 
 def read_at(path: Path, offset: int, size: int) -> bytes:
-    """Bytes of a file that is known to be raw, fewer where it ends."""
+    """Read bytes of a raw file.
+
+    Args:
+        path: The file.
+        offset: Offset of the first byte.
+        size: Number of bytes.
+
+    Returns:
+        The bytes, fewer if the file ends first.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
     with opened(path) as file:
         file.seek(offset)
         return file.read(size)
 
 
 def chunks(path: Path) -> Iterator[bytes]:
-    """The uncompressed content of ``path``, in pieces of 1 byte to 1 MiB; UserError when it cannot be read."""
+    """Read a file of any container.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The uncompressed content, in chunks of 1 byte to 1 MiB.
+
+    Raises:
+        UserError: The file cannot be read or is damaged.
+    """
     with opened(path) as file:
         name = container(file.read(4))
         file.seek(0)
@@ -115,7 +151,18 @@ def chunks(path: Path) -> Iterator[bytes]:
 
 
 def read_prefix(path: Path, size: int) -> bytes:
-    """The first ``size`` bytes of the uncompressed content, fewer when it is shorter."""
+    """Read the first bytes of the uncompressed content.
+
+    Args:
+        path: The file, in any container.
+        size: Number of bytes.
+
+    Returns:
+        The bytes, fewer if the content is shorter.
+
+    Raises:
+        UserError: The file cannot be read or is damaged.
+    """
     prefix = bytearray()
     for chunk in chunks(path):
         prefix += chunk[: size - len(prefix)]
@@ -125,19 +172,27 @@ def read_prefix(path: Path, size: int) -> bytes:
 
 
 def pages(content: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The pages of ``content`` that are not zero, with their offsets; the last one, which may be shorter, always."""
-    rest, at, last = bytearray(), 0, -1
+    """Split an image into pages and leave out those that are zero.
+
+    Args:
+        content: The image, in chunks.
+
+    Yields:
+        Offset and bytes of each page that is not zero. The last page comes even if it is zero; it may be shorter than
+        PAGE_SIZE.
+    """
+    buffer, at, last = bytearray(), 0, -1
     for chunk in chain(content, [b""]):
-        rest += chunk
-        whole = len(rest) - len(rest) % PAGE_SIZE if chunk else len(rest)
-        if rest[:whole] != bytes(whole):
+        buffer += chunk
+        whole = len(buffer) - len(buffer) % PAGE_SIZE if chunk else len(buffer)
+        if buffer[:whole] != bytes(whole):
             for start in range(0, whole, PAGE_SIZE):
-                page = bytes(rest[start : min(start + PAGE_SIZE, whole)])
+                page = bytes(buffer[start : min(start + PAGE_SIZE, whole)])
                 if page != ZEROS[: len(page)]:
                     last = at + start
                     yield last, page
         at += whole
-        del rest[:whole]
+        del buffer[:whole]
     end = max(0, at - 1) // PAGE_SIZE * PAGE_SIZE
     if last != end:
         yield end, ZEROS[: at - end]

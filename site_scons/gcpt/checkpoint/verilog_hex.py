@@ -1,18 +1,26 @@
-"""An image as text for Verilog's $readmemh: one word a line, highest byte first, and ``@`` with the index of a word
-wherever zeros were left out.
+"""Images as text for Verilog's $readmemh.
+
+Each line has one word, highest byte first. A line with ``@`` and a word index follows each gap of zeros.
 """
 
 from collections.abc import Iterable
 from typing import BinaryIO
 
-#: Bytes of a word.
+#: Sizes of a word in bytes.
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)
 
 
 def write(file: BinaryIO, pages: Iterable[tuple[int, bytes]], width: int, base: int = 0) -> int:
-    """Write an image, of which ``pages`` (offset, bytes) are not zero, in words of ``width`` bytes; returns its length.
+    """Write an image as text for $readmemh.
 
-    base: the byte address of the image's start in the memory that reads it, a multiple of ``width``.
+    Args:
+        file: The file, open for writing.
+        pages: Offset and bytes of the pages that are not zero, and of the last page.
+        width: Bytes of a word, one of WIDTHS.
+        base: Address of the image's first byte in the Verilog memory, in bytes, a multiple of ``width``.
+
+    Returns:
+        The length of the image in bytes.
     """
     length = at = -1
     for offset, page in pages:

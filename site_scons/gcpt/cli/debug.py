@@ -1,4 +1,4 @@
-"""``gcpt debug``: a checkpoint in QEMU, stopped at its first restored instruction, with gdb attached."""
+"""``gcpt debug``: boot a checkpoint in QEMU, stopped at its first restored instruction, with gdb attached."""
 
 import os
 import signal
@@ -14,29 +14,33 @@ from gcpt.cli.output import memory_option, unpacking
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
-    from gcpt.machines.prepared import Prepared
+    from gcpt.machines.boot import BootSetup
 
 GDB = "gdb-multiarch"
-#: Seconds that all harts have to arrive.
-_PATIENCE = 60.0
+#: Seconds for all harts to arrive.
+_TIMEOUT = 60.0
 
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option(
-    "--restorer", type=click.Path(path_type=Path), help="A gcpt.bin; by default the image's own, or a built one."
+    "--restorer",
+    type=click.Path(path_type=Path),
+    help="A gcpt.bin; by default the embedded one, or one built now.",
 )
-@click.option("--flash", type=click.Path(path_type=Path), help="The flash image that holds the state, of a pair.")
-@click.option("--symbols", multiple=True, metavar="ELF", help="Symbols of the workload; may be given several times.")
-@click.option("--from-reset", is_flag=True, help="Stay at the restorer's first instruction.")
-@click.option("-x", "--command", "commands", multiple=True, metavar="COMMAND", help="A gdb command to run after that.")
-@click.option("--batch", is_flag=True, help="End after the commands.")
-@click.option("--script", type=click.Path(path_type=Path), help="Keep the script with gdb's further commands there.")
+@click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
+@click.option("--symbols", multiple=True, metavar="ELF", help="Symbols of the workload; may be repeated.")
+@click.option("--from-reset", is_flag=True, help="Stop at reset, before the restorer's first instruction.")
+@click.option(
+    "-x", "--command", "commands", multiple=True, metavar="COMMAND", help="A gdb command to run then; may be repeated."
+)
+@click.option("--batch", is_flag=True, help="Quit after the commands.")
+@click.option("--script", type=click.Path(path_type=Path), help="Keep the script that defines gcpt's gdb commands.")
 @click.option(
     "--server",
     type=click.IntRange(0, 65535),
     metavar="PORT",
-    help="No gdb: wait from reset for one at this port, with the console on the terminal.",
+    help="Start no gdb: stop at reset and wait for one at this port, with the console on the terminal.",
 )
 @memory_option
 def command(
@@ -51,11 +55,11 @@ def command(
     server: int | None,
     memory: int,
 ) -> int:
-    """Debug CHECKPOINT in stock QEMU: stopped at the first restored instruction of each hart, with gdb attached.
+    """Debug CHECKPOINT in stock QEMU with gdb, each hart stopped at its first restored instruction.
 
-    gdb knows four more commands: "harts" (where each is), "csrs [GROUP or NAME]" (the CSRs of the selected hart), and
-    with --from-reset "break-restored" (a breakpoint at the restored pc of each hart) and "restored" (run until the
-    selected hart is there). The console goes to a file that is named at the start.
+    gdb gets four more commands: "harts" (where each hart is), "csrs [GROUP or NAME]" (the CSRs of the selected hart),
+    and for --from-reset "break-restored" (a breakpoint at each hart's restored pc) and "restored" (run until the
+    selected hart is there). The console goes to a file whose name is printed at the start.
 
     \b
     Example:
@@ -64,62 +68,62 @@ def command(
       gcpt debug uboot.zst --server 1234 --script gcpt-gdb.py
     """
     from gcpt.machines import gdb_script
-    from gcpt.machines.compare import run_restored
+    from gcpt.machines.arrival import run_restored
+    from gcpt.machines.boot import prepare
     from gcpt.machines.gdb import GdbError
-    from gcpt.machines.prepared import prepare
     from gcpt.machines.qemu import Qemu, QemuError
 
     if server is not None and (symbols or commands or batch):
-        raise click.UsageError("--server starts no gdb, which --symbols, --command and --batch are for")
-    if script and script.suffix != ".py":  # by which gdb knows Python; and no checkpoint is called that
-        raise UserError(f"--script {script}: gdb wants a name that ends in .py")
+        raise click.UsageError("--server starts no gdb: --symbols, --command and --batch need one: leave them out")
+    if script and script.suffix != ".py":  # gdb recognises Python by it, and no checkpoint has such a name
+        raise UserError(f"--script {script}: gdb needs a name that ends in .py: choose another name")
     with tempfile.TemporaryDirectory(prefix="gcpt-") as temporary:
         folder = Path(temporary)
         with unpacking(checkpoint, flash) as watch:
-            ready = prepare(checkpoint, folder, restorer, flash, memory, watch)
+            setup = prepare(checkpoint, folder, restorer, flash, memory, watch)
         script = script or folder / "gcpt-gdb.py"
         try:
-            script.write_text(gdb_script.text({hart: state.pc for hart, state in ready.harts.items()}))
+            script.write_text(gdb_script.text({hart: state.pc for hart, state in setup.harts.items()}))
         except OSError as error:
             raise UserError(f"--script {script}: {error.strerror}") from error
         if server is not None:
-            return _serve(ready, server, script)
-        files = [*([str(ready.elf)] if ready.elf else []), *symbols]
+            return _serve(setup, server, script)
+        files = [*([str(setup.elf)] if setup.elf else []), *symbols]
         for file in files:
             if not Path(file).is_file():
-                raise UserError(f"{file}: there is no such file")
+                raise UserError(f"{file}: no such file")
         start = ["set confirm off", "set pagination off", "set architecture riscv:rv64"]
         start += [f"add-symbol-file {file}" for file in files]
         try:
-            with Qemu(ready.memory, ready.machine, folder) as running:
+            with Qemu(setup.memory, setup.machine, folder) as running:
                 if from_reset:
                     running.wait_ready().close()
                 else:
-                    with running.gdb() as first:
-                        run_restored(first, ready.harts, _PATIENCE, ready.leave)
+                    with running.gdb() as client:
+                        run_restored(client, setup.harts, _TIMEOUT, setup.leave)
                 start += [f"target remote {running.gdb_path}", f"source {script}"]
                 start += ["harts"]
-                arguments = [word for one in [*start, *commands] for word in ("-ex", one)]
-                print(f"gcpt: the console is in {running.console_log}", flush=True)
-                before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is gdb's
+                arguments = [word for line in [*start, *commands] for word in ("-ex", line)]
+                print(f"gcpt: console output: {running.console_log}", flush=True)
+                before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to gdb
                 try:
                     gdb = [GDB, "-q", "-nx", *(["-batch"] if batch else []), *arguments]
                     return subprocess.run(gdb, check=False).returncode
                 finally:
                     signal.signal(signal.SIGINT, before)
         except (GdbError, QemuError) as error:
-            said = running.output().strip().splitlines()[-1:]
+            last_line = running.output().strip().splitlines()[-1:]
             raise UserError(
-                f"{checkpoint}: {str(error).splitlines()[0]}{''.join(f' ({line})' for line in said)}"
+                f"{checkpoint}: {str(error).splitlines()[0]}{''.join(f' ({line})' for line in last_line)}"
             ) from error
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs it") from error
 
 
-def _serve(ready: "Prepared", port: int, script: Path) -> int:
-    """QEMU stopped at reset, and gdb waited for at ``port``; 0: any that is free. The machine's exit status.
+def _serve(setup: "BootSetup", port: int, script: Path) -> int:
+    """Start QEMU stopped at reset, with its gdb stub at ``port`` (0: any free one); return its exit status.
 
-    The socket is opened here, so that a port in use is told before anything starts, and gdb may connect at once.
+    The socket is opened here, so that a port in use is reported before anything starts and gdb can connect at once.
     """
     from gcpt.machines.children import child
     from gcpt.machines.qemu import PROGRAM
@@ -127,12 +131,13 @@ def _serve(ready: "Prepared", port: int, script: Path) -> int:
     try:
         listening = socket.create_server(("localhost", port))
     except OSError as error:
-        raise UserError(f"port {port}: {os.strerror(error.errno or 0)}: end who has it, or name another") from error
+        reason = os.strerror(error.errno or 0)
+        raise UserError(f"port {port}: {reason}: stop the process that uses it or choose another port") from error
     with listening:
-        qemu = [PROGRAM, *ready.machine.arguments(ready.memory), "-S", "-serial", "mon:stdio"]
+        qemu = [PROGRAM, *setup.machine.arguments(setup.memory), "-S", "-serial", "mon:stdio"]
         qemu += ["-chardev", f"socket,id=gdb,fd={listening.fileno()},server=on,wait=off", "-gdb", "chardev:gdb"]
-        there = f"localhost:{listening.getsockname()[1]}"
-        line = f"gcpt: stopped at reset, gdb may come: target remote {there}, source {script}"
+        address = f"localhost:{listening.getsockname()[1]}"
+        line = f"gcpt: stopped at reset, waiting for gdb: target remote {address}, source {script}"
         try:
             with child(qemu, pass_fds=[listening.fileno()]) as running:
                 print(line, flush=True)

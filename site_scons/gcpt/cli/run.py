@@ -1,4 +1,4 @@
-"""``gcpt run``: boots a checkpoint in QEMU, with its console on the terminal."""
+"""``gcpt run``: boot a checkpoint in QEMU, with its console on the terminal."""
 
 import tempfile
 from pathlib import Path
@@ -12,27 +12,29 @@ from gcpt.errors import UserError
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option(
-    "--restorer", type=click.Path(path_type=Path), help="A gcpt.bin; by default the image's own, or a built one."
+    "--restorer",
+    type=click.Path(path_type=Path),
+    help="A gcpt.bin; by default the embedded one, or one built now.",
 )
-@click.option("--flash", type=click.Path(path_type=Path), help="The flash image that holds the state, of a pair.")
+@click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
 @memory_option
 def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory: int) -> int:
-    """Go on from CHECKPOINT in stock QEMU (virt), with the console on this terminal.
+    """Boot CHECKPOINT in stock QEMU (virt) and continue it, with the console on this terminal.
 
-    The checkpoint itself is not written to. Exit status: what the guest ends the run with. Ctrl-A X ends it by hand.
+    The checkpoint file is not changed. Exit status: the guest's. Press Ctrl-A X to quit QEMU.
 
     \b
     Example:
       gcpt run uboot.zst
     """
+    from gcpt.machines.boot import prepare
     from gcpt.machines.children import child
-    from gcpt.machines.prepared import prepare
     from gcpt.machines.qemu import PROGRAM
 
     with tempfile.TemporaryDirectory(prefix="gcpt-") as folder:
         with unpacking(checkpoint, flash) as watch:
-            ready = prepare(checkpoint, Path(folder), restorer, flash, memory, watch)
-        qemu = [PROGRAM, *ready.machine.arguments(ready.memory), "-serial", "mon:stdio"]
+            setup = prepare(checkpoint, Path(folder), restorer, flash, memory, watch)
+        qemu = [PROGRAM, *setup.machine.arguments(setup.memory), "-serial", "mon:stdio"]
         try:
             with child(qemu) as running:
                 return running.wait()

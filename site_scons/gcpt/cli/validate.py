@@ -1,4 +1,4 @@
-"""``gcpt validate``: would a checkpoint restore there?"""
+"""``gcpt validate``: predict whether a checkpoint would restore."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +9,12 @@ from gcpt.cli.output import json_option, progress, say_json
 from gcpt.restorer.platforms import BY_NAME
 
 if TYPE_CHECKING:
-    from gcpt.validate.checks import Finding, Report
+    from gcpt.validate.subject import Finding
+    from gcpt.validate.verdict import Report
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
-#: Findings of one kind that are shown each with its own words.
-_SHOWN = 4
+#: Findings of one kind that are printed with their own values.
+_MAX_FINDINGS = 4
 
 
 @click.command()
@@ -21,25 +22,25 @@ _SHOWN = 4
 @click.option(
     "--platform",
     type=click.Choice(list(BY_NAME)),
-    help="The machine; by default that of the restorer in the image, else xiangshan.",
+    help="The machine; by default that of the embedded restorer, else xiangshan.",
 )
-@click.option("--harts", type=click.IntRange(1), help="How many harts the machine has; by default enough.")
-@click.option("--flash", type=click.Path(path_type=Path), help="The flash image that holds the state, of a pair.")
+@click.option("--harts", type=click.IntRange(1), help="Number of harts of the machine; by default enough.")
+@click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
 @json_option
 def command(checkpoint: Path, platform: str | None, harts: int | None, flash: Path | None, as_json: bool) -> int:
-    """Would CHECKPOINT restore on a platform, and go on there? Nothing is run.
+    """Check whether CHECKPOINT would restore on a platform and continue there. Nothing is run.
 
-    Looked at is what the restorer would look at: the one that the image carries, or one built for its layout with the
-    default options. Each finding has a code (docs/findings.md) and, where the restorer would end with one, its signal
-    code. Exit status 1: there are errors or warnings; notes do not count.
+    Checks what the restorer would read. The restorer is the embedded one, or one built for the checkpoint's layout with
+    the default options. Each finding has a code (docs/findings.md) and, if the restorer would end with a code, that as
+    its signal. Exit status 1: there are errors or warnings; notes do not count.
 
     \b
     Example:
       gcpt validate uboot.zst
       gcpt validate --platform qemu-virt --harts 2 linux.gz
     """
-    from gcpt.validate.checks import validate
     from gcpt.validate.findings import Severity
+    from gcpt.validate.verdict import validate
 
     with progress("reading", None) as advance:
         report = validate(checkpoint, platform or "", harts or 0, flash, advance)
@@ -55,23 +56,23 @@ def _json(checkpoint: Path, report: "Report") -> dict[str, object]:
 
     rows = [
         {
-            "code": found.kind.code,
-            "severity": found.severity.value,
-            "hart": found.hart,
-            "signal": found.signal or None,
-            "what": found.what,
-            "means": found.kind.means,
-            "remedy": found.kind.remedy,
+            "code": finding.kind.code,
+            "severity": finding.severity.value,
+            "hart": finding.hart,
+            "signal": finding.signal or None,
+            "what": finding.what,
+            "means": finding.kind.means,
+            "remedy": finding.kind.remedy,
         }
-        for found in report.findings
+        for finding in report.findings
     ]
     counts = {f"{severity.value}s": len(report.of(severity)) for severity in Severity}
     return {
         "file": str(checkpoint),
         "platform": report.config.platform.name,
         "mode": report.config.mode,
-        "layout": report.found.place.kind.value if report.found else None,
-        "harts": report.found.harts if report.found else 0,
+        "layout": report.location.place.kind.value if report.location else None,
+        "harts": report.location.harts if report.location else 0,
         **counts,
         "findings": rows,
     }
@@ -80,29 +81,30 @@ def _json(checkpoint: Path, report: "Report") -> dict[str, object]:
 def _print(checkpoint: Path, report: "Report") -> None:
     from gcpt.validate.findings import Severity
 
-    kinds: dict[str, list[Finding]] = {}
-    for found in report.findings:
-        kinds.setdefault(found.kind.code, []).append(found)
-    for same in sorted(kinds.values(), key=lambda same: list(Severity).index(same[0].severity)):
-        _print_kind(same)
-    plan, config = report.found, report.config
-    where = f"{_counted(plan.harts, 'hart')}, {plan.place.kind.value}" if plan else "no checkpoint"
+    by_kind: dict[str, list[Finding]] = {}
+    for finding in report.findings:
+        by_kind.setdefault(finding.kind.code, []).append(finding)
+    severities = list(Severity)
+    for findings in sorted(by_kind.values(), key=lambda findings: severities.index(findings[0].severity)):
+        _print_kind(findings)
+    location, config = report.location, report.config
+    where = f"{_counted(location.harts, 'hart')}, {location.place.kind.value}" if location else "no checkpoint"
     counts = ", ".join(_counted(len(report.of(severity)), severity.value) for severity in Severity)
     print(f"{checkpoint}: {where}, on {config.platform.name} with mode={config.mode}: {counts}")
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def _print_kind(same: "list[Finding]") -> None:
-    """What all findings of one kind have in common, once, and what each says."""
-    kind, signal = same[0].kind, same[0].signal
+def _print_kind(findings: "list[Finding]") -> None:
+    """Print the findings of one kind: its meaning and remedy once, the values of each."""
+    kind, signal = findings[0].kind, findings[0].signal
     code = f" (code {signal})" if signal else ""
     click.echo(click.style(f"{kind.severity.value}: {kind.code}{code}", fg=_COLOURS[kind.severity.value], bold=True))
-    for found in same[:_SHOWN]:
-        print(f"  {'' if found.hart is None else f'hart {found.hart}: '}{found.what}")
-    if len(same) > _SHOWN:
-        print(f"  and {len(same) - _SHOWN} more")
+    for finding in findings[:_MAX_FINDINGS]:
+        print(f"  {'' if finding.hart is None else f'hart {finding.hart}: '}{finding.what}")
+    if len(findings) > _MAX_FINDINGS:
+        print(f"  and {len(findings) - _MAX_FINDINGS} more")
     print(f"  {kind.means}")
     print(f"  do: {kind.remedy}")

@@ -1,8 +1,8 @@
-"""Set up what a build needs: system packages, the Python environment, the sources of nanopb and picolibc.
+"""Set up what a purpose needs: system packages, the Python environment, the sources of nanopb and picolibc.
 
-./sconsw runs this with the system's Python, so it uses the standard library only and imports nothing
-of this package. Each step looks first whether its result is there, and writes its stamp last: a set-up
-that was interrupted is mended by the next one.
+./sconsw runs this with the system's Python, so it uses the standard library only and imports nothing of this package.
+Each step first checks whether its result is there, and writes its stamp last: the next set-up completes one that was
+interrupted.
 """
 
 import argparse
@@ -27,16 +27,27 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 STAMP = "gcpt.stamp"
 APT_INSTALL = ("apt-get", "install", "-y", "--no-install-recommends")
-#: What somebody may want of a checkout, and the groups of system packages that it cannot do without. A build can: zig,
-#: which is in the environment, compiles where the group "compiler" is not there.
+#: The groups of system packages that each purpose installs. The build and the run go on without OPTIONAL: zig, which is
+#: in the environment, compiles too.
 GROUPS = ("setup", "compiler", "run", "test")
-PURPOSES = {"build": ("setup",), "run": ("setup", "run"), "test": GROUPS}
-#: The foreign sources, and the option that names an own copy of each.
+PURPOSES = {
+    "build": ("setup", "compiler"),
+    "docs": ("setup", "compiler"),
+    "run": ("setup", "compiler", "run"),
+    "test": GROUPS,
+}
+OPTIONAL = "compiler"
+#: The lock files of the Python environment, and the stamp of each in it: what every purpose needs, what tests add.
+LOCK, TEST_LOCK = "requirements.txt", "requirements-test.txt"
+ENVIRONMENT = {LOCK: STAMP, TEST_LOCK: "gcpt-test.stamp"}
+#: The purposes that need the second.
+WITH_TESTS = ("docs", "test")
+#: The foreign sources, and the option that names your own copy of each.
 SOURCES = {"nanopb": "nanopb_dir=DIR", "picolibc": "picolibc=DIR"}
 
 
 class SetupError(Exception):
-    """One line: what is wrong and how to mend it."""
+    """One line: what is wrong and how to fix it."""
 
 
 def say(text: str) -> None:
@@ -48,7 +59,7 @@ def say(text: str) -> None:
 
 @dataclass(frozen=True)
 class Package:
-    """A system package of a group, and one probe (command, file or modules) that tells whether it is needed."""
+    """A system package of a group, and one probe (command, file or modules) that tells whether it is there."""
 
     name: str
     use: str
@@ -71,6 +82,9 @@ class Package:
     def probe(self) -> str:
         return self.command or self.file or "python3 -m " + " and ".join(self.modules)
 
+    def required(self, purpose: str) -> bool:
+        return self.group in PURPOSES[purpose] and (purpose == "test" or self.group != OPTIONAL)
+
 
 def read_packages(path: Path) -> list[Package]:
     return [Package(**entry) for entry in tomllib.loads(path.read_text())["package"]]
@@ -88,14 +102,31 @@ def command_to_type(names: Sequence[str], root: bool, sudo: bool) -> str:
     return f"{'sudo sh' if sudo else 'su -'} -c {shlex.quote(command)}"
 
 
-def apt_install(names: Sequence[str], prefix: Sequence[str]) -> None:
-    """Install; if that fails (no package lists yet, or old ones), update the lists and try again."""
+def apt_install(names: Sequence[str], prefix: Sequence[str]) -> list[str]:
+    """Install the packages, with fresh package lists if the first try fails.
+
+    Args:
+        names: Debian packages.
+        prefix: What makes a command run as root.
+
+    Returns:
+        Those that apt-get cannot install; the others are installed.
+
+    Raises:
+        SetupError: apt-get can install each, but failed (network, disk).
+    """
     apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive"]
-    install = [*apt, *APT_INSTALL, "-o", "DPkg::Lock::Timeout=300", *names]
-    if capture(install).returncode:
-        say("updating the package lists with apt-get")
-        updated = capture([*apt, "apt-get", "update"])
-        require("apt-get could not install: see its output above", updated, capture(install))
+    install = [*apt, *APT_INSTALL, "-o", "DPkg::Lock::Timeout=300"]
+    if not capture([*install, *names]).returncode:
+        return []
+    say("updating the package lists with apt-get")
+    updated = capture([*apt, "apt-get", "update"])
+    possible = [name for name in names if not capture([*APT_INSTALL, "--simulate", name]).returncode]
+    if possible:
+        require("apt-get could not install: see its output above", updated, capture([*install, *possible]))
+    if impossible := [name for name in names if name not in possible]:
+        sys.stderr.write(updated.stderr)  # without a network, the lists are why
+    return impossible
 
 
 def refusal(packages: Sequence[Package], environ: Mapping[str, str]) -> str:
@@ -107,45 +138,44 @@ def refusal(packages: Sequence[Package], environ: Mapping[str, str]) -> str:
     if not environ.get("GCPT_NO_SYSTEM") and (root or (sudo and sudo_without_password())):
         return ""
     command = command_to_type([package.name for package in packages], root, sudo)
-    return f"system packages are missing; type this, then run ./sconsw again:\n{command}"
+    return f"system packages are missing; to install them, type this and run ./sconsw again:\n{command}"
 
 
-def install(packages: Sequence[Package]) -> None:
+def install(packages: Sequence[Package], environ: Mapping[str, str]) -> None:
+    """Install as many of the packages as possible; SetupError names those that are still missing."""
+    if why := refusal(packages, environ):
+        raise SetupError(why)
     names = [package.name for package in packages]
     say(f"installing {' '.join(names)} with apt-get (this can take minutes)")
-    apt_install(names, () if os.geteuid() == 0 else ("sudo", "-n"))
-    if absent := [f"{package.name} ({package.probe})" for package in missing(packages)]:
-        raise SetupError(f"installed but not found: {', '.join(absent)}; mend PATH or python3")
+    impossible = apt_install(names, () if os.geteuid() == 0 else ("sudo", "-n"))
+    absent = missing(packages)
+    if unknown := [package for package in absent if package.name in impossible]:
+        wanted = ", ".join(f"{package.name} ({package.use})" for package in unknown)
+        command = shlex.join([*APT_INSTALL[:2], *(package.name for package in unknown)])
+        raise SetupError(f"apt-get cannot install {wanted}: '{command}' says why; fix that, or install it another way")
+    if absent:
+        wanted = ", ".join(f"{package.name} ({package.probe})" for package in absent)
+        raise SetupError(f"installed but not found: {wanted}; fix PATH or python3")
 
 
 def provide_system(packages: Sequence[Package], purpose: str, stamp: Path, environ: Mapping[str, str]) -> None:
-    """Install what is missing. What cannot be installed is an error only where ``purpose`` needs it.
+    """Install what ``purpose`` lacks. A package that stays missing is an error only if the purpose requires it.
 
-    The stamp names the purposes that all is there for.
+    The stamp names the purposes that have all that they require.
     """
-    lacking = missing(packages)
-    insisted = [package for package in lacking if package.group in PURPOSES[purpose]]
-    if insisted:
-        stamp.unlink(missing_ok=True)
-        if why := refusal(insisted, environ):
-            raise SetupError(why)
-    if lacking and (why := refusal(lacking, environ)):
-        say(f"going on, although for other uses {why}")
-    else:
-        for group in GROUPS:
-            if chosen := [package for package in lacking if package.group == group]:
-                try:
-                    install(chosen)
-                except SetupError as error:
-                    if group in PURPOSES[purpose]:
-                        raise
-                    say(f"going on, although for other uses {error}")
-    absent = {package.group for package in missing(lacking)}
-    if lacking and not absent:
-        say("system packages: ready")
-    met = [one for one, groups in PURPOSES.items() if not absent.intersection(groups)]
+    if lacking := missing([package for package in packages if package.group in PURPOSES[purpose]]):
+        try:
+            install(lacking, environ)
+            say("system packages: ready")
+        except SetupError as error:
+            if any(package.required(purpose) for package in missing(lacking)):
+                stamp.unlink(missing_ok=True)
+                raise
+            say(f"going on without the {OPTIONAL}: {error}")
+    absent = missing(packages)
+    ready = [each for each in PURPOSES if not any(package.required(each) for package in absent)]
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(" ".join(met) + "\n")
+    stamp.write_text(" ".join(ready) + "\n")
 
 
 def sudo_without_password() -> bool:
@@ -155,43 +185,66 @@ def sudo_without_password() -> bool:
 # --- the Python environment ------------------------------------------------------------------------
 
 
-def environment_is_ready(venv: Path, digest: str) -> bool:
-    stamp = venv / STAMP
+def environment_is_ready(stamp: Path, digest: str) -> bool:
+    """Whether the lock file with this digest was installed in the environment that holds the stamp, at this place."""
+    venv = stamp.parent
     if not (stamp.is_file() and os.access(venv / "bin/python", os.X_OK)):
         return False
     made_at, _, made_from = stamp.read_text().partition("\n")
     return made_from == digest and Path(made_at).exists() and venv.samefile(made_at)
 
 
-def provide_environment(root: Path, lock: int) -> None:
-    """Make .venv as requirements.txt says: from nothing, so that it holds nothing else."""
-    venv, requirements = root / ".venv", root / "requirements.txt"
-    digest = sha256(requirements)
-    if environment_is_ready(venv, digest):
-        (venv / STAMP).touch()
-        return
-    say("making the Python environment .venv with pip")
+def provide_environment(root: Path, purpose: str, lock: int) -> None:
+    """Make .venv hold the packages of the lock files, and nothing else.
+
+    Those of the tests are added for WITH_TESTS, and stay. An outdated environment is made anew.
+    """
+    venv = root / ".venv"
+    stamps = {name: venv / stamp for name, stamp in ENVIRONMENT.items()}
+    present = [name for name, stamp in stamps.items() if stamp.is_file()]
+    wanted = [name for name in stamps if name == LOCK or purpose in WITH_TESTS or name in present]
+    digests = {name: sha256(root / name) for name in wanted}
+    ready = [name for name in wanted if environment_is_ready(stamps[name], digests[name])]
+    if LOCK not in ready or ready != present:
+        make_environment(venv, lock)
+        ready = []
+    for name in wanted:
+        if name in ready:
+            stamps[name].touch()
+            continue
+        say(f"installing the Python packages of {name} with pip")
+        pip_install(venv, root / name, lock)
+        if name == LOCK:
+            finish_environment(root, venv, lock)
+        stamps[name].write_text(f"{venv}\n{digests[name]}")
+        say(f"{name}: ready")
+
+
+def make_environment(venv: Path, lock: int) -> None:
+    """An empty environment, in place of what is there."""
     if venv.is_symlink():
         venv.unlink()
     elif venv.exists():
         shutil.rmtree(venv)
     # The interpreter itself: the python3 in use may be that of the environment just removed.
     base = os.path.realpath(sys.executable)
-    made = capture([base, "-I", "-m", "venv", str(venv)], lock)
-    require("python3 -m venv failed: see its output above", made)
-    python = [str(venv / "bin/python"), "-I"]
-    pip = [*python, "-m", "pip", "--disable-pip-version-check", "install", "--no-user"]
+    created = capture([base, "-I", "-m", "venv", str(venv)], lock)
+    require("python3 -m venv failed: see its output above", created)
+
+
+def pip_install(venv: Path, requirements: Path, lock: int) -> None:
+    pip = [str(venv / "bin/python"), "-I", "-m", "pip", "--disable-pip-version-check", "install", "--no-user"]
     pip += ["--require-hashes", "--only-binary=:all:", "-r", str(requirements)]
-    require(
-        "pip could not install requirements.txt: see its output above; check the network",
-        capture(pip, lock),
-    )
+    problem = f"pip could not install {requirements.name}: see its output above; check the network"
+    require(problem, capture(pip, lock))
+
+
+def finish_environment(root: Path, venv: Path, lock: int) -> None:
     # The generator may write into its own package when first used; later uses run side by side.
-    smoke = capture([*python, "-c", "import SCons, nanopb.generator.nanopb_generator"], lock)
+    imports = "import SCons, nanopb.generator.nanopb_generator"
+    smoke = capture([str(venv / "bin/python"), "-I", "-c", imports], lock)
     require("the new Python environment does not work: see the output above", smoke)
     install_command(root, venv)
-    (venv / STAMP).write_text(f"{venv}\n{digest}")
-    say("Python environment: ready")
 
 
 def install_command(root: Path, venv: Path) -> None:
@@ -231,7 +284,7 @@ def sha256(path: Path) -> str:
 
 
 def source_list(uris: str, pin: Pin) -> str:
-    """apt source lines for the pin's suite on each mirror in the output of `apt-get --print-uris update`.
+    """Apt source lines for the pin's suite on each mirror in the output of `apt-get --print-uris update`.
 
     Partial archives (bookworm-updates, bookworm-security) do not hold the suite.
     """
@@ -283,7 +336,7 @@ def needed_files(pin: Pin, names: Sequence[str]) -> list[str]:
     for pattern in pin.files:
         found = fnmatch.filter(names, pattern)
         if not found:
-            raise SetupError(f"{pin.tarball} holds no file {pattern}: mend the pin in third_party/")
+            raise SetupError(f"{pin.tarball} holds no file {pattern}: fix the pin in third_party/")
         chosen += found
     return chosen
 
@@ -371,13 +424,13 @@ def provide(root: Path, purpose: str, sources: Sequence[str], environ: Mapping[s
     data, built = root / "third_party", root / "build/third_party"
     with locked(root / ".sconsw.lock") as lock:
         provide_system(read_packages(data / "debian.toml"), purpose, built / "system.stamp", environ)
-        provide_environment(root, lock)
+        provide_environment(root, purpose, lock)
         for name in sources:
             provide_source(name, read_pin(data / f"{name}.toml"), built, lock)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Set up what a build needs.")
+    parser = argparse.ArgumentParser(description="Set up what a purpose needs.")
     parser.add_argument("--for", dest="purpose", choices=PURPOSES, default="test", help="what has to work afterwards")
     parser.add_argument("sources", nargs="*", help=f"foreign sources to fetch too, of {', '.join(SOURCES)}")
     options = parser.parse_args(argv)

@@ -1,7 +1,7 @@
 """Generate the tables of the documentation from the inventories.
 
-``python -m gcpt.dev.tables`` replaces each table between its markers (``<!-- name -->`` and ``<!-- /name -->``) in
-README.md and docs/.
+``python -m gcpt.dev.tables`` replaces each table between its markers (``<!-- name -->`` and ``<!-- /name -->``) in the
+pages of docs/.
 """
 
 import re
@@ -15,7 +15,22 @@ from gcpt.validate import findings
 
 def _table(head: str, rows: Iterable[Iterable[object]]) -> str:
     rule = "|".join([" --- "] * (head.count("|") - 1))
-    return "\n".join([head, f"|{rule}|", *("| " + " | ".join(map(str, row)) + " |" for row in rows)]) + "\n"
+    lines = ("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
+    return "\n".join([head, f"|{rule}|", *lines]) + "\n"
+
+
+def options_table() -> str:
+    """The options, as Markdown."""
+    rows = (
+        (
+            f"`{one.name}=`",
+            one.values,
+            one.default.strip("()") if one.default.startswith("(") or not one.default else f"`{one.default}`",
+            one.help,
+        )
+        for one in options.TABLE
+    )
+    return _table("| option | values | default | |", rows)
 
 
 def codes_table() -> str:
@@ -67,7 +82,7 @@ def findings_table() -> str:
 
 #: The tables by name: page and generator.
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
-    "options": ("README.md", options.markdown_table),
+    "options": ("docs/options.md", options_table),
     "codes": ("docs/codes.md", codes_table),
     "platforms": ("docs/platforms.md", platforms_table),
     "csrs": ("docs/csrs.md", csrs_table),
@@ -95,7 +110,7 @@ def filled(name: str, text: str) -> str:
 
 
 def main() -> None:
-    """Replace all tables in README.md and docs/."""
+    """Replace all tables in the pages of docs/."""
     for name, (page, _) in TABLES.items():
         path = ROOT / page
         path.write_text(filled(name, path.read_text()))

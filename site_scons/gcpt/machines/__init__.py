@@ -1,1 +1,1 @@
-"""Where a restorer runs and is judged: QEMU, gdb, verification, snapshots, synthetic checkpoints."""
+"""Run and verify restorers: QEMU, gdb, comparison, instruction counts, snapshots, synthetic checkpoints."""

@@ -1,4 +1,4 @@
-"""Restorers that the project's own SCons builds, apart from the user's: no ``gcpt.options`` takes part."""
+"""Build restorers with the project's own SCons, apart from the user's build: ``gcpt.options`` is not read."""
 
 import os
 import subprocess
@@ -11,31 +11,36 @@ from pathlib import Path
 from gcpt.restorer.config import BuildConfig
 from gcpt.restorer.resolution import resolve
 
-#: What a user's shell does not have: the builds may keep the byte code of their Python files.
-_FOREIGN = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+#: Variables that a user's shell does not set: without them the builds may cache the byte code of their Python files.
+_FOREIGN_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
 
 
 @dataclass(frozen=True)
-class Built:
-    """A restorer of ``config`` that SCons built in ``folder``."""
+class BuiltRestorer:
+    """A restorer that SCons built.
+
+    Attributes:
+        folder: The folder of its outputs.
+        config: Its build options.
+    """
 
     folder: Path
     config: BuildConfig
 
     @property
     def image(self) -> Path:
-        """What a loader copies."""
+        """The bytes that a loader copies."""
         return self.folder / "gcpt.bin"
 
     @property
     def elf(self) -> Path:
-        """The same with symbols."""
+        """The linked file with symbols."""
         return self.folder / "gcpt.elf"
 
 
 def environment() -> dict[str, str]:
-    """The environment of SCons: the caller's, as a shell has it."""
-    return {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    """Return the environment for SCons: the caller's, as a user's shell has it."""
+    return {name: value for name, value in os.environ.items() if name not in _FOREIGN_VARIABLES}
 
 
 def build(
@@ -44,25 +49,25 @@ def build(
     options: Mapping[str, str],
     common: Sequence[str] = (),
     scons: Sequence[str] = (sys.executable, "-m", "SCons"),
-) -> Built:
-    """Build a restorer of ``options``, and of these alone.
+) -> BuiltRestorer:
+    """Build a restorer of ``options`` alone.
 
     Args:
         root: The project.
-        build_dir: Where the outputs go; relative to ``root``.
-        options: Options of the build and their values.
-        common: More arguments of SCons, such as ``toolchain=llvm``, that say how to build.
-        scons: The command that is SCons.
+        build_dir: Folder for the outputs; relative to ``root``.
+        options: Build options and their values.
+        common: Further arguments of SCons that do not configure the restorer, such as ``toolchain=llvm``.
+        scons: The command that runs SCons.
 
     Returns:
         The restorer.
 
     Raises:
-        CalledProcessError: The build failed; its ``stdout`` and ``stderr`` say why.
+        CalledProcessError: The build failed; ``stdout`` and ``stderr`` hold its output.
     """
     settings = {**options, "build_dir": str(build_dir)}
-    with tempfile.NamedTemporaryFile(prefix="gcpt-", suffix=".options") as nothing:
-        arguments = ["-Q", f"options_file={nothing.name}", *common, *(f"{k}={v}" for k, v in settings.items())]
+    with tempfile.NamedTemporaryFile(prefix="gcpt-", suffix=".options") as empty:
+        arguments = ["-Q", f"options_file={empty.name}", *common, *(f"{k}={v}" for k, v in settings.items())]
         subprocess.run([*scons, *arguments], cwd=root, env=environment(), capture_output=True, text=True, check=True)
     config = resolve(settings)
-    return Built(root / config.variant_dir, config)
+    return BuiltRestorer(root / config.variant_dir, config)

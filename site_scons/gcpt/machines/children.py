@@ -1,4 +1,4 @@
-"""Programs that this one starts and that end with it, however it ends."""
+"""Child processes that end with this process, however it ends."""
 
 import ctypes
 import signal
@@ -7,27 +7,38 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-_ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-#: Linux' prctl(2), by which a process asks for a signal at its parent's end; None on other systems.
+_END_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+#: Linux's prctl(2), which requests a signal when the parent ends; None on other systems.
 _PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
 _PR_SET_PDEATHSIG = 1
-#: Seconds that a program has to end when it is told to.
-_PATIENCE = 5
+#: Seconds from SIGTERM to SIGKILL.
+_TERMINATION_TIMEOUT = 5
 
 
 @contextmanager
 def child(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Start ``command`` (options: those of Popen); it is over when the block is, or when this process is killed."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # until the child is known, which then ends too
+    """Start a process that is terminated at the end of the block, or when this process is killed.
 
-    def first() -> None:
+    Args:
+        command: The program and its arguments.
+        options: Further arguments of Popen.
+
+    Yields:
+        The running process.
+
+    Raises:
+        FileNotFoundError: The program is not installed.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)  # until the process can be terminated here
+
+    def prepare_child() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if _PRCTL:
             _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
     process = None
     try:
-        process = subprocess.Popen(command, preexec_fn=first, **options)
+        process = subprocess.Popen(command, preexec_fn=prepare_child, **options)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         yield process
     finally:
@@ -35,7 +46,7 @@ def child(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[b
         if process and process.poll() is None:
             process.terminate()
             try:
-                process.wait(_PATIENCE)
+                process.wait(_TERMINATION_TIMEOUT)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

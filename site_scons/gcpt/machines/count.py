@@ -1,4 +1,4 @@
-"""How many instructions a restore takes: a trace of QEMU, one line for each instruction, counted for each hart."""
+"""Count the instructions of a restore: QEMU traces one line for each, by hart."""
 
 import re
 import subprocess
@@ -8,49 +8,86 @@ from dataclasses import replace
 from pathlib import Path
 
 from gcpt.checkpoint.layouts import RESERVED_SIZE
-from gcpt.machines.compare import run_to_first
+from gcpt.machines.arrival import run_to_first
 from gcpt.machines.gdb import GdbError
 from gcpt.machines.qemu import PROGRAM, Machine, Qemu
 from gcpt.machines.synthetic import DRAM
 
-#: The first QEMU that knows one-insn-per-tb.
+#: The first version of QEMU with one-insn-per-tb.
 _ONE_INSN = (8, 1)
 _LINE = re.compile(rb"^Trace (\d+): \S+ \[[0-9a-f]+/([0-9a-f]+)/", re.MULTILINE)
 
 
 def version() -> tuple[int, int]:
-    """The major and minor version of the QEMU that is installed."""
+    """Return the major and minor version of the installed QEMU."""
     text = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"version (\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    match = re.search(r"version (\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def trace_options(qemu: tuple[int, int], trace: Path) -> tuple[str, ...]:
-    """The arguments that make QEMU of version ``qemu`` write one line to ``trace`` for each executed instruction."""
+    """Return the arguments that make QEMU trace every executed instruction.
+
+    Args:
+        qemu: Major and minor version of QEMU.
+        trace: The file that QEMU writes one line per instruction to.
+
+    Returns:
+        Command-line arguments.
+    """
     single = ("-accel", "tcg,one-insn-per-tb=on") if qemu >= _ONE_INSN else ("-singlestep",)
     return (*single, "-d", "nochain,exec", "-D", str(trace))
 
 
 def visits(trace: bytes, start: int, end: int) -> dict[int, Counter[int]]:
-    """How often each hart executed each address in [start, end): what was before (ROM) and after is not counted."""
-    found: dict[int, Counter[int]] = defaultdict(Counter)
+    """Count how often each hart executed each address.
+
+    Args:
+        trace: The content of QEMU's trace.
+        start: First address that counts; the ROM before it does not.
+        end: First address that no longer counts.
+
+    Returns:
+        Executions by hart and address.
+    """
+    counts: dict[int, Counter[int]] = defaultdict(Counter)
     for line in _LINE.finditer(trace):
         if start <= (pc := int(line[2], 16)) < end:
-            found[int(line[1])][pc] += 1
-    return dict(found)
+            counts[int(line[1])][pc] += 1
+    return dict(counts)
 
 
 def count_lines(trace: bytes, start: int, end: int) -> dict[int, int]:
-    """Instructions of each hart in a trace whose address is in [start, end)."""
+    """Count the instructions of each hart.
+
+    Args:
+        trace: The content of QEMU's trace.
+        start: First address that counts.
+        end: First address that no longer counts.
+
+    Returns:
+        Executed instructions by hart.
+    """
     return {hart: addresses.total() for hart, addresses in visits(trace, start, end).items()}
 
 
 def trace(
     image: Path, machine: Machine, pcs: Mapping[int, int], folder: Path, *, timeout: float = 60.0
 ) -> dict[int, Counter[int]]:
-    """How often each hart executes each address of the reserved memory, from reset until each of ``pcs`` is at its pc.
+    """Trace a restore from reset until each hart is at its pc.
 
-    That is the restorer and its trampolines; ``image`` is changed. QemuError when a hart does not arrive.
+    Args:
+        image: The machine's memory; it is changed.
+        machine: The machine.
+        pcs: The pc to reach by hart.
+        folder: Folder for the trace and QEMU's logs.
+        timeout: Seconds for all harts together.
+
+    Returns:
+        Executions by hart and address, in the reserved MiB: the restorer and its trampolines.
+
+    Raises:
+        QemuError: A hart did not arrive.
     """
     lines = folder / "trace.log"
     traced = replace(machine, extra=(*machine.extra, *trace_options(version(), lines)))
@@ -65,5 +102,19 @@ def trace(
 def count(
     image: Path, machine: Machine, pcs: Mapping[int, int], folder: Path, *, timeout: float = 60.0
 ) -> dict[int, int]:
-    """Instructions that each hart executes where ``trace`` looks."""
+    """Count the instructions of a restore from reset until each hart is at its pc.
+
+    Args:
+        image: The machine's memory; it is changed.
+        machine: The machine.
+        pcs: The pc to reach by hart.
+        folder: Folder for the trace and QEMU's logs.
+        timeout: Seconds for all harts together.
+
+    Returns:
+        Instructions in the reserved MiB by hart.
+
+    Raises:
+        QemuError: A hart did not arrive.
+    """
     return {hart: addresses.total() for hart, addresses in trace(image, machine, pcs, folder, timeout=timeout).items()}

@@ -1,7 +1,7 @@
-"""A checkpoint to try a restorer with: one hart of stock QEMU's virt in S mode, in the middle of printing a line.
+"""A demo checkpoint: one hart of stock QEMU's virt machine in S mode that is printing a line.
 
-``python -m gcpt.machines.demo FILE`` writes it as a raw image of 128 MiB (sparse). Everything that the workload goes
-on with is in registers: the rest of its text, the console and the finisher.
+``python -m gcpt.machines.demo FILE`` writes it as a sparse raw image of 128 MiB. The workload continues from its
+registers alone: the position in its text, the addresses of the console and of the finisher.
 """
 
 import struct
@@ -17,7 +17,7 @@ from gcpt.restorer import platforms
 IMAGE_SIZE = 128 << 20
 TEXT = b"This was printed before the checkpoint was taken ... and here it goes on, with every register in its place.\n"
 
-#: Prints the text at a0 on the 16550 at a1, then stores a3 to the finisher at a2.
+#: Print the text at a0 on the 16550 at a1, then store a3 to the finisher at a2.
 CODE = (
     0x00054283,  # 1: lbu  t0, (a0)
     0x00028863,  #    beqz t0, 2f
@@ -30,7 +30,7 @@ CODE = (
 
 
 def image() -> dict[int, bytes]:
-    """The pieces of the image by their offset."""
+    """Return the pieces of the image by their offset in bytes."""
     machine = platforms.BY_NAME["qemu-virt"]
     text = PAYLOAD_OFFSET + 4 * len(CODE)
     state = HartState(pc=machine.dram + PAYLOAD_OFFSET, mode=mstatus.SUPERVISOR)
@@ -47,6 +47,14 @@ def image() -> dict[int, bytes]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Write the demo checkpoint to a file.
+
+    Args:
+        argv: The command-line arguments, by default those of the process.
+
+    Returns:
+        The exit status.
+    """
     arguments = sys.argv[1:] if argv is None else argv
     if len(arguments) != 1:
         print("usage: python -m gcpt.machines.demo FILE", file=sys.stderr)

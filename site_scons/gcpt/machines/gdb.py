@@ -1,6 +1,6 @@
-"""A client of the gdb remote protocol, for QEMU's stub: harts, registers, physical memory, breakpoints.
+"""A client of the gdb remote protocol for QEMU's stub: harts, registers, physical memory, breakpoints.
 
-Source: "GDB Remote Serial Protocol" of the GDB manual; QEMU's gdbstub for Qqemu.PhyMemMode and the CSRs by number.
+Sources: "GDB Remote Serial Protocol" of the GDB manual; QEMU's gdbstub for Qqemu.PhyMemMode and CSRs by number.
 """
 
 import re
@@ -14,20 +14,20 @@ from xml.etree import ElementTree
 _ESCAPE = 0x7D
 #: Bytes of memory in one packet; QEMU's packets hold 4096 characters.
 _PIECE = 0x400
-#: How often a step is asked for that has to go elsewhere.
+#: Attempts of a step that must change the pc.
 _STEPS = 8
 
 
 class GdbError(Exception):
-    """The stub refused a request, or the connection to it ended."""
+    """The stub refused a request, or the connection to it was lost."""
 
 
 class GdbTimeoutError(GdbError):
-    """Nothing stopped within the time given."""
+    """The machine did not stop, or the stub did not answer, in time."""
 
 
 def _unescaped(data: bytes) -> bytes:
-    """A packet's content without escapes and run lengths; GdbError where one is cut short."""
+    """Expand escapes and run lengths in a packet's content; GdbError if one is cut short."""
     out = bytearray()
     at = 0
     while at < len(data):
@@ -46,9 +46,14 @@ def _unescaped(data: bytes) -> bytes:
 
 
 class Gdb:
-    """A connection. Harts are numbered from 0; a thread of the stub is a hart.
+    """A connection to a gdb stub, each of whose threads is a hart.
 
-    Registers are little-endian bytes or integers. Every method raises GdbError when the stub refuses.
+    Harts are numbered from 0. Registers are little-endian bytes or integers. Every method raises GdbError if the stub
+    refuses or the connection is lost.
+
+    Attributes:
+        threads: The stub's thread of each hart, as hexadecimal digits.
+        numbers: The stub's register numbers by name.
     """
 
     def __init__(self, connection: socket.socket, timeout: float = 30.0) -> None:
@@ -63,6 +68,19 @@ class Gdb:
 
     @classmethod
     def unix(cls, path: Path, timeout: float = 30.0) -> Self:
+        """Connect to a Unix socket.
+
+        Args:
+            path: The socket.
+            timeout: Seconds for each answer.
+
+        Returns:
+            The connection.
+
+        Raises:
+            OSError: Nothing listens there.
+            GdbError: The stub refused.
+        """
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.connect(str(path))
@@ -73,6 +91,20 @@ class Gdb:
 
     @classmethod
     def tcp(cls, host: str, port: int, timeout: float = 30.0) -> Self:
+        """Connect to a TCP port.
+
+        Args:
+            host: The host.
+            port: Its port.
+            timeout: Seconds for each answer.
+
+        Returns:
+            The connection.
+
+        Raises:
+            OSError: Nothing listens there.
+            GdbError: The stub refused.
+        """
         connection = socket.create_connection((host, port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return cls(connection, timeout)
@@ -84,6 +116,7 @@ class Gdb:
         self.close()
 
     def close(self) -> None:
+        """Close the connection."""
         self._socket.close()
 
     # Packets.
@@ -96,7 +129,7 @@ class Gdb:
         try:
             self._socket.sendall(data)
         except OSError as error:
-            raise GdbError(f"the connection to the gdb stub is gone: {error.strerror}") from error
+            raise GdbError(f"the connection to the gdb stub is lost: {error.strerror}") from error
 
     def _receive(self, timeout: float) -> str:
         deadline = time.monotonic() + timeout
@@ -107,7 +140,7 @@ class Gdb:
             try:
                 data = self._socket.recv(1 << 16)
             except OSError:
-                data = b""  # it was reset
+                data = b""  # connection reset
             if not data:
                 raise GdbError("the gdb stub closed the connection: the machine ended")
             self._buffer += data
@@ -118,29 +151,29 @@ class Gdb:
 
     def _exchange(self, text: str) -> str:
         self._send(text)
-        # A machine that ran until the client came reports that it stopped, some time later.
+        # A machine that ran before the client connected reports its stop at some later time.
         while re.match(r"[TS][0-9a-f]{2}", answer := self._receive(self._timeout)):
             pass
         return answer
 
     def _ask(self, text: str) -> str:
-        """The answer to ``text``; GdbError when it is an error or empty (not supported)."""
+        """Send a packet and return the answer; GdbError if it is an error or empty (not supported)."""
         answer = self._exchange(text)
         if not answer or re.fullmatch(r"E[0-9a-f]{2}", answer):
             raise GdbError(f"{text[:40]}: the gdb stub answers {answer or 'nothing'}")
         return answer
 
-    # What there is.
+    # Threads and registers.
 
     def _threads(self) -> list[str]:
-        found: list[str] = []
+        threads: list[str] = []
         answer = self._ask("qfThreadInfo")
         while answer.startswith("m"):
-            found += answer[1:].split(",")
+            threads += answer[1:].split(",")
             answer = self._ask("qsThreadInfo")
-        if not found or not all(re.fullmatch(r"[0-9a-f]+", name) for name in found):
-            raise GdbError(f"the gdb stub lists its threads as {','.join(found)[:40]!r}")
-        return sorted(found, key=lambda name: int(name, 16))
+        if not threads or not all(re.fullmatch(r"[0-9a-f]+", name) for name in threads):
+            raise GdbError(f"the gdb stub lists its threads as {','.join(threads)[:40]!r}")
+        return sorted(threads, key=lambda name: int(name, 16))
 
     def _feature(self, annex: str) -> str:
         text, more = "", "m"
@@ -152,10 +185,10 @@ class Gdb:
         return text
 
     def _register_numbers(self) -> dict[str, int]:
-        """Register numbers by name; a register without a number follows the one before it."""
+        """Return register numbers by name; a register without a number follows the previous one."""
         numbers: dict[str, int] = {}
         number = 0
-        # QEMU 7.2 leaves the prefix xi undeclared, which no XML parser accepts.
+        # QEMU 7.2 does not declare the prefix xi, so no XML parser accepts the file.
         for annex in re.findall(r'<xi:include href="([!-~]+?)"', self._feature("target.xml")):
             try:
                 for register in ElementTree.fromstring(self._feature(annex)).iter("reg"):
@@ -172,7 +205,14 @@ class Gdb:
         return self.numbers[register]
 
     def csr_number(self, address: int) -> int:
-        """The register number of the CSR at ``address``: the stub also knows those that it does not list."""
+        """Return the register number of a CSR; the stub also has CSRs that it does not list.
+
+        Args:
+            address: The CSR's number in the ISA.
+
+        Returns:
+            The stub's register number.
+        """
         return self._number("sstatus") - 0x100 + address
 
     # State of one hart.
@@ -183,21 +223,54 @@ class Gdb:
             self._selected = hart
 
     def read(self, hart: int, register: str | int) -> bytes:
-        """A register by its name or number."""
+        """Read a register.
+
+        Args:
+            hart: The hart.
+            register: The register's name or the stub's number.
+
+        Returns:
+            Its little-endian bytes.
+        """
         self._select(hart)
         number = self._number(register) if isinstance(register, str) else register
         return _bytes(self._ask(f"p{number:x}"))
 
     def read_int(self, hart: int, register: str | int) -> int:
+        """Read a register as an unsigned integer.
+
+        Args:
+            hart: The hart.
+            register: The register's name or the stub's number.
+
+        Returns:
+            Its value.
+        """
         return int.from_bytes(self.read(hart, register), "little")
 
     def write(self, hart: int, register: str | int, value: int, size: int = 8) -> None:
+        """Write a register.
+
+        Args:
+            hart: The hart.
+            register: The register's name or the stub's number.
+            value: The value.
+            size: The register's size in bytes.
+        """
         self._select(hart)
         number = self._number(register) if isinstance(register, str) else register
         self._ask(f"P{number:x}={value.to_bytes(size, 'little').hex()}")
 
     def read_csr(self, hart: int, address: int) -> int | None:
-        """A CSR, or None where the hart has none at ``address``."""
+        """Read a CSR.
+
+        Args:
+            hart: The hart.
+            address: The CSR's number in the ISA.
+
+        Returns:
+            Its value; None if the hart does not have it.
+        """
         self._select(hart)
         answer = self._exchange(f"p{self.csr_number(address):x}")
         if answer.startswith("E") or not answer:
@@ -205,25 +278,52 @@ class Gdb:
         return int.from_bytes(_bytes(answer), "little")
 
     def write_csr(self, hart: int, address: int, value: int) -> bool:
-        """Write a CSR; False where the hart refuses."""
+        """Write a CSR.
+
+        Args:
+            hart: The hart.
+            address: The CSR's number in the ISA.
+            value: The value.
+
+        Returns:
+            Whether the hart accepted the write.
+        """
         self._select(hart)
         return self._exchange(f"P{self.csr_number(address):x}={value.to_bytes(8, 'little').hex()}") == "OK"
 
     # Memory.
 
     def read_memory(self, address: int, size: int, hart: int = 0, physical: bool = True) -> bytes:
-        """Memory as ``hart`` sees it, or physical."""
+        """Read memory.
+
+        Args:
+            address: Address of the first byte.
+            size: Number of bytes.
+            hart: The hart whose translation applies if ``physical`` is false.
+            physical: Whether the address is physical.
+
+        Returns:
+            The bytes.
+        """
         self._mapped(hart, physical)
         data = b""
         while len(data) < size:
             count = min(_PIECE, size - len(data))
             piece = _bytes(self._ask(f"m{address + len(data):x},{count:x}"))
             if not piece:
-                raise GdbError(f"the gdb stub gives no memory at {address + len(data):#x}")
+                raise GdbError(f"the gdb stub returns no memory at {address + len(data):#x}")
             data += piece
         return data
 
     def write_memory(self, address: int, data: bytes, hart: int = 0, physical: bool = True) -> None:
+        """Write memory.
+
+        Args:
+            address: Address of the first byte.
+            data: The bytes.
+            hart: The hart whose translation applies if ``physical`` is false.
+            physical: Whether the address is physical.
+        """
         self._mapped(hart, physical)
         for start in range(0, len(data), _PIECE):
             piece = data[start : start + _PIECE]
@@ -236,24 +336,48 @@ class Gdb:
     # Running.
 
     def set_breakpoint(self, address: int) -> None:
-        """A breakpoint for all harts, at a virtual address; memory stays as it is."""
+        """Set a hardware breakpoint for all harts; it does not change memory.
+
+        Args:
+            address: Virtual address, or physical where nothing is translated.
+        """
         self._ask(f"Z1,{address:x},4")
 
     def clear_breakpoint(self, address: int) -> None:
+        """Clear a breakpoint.
+
+        Args:
+            address: The address it was set at.
+        """
         self._ask(f"z1,{address:x},4")
 
     def resume(self, harts: list[int] | None = None) -> None:
-        """Let ``harts`` (all, by default) run; the others stand still."""
+        """Resume harts.
+
+        Args:
+            harts: The harts to run, by default all; the others stay stopped.
+        """
         self._send("vCont;c" if harts is None else "vCont" + "".join(f";c:{self.threads[hart]}" for hart in harts))
         self._running = True
 
     def wait_stop(self, timeout: float) -> int:
-        """Wait until the machine stops; the hart that stopped it. GdbTimeoutError leaves it running."""
+        """Wait until the machine stops.
+
+        Args:
+            timeout: Seconds to wait.
+
+        Returns:
+            The hart that stopped.
+
+        Raises:
+            GdbTimeoutError: The machine did not stop; it is still running.
+            GdbError: The machine ended, or the connection was lost.
+        """
         answer = self._receive(timeout)
         self._running = False
         self._selected = -1
         thread = re.match(r"[TS].*?thread:([0-9a-f]+);", answer)
-        number = int(thread[1], 16) if thread else -1  # it may have leading zeros, or fewer than in the list
+        number = int(thread[1], 16) if thread else -1  # leading zeros may differ from those in the list
         harts = [hart for hart, name in enumerate(self.threads) if int(name, 16) == number]
         if not harts:
             raise GdbError(f"the machine ended: stop reply {answer[:40]!r}")
@@ -266,28 +390,40 @@ class Gdb:
             self.wait_stop(self._timeout)
 
     def detach(self) -> None:
-        """Let go of the machine, which runs on."""
+        """Detach from the machine, which continues."""
         self._send("D")
 
     def step_away(self, hart: int) -> None:
-        """One instruction that goes elsewhere: QEMU 7.2 now and then reports a step before it has taken it."""
+        """Step one instruction that changes the pc: QEMU 7.2 sometimes reports a step before executing it.
+
+        Args:
+            hart: The hart.
+        """
         before = self.read_int(hart, "pc")
         for _ in range(_STEPS):
             self.step(hart)
             if self.read_int(hart, "pc") != before:
                 return
-        raise GdbError(f"hart {hart} does not leave {before:#x}")
+        raise GdbError(f"hart {hart} does not leave {before:#x} in {_STEPS} steps")
 
     def step(self, hart: int, timeout: float | None = None) -> None:
-        """One instruction of ``hart``, without interrupts. GdbTimeoutError, and it waits on, where it sleeps in wfi."""
+        """Step one instruction of a hart, without taking interrupts.
+
+        Args:
+            hart: The hart.
+            timeout: Seconds to wait; by default those of the connection.
+
+        Raises:
+            GdbTimeoutError: The hart sleeps in a wfi; the step is still pending.
+        """
         self._send(f"vCont;s:{self.threads[hart]}")
         self._running = True
         self.wait_stop(self._timeout if timeout is None else timeout)
 
 
 def _bytes(text: str) -> bytes:
-    """A register or memory from its hexadecimal digits."""
+    """Decode the hexadecimal digits of a register or memory."""
     try:
         return bytes.fromhex(text)
     except ValueError:
-        raise GdbError(f"the gdb stub answers {text[:40]!r}: no hexadecimal digits") from None
+        raise GdbError(f"the gdb stub answers {text[:40]!r}: want hexadecimal digits") from None

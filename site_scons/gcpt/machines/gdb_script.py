@@ -1,6 +1,6 @@
-"""The script with which gdb debugs a restore: it names harts, shows CSRs by the inventory, breaks at restored pcs.
+"""The script that adds gcpt's commands to gdb: it names harts, lists CSRs and breaks at restored pcs.
 
-It may be sourced before gdb is connected, and in any gdb with Python: that of a terminal or of an editor.
+Any gdb with Python can source it, before or after it is connected.
 """
 
 from collections.abc import Mapping
@@ -22,26 +22,26 @@ def _threads():
 
 
 class Harts(gdb.Command):
-    """harts: where each hart is. "thread N" selects hart N-1."""
+    """harts: list where each hart is. "thread N" selects hart N-1."""
 
     def __init__(self):
         super().__init__("harts", gdb.COMMAND_STATUS)
 
     def invoke(self, argument, from_tty):
-        chosen = gdb.selected_thread()
+        selected = gdb.selected_thread()
         for thread in _threads():
             thread.switch()
             pc = int(gdb.parse_and_eval("(unsigned long)$pc"))
             mode = {0: "U", 1: "S", 3: "M"}.get(int(gdb.parse_and_eval("(int)$priv")) & 3, "?")
-            there = " (its restored pc)" if RESTORED.get(thread.num - 1) == pc else ""
-            print(f"{'*' if thread == chosen else ' '} hart {thread.num - 1}: {mode} pc {pc:#x}{there}")
-        chosen.switch()
+            note = " (its restored pc)" if RESTORED.get(thread.num - 1) == pc else ""
+            print(f"{'*' if thread == selected else ' '} hart {thread.num - 1}: {mode} pc {pc:#x}{note}")
+        selected.switch()
 
 
 class Csrs(gdb.Command):
-    """csrs [WORD...]: CSRs of the selected hart that are not zero; zero too: those of a group, or by name.
+    """csrs [WORD...]: list the CSRs of the selected hart that are not zero; with WORDs, all that match.
 
-    WORD: a group (docs/csrs.md), the start of a name, or a pattern, such as vs* or pmpcfg?."""
+    WORD: a group (docs/csrs.md), the start of a name, or a pattern such as vs* or pmpcfg?."""
 
     def __init__(self):
         super().__init__("csrs", gdb.COMMAND_DATA)
@@ -50,7 +50,7 @@ class Csrs(gdb.Command):
         words = argument.split()
         for word in words:
             if not any(group == word or fnmatchcase(name, word + "*") for name, group in CSRS):
-                raise gdb.GdbError(f"csrs: {word} is no group and no CSR's name: docs/csrs.md lists them")
+                raise gdb.GdbError(f"csrs: {word}: no such group or CSR: docs/csrs.md lists them")
         print(f"hart {gdb.selected_thread().num - 1}")
         for name, group in CSRS:
             if words and not any(group == word or fnmatchcase(name, word + "*") for word in words):
@@ -58,7 +58,7 @@ class Csrs(gdb.Command):
             try:
                 value = int(gdb.parse_and_eval(f"(unsigned long)${name}"))
             except gdb.error:
-                continue  # QEMU's description has no such register
+                continue  # QEMU does not describe this register
             if value or words:
                 print(f"  {name:14} {value:#x}")
 
@@ -81,7 +81,7 @@ class Restored(gdb.Command):
 
 
 class BreakRestored(gdb.Command):
-    """break-restored: stop each hart at its first restored instruction, once."""
+    """break-restored: stop each hart once at its first restored instruction."""
 
     def __init__(self):
         super().__init__("break-restored", gdb.COMMAND_BREAKPOINTS)
@@ -89,9 +89,9 @@ class BreakRestored(gdb.Command):
     def invoke(self, argument, from_tty):
         for thread in _threads():
             if thread.num - 1 in RESTORED:
-                # Hardware: nothing is written to memory, which may not be mapped at that address yet.
-                where = f"*{RESTORED[thread.num - 1]:#x}"
-                point = gdb.Breakpoint(where, type=gdb.BP_HARDWARE_BREAKPOINT, temporary=True)
+                # A hardware breakpoint writes nothing to memory, which may not be mapped at that address yet.
+                location = f"*{RESTORED[thread.num - 1]:#x}"
+                point = gdb.Breakpoint(location, type=gdb.BP_HARDWARE_BREAKPOINT, temporary=True)
                 point.thread = thread.num
 
 
@@ -106,6 +106,13 @@ BreakRestored()
 
 
 def text(restored: Mapping[int, int]) -> str:
-    """A Python script for gdb. restored: the pc at which each hart goes on, by hart."""
-    known = [(csr.name, csr.group) for csr in INVENTORY]
-    return f"RESTORED = {dict(restored)!r}\nCSRS = {known!r}\n{_COMMANDS}"
+    """Return the script.
+
+    Args:
+        restored: The restored pc of each hart by number.
+
+    Returns:
+        Python source for gdb.
+    """
+    csrs = [(csr.name, csr.group) for csr in INVENTORY]
+    return f"RESTORED = {dict(restored)!r}\nCSRS = {csrs!r}\n{_COMMANDS}"

@@ -1,4 +1,4 @@
-"""A thin adapter for stock QEMU: an image file as the memory of a machine, its console, its gdb stub, its end."""
+"""A thin adapter for stock QEMU: an image file as a machine's memory, its console, gdb stub and exit status."""
 
 import re
 import shlex
@@ -18,18 +18,34 @@ from gcpt.machines.gdb import Gdb, GdbError
 
 PROGRAM = "qemu-system-riscv64"
 _POLL = 0.02
-#: Characters of output that a failure shows.
+#: Characters of output in an error message.
 _TAIL = 2000
 
 
 def cpu(vlen: int = 128) -> str:
-    """QEMU's name for a hart with everything that a checkpoint may hold, with vectors of ``vlen`` bits."""
+    """Return QEMU's -cpu for a hart with everything that a checkpoint can hold.
+
+    Args:
+        vlen: VLEN in bits.
+
+    Returns:
+        The argument of -cpu.
+    """
     return f"rv64,v=true,vlen={vlen},vext_spec=v1.0,h=true,sstc=true"
 
 
 @dataclass(frozen=True)
 class Machine:
-    """harts: how many. memory: in bytes. cpu: QEMU's -cpu. flash: an image of the first pflash. extra: more options."""
+    """A machine of QEMU.
+
+    Attributes:
+        harts: Number of harts.
+        memory: Memory in bytes, a multiple of 1 MiB.
+        cpu: Argument of -cpu.
+        name: Argument of -machine.
+        flash: Image of the first pflash.
+        extra: Further command-line arguments.
+    """
 
     harts: int = 1
     memory: int = 128 * MIB
@@ -39,6 +55,14 @@ class Machine:
     extra: tuple[str, ...] = ()
 
     def arguments(self, image: Path) -> list[str]:
+        """Return QEMU's command-line arguments.
+
+        Args:
+            image: Raw image that is the machine's memory; the machine writes to it.
+
+        Returns:
+            The arguments without the program.
+        """
         return [
             *("-machine", f"{self.name},memory-backend=ram", "-cpu", self.cpu, "-smp", str(self.harts)),
             *("-m", f"{self.memory // MIB}M"),
@@ -50,22 +74,34 @@ class Machine:
 
 
 class QemuError(Exception):
-    """The machine did not do what was waited for. The text has what was, the end of the output and the log's path."""
+    """The machine did not do what was expected; the text has the end of its output and the paths of the logs."""
 
 
 class Qemu:
-    """A running machine; use it as a context manager.
+    """A running machine, as a context manager.
 
-    folder keeps the log (``qemu.log``: command line and QEMU's own messages) and ``console.log``. paused: wait for gdb.
+    Attributes:
+        machine: The machine.
+        log: QEMU's command line and messages.
+        console_log: The console's output.
+        gdb_path: The Unix socket of the gdb stub.
     """
 
     def __init__(self, image: Path, machine: Machine, folder: Path, paused: bool = True) -> None:
+        """Prepare the machine; entering the context starts it.
+
+        Args:
+            image: Raw image that is the machine's memory.
+            machine: The machine.
+            folder: Folder for the logs.
+            paused: Whether to wait at reset until gdb resumes the machine.
+        """
         self.machine = machine
         self._image = image
         self._matched = 0
         self.log = folder / "qemu.log"
         self.console_log = folder / "console.log"
-        self._sockets = tempfile.TemporaryDirectory(prefix="gcpt-")  # short: a socket's path has 107 characters at most
+        self._sockets = tempfile.TemporaryDirectory(prefix="gcpt-")  # a socket's path has at most 107 characters
         self.gdb_path = Path(self._sockets.name) / "gdb"
         self._command = [
             *(PROGRAM, *machine.arguments(image), *(["-S"] if paused else [])),
@@ -76,31 +112,45 @@ class Qemu:
     def __enter__(self) -> Self:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_text(shlex.join(self._command) + "\n")
-        # A file takes the console's output whether anybody reads or not: a full socket would stop the guest.
+        # The console goes to a file: a full socket or pipe would stop the guest.
         with self.log.open("a") as log, self.console_log.open("w") as console:
-            # In a group of its own: Ctrl-C at the terminal is gdb's, and would end the machine too.
+            # In its own process group: Ctrl-C on the terminal is for gdb and must not end the machine.
             self._child = child(self._command, stdin=subprocess.PIPE, stdout=console, stderr=log, process_group=0)
             self._process = self._child.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._child.__exit__(None, None, None)  # QEMU quits in order at SIGTERM
+        self._child.__exit__(None, None, None)  # QEMU exits cleanly on SIGTERM
         if self._process.stdin:
             self._process.stdin.close()
         self._sockets.cleanup()
 
     def failure(self, what: str) -> QemuError:
-        """What is known when something went wrong: ``what``, the end of the output, where the logs are."""
+        """Build the error for something that went wrong.
+
+        Args:
+            what: What went wrong, in one line.
+
+        Returns:
+            The error with ``what``, the end of the output and the paths of the logs.
+        """
         messages = "\n".join(self._messages())
         parts = [what, "--- end of the console:", self.output()[-_TAIL:], "--- QEMU's messages:", messages[-_TAIL:]]
         return QemuError("\n".join([*parts, f"--- logs: {self.log}, {self.console_log}"]))
 
     def _messages(self) -> list[str]:
-        """QEMU's own, behind its command line."""
+        """Return QEMU's messages, which follow its command line in the log."""
         return self.log.read_text(errors="replace").splitlines()[1:]
 
     def wait_ready(self) -> socket.socket:
-        """A connection to QEMU's gdb socket, which appears a moment after its start."""
+        """Wait until QEMU opens its gdb socket.
+
+        Returns:
+            A connection to the socket.
+
+        Raises:
+            QemuError: QEMU ended, or did not open the socket in time.
+        """
         deadline = time.monotonic() + 10
         while True:
             connection = socket.socket(socket.AF_UNIX)
@@ -116,11 +166,19 @@ class Qemu:
             time.sleep(_POLL)
 
     def gdb(self) -> Gdb:
-        """A gdb client; close it before another one is asked for."""
+        """Connect a gdb client; close it before connecting another.
+
+        Returns:
+            The client.
+
+        Raises:
+            QemuError: QEMU ended, or did not open its gdb socket in time.
+            GdbError: The stub refused.
+        """
         try:
             return Gdb(self.wait_ready())
         except GdbError as error:
-            # A QEMU that refuses its command line may have opened the socket before it ends.
+            # QEMU may open the socket before it rejects its command line and ends.
             try:
                 status = self._process.wait(1)
             except subprocess.TimeoutExpired:
@@ -128,34 +186,53 @@ class Qemu:
             raise self._ended(status) from error
 
     def _ended(self, status: int, when: str = "early, with") -> QemuError:
-        if status == -signal.SIGBUS:  # a write to a page that the file of its memory has no room for
-            room = f"the disk of {self._image.parent} is full, where the machine's memory is"
-            return self.failure(f"{room}: TMPDIR names another folder")
-        said = "".join(f": {line}" for line in self._messages()[-1:] if line.startswith(PROGRAM))
-        return self.failure(f"QEMU ended {when} status {status}{said}")
+        if status == -signal.SIGBUS:  # a write to a page of its memory's file that the disk has no room for
+            full = f"the disk of {self._image.parent}, which holds the machine's memory, is full"
+            return self.failure(f"{full}: set TMPDIR to another folder")
+        message = "".join(f": {line}" for line in self._messages()[-1:] if line.startswith(PROGRAM))
+        return self.failure(f"QEMU ended {when} status {status}{message}")
 
     def type(self, text: str) -> None:
-        """Type ``text`` at the console."""
+        """Type ``text`` on the console."""
         assert self._process.stdin is not None
         self._process.stdin.write(text.encode())
         self._process.stdin.flush()
 
     def output(self) -> str:
-        """Everything that the console printed until now."""
+        """Return everything that the console has printed."""
         return self.console_log.read_text(errors="replace")
 
     def expect(self, pattern: str, timeout: float) -> re.Match[str]:
-        """Wait until the console's output, all since the start, has ``pattern``; QemuError when it does not come."""
+        """Wait until the console's output since the start matches a pattern.
+
+        Args:
+            pattern: Regular expression to search for.
+            timeout: Seconds to wait.
+
+        Returns:
+            The match.
+
+        Raises:
+            QemuError: The pattern did not appear in time, or QEMU ended.
+        """
         return self._expect(pattern, timeout, 0)
 
     def expect_next(self, pattern: str, timeout: float) -> None:
-        """Like ``expect``, in what came after the last match of this."""
+        """Wait until the console's output after the last match of this method matches a pattern.
+
+        Args:
+            pattern: Regular expression to search for.
+            timeout: Seconds to wait.
+
+        Raises:
+            QemuError: The pattern did not appear in time, or QEMU ended.
+        """
         self._matched = self._expect(pattern, timeout, self._matched).end()
 
     def _expect(self, pattern: str, timeout: float, begin: int) -> re.Match[str]:
         deadline, compiled = time.monotonic() + timeout, re.compile(pattern)
         while True:
-            status = self._process.poll()  # before the output is read: what it printed at its end counts
+            status = self._process.poll()  # before reading the output, which includes what it printed last
             if match := compiled.search(self.output(), begin):
                 return match
             if status is not None:
@@ -165,7 +242,17 @@ class Qemu:
             time.sleep(_POLL)
 
     def wait_exit(self, timeout: float) -> int:
-        """QEMU's exit status, which is the code that the guest gave the finisher; QemuError when it runs on."""
+        """Wait until QEMU ends.
+
+        Args:
+            timeout: Seconds to wait.
+
+        Returns:
+            QEMU's exit status: the code that the guest wrote to the finisher.
+
+        Raises:
+            QemuError: The machine is still running.
+        """
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -173,7 +260,15 @@ class Qemu:
 
 
 def jump(source: int, target: int) -> bytes:
-    """Code at ``source`` that jumps to ``target``, up to 2 GiB away: it changes t0 only."""
+    """Assemble a jump (auipc, jalr) that changes only t0.
+
+    Args:
+        source: Address of the code.
+        target: Address to jump to, up to 2 GiB away.
+
+    Returns:
+        8 bytes of code.
+    """
     distance = target - source
     high, low = (distance + 0x800) >> 12, distance & 0xFFF
     auipc = (high & 0xFFFFF) << 12 | 5 << 7 | 0x17

@@ -1,4 +1,4 @@
-"""QEMU's machine protocol, as far as a snapshot needs it: qemu.qmp without its coroutines."""
+"""The part of QMP (QEMU Machine Protocol) that a snapshot needs: qemu.qmp without coroutines."""
 
 import asyncio
 from typing import Any, Self
@@ -8,28 +8,48 @@ from qemu.qmp import QMPClient, QMPError
 from gcpt.errors import UserError
 
 Address = str | tuple[str, int]
-#: Seconds that QEMU has to greet.
+#: Seconds for QEMU's greeting.
 _PATIENCE = 5
 
 
 def address(text: str) -> Address:
-    """``unix:PATH``, a path, ``HOST:PORT`` or, as QEMU writes it, ``tcp:HOST:PORT``; UserError for a port too large."""
+    """Parse the address of a QMP socket.
+
+    Args:
+        text: ``unix:PATH``, ``PATH``, ``HOST:PORT`` or, as in QEMU's options, ``tcp:HOST:PORT``.
+
+    Returns:
+        The path, or host and port.
+
+    Raises:
+        UserError: The port is out of range.
+    """
     host, _, port = text.removeprefix("tcp:").rpartition(":")
     if not port.isdigit():
         return text.removeprefix("unix:")
     if int(port) > 0xFFFF:
-        raise UserError(f"{text}: {port} is no port: want 1 to {0xFFFF}")
+        raise UserError(f"{text}: port {port} is out of range: want 1 to {0xFFFF}")
     return host or "localhost", int(port)
 
 
 def for_qemu(text: str) -> str:
-    """The same in QEMU's words."""
-    where = address(text)
-    return f"unix:{where}" if isinstance(where, str) else f"tcp:{where[0]}:{where[1]}"
+    """Return an address as QEMU's options want it.
+
+    Args:
+        text: The address, as for ``address``.
+
+    Returns:
+        ``unix:PATH`` or ``tcp:HOST:PORT``.
+
+    Raises:
+        UserError: The port is out of range.
+    """
+    parsed = address(text)
+    return f"unix:{parsed}" if isinstance(parsed, str) else f"tcp:{parsed[0]}:{parsed[1]}"
 
 
 class Qmp:
-    """A connection; use it as a context manager. UserError when nobody answers."""
+    """A connection to a QMP socket, as a context manager; entering it raises UserError if QMP does not answer."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -42,7 +62,9 @@ class Qmp:
             self._loop.run_until_complete(asyncio.wait_for(connecting, _PATIENCE))
         except TimeoutError as error:
             self._loop.close()
-            raise UserError(f"--qmp {self._text}: who is there does not speak QMP: is it the gdb stub?") from error
+            raise UserError(
+                f"--qmp {self._text}: the program that listens there does not speak QMP: is it the gdb stub?"
+            ) from error
         except (QMPError, OSError) as error:
             self._loop.close()
             text = f"--qmp {self._text}: {error}: start QEMU with -qmp {for_qemu(self._text)},server=on,wait=off"
@@ -54,7 +76,18 @@ class Qmp:
         self._loop.close()
 
     def execute(self, command: str, **arguments: object) -> Any:
-        """What QEMU returns; UserError when it refuses."""
+        """Execute a command.
+
+        Args:
+            command: The command's name.
+            arguments: The command's arguments.
+
+        Returns:
+            What QEMU returns, decoded from JSON.
+
+        Raises:
+            UserError: QEMU refused the command.
+        """
         try:
             return self._loop.run_until_complete(self._client.execute(command, arguments or None))
         except QMPError as error:

@@ -1,4 +1,4 @@
-"""What a bench measures of restorers, on stock QEMU with synthetic checkpoints: instructions, exactness, seconds."""
+"""Measure restorers on stock QEMU with synthetic checkpoints: instructions, exact values, seconds."""
 
 import time
 from collections import Counter
@@ -11,8 +11,9 @@ from gcpt.checkpoint import output
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint
 from gcpt.machines import synthetic
-from gcpt.machines.builds import Built
-from gcpt.machines.compare import compare_machine, run_to_first
+from gcpt.machines.arrival import run_to_first
+from gcpt.machines.builds import BuiltRestorer
+from gcpt.machines.comparison import compare_machine
 from gcpt.machines.count import trace
 from gcpt.machines.gdb import GdbError
 from gcpt.machines.qemu import Machine, Qemu
@@ -20,20 +21,26 @@ from gcpt.machines.synthetic import DRAM, Mode, Recipe
 from gcpt.restorer import packing
 from gcpt.restorer.config import BuildConfig
 
-#: Seconds that 128 harts have, on a machine that others use too.
+#: Seconds for 128 harts to arrive, on a busy machine.
 _TIMEOUT = 60.0
-#: Harts that take turns run nearly the same way each time, but when each is woken is chance, which only adds: the least
-#: of some tries counts, and of more while that least is over its budget.
-_TRIES, _MOST_TRIES = 3, 12
-_TURNS = ("-accel", "tcg,thread=single")
-#: The trace is of the reserved memory only.
+#: Harts on one thread run almost the same way each time, but the moment of waking varies and only adds instructions:
+#: the least of some tries counts, and of more tries while that least is over its budget.
+_TRIES, _MAX_TRIES = 3, 12
+_ONE_THREAD = ("-accel", "tcg,thread=single")
+#: Trace only the reserved MiB.
 _FILTER = ("-dfilter", f"{DRAM:#x}+{MIB:#x}")
 PLACES = {"single_core": SINGLE_CORE, "dual_core": DUAL_CORE, "normal": PROTOBUF}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One restore: the restorer's mode and the checkpoint."""
+    """One restore to measure.
+
+    Attributes:
+        name: Its name in results.
+        mode: ``mode=`` of the restorer.
+        recipe: The synthetic checkpoint.
+    """
 
     name: str
     mode: str
@@ -64,67 +71,117 @@ CROWD = next(case for case in CASES if case.name == "dual_core, 128 harts")
 
 
 def one_hart(image: Path, config: BuildConfig, folder: Path) -> int:
-    """Instructions of a restorer for QEMU's virt machine with one hart in S mode, up to the workload's first."""
+    """Count the instructions of restoring one hart in S mode on QEMU's virt machine.
+
+    Args:
+        image: The restorer's gcpt.bin.
+        config: Its build options.
+        folder: Folder for the machine's memory and logs.
+
+    Returns:
+        Instructions from reset to the workload's first.
+
+    Raises:
+        QemuError: The hart did not arrive.
+    """
     mode = config.mode if config.mode in PLACES else "normal"
     case = Case("one hart", mode, Recipe((Mode.S,), locks=False))
-    return Restores(case, Built(image.parent, config), folder).instructions({})[""]
+    return Restores(case, BuiltRestorer(image.parent, config), folder).instructions({})[""]
 
 
 class Restores:
-    """One case set up in ``folder``: restores it as often as is asked for."""
+    """Restores one case as often as measurements need."""
 
-    def __init__(self, case: Case, built: Built, folder: Path) -> None:
+    def __init__(self, case: Case, built: BuiltRestorer, folder: Path) -> None:
+        """Prepare the checkpoint.
+
+        Args:
+            case: The restore.
+            built: The restorer.
+            folder: Folder for the machine's memory and logs.
+        """
         self._built, self._folder = built, folder
-        self._made = synthetic.make(case.recipe)
+        self._synthetic = synthetic.make(case.recipe)
         self._place = PLACES[case.mode]
-        memory = 128 * MIB if self._made.end <= DRAM + 126 * MIB else 256 * MIB
+        memory = 128 * MIB if self._synthetic.end <= DRAM + 126 * MIB else 256 * MIB
         self._machine = Machine(harts=case.recipe.harts, memory=memory)
         stopped = built.config.stop_cpu
-        self._pcs = {hart: state.pc for hart, state in enumerate(self._made.harts) if hart not in stopped}
+        self._pcs = {hart: state.pc for hart, state in enumerate(self._synthetic.harts) if hart not in stopped}
 
     def _memory(self) -> Path:
         path = self._folder / "memory"
-        pieces = [*synthetic.blocks(Checkpoint(self._place, self._made.harts)), *self._made.memory]
+        pieces = [*synthetic.blocks(Checkpoint(self._place, self._synthetic.harts)), *self._synthetic.memory]
         output.write_pieces(path, [(address - DRAM, data) for address, data in pieces], self._machine.memory)
         packing.place(path, self._built.image)
         return path
 
     def visits(self) -> dict[int, Counter[int]]:
-        """How often each hart executes each address of the reserved MiB, from reset to its first instruction."""
-        machine = Machine(self._machine.harts, self._machine.memory, extra=(*_TURNS, *_FILTER))
+        """Trace one restore, from reset to each hart's first instruction.
+
+        Returns:
+            Executions by hart and address in the reserved MiB.
+
+        Raises:
+            QemuError: A hart did not arrive.
+        """
+        machine = Machine(self._machine.harts, self._machine.memory, extra=(*_ONE_THREAD, *_FILTER))
         return trace(self._memory(), machine, self._pcs, self._folder, timeout=_TIMEOUT)
 
     def _count(self) -> dict[str, int]:
-        *others, planner = sorted(addresses.total() for addresses in self.visits().values())
-        if not others:
+        *waiting, planner = sorted(addresses.total() for addresses in self.visits().values())
+        if not waiting:
             return {"": planner}
         return {
             ", planner": planner,
-            ", others' least": others[0],
-            ", others' median": others[len(others) // 2],
-            ", others' most": others[-1],
+            ", others' least": waiting[0],
+            ", others' median": waiting[len(waiting) // 2],
+            ", others' most": waiting[-1],
         }
 
     def instructions(self, limits: Mapping[str, float]) -> dict[str, int]:
-        """By part of the harts (one hart: ""), the fewest of some tries: of more while that is over its limit."""
+        """Count instructions: the fewest of some tries, and of more tries while those are over a limit.
+
+        Args:
+            limits: Instructions by group of harts that should not be exceeded.
+
+        Returns:
+            Instructions by group of harts; with one hart, its count is under "".
+
+        Raises:
+            QemuError: A hart did not arrive.
+        """
         fewest = self._count()
-        for tried in range(1, 1 if len(self._pcs) == 1 else _MOST_TRIES):
-            if tried >= _TRIES and all(number <= limits.get(part, number) for part, number in fewest.items()):
+        for tries in range(1, 1 if len(self._pcs) == 1 else _MAX_TRIES):
+            if tries >= _TRIES and all(number <= limits.get(group, number) for group, number in fewest.items()):
                 break
             again = self._count()
-            fewest = {part: min(number, again[part]) for part, number in fewest.items()}
+            fewest = {group: min(number, again[group]) for group, number in fewest.items()}
         return fewest
 
     def exact(self) -> tuple[int, int]:
-        """How many values are exact, and how many were compared."""
-        harts = dict(enumerate(self._made.harts))
+        """Compare a restored machine with the checkpoint.
+
+        Returns:
+            How many values are exact, and how many were compared.
+
+        Raises:
+            QemuError: A hart did not arrive.
+        """
+        harts = dict(enumerate(self._synthetic.harts))
         config = self._built.config
         with Qemu(self._memory(), self._machine, self._folder) as running:
             report = compare_machine(running, harts, config.csr_groups, config.platform.clint, _TIMEOUT)
-        return report.items - len(report.differences), report.items
+        return report.items - len(report.mismatches), report.items
 
     def seconds(self) -> float:
-        """From reset to every hart at its first instruction, all harts at once: the median of three."""
+        """Measure the time from reset until every hart is at its first instruction, all harts in parallel.
+
+        Returns:
+            Seconds, the median of three restores.
+
+        Raises:
+            QemuError: A hart did not arrive.
+        """
         return median(self._seconds() for _ in range(3))
 
     def _seconds(self) -> float:

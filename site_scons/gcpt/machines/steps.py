@@ -1,4 +1,4 @@
-"""How many instructions each phase of a restore takes: a trace on stock QEMU's virt of a synthetic checkpoint."""
+"""Count the instructions of each phase of a restore: a synthetic checkpoint, traced on stock QEMU's virt machine."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -9,16 +9,16 @@ from tempfile import TemporaryDirectory
 
 from elftools.elf.elffile import ELFFile
 
-from gcpt.machines.builds import Built, build
+from gcpt.machines.builds import BuiltRestorer, build
 from gcpt.machines.restores import Case, Restores
 from gcpt.machines.synthetic import Recipe
 from gcpt.restorer.config import BuildConfig
 from gcpt.restorer.linked import Linked
 from gcpt.restorer.sizes import Piece, pieces
 
-#: The machine that is measured on, and the options that are for other machines, or for what is no restore.
+#: The platform of the measurement, and the options that it replaces: for other machines, or not part of a restore.
 _PLATFORM = "qemu-virt"
-_ELSEWHERE = (
+_REPLACED_OPTIONS = (
     "platform",
     "clint",
     "uart",
@@ -29,15 +29,18 @@ _ELSEWHERE = (
     "gcpt_payload_position",
     "gcpt_dtb",
 )
-#: Where the build goes that is measured in place of one for another machine, in the variant's folder.
+#: Build folder, in the variant's, of a restorer for QEMU that is measured instead of one for another platform.
 _FOLDER = "measured"
 
 
 @dataclass(frozen=True)
 class Steps:
-    """counts: by hart that executed anything, by phase. harts: of the checkpoint.
+    """The instructions of one restore.
 
-    same: measured was the very restorer asked about, not one for QEMU.
+    Attributes:
+        counts: Instructions by hart and phase; harts that executed none are missing.
+        harts: Harts of the checkpoint.
+        same: Whether the restorer itself was measured, not a build of its options for QEMU.
     """
 
     counts: dict[int, dict[str, int]]
@@ -46,11 +49,20 @@ class Steps:
 
     @property
     def totals(self) -> dict[int, int]:
+        """Instructions by hart."""
         return {hart: sum(phases.values()) for hart, phases in self.counts.items()}
 
 
 def by_phase(visited: Mapping[int, int], parts: Sequence[Piece]) -> dict[str, int]:
-    """Instructions by phase. visited: how often each address was executed; beyond ``parts`` is the way out's jump."""
+    """Sum instructions by phase.
+
+    Args:
+        visited: Executions by address; those outside ``parts`` are in a trampoline and count as "leave".
+        parts: The pieces of the restorer's code by ascending address.
+
+    Returns:
+        Instructions by phase.
+    """
     starts = [piece.start for piece in parts]
     counts: Counter[str] = Counter()
     for address, times in visited.items():
@@ -60,7 +72,7 @@ def by_phase(visited: Mapping[int, int], parts: Sequence[Piece]) -> dict[str, in
 
 
 def _recipe(config: BuildConfig) -> Recipe:
-    """Two harts where the restorer is for several, more where none of them would be restored; S mode, quiet PMP."""
+    """Two harts if the restorer serves several, more if stop_cpu= has both; S mode, no locked PMP entries."""
     harts = min(2, config.harts)
     while set(range(harts)) <= set(config.stop_cpu):
         harts += 1
@@ -68,15 +80,25 @@ def _recipe(config: BuildConfig) -> Recipe:
 
 
 def measure(config: BuildConfig, folder: Path, root: Path) -> Steps:
-    """Restore once. folder: the outputs of ``config``; root: the project, for a build for QEMU where that is not one.
+    """Trace one restore on QEMU.
 
-    QemuError when a hart does not arrive, CalledProcessError when the build fails.
+    Args:
+        config: Build options of the restorer.
+        folder: Folder of its outputs.
+        root: The project, which builds the restorer for QEMU if ``config`` is for another platform.
+
+    Returns:
+        The instructions of each hart and phase.
+
+    Raises:
+        QemuError: A hart did not arrive.
+        CalledProcessError: The build failed.
     """
-    options = {name: value for name, value in config.given.items() if name not in (*_ELSEWHERE, "build_dir")}
+    options = {name: value for name, value in config.options.items() if name not in (*_REPLACED_OPTIONS, "build_dir")}
     options["platform"] = _PLATFORM
-    same = {**config.given, "build_dir": ""} == {**options, "build_dir": ""}
+    same = {**config.options, "build_dir": ""} == {**options, "build_dir": ""}
     with TemporaryDirectory(prefix="gcpt-report-") as scratch:
-        built = Built(folder, config) if same else build(root, config.variant_dir / _FOLDER, options)
+        built = BuiltRestorer(folder, config) if same else build(root, config.variant_dir / _FOLDER, options)
         with built.elf.open("rb") as file:
             parts = pieces(Linked(ELFFile(file), built.config))
         mode = "normal" if config.mode == "auto" else config.mode

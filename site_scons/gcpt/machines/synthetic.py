@@ -1,7 +1,7 @@
-"""Synthetic checkpoints: every register and CSR of every hart distinct, non-trivial and legal on stock QEMU's hart.
+"""Synthetic checkpoints: every register and CSR of every hart has a distinct, non-trivial, legal value.
 
-What a value may be is taken from the specifications and narrowed to what QEMU 7.2 holds (``-cpu
-rv64,v=true,h=true,sstc=true``), so that a restored hart can be compared bit for bit.
+Values are legal by the specifications and restricted to what QEMU 7.2 holds (``-cpu rv64,v=true,h=true,sstc=true``), so
+that a restored hart can be compared bit for bit.
 """
 
 import struct
@@ -20,7 +20,10 @@ DRAM = 0x8000_0000
 
 
 class Mode(Enum):
-    """Where a hart was stopped. M: as QEMU leaves it (mepc is not the pc); M_NEMU: as NEMU does (mret resumes it)."""
+    """The mode that a hart was stopped in.
+
+    M is as QEMU's generator writes it (mepc is not the pc), M_NEMU as NEMU does (an mret resumes it).
+    """
 
     M = "m"
     M_NEMU = "m_nemu"
@@ -31,17 +34,22 @@ class Mode(Enum):
 
     @property
     def level(self) -> int:
+        """The privilege level: 0 (U), 1 (S) or 3 (M)."""
         if self in (Mode.M, Mode.M_NEMU):
             return mstatus.MACHINE
         return mstatus.SUPERVISOR if self in (Mode.S, Mode.VS) else mstatus.USER
 
     @property
     def virtual(self) -> bool:
+        """Whether V is 1."""
         return self in (Mode.VS, Mode.VU)
 
 
 class Aliases(Enum):
-    """Which forms of a CSR with parts (fcsr, vcsr) and of its views (sstatus, sie, ...) the generator wrote."""
+    """Which aliases the generator wrote.
+
+    PARTS are fflags, frm, vxsat and vxrm; WHOLE are fcsr, vcsr and views such as sstatus and sie.
+    """
 
     BOTH = "both"
     PARTS = "parts"
@@ -50,12 +58,22 @@ class Aliases(Enum):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to make.
+    """Parameters of a synthetic checkpoint.
 
-    modes: hart h is in ``modes[h % len(modes)]``. vlen: in bits. fs, vs: the two fields of mstatus, 0 Off to 3 Dirty.
-    paging: Sv39 (and Sv39x4) below M mode, else bare. vector, hypervisor: whether the hart has V and H. vill: vtype is
-    illegal, as on a hart that never ran a vsetvl. mprv: MPRV is set, in M mode. locks: some PMP
-    entries are locked.
+    Attributes:
+        modes: Hart h is in ``modes[h % len(modes)]``.
+        harts: Number of harts.
+        seed: Seed of all random values.
+        vlen: VLEN in bits.
+        fs: mstatus.FS, 0 (Off) to 3 (Dirty).
+        vs: mstatus.VS, 0 (Off) to 3 (Dirty).
+        paging: Whether harts below M mode use Sv39 (and Sv39x4) rather than Bare.
+        vector: Whether the harts have V.
+        hypervisor: Whether the harts have H.
+        vill: Whether vtype.vill is set, as on a hart that never executed a vsetvl.
+        mprv: Whether mstatus.MPRV is set in M mode.
+        aliases: Which aliases of CSRs are written.
+        locks: Whether some PMP entries are locked.
     """
 
     modes: tuple[Mode, ...] = (Mode.S,)
@@ -73,50 +91,63 @@ class Recipe:
     locks: bool = True
 
     def mode(self, hart: int) -> Mode:
+        """Return the mode of a hart."""
         return self.modes[hart % len(self.modes)]
 
 
-#: Interrupts that a checkpoint of QEMU's may hold as pending: SSIP, MSIP, SEIP; VSSIP, VSEIP.
+#: Interrupts that a checkpoint of QEMU may have pending: SSIP, MSIP, SEIP; VSSIP, VSEIP.
 _PENDING, _VS_PENDING = 0x20A, 0x404
 _S_INTERRUPTS, _VS_INTERRUPTS, _INTERRUPTS = 0x222, 0x444, 0x1EEE
 #: Exceptions that can be delegated to S mode and on to VS mode, as bits of medeleg and hedeleg.
 _DELEGABLE, _VS_DELEGABLE = 0xF0B7FF, 0xB1FF
 _STCE_PBMTE = 3 << 62
-#: Ticks before any timer of a synthetic checkpoint is due: some two hours.
+#: The least ticks until a timer of a synthetic checkpoint is due: about two hours.
 _FAR = 1 << 36
 
 _SV39, _GIB = 8 << 60, 1 << 30
 #: Entries of a root table below this map the low half of the address space, the others the high half.
 _HIGH_HALF = 256
-#: GiB of guest memory that QEMU 7.2 translates: it takes bit 40 of a guest's physical address for a sign.
+#: GiB of guest memory that QEMU 7.2 translates: it treats bit 40 of a guest physical address as a sign bit.
 _GUEST_PAGES = 1024
-#: How a PMP entry matches.
+#: The A field of a PMP entry.
 _OFF, _TOR, _NA4, _NAPOT = 0, 1, 2, 3
 _LEAF = 0xCF  # D A X W R V
 _USER_LEAF = _LEAF | 0x10
-#: Page tables of one hart: 16 KiB for the guest's memory, then 4 KiB.
+#: Bytes for the page tables of one hart: a root of 16 KiB for guest memory, then one of 4 KiB.
 _TABLES_SIZE = 0x8000
 #: ``j .``
 _LOOP = struct.pack("<I", 0x0000006F)
-#: Bytes of code of one hart.
+#: Bytes for the code of one hart.
 _CODE_SIZE = 0x40
 
 
 @dataclass(frozen=True)
 class Synthetic:
-    """A synthetic checkpoint: its harts, and the pieces of memory (address, bytes) that their workload needs."""
+    """A synthetic checkpoint.
+
+    Attributes:
+        harts: The harts' states.
+        memory: Pieces of memory (physical address, bytes) that their workload needs.
+    """
 
     harts: list[HartState]
     memory: list[tuple[int, bytes]]
 
     @property
     def end(self) -> int:
-        """The first physical address after all memory that it uses."""
+        """The first physical address after the memory that it uses."""
         return max(address + len(data) for address, data in self.memory)
 
 
 def make(recipe: Recipe) -> Synthetic:
-    """The checkpoint that ``recipe`` describes; the same recipe gives the same one."""
+    """Generate a checkpoint.
+
+    Args:
+        recipe: Its parameters; the same recipe gives the same checkpoint.
+
+    Returns:
+        The checkpoint.
+    """
     harts, memory = [], []
     clock = Random(recipe.seed).getrandbits(44) | 1 << 40
     for hart in range(recipe.harts):
@@ -174,7 +205,7 @@ def _machine(state: HartState, random: Random, recipe: Recipe) -> None:
 
 
 def _envcfg(random: Random) -> int:
-    """FIOM, CBIE, CBCFE and CBZE; not 0, and no reserved CBIE."""
+    """Return random FIOM, CBIE, CBCFE and CBZE: not 0, and without the reserved value of CBIE."""
     return 1 | random.choice((0x00, 0x10, 0x30)) | random.getrandbits(2) << 6
 
 
@@ -193,7 +224,7 @@ def _supervisor(state: HartState, random: Random) -> None:
 
 
 def _pmp(state: HartState, random: Random, recipe: Recipe) -> None:
-    """Fourteen entries over 0x40000000.., where nothing is: of all kinds, some locked. One that opens the rest."""
+    """Set 14 entries of all kinds from 0x40000000, where no memory is, some locked, and one that allows the rest."""
     configs = []
     for entry in range(14):
         kind = random.choice((_OFF, _TOR, _NA4, _NAPOT)) if entry else _NAPOT
@@ -255,13 +286,13 @@ def _vector(state: HartState, random: Random, recipe: Recipe) -> None:
 
 
 def _translation(state: HartState, random: Random, recipe: Recipe, hart: int) -> list[tuple[int, bytes]]:
-    """satp, vsatp and hgatp, the page tables of the mode that the hart is in, and its pc as a virtual address.
+    """Set satp, vsatp, hgatp and the virtual pc; return the page tables of the hart's mode.
 
-    One 1 GiB leaf a table maps the memory at DRAM; the rest of the address space is empty.
+    In each table one leaf of 1 GiB maps the memory at DRAM; the other entries are empty.
     """
     mode = recipe.mode(hart)
     satp = [_SV39 | random.getrandbits(60) for _ in range(2)]
-    # A guest's VMID is 14 bits, and its root a multiple of 16 KiB.
+    # A VMID has 14 bits, and hgatp's root is a multiple of 16 KiB.
     hgatp = _SV39 | random.getrandbits(14) << 44 | random.getrandbits(42) << 2
     tables: list[tuple[int, bytes]] = []
     root = DRAM + MULTI_CORE_OFFSET + (recipe.harts + 1) * BLOCK_SIZE + hart * _TABLES_SIZE
@@ -289,14 +320,14 @@ def _translation(state: HartState, random: Random, recipe: Recipe, hart: int) ->
 
 
 def _root(address: int, size: int, page: int, target: int, leaf: int) -> tuple[int, bytes]:
-    """A page table of ``size`` bytes at ``address`` whose entry ``page`` maps 1 GiB at ``target``."""
+    """Return a page table of ``size`` bytes at ``address`` whose entry ``page`` maps 1 GiB at ``target``."""
     table = bytearray(size)
     struct.pack_into("<Q", table, 8 * page, (target // PAGE_SIZE) << 10 | leaf)
     return address, bytes(table)
 
 
 def _privilege(state: HartState, random: Random, recipe: Recipe, hart: int) -> None:
-    """mstatus and mepc as the generator leaves them."""
+    """Set mstatus and mepc as the generator writes them."""
     mode = recipe.mode(hart)
     value = random.getrandbits(64) & (mstatus.SIE | mstatus.SPIE | mstatus.SPP | mstatus.SUM | mstatus.MXR)
     value |= random.getrandbits(64) & (mstatus.TVM | mstatus.TW | mstatus.TSR | mstatus.MPIE)
@@ -312,7 +343,7 @@ def _privilege(state: HartState, random: Random, recipe: Recipe, hart: int) -> N
 
 
 def _aliases(state: HartState, recipe: Recipe) -> None:
-    """The views of what is set, then without those forms that the generator did not write."""
+    """Set the views of other CSRs, then clear the aliases that the generator did not write."""
     value, mie, mip = state.get("mstatus"), state.get("mie"), state.get("mip")
     delegated, guest = state.get("mideleg"), state.get("hideleg")
     _set(state, sstatus=value & (mstatus.SSTATUS | mstatus.SD))
@@ -326,11 +357,19 @@ def _aliases(state: HartState, recipe: Recipe) -> None:
     }[recipe.aliases]
     _set(state, **dict.fromkeys(dropped, 0))
     if recipe.aliases is Aliases.PARTS:
-        _set(state, mip=mip & ~_VS_INTERRUPTS)  # they are hvip's
+        _set(state, mip=mip & ~_VS_INTERRUPTS)  # they are in hvip
 
 
 def blocks(checkpoint: Checkpoint, dram: int = DRAM) -> list[tuple[int, bytes]]:
-    """The pieces of memory (address, bytes) that hold the blocks, and the header where ``place`` has one."""
+    """Encode the blocks of a checkpoint, and the header if its place has one.
+
+    Args:
+        checkpoint: The harts and the place of their blocks.
+        dram: Physical address of the image's first byte.
+
+    Returns:
+        Pieces of memory (physical address, bytes).
+    """
     place, harts = checkpoint.place, checkpoint.harts
     pieces = []
     for hart, state in enumerate(harts):

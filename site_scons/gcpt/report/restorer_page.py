@@ -71,7 +71,7 @@ def _group_rows(linked: Linked) -> list[dict[str, Any]]:
 
 def _option_rows(config: BuildConfig) -> list[dict[str, Any]]:
     """Every option that changes the restorer or its folder."""
-    given = config.given
+    given = config.options
     rows = []
     for option in options.TABLE:
         if option.variant or option.name in ("mode", "build_dir"):

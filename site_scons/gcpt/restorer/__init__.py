@@ -1,1 +1,1 @@
-"""What one restorer is: options, configuration, platforms, codes, budgets, what it finds, what its bytes are for."""
+"""One restorer: its options, configuration, platform, codes, budgets, decisions and the use of its bytes."""

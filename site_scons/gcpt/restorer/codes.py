@@ -1,15 +1,20 @@
-"""The one table of signal codes: what a restorer ends a run with when it cannot restore.
+"""The table of signal codes, with which a restorer ends a run that it cannot restore.
 
-1 to 7 keep the meaning that restorers of this lineage gave them; 0x100 and up belong to the simulators.
+Codes 1 to 7 have the same meaning as in earlier restorers of this lineage; 0x100 and up belong to the simulators.
 """
 
 from typing import NamedTuple
 
 
 class Code(NamedTuple):
-    """number: what the finisher is given. name: as in C. short: the line's words. sentence: what log=info adds.
+    """A signal code. ``short`` and ``sentence`` are compiled into the firmware.
 
-    group: of CSRs; a restorer that leaves it out never ends with this code. "": any may.
+    Attributes:
+        number: The value that the restorer passes to the finisher.
+        name: The name in C.
+        short: The words of the error line.
+        sentence: The explanation that log=info adds to the line.
+        group: The CSR group without which a restorer never ends with this code; "" for no such group.
     """
 
     number: int

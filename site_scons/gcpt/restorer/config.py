@@ -1,4 +1,4 @@
-"""What one build is: the frozen BuildConfig that everything after the options reads."""
+"""The configuration of one restorer, which everything after the options reads."""
 
 import json
 from collections.abc import Mapping
@@ -13,16 +13,25 @@ from gcpt.restorer.platforms import Platform
 MODES = options.MODES
 LOG_LEVELS = options.LOG_LEVELS
 
-#: Bytes of stack of one hart, as a power of two.
+#: log2 of the stack size of one hart in bytes.
 STACK_SHIFT = 11
 
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """One restorer, validated: addresses are physical bytes, hart numbers below ``harts``.
+    """A validated configuration of one restorer.
 
-    toolchain: a kind, or "auto"; cross_compile: the prefix of a GNU one, "" the first that is there.
-    nanopb_dir, picolibc_dir: the user's own; None are those that ./sconsw fetched.
+    Addresses are physical, in bytes. The attributes are the options of the same names, except:
+
+    Attributes:
+        payload: The value of ``gcpt_payload=``.
+        payload_position: The value of ``gcpt_payload_position=``.
+        dtb: The value of ``gcpt_dtb=``.
+        csrs: The value of ``csrs=``; ``csr_groups`` has the resulting groups.
+        toolchain: A kind of toolchain, or "auto".
+        cross_compile: A GNU prefix; "" for the first toolchain that is usable.
+        picolibc_dir: The user's picolibc; None for the one that ./sconsw fetched.
+        nanopb_dir: The user's nanopb; None for the one that ./sconsw fetched.
     """
 
     mode: str
@@ -50,12 +59,19 @@ class BuildConfig:
 
     @property
     def direct(self) -> bool:
-        """Whether one hart's state at a fixed place is all there is to do: no C, no stack, no write to memory."""
-        talks = self.log != "quiet" or self.display_cpu or self.selfcheck
-        return self.mode == "single_core" and not talks
+        """Whether this is a direct restorer: one hart at a fixed place, without C, stack and writes to memory."""
+        prints = self.log != "quiet" or self.display_cpu or self.selfcheck
+        return self.mode == "single_core" and not prints
 
     def with_source(self, name: str) -> "BuildConfig":
-        """This configuration, or the nearest in which the firmware's source ``name`` is more than an empty stand-in."""
+        """Choose a similar configuration that compiles a given source.
+
+        Args:
+            name: File name of a source in firmware/ that this configuration leaves out.
+
+        Returns:
+            A configuration in which the source has content.
+        """
         if name == "boot_direct.S":
             return replace(self, mode="single_core", harts=1, log="quiet", display_cpu=(), selfcheck=False)
         log = "info" if self.log == "quiet" else self.log
@@ -63,13 +79,19 @@ class BuildConfig:
 
     @cached_property
     def csr_groups(self) -> tuple[str, ...]:
-        """The groups of CSRs that it writes: the platform's, more where bytes do not count, and what ``csrs=`` says."""
-        machine = self.platform.csr_groups + (() if self.direct else ("hpm",))
-        return parse.groups("csrs", self.csrs, machine)
+        """The CSR groups that the restorer writes.
+
+        The default is the platform's groups, and hpm in a planned restorer; ``csrs=`` changes it.
+
+        Raises:
+            UserError: ``csrs=`` is invalid; ``resolve`` has checked it.
+        """
+        default = self.platform.csr_groups + (() if self.direct else ("hpm",))
+        return parse.groups("csrs", self.csrs, default)
 
     @property
     def load_address(self) -> int:
-        """Where the image is linked; it runs anywhere, unless it is in flash and has memory elsewhere."""
+        """The image's link address; the image runs anywhere, unless it is in flash and has memory at ``ram``."""
         return self.platform.flash if self.flash else self.platform.dram
 
     @property
@@ -79,41 +101,41 @@ class BuildConfig:
 
     @cached_property
     def variant(self) -> str:
-        """The name of this configuration's folder."""
-        return options.variant_name(self.given)
+        """The name of this configuration, which is its folder's name."""
+        return options.variant_name(self.options)
 
     @property
     def variant_dir(self) -> Path:
-        """Where the outputs of this configuration go."""
+        """The output folder of this configuration."""
         return self.build_dir / self.variant
 
     @cached_property
     def common_dir(self) -> Path:
-        """Where outputs go that other configurations have the same: those of this toolchain and nanopb."""
-        names = ("toolchain", "cross_compile", "picolibc", "nanopb_dir", "debug")
-        tools = options.variant_name({name: self.given[name] for name in names if name in self.given})
+        """The output folder that all configurations with the same toolchain and libraries share."""
+        names = (*options.TOOL_OPTIONS, "debug")
+        tools = options.variant_name({name: self.options[name] for name in names if name in self.options})
         return self.build_dir / "common" / tools.replace(options.MODES[0], "objects", 1)
 
     @property
     def nanopb(self) -> Path:
-        """nanopb's C runtime."""
+        """The folder of nanopb's C runtime."""
         return self.nanopb_dir or Path("build/third_party/nanopb")
 
     @property
     def picolibc(self) -> Path:
-        """picolibc's sources."""
+        """The folder of picolibc's sources."""
         return self.picolibc_dir or Path("build/third_party/picolibc")
 
     @cached_property
-    def given(self) -> Mapping[str, str]:
-        """The options that make this configuration, less those that say what is the default anyway."""
+    def options(self) -> Mapping[str, str]:
+        """The option texts from which ``resolve`` makes this configuration, without defaults."""
         machine = platforms.BY_NAME[self.platform.name]
-        everyone = self.harts > 1 and self.display_cpu == tuple(range(self.harts))
+        all_harts = self.harts > 1 and self.display_cpu == tuple(range(self.harts))
         uart = self.platform.uart
         values = {
             "mode": self.mode,
             "stop_cpu": ",".join(map(str, self.stop_cpu)),
-            "display_cpu": "all" if everyone else ",".join(map(str, self.display_cpu)),
+            "display_cpu": "all" if all_harts else ",".join(map(str, self.display_cpu)),
             "harts": "" if self.harts == default_harts(self.mode) else str(self.harts),
             "header_addr": "" if self.header_addr is None else f"{self.header_addr:#x}",
             "gcpt_payload": str(self.payload or ""),
@@ -137,13 +159,21 @@ class BuildConfig:
         }
         if not self.payload or self.payload_position == self.platform.dram + PAYLOAD_OFFSET:
             values["gcpt_payload_position"] = ""
-        plain = {name: options.plain_default(options.BY_NAME[name]) for name in values}
-        return {name: value for name, value in values.items() if value not in ("", plain[name])}
+        defaults = {name: options.plain_default(options.BY_NAME[name]) for name in values}
+        return {name: value for name, value in values.items() if value not in ("", defaults[name])}
 
     def to_json(self) -> str:
-        """The configuration for other programs: the variant's name and the options that ``resolve`` makes it from."""
-        return json.dumps({"variant": self.variant, "options": self.given}, indent=2) + "\n"
+        """Format config.json: the variant's name and its options, for other programs."""
+        return json.dumps({"variant": self.variant, "options": self.options}, indent=2) + "\n"
 
 
 def default_harts(mode: str) -> int:
+    """The default of ``harts=``.
+
+    Args:
+        mode: The restorer's mode.
+
+    Returns:
+        The number of harts.
+    """
     return 1 if mode == "single_core" else MAX_HARTS

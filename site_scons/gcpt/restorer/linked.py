@@ -1,6 +1,6 @@
-"""A linked restorer: its ELF file, read once, as sections, symbols, relocations and bytes.
+"""A linked restorer: the sections, symbols, relocations and bytes of its ELF file.
 
-Addresses are physical, in bytes; "the restorer" is all that is loaded except the payload.
+Addresses are physical, in bytes. "The restorer" is everything that is loaded except the payload.
 """
 
 import struct
@@ -15,15 +15,15 @@ from elftools.elf.sections import Section, Symbol, SymbolTableSection
 from gcpt.checkpoint import layouts
 from gcpt.restorer.config import BuildConfig
 
-#: Entries of a section of relocations and of a table of symbols in ELF64: a thousand of them one by one, each read into
-#: a dictionary, would take longer than the linker. Of a symbol: its name's offset, info, other, section, value, size.
+#: ELF64 entries of relocation sections (offset, info, addend) and of symbol tables (name, info, other, section, value,
+#: size). pyelftools makes a dictionary of each entry, which takes longer than the linker for a thousand of them.
 _RELA, _SYMBOL = struct.Struct("<QQq"), struct.Struct("<IBBHQQ")
 _UNDEFINED = 0
 
 
 @dataclass(frozen=True)
 class Span:
-    """Bytes from ``start`` to below ``end``, and what they are called."""
+    """A named address range, from ``start`` to before ``end``."""
 
     name: str
     start: int
@@ -33,12 +33,26 @@ class Span:
         return f"{self.name} ({self.start:#x} to {self.end:#x})"
 
     def overlaps(self, other: "Span") -> bool:
+        """Whether two ranges have an address in common.
+
+        Args:
+            other: Another range.
+
+        Returns:
+            True if they overlap.
+        """
         return self.start < other.end and other.start < self.end
 
 
 @dataclass(frozen=True)
 class Relocation:
-    """Where a relocation is, its type (R_RISCV_...), and the number of its symbol in the section's table."""
+    """A relocation.
+
+    Attributes:
+        offset: Address of the relocated bytes.
+        type: Number of the R_RISCV_ type.
+        symbol: Index of the symbol in the section's symbol table.
+    """
 
     offset: int
     type: int
@@ -46,7 +60,12 @@ class Relocation:
 
 
 class Linked:
-    """A linked restorer, read once."""
+    """A linked restorer; each part of the ELF file is read once.
+
+    Attributes:
+        elf: The open ELF file.
+        config: The configuration that the file was linked for.
+    """
 
     def __init__(self, elf: ELFFile, config: BuildConfig) -> None:
         self.elf = elf
@@ -54,22 +73,24 @@ class Linked:
 
     @cached_property
     def sections(self) -> list[Section]:
+        """All sections, in file order."""
         return list(self.elf.iter_sections())
 
     @cached_property
     def symbols(self) -> list[Symbol]:
+        """All symbols of all symbol tables."""
         tables = [section for section in self.sections if isinstance(section, SymbolTableSection)]
         return [symbol for table in tables for symbol in table.iter_symbols()]
 
     @cached_property
     def relocations(self) -> list[tuple[RelocationSection, list[Relocation]]]:
-        """Each section of relocations, and what is in it."""
-        found = [section for section in self.sections if isinstance(section, RelocationSection)]
-        return [(section, [_relocation(*entry) for entry in _RELA.iter_unpack(section.data())]) for section in found]
+        """Each relocation section with its relocations."""
+        tables = [section for section in self.sections if isinstance(section, RelocationSection)]
+        return [(table, [_relocation(*entry) for entry in _RELA.iter_unpack(table.data())]) for table in tables]
 
     @cached_property
     def undefined(self) -> list[str]:
-        """The names of the symbols that are defined nowhere."""
+        """The names of undefined symbols."""
         return [
             table.stringtable.get_string(name)
             for table in self.sections
@@ -80,18 +101,25 @@ class Linked:
 
     @cached_property
     def spans(self) -> list[Span]:
-        """What is in memory, NOBITS included."""
+        """The address ranges of all sections in memory, including NOBITS sections."""
         used = [s for s in self.sections if s["sh_flags"] & SH_FLAGS.SHF_ALLOC and s["sh_size"]]
         return [Span(s.name, s["sh_addr"], s["sh_addr"] + s["sh_size"]) for s in used]
 
     @cached_property
     def loaded(self) -> list[Section]:
-        """The sections that gcpt.bin consists of, in the order of their addresses."""
+        """The sections of gcpt.bin, in the order of their load addresses."""
         used = [s for s in self.sections if s["sh_flags"] & SH_FLAGS.SHF_ALLOC and s["sh_size"]]
         return sorted((s for s in used if s["sh_type"] != "SHT_NOBITS"), key=self.load_address)
 
     def load_address(self, section: Section) -> int:
-        """Where a loader puts the section: elsewhere than it is linked to if the restorer itself moves it there."""
+        """The load address of a section.
+
+        Args:
+            section: A section in memory.
+
+        Returns:
+            The physical address; it differs from the link address if the restorer moves the section to memory.
+        """
         start = int(section["sh_addr"])
         for segment in self.elf.iter_segments("PT_LOAD"):
             if segment["p_vaddr"] <= start < segment["p_vaddr"] + segment["p_filesz"]:
@@ -100,18 +128,26 @@ class Linked:
 
     @cached_property
     def base(self) -> int:
-        """Where the restorer is linked to lie: the base of memory or of flash."""
+        """The restorer's link address: the base of memory or of flash."""
         return self.config.load_address
 
     @cached_property
     def end(self) -> int:
-        """The end of the restorer's loaded bytes: where gcpt.bin ends if there is no payload."""
+        """The end address of the restorer's loaded bytes: the end of gcpt.bin without a payload."""
         starts = {self.load_address(s): int(s["sh_size"]) for s in self.loaded}
         own = (start + size for start, size in starts.items() if start < self.base + layouts.RESERVED_SIZE)
         return max(own, default=self.base)
 
     def read(self, address: int, size: int) -> bytes:
-        """Bytes as they are after loading; fewer where nothing is loaded."""
+        """Read loaded bytes of one section.
+
+        Args:
+            address: Load address of the first byte.
+            size: Number of bytes.
+
+        Returns:
+            The bytes; fewer if the section ends before, none if no section has the address.
+        """
         for section in self.loaded:
             offset = address - self.load_address(section)
             if 0 <= offset < section["sh_size"]:
@@ -119,7 +155,7 @@ class Linked:
         return b""
 
     def read_all(self) -> bytes:
-        """The restorer as it is after loading: gcpt.bin, if there is no payload."""
+        """Read the restorer as it is loaded: gcpt.bin without a payload."""
         whole = bytearray(max(self.end - self.base, 0))
         for section in self.loaded:
             offset = self.load_address(section) - self.base
@@ -128,6 +164,15 @@ class Linked:
         return bytes(whole)
 
     def word(self, address: int, size: int) -> int | None:
+        """Read a little-endian number.
+
+        Args:
+            address: Load address of the number.
+            size: Bytes of the number.
+
+        Returns:
+            The number, or None if it is not loaded.
+        """
         data = self.read(address, size)
         return int.from_bytes(data, "little") if len(data) == size else None
 

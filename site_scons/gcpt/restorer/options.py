@@ -1,7 +1,4 @@
-"""The one table of options: read by SCons, ``scons -h``, the README and the names of variants.
-
-``python -m gcpt.options`` prints the README's table.
-"""
+"""The table of build options: the source for SCons, ``scons -h``, docs/options.md and the names of variants."""
 
 import hashlib
 import re
@@ -13,29 +10,39 @@ from gcpt.restorer import platforms
 MODES = ("normal", "dual_core", "single_core", "auto")
 LOG_LEVELS = ("quiet", "info", "debug")
 TOOLCHAINS = ("auto", "gnu", "llvm", "zig")
-#: The prefix of the reference compiler, and the file of kept options where none is named.
+#: Prefix of the reference GNU toolchain.
 CROSS_COMPILE = "riscv64-unknown-elf-"
+#: Default of options_file=.
 OPTIONS_FILE = "gcpt.options"
-#: Where scons install puts things where nothing is said.
+#: Default of prefix=.
 PREFIX = "/usr/local"
-#: The checksums of a matrix's images, in the build folder.
+#: Checksums of a matrix's images, in the build folder.
 MATRIX_SUMS = "SHA256SUMS"
-#: The port of localhost at which a debugged machine waits for gdb.
+#: Default of gdb_port=.
 GDB_PORT = "1234"
-#: Where a bench's figures go where no file is named.
+#: Default of bench_json=.
 BENCH_JSON = "build/bench.json"
 
-#: Bytes of a variant's name, which is the name of a folder.
+#: Options that choose the toolchain and the libraries of a build.
+TOOL_OPTIONS = ("toolchain", "cross_compile", "picolibc", "nanopb_dir")
+
+#: Maximum length in bytes of a variant's name, which is a folder name.
 _LONGEST_NAME = 120
 
 
 class Option(NamedTuple):
-    """One option: all values are text, and "" is the same as not given.
+    """One option. All values are text; "" means "not set".
 
-    values: the values as people read them. choices: all there are, if they can be listed. aliases: other spellings of a
-    choice. default: what no value means; where it depends on others, in words within brackets. variant: how a value
-    that is not the default appears in the variant's name, "" if it does not. digest: the name holds a digest of the
-    value, because two values may look alike in a file name.
+    Attributes:
+        name: The option's name, as on the command line.
+        group: Title of the option's group in ``scons -h``.
+        values: The accepted values, for display.
+        default: The default value; in parentheses, a description of a default that depends on other options.
+        help: One line of help.
+        variant: Format of a non-default value in the variant's name; "" leaves the option out of the name.
+        choices: All accepted values; empty for a free-form option.
+        aliases: Alternative spellings of choices, as (alias, choice).
+        digest: Add a digest of the value to the variant's name, because different values can look alike there.
     """
 
     name: str
@@ -50,31 +57,29 @@ class Option(NamedTuple):
 
 
 def _choice(name: str, group: str, choices: tuple[str, ...], help: str, variant: str, **aliases: str) -> Option:
-    shown = [one + "".join(f" (or {other})" for other, real in aliases.items() if real == one) for one in choices]
+    shown = [
+        choice + "".join(f" (or {alias})" for alias, target in aliases.items() if target == choice)
+        for choice in choices
+    ]
     return Option(name, group, ", ".join(shown), choices[0], help, variant, choices, tuple(aliases.items()))
 
 
-_STATE, _PAYLOAD, _MACHINE = "What is restored", "The next boot stage", "The machine"
-_BUILD, _FILES, _OTHERS = "The build", "Options in files", "Outputs for others"
-_RUN, _TESTS, _BENCH = "Running, debugging, editing", "Tests", "The bench"
+_STATE, _PAYLOAD, _MACHINE = "Checkpoint and restore", "Payload (next boot stage)", "Machine and messages"
+_BUILD, _FILES, _EXPORT = "Build", "Option files", "Export and installation"
+_RUN, _TESTS, _BENCH = "Run, debug, edit", "Tests and checks", "Benchmark"
 
 TABLE: tuple[Option, ...] = (
     _choice(
         "mode",
         _STATE,
         MODES,
-        "where the state lies: where a protobuf header says, DRAM base + 3 MiB, DRAM base, or any of these",
+        "where the state is: protobuf header's offsets, DRAM base + 3 MiB, DRAM base, or any",
         "{}",
         bare_metal="single_core",
     ),
-    Option("stop_cpu", _STATE, "N[,N...]", "", "park these harts; the others still restore", "stop{}"),
+    Option("stop_cpu", _STATE, "N[,N...]", "", "harts to park; the other harts are restored", "stop{}"),
     Option(
-        "display_cpu",
-        _STATE,
-        "N[,N...] or all",
-        "",
-        "print the state of these harts before it is restored",
-        "display{}",
+        "display_cpu", _STATE, "N[,N...] or all", "", "harts whose state is printed before the restore", "display{}"
     ),
     Option(
         "harts", _STATE, "1 to 128", "(128; 1 in mode=single_core)", "the most harts a checkpoint may have", "harts{}"
@@ -84,46 +89,52 @@ TABLE: tuple[Option, ...] = (
         _STATE,
         "[+|-]GROUP[,...]",
         "(the platform's)",
-        "the groups of CSRs to write (docs/csrs.md): exactly these and base, or with + and - more or less",
+        "CSR groups to write: these and base, or + and - changes (docs/csrs.md)",
         "csrs{}",
         digest=True,
     ),
-    _choice("exact", _STATE, ("0", "1"), "refuse an M-mode checkpoint that only an inexact mret would resume", "exact"),
-    _choice("selfcheck", _STATE, ("0", "1"), "read the CSRs back and report those that differ", "selfcheck"),
-    Option("header_addr", _STATE, "ADDR", "", "look for the protobuf header here first", "header{}"),
+    _choice("exact", _STATE, ("0", "1"), "refuse an M-mode checkpoint that only an inexact mret can resume", "exact"),
+    _choice("selfcheck", _STATE, ("0", "1"), "read the CSRs back and report differences", "selfcheck"),
+    Option("header_addr", _STATE, "ADDR", "", "first address to search for the protobuf header", "header{}"),
     Option(
-        "gcpt_payload", _PAYLOAD, "FILE", "", "link this next boot stage (OpenSBI, bbl, ...)", "payload.{}", digest=True
+        "gcpt_payload",
+        _PAYLOAD,
+        "FILE",
+        "",
+        "next boot stage to link into the image (OpenSBI, bbl, ...)",
+        "payload.{}",
+        digest=True,
     ),
-    Option(
-        "gcpt_payload_position", _PAYLOAD, "ADDR", "(DRAM base + 1 MiB: 0x80100000)", "where the payload lies", "at{}"
-    ),
+    Option("gcpt_payload_position", _PAYLOAD, "ADDR", "(DRAM base + 1 MiB: 0x80100000)", "payload address", "at{}"),
     Option(
         "gcpt_dtb",
         _PAYLOAD,
         "FILE",
         "",
-        "embed this device tree and pass its address to the payload",
+        "device tree blob to embed; the payload receives its address",
         "dtb.{}",
         digest=True,
     ),
     _choice("platform", _MACHINE, tuple(platforms.BY_NAME), "the machine's memory map and console", "{}"),
-    Option("clint", _MACHINE, "ADDR", "(the platform's)", "the address of the CLINT", "clint{}"),
+    Option("clint", _MACHINE, "ADDR", "(the platform's)", "CLINT address", "clint{}"),
     Option(
         "uart",
         _MACHINE,
         "KIND@ADDR[,SHIFT] or htif",
         "(the platform's)",
-        "the console: uartlite or 16550, register shift in bits",
+        "console: uartlite or 16550 at an address, register shift in bits",
         "{}",
     ),
-    _choice("flash", _MACHINE, ("0", "1"), "the image runs from read-only flash", "flash"),
-    Option("ram", _MACHINE, "ADDR", "", "memory for a restorer in flash that prints or serves several harts", "ram{}"),
-    _choice("log", _MACHINE, LOG_LEVELS, "what the restorer prints: errors only, or also what it does", "{}"),
+    _choice("flash", _MACHINE, ("0", "1"), "build an image that runs from read-only flash", "flash"),
+    Option(
+        "ram", _MACHINE, "ADDR", "", "memory for a restorer in flash that prints or restores several harts", "ram{}"
+    ),
+    _choice("log", _MACHINE, LOG_LEVELS, "what the restorer prints: errors only, or its actions as well", "{}"),
     _choice(
         "toolchain",
         _BUILD,
         TOOLCHAINS,
-        "what compiles and links: auto is the first usable one in this order; scons toolchains lists them",
+        "compiler and linker; auto: the first usable one (scons toolchains lists them)",
         "{}",
     ),
     Option(
@@ -131,72 +142,91 @@ TABLE: tuple[Option, ...] = (
         _BUILD,
         "PREFIX",
         f"({CROSS_COMPILE}, riscv64-linux-gnu- or riscv64-unknown-linux-gnu-)",
-        "GNU tools whose names begin like this",
+        "GNU toolchain prefix",
         "cc.{}",
         digest=True,
     ),
-    Option(
-        "picolibc", _BUILD, "DIR", "(fetched by ./sconsw)", "your own sources of picolibc", "picolibc.{}", digest=True
-    ),
-    Option(
-        "nanopb_dir", _BUILD, "DIR", "(fetched by ./sconsw)", "your own checkout of nanopb", "nanopb.{}", digest=True
-    ),
-    _choice("debug", _BUILD, ("0", "1"), "symbols and source lines for gdb, and C that can be stepped (-Og)", "debug"),
-    Option("build_dir", _BUILD, "DIR", "build", "where all outputs go"),
-    Option("cache_dir", _BUILD, "DIR", "", "fetch what was built before, here or by others, from this folder"),
+    Option("picolibc", _BUILD, "DIR", "(fetched by ./sconsw)", "picolibc source directory", "picolibc.{}", digest=True),
+    Option("nanopb_dir", _BUILD, "DIR", "(fetched by ./sconsw)", "nanopb source directory", "nanopb.{}", digest=True),
+    _choice("debug", _BUILD, ("0", "1"), "add symbols and source lines for gdb, and compile C with -Og", "debug"),
+    Option("build_dir", _BUILD, "DIR", "build", "output directory"),
+    Option("cache_dir", _BUILD, "DIR", "", "build cache directory, which several checkouts can share"),
     Option(
         "options_file",
         _FILES,
         "FILE",
         f"({OPTIONS_FILE} if it exists)",
-        "read options from here; the command line wins",
+        "read options from this file; the command line takes precedence",
     ),
-    Option("save_options", _FILES, "FILE", "", "write the options of this build there, for options_file="),
-    Option("export_dir", _OTHERS, "DIR", "(export in build_dir=)", "where scons export writes what NEMU's build takes"),
-    Option("matrix", _OTHERS, "FILE", "(every mode on every platform)", "which variants scons matrix builds, in TOML"),
-    Option("prefix", _OTHERS, "DIR", PREFIX, "where scons install puts the restorer"),
-    Option("destdir", _OTHERS, "DIR", "", "put this folder before prefix=, to make a package of"),
-    Option("ckpt", _RUN, "FILE", "(one to try with)", "the checkpoint of the targets run, debug and debug-server"),
-    Option("gdb_port", _RUN, "PORT", GDB_PORT, "the port of localhost at which debug-server waits for gdb"),
+    Option("save_options", _FILES, "FILE", "", "write this run's options to a file for options_file="),
+    Option(
+        "export_dir", _EXPORT, "DIR", "(export in build_dir=)", "output directory of scons export, for NEMU's build"
+    ),
+    Option("matrix", _EXPORT, "FILE", "(every mode on every platform)", "TOML file of the variants for scons matrix"),
+    Option("prefix", _EXPORT, "DIR", PREFIX, "installation prefix of scons install"),
+    Option("destdir", _EXPORT, "DIR", "", "staging directory before prefix=, for packagers"),
+    Option("ckpt", _RUN, "FILE", "(a generated demo)", "checkpoint for the targets run, debug and debug-server"),
+    Option("gdb_port", _RUN, "PORT", GDB_PORT, "port on localhost where debug-server waits for gdb"),
     Option(
         "ide",
         _RUN,
         "vscode",
         "",
-        "instead of building, write the editor's settings for these options (docs/editors.md)",
+        "write editor settings for these options instead of building (docs/editors.md)",
         choices=("vscode",),
     ),
-    Option("pytest_args", _TESTS, "ARGS", "", 'more arguments for the tests, such as pytest_args="-k audit -x"'),
-    Option("lint", _TESTS, "CHECK[,...]", "(all)", "which checks scons lint makes"),
-    _choice("lint_fix", _TESTS, ("0", "1"), "mend what scons lint finds and its tools can mend", ""),
-    Option("mutant", _TESTS, "WORD", "", "scons mutants plants only the faults with this in their names"),
-    Option("bench_json", _BENCH, "FILE", BENCH_JSON, "write the bench's figures there"),
-    Option("bench_compare", _BENCH, "FILE", "", "compare with the figures of an earlier bench"),
-    _choice("bench_quick", _BENCH, ("0", "1"), "leave out what a clock measures", ""),
+    Option("pytest_args", _TESTS, "ARGS", "", 'extra pytest arguments, such as pytest_args="-k audit -x"'),
+    Option("lint", _TESTS, "CHECK[,...]", "(all)", "checks for scons lint to run"),
+    _choice("lint_fix", _TESTS, ("0", "1"), "apply the fixes that the tools of scons lint offer", ""),
+    Option("mutant", _TESTS, "WORD", "", "plant only the faults of scons mutants whose names contain this"),
+    Option("bench_json", _BENCH, "FILE", BENCH_JSON, "output file for the benchmark's figures"),
+    Option("bench_compare", _BENCH, "FILE", "", "figures of an earlier benchmark to compare with"),
+    _choice("bench_quick", _BENCH, ("0", "1"), "skip measurements of wall-clock time", ""),
 )
 
 BY_NAME: dict[str, Option] = {option.name: option for option in TABLE}
-#: What makes one restorer, and how: not where it goes, nor what else a run does.
+#: Options that define a restorer and how to build it; options of outputs and of a run are not among them.
 OF_RESTORER = tuple(option for option in TABLE if option.variant or option.name == "cache_dir")
 
 
 def plain_default(option: Option) -> str:
-    """The value that stands for no value; "" where that depends on other options."""
+    """The default value of an option.
+
+    Args:
+        option: An option of the table.
+
+    Returns:
+        The default, or "" if it depends on other options.
+    """
     return "" if option.default.startswith("(") else option.default
 
 
 def nearest(word: str, words: tuple[str, ...]) -> str:
-    """``; did you mean X?`` for the one of ``words`` that looks most like ``word``, or nothing."""
+    """Suggest a correction for a misspelt word.
+
+    Args:
+        word: The unknown word.
+        words: The known words.
+
+    Returns:
+        ``; did you mean X?`` with the closest known word, or "" if none is close.
+    """
     from difflib import get_close_matches
 
-    found = get_close_matches(word.lower().replace("-", "_"), words, 1, 0.5)
-    return f"; did you mean {found[0]}?" if found else ""
+    matches = get_close_matches(word.lower().replace("-", "_"), words, 1, 0.5)
+    return f"; did you mean {matches[0]}?" if matches else ""
 
 
 def undashed(arguments: Sequence[str]) -> str:
-    """What to write instead of the first option that follows dashes, as ``configure`` takes them; or "".
+    """Find an option of the table that is written with dashes, as ``configure`` accepts it.
 
-    SCons itself has a --debug, which shows how it works: those of its words that are none of ours are for it.
+    SCons has a ``--debug`` of its own, so its values other than 0 and 1 pass.
+
+    Args:
+        arguments: Command-line arguments of SCons.
+
+    Returns:
+        An error message about the first such argument, or "".
     """
     for argument in arguments:
         name, equals, value = argument.lstrip("-").partition("=")
@@ -204,12 +234,19 @@ def undashed(arguments: Sequence[str]) -> str:
         if name == "debug" and value not in ("", *BY_NAME[name].choices):
             continue
         if argument.startswith("--") and name in BY_NAME:
-            return f"{argument}: options of the build are written without dashes: {name}={value if equals else '...'}"
+            return f"{argument}: build options have no dashes: write {name}={value if equals else '...'}"
     return ""
 
 
 def variant_name(values: Mapping[str, str]) -> str:
-    """The name of the folder for these options: the mode, then whatever is not the default."""
+    """The folder name of a configuration: the mode, then every option that differs from its default.
+
+    Args:
+        values: Option values by name.
+
+    Returns:
+        A name of at most 120 bytes.
+    """
     parts = [values.get("mode") or MODES[0]]
     for option in TABLE[1:]:
         value = values.get(option.name, "")
@@ -226,29 +263,52 @@ def _digest(text: str) -> str:
 
 
 def as_text(value: object) -> str:
-    """A value of an options file, which is Python and may hold numbers and lists, as on the command line."""
+    """Convert a value of an options file, which is Python, to its command-line text.
+
+    Args:
+        value: A text, a number, a list of these, or None.
+
+    Returns:
+        The text; items of a list are separated by commas.
+    """
     if isinstance(value, (list, tuple)):
         return ",".join(map(as_text, value))
     return "" if value is None else str(value)
 
 
 def saved_text(values: Mapping[str, str]) -> str:
-    """The given options as a file of SCons Variables."""
+    """Format options as a file of SCons Variables.
+
+    Args:
+        values: Option values by name.
+
+    Returns:
+        One assignment per line; options of a single run (``options_file``, ``save_options``, ``ide``) are left out.
+    """
     skip = ("options_file", "save_options", "ide")
     return "".join(f"{name} = {value!r}\n" for name, value in values.items() if value and name not in skip)
 
 
+#: The targets of ``scons``, and what each line of them does.
+TARGETS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("build",), "the restorer: gcpt.elf, gcpt.bin (the default)"),
+    (("run", "debug", "debug-server"), "boot a checkpoint in QEMU (defaults: platform=qemu-virt mode=auto)"),
+    (("report",), "HTML page about the restorer (docs/report.md)"),
+    (("docs",), "the documentation site, in build/docs/html (docs/index.md)"),
+    (("toolchains",), "list the toolchains of this machine (docs/toolchains.md)"),
+    (("test", "bench"), "run the tests or the benchmark (docs/bench.md)"),
+    (("lint", "mutants", "coverage"), "check the project itself (docs/checks.md)"),
+    (("export", "matrix"), "outputs for other projects, sets of variants (docs/downstream.md)"),
+    (("sbom", "install"), "bill of materials, installation (docs/downstream.md)"),
+    (("compiledb",), "compile_commands.json for editors (docs/editors.md)"),
+)
+
+
 def help_text() -> str:
-    """What ``scons -h`` prints."""
-    lines = ["usage: scons [OPTION=VALUE...] [TARGET...]", ""]
-    lines += [
-        "Targets: build (the default), test, bench; report: a page on the variant (docs/report.md);",
-        "toolchains: which there are (docs/toolchains.md); lint, mutants, coverage (docs/checks.md);",
-        "export, matrix, sbom, install (docs/downstream.md);",
-        "compiledb: compile_commands.json, for editors; run, debug, debug-server: a checkpoint in QEMU, by default",
-        "with platform=qemu-virt and mode=auto. scons -c [TARGET...] removes what was built.",
-    ]
-    lines += ["--verbose shows the commands."]
+    """The output of ``scons -h``."""
+    lines = ["usage: scons [OPTION=VALUE...] [TARGET...]", "", "Targets:"]
+    lines += [f"  {', '.join(names):25} {what}" for names, what in TARGETS]
+    lines += ["scons -c [TARGET...] removes outputs. --verbose shows the commands."]
     group = ""
     for option in TABLE:
         if option.group != group:
@@ -258,16 +318,3 @@ def help_text() -> str:
         default = f" [{option.default.strip('()')}]" if option.default else ""
         lines.append(f"      {option.help}{default}")
     return "\n".join(lines) + "\n"
-
-
-def markdown_table() -> str:
-    """The README's table."""
-    rows = ["| option | values | default | |", "| --- | --- | --- | --- |"]
-    for option in TABLE:
-        default = option.default if option.default.startswith("(") or not option.default else f"`{option.default}`"
-        rows.append(f"| `{option.name}=` | {option.values} | {default.strip('()')} | {option.help} |")
-    return "\n".join(rows) + "\n"
-
-
-if __name__ == "__main__":
-    print(markdown_table(), end="")

@@ -1,8 +1,8 @@
-"""An image that carries its restorer: what goes over its start, what would go wrong there, and how it comes off again.
+"""Embedding a restorer into a checkpoint image, and removing it again.
 
-A restorer lies at the start of the image that holds the state: memory, or flash. A protobuf header that lies there too
-goes into the window behind the restorer's head; anything else, such as the code at which the machine reset, is kept
-behind the restorer (docs/formats.md, "An image that carries its restorer").
+The restorer covers the start of the image that has the state: memory or flash. A protobuf header at the start moves to
+the window behind the restorer's head; other data there, such as reset code, moves behind the restorer
+(docs/formats.md, "An image that carries its restorer").
 """
 
 import struct
@@ -22,22 +22,27 @@ from gcpt.errors import UserError
 from gcpt.restorer import plan
 from gcpt.restorer.config import BuildConfig
 
-#: What an image is written as; flash: raw, of the flash image of a pair.
+#: Formats of packed images; flash: the raw flash image of a pair.
 FORMATS = ("raw", "gzip", "zstd", "flash", "elf", "hex")
 _ENDINGS = {**containers.ENDINGS, ".elf": "elf", ".hex": "hex", ".mem": "hex"}
 _WINDOW_END = HEADER_WINDOW + HEADER_WINDOW_SIZE
-#: What was under a restorer, behind it at the next multiple of 8: this, its bytes and their CRC-32, then themselves.
-_KEPT = struct.Struct("<8sII")
-_KEPT_MAGIC = b"gcptkept"
-#: So many bytes at the start may be code at which the machine reset: no restored workload goes back to it.
+#: Header of the saved data that the restorer covers, at the next multiple of 8 behind the restorer: magic, number of
+#: bytes, their CRC-32. The bytes follow.
+_SAVED = struct.Struct("<8sII")
+_SAVED_MAGIC = b"gcptkept"
+#: Bytes at the image's start that may be reset code, which no restored workload executes again.
 _RESET_CODE = 64
 
 
 @dataclass(frozen=True)
 class Restorer:
-    """name: of its file, or of the image that carries it. data: all that a loader copies, its header window empty.
+    """A built restorer.
 
-    stamp and config: what it says that it was built from; both None where it says nothing, as others' do.
+    Attributes:
+        name: Its file, or the image that it is embedded in.
+        data: The bytes that a loader copies, with an empty header window.
+        stamp: Its stamp; None for a restorer without a stamp, such as another project's.
+        config: The configuration in its stamp; None without a stamp.
     """
 
     name: str
@@ -47,12 +52,12 @@ class Restorer:
 
     @property
     def window(self) -> bool:
-        """Whether it is known to have a window for a protobuf header."""
+        """Whether its stamp says that it has a window for a protobuf header."""
         return self.config is not None and self.config.protobuf
 
     @property
     def reach(self) -> int:
-        """Bytes from its start that it occupies when it runs, as far as its stamp tells: no fewer."""
+        """Bytes from its start that it uses when it runs; without a stamp, the size of its data."""
         if self.config is None:
             return len(self.data)
         return plan.restorer_end(self.config, len(self.data)) - self.config.load_address
@@ -66,20 +71,30 @@ class Restorer:
 
 
 def _restorer(name: str, data: bytes) -> Restorer:
-    found = stamp.find(data)
-    if found is None:
+    built = stamp.find(data)
+    if built is None:
         return Restorer(name, data, None, None)
     try:
-        made = plan.built_from(found.options)
+        config = plan.built_from(built.options)
     except UserError as error:
-        raise UserError(f"{name}: its stamp is of another version of gcpt ({found.version}): {error}") from error
-    if made.protobuf:
+        raise UserError(f"{name}: its stamp is from another version of gcpt ({built.version}): {error}") from error
+    if config.protobuf:
         data = data[:HEADER_WINDOW] + bytes(HEADER_WINDOW_SIZE) + data[_WINDOW_END:]
-    return Restorer(name, data, found, made)
+    return Restorer(name, data, built, config)
 
 
 def read(path: Path) -> Restorer:
-    """The restorer in the file ``path``, without the payload that may follow it; UserError where there is none."""
+    """Read a restorer from a gcpt.bin.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The restorer, without a payload that follows it.
+
+    Raises:
+        UserError: The file cannot be read or contains no complete restorer.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(HEADER_WINDOW)
@@ -88,38 +103,60 @@ def read(path: Path) -> Restorer:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     if not size:
-        raise UserError(f"{path}: this is no restorer: want a gcpt.bin, whose bytes 4 to 7 are its size")
+        raise UserError(f"{path}: not a restorer: want a gcpt.bin, whose bytes 4 to 7 are its size")
     if len(data) < size:
-        raise UserError(f"{path}: cut short: {len(data):,} bytes of the {size:,} that it says it has: copy it again")
+        raise UserError(f"{path}: truncated: {len(data):,} of {size:,} bytes: copy the file again")
     return _restorer(str(path), data)
 
 
-def carried(head: bytes, name: str) -> Restorer | None:
-    """The restorer that an image starts with, as far as its first MiB ``head`` tells: it ends with the flag."""
+def embedded(head: bytes, name: str) -> Restorer | None:
+    """Find the complete restorer at the start of an image.
+
+    Args:
+        head: The image's first MiB.
+        name: The image's name, for messages.
+
+    Returns:
+        The restorer, or None.
+
+    Raises:
+        UserError: Another version of gcpt built the restorer.
+    """
     return _restorer(name, head[: stamp.size(head)]) if stamp.complete(head) else None
 
 
-def _behind(restorer: Restorer) -> int:
-    """Where the record of what was under it is."""
+def _saved_at(restorer: Restorer) -> int:
+    """The image offset of the saved data."""
     return -(-len(restorer.data) // 8) * 8
 
 
 def bare(head: bytes, name: str) -> tuple[Restorer | None, bytes]:
-    """The restorer that an image carries, if it does, and the image's first MiB ``head`` as it was without."""
-    old = carried(head, name)
+    """Remove an embedded restorer from the start of an image.
+
+    Args:
+        head: The image's first MiB.
+        name: The image's name, for messages.
+
+    Returns:
+        The embedded restorer, if any, and the first MiB without it.
+
+    Raises:
+        UserError: Another version of gcpt built the restorer.
+    """
+    old = embedded(head, name)
     if old is None:
         return None, head
-    at = _behind(old)
-    magic, size, check = _KEPT.unpack(head[at : at + _KEPT.size].ljust(_KEPT.size, b"\0"))
-    under, end = head[at + _KEPT.size :][:size], at + _KEPT.size + size
-    if magic != _KEPT_MAGIC or (len(under), zlib.crc32(under)) != (size, check):
+    at = _saved_at(old)
+    magic, size, check = _SAVED.unpack(head[at : at + _SAVED.size].ljust(_SAVED.size, b"\0"))
+    under, end = head[at + _SAVED.size :][:size], at + _SAVED.size + size
+    if magic != _SAVED_MAGIC or (len(under), zlib.crc32(under)) != (size, check):
         window, end = head[HEADER_WINDOW:_WINDOW_END], len(old.data)
         under = window[: header.decode(window)[1]] if old.window and header.present(window) else b""
     return old, under.ljust(end, b"\0") + head[end:]
 
 
 def _header(place: Place, before: bytes) -> bytes:
-    """The protobuf header at the very start, which any restorer overwrites; or nothing."""
+    """The protobuf header at the image's start, which a restorer overwrites; b"" if there is none."""
     if place.header_at not in (0, HEADER_WINDOW):
         return b""
     return before[: header.decode(before[: header.MAX_SIZE])[1]]
@@ -127,7 +164,13 @@ def _header(place: Place, before: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Start:
-    """The first MiB of a packed image, and how many bytes that the restorer covers are kept behind it, or are lost."""
+    """The start of a packed image.
+
+    Attributes:
+        data: The first MiB.
+        kept: Number of covered bytes that are saved behind the restorer.
+        lost: Number of covered bytes that are overwritten.
+    """
 
     data: bytes
     kept: int = 0
@@ -135,16 +178,25 @@ class Start:
 
 
 def start(restorer: Restorer, place: Place, before: bytes) -> Start:
-    """What an image starts with that carries ``restorer``, and started with ``before`` without."""
-    data, found = restorer.data, _header(place, before)
-    in_window = found if restorer.window and len(found) <= HEADER_WINDOW_SIZE else b""
+    """Embed a restorer into the start of an image.
+
+    Args:
+        restorer: The restorer.
+        place: Where the image keeps its blocks.
+        before: The image's first MiB without a restorer.
+
+    Returns:
+        The first MiB with the restorer.
+    """
+    data, head = restorer.data, _header(place, before)
+    in_window = head if restorer.window and len(head) <= HEADER_WINDOW_SIZE else b""
     if in_window:
         data = data[:HEADER_WINDOW] + in_window.ljust(HEADER_WINDOW_SIZE, b"\0") + data[_WINDOW_END:]
     under = before[: len(data)].rstrip(b"\0")
     if under == in_window.rstrip(b"\0"):
         return Start(data + before[len(data) :])
-    at = _behind(restorer)
-    record = _KEPT.pack(_KEPT_MAGIC, len(under), zlib.crc32(under)) + under
+    at = _saved_at(restorer)
+    record = _SAVED.pack(_SAVED_MAGIC, len(under), zlib.crc32(under)) + under
     end = at + len(record)
     if end > place.base + place.layout.span(1)[0] or before[len(data) : end].strip(b"\0"):
         return Start(data + before[len(data) :], lost=len(under))
@@ -152,14 +204,29 @@ def start(restorer: Restorer, place: Place, before: bytes) -> Start:
 
 
 def overwrite(raw: Path, offset: int, data: bytes) -> None:
-    """Write ``data`` into a raw image, in place."""
+    """Overwrite bytes of a raw image in place.
+
+    Args:
+        raw: The image.
+        offset: Image offset of the first byte.
+        data: The new bytes.
+    """
     with raw.open("r+b") as file:
         file.seek(offset)
         file.write(data)
 
 
 def place(raw: Path, gcpt_bin: Path, offset: int = 0) -> None:
-    """Write the restorer in ``gcpt_bin`` over a raw image, in place, as a loader does: what lies there is lost."""
+    """Overwrite bytes of a raw image with a restorer, in place, as a loader does.
+
+    Args:
+        raw: The image.
+        gcpt_bin: The restorer's file.
+        offset: Image offset of the restorer.
+
+    Raises:
+        UserError: The file cannot be read or contains no complete restorer.
+    """
     overwrite(raw, offset, read(gcpt_bin).data)
 
 
@@ -167,18 +234,38 @@ def place(raw: Path, gcpt_bin: Path, offset: int = 0) -> None:
 
 
 def format_for(path: Path) -> str:
-    """The format that the name ``path`` asks for by its ending."""
+    """Choose a format by a file name's suffix.
+
+    Args:
+        path: The file.
+
+    Returns:
+        One of FORMATS; raw for an unknown suffix.
+    """
     return _ENDINGS.get(path.suffix, "raw")
 
 
 def first_mib(path: Path) -> bytes:
-    """What an image starts with, as far as a restorer can reach."""
+    """Read the part of an image in which a restorer can lie.
+
+    Args:
+        path: The image, in any container.
+
+    Returns:
+        Its first MiB, or all of a smaller image.
+    """
     return streams.read_prefix(path, RESERVED_SIZE)
 
 
 @dataclass(frozen=True)
 class Packed:
-    """content: of the image with its restorer, once. old: the restorer that was there. notes: what one should know."""
+    """A packed image.
+
+    Attributes:
+        content: The image's bytes in chunks, to be read once.
+        old: The restorer that was embedded before.
+        notes: Sentences for the user.
+    """
 
     content: Iterator[bytes]
     old: Restorer | None
@@ -186,33 +273,50 @@ class Packed:
 
 
 def pack(restorer: Restorer, checkpoint: CheckpointFile, flash: bool, force: bool = False) -> Packed:
-    """The image that holds the checkpoint's state, with ``restorer`` at its start; UserError where that cannot work.
+    """Embed a restorer into the image with a checkpoint's state.
 
-    flash: whether that image is flash. force: whatever lies under the restorer is not needed any more.
+    Args:
+        restorer: The restorer.
+        checkpoint: The checkpoint's files.
+        flash: The image with the state is flash.
+        force: Overwrite data under the restorer.
+
+    Returns:
+        The packed image.
+
+    Raises:
+        UserError: The restorer cannot start the checkpoint, or would overwrite data without ``force``.
     """
     file = checkpoint.state_file
     old, before = bare(first_mib(file), str(file))
     check(restorer, checkpoint, before, flash, force)
-    made = start(restorer, checkpoint.place, before)
-    check_finds(restorer, checkpoint, made.data)
-    if made.lost and not force:
+    packed = start(restorer, checkpoint.place, before)
+    check_finds(restorer, checkpoint, packed.data)
+    if packed.lost and not force:
         raise UserError(
-            f"{file}: {made.lost} bytes lie under the restorer, and what is behind it is in use too, so that they "
-            "cannot be kept there: --force to lose them"
+            f"{file}: the restorer covers {packed.lost} bytes, and the space behind it is in use, so they cannot be "
+            "saved there: --force overwrites them"
         )
-    notes = _assumed(restorer, flash)
-    if made.kept:
-        notes.append(f"{made.kept} bytes that the restorer covers are kept behind it: gcpt unpack puts them back")
-    if made.lost:
-        notes.append(f"{made.lost} bytes that the restorer covers are lost")
-    return Packed(edits.patched(streams.chunks(file), [(0, made.data)]), old, notes)
+    notes = _assumptions(restorer, flash)
+    if packed.kept:
+        notes.append(f"the restorer covers {packed.kept} bytes, saved behind it: gcpt unpack puts them back")
+    if packed.lost:
+        notes.append(f"the restorer overwrote {packed.lost} bytes")
+    return Packed(edits.patched(streams.chunks(file), [(0, packed.data)]), old, notes)
 
 
 def write(out: Path, content: Iterable[bytes], form: str, base: int, width: int) -> int:
-    """Write an image as ``form``, one of FORMATS, all of it or nothing; returns its length in bytes, uncompressed.
+    """Write an image to a file, completely or not at all.
 
-    base: the physical address of its first byte (elf), or its place in the memory that reads it (hex). width: bytes of
-    a word (hex).
+    Args:
+        out: The file.
+        content: The image's bytes in chunks.
+        form: One of FORMATS.
+        base: Physical address of the first byte (elf), or its address in the memory that loads the file (hex).
+        width: Bytes of a word (hex).
+
+    Returns:
+        The image's size in bytes, uncompressed.
     """
     if form not in ("elf", "hex"):
         return output.write(out, content, "raw" if form == "flash" else form)
@@ -223,49 +327,68 @@ def write(out: Path, content: Iterable[bytes], form: str, base: int, width: int)
 
 
 def swap(path: Path, restorer: Restorer, force: bool = False) -> tuple[Restorer, list[str]]:
-    """Put ``restorer`` into the place of the one that the image ``path`` carries, in the same container.
+    """Replace the embedded restorer of an image, in the same container.
 
-    The file is replaced when all of it is written, and left alone where it carries the same bytes. Returns the
-    restorer that was there, and what one should know. UserError where there was none, or where the new one cannot work.
+    The file is replaced after all of the new one is written; it stays unchanged if it has the same restorer already.
+
+    Args:
+        path: The image.
+        restorer: The new restorer.
+        force: Overwrite data under the restorer.
+
+    Returns:
+        The old restorer, and sentences for the user.
+
+    Raises:
+        UserError: The image has no embedded restorer, or the new one cannot start the checkpoint.
     """
-    old = carried(first_mib(path), str(path))
+    old = embedded(first_mib(path), str(path))
     if old is None:
-        raise UserError(f"{path}: it carries no restorer: gcpt pack GCPT_BIN {path} -o OUT makes an image that does")
-    made = pack(restorer, open_checkpoint(path), restorer.config is not None and restorer.config.flash, force)
+        raise UserError(f"{path}: no embedded restorer: gcpt pack GCPT_BIN {path} -o OUT embeds one")
+    packed = pack(restorer, open_checkpoint(path), restorer.config is not None and restorer.config.flash, force)
     if old.data != restorer.data:
         container = containers.container_of(path)
-        write(path, made.content, container, elf_image.base_of(path) if container == "elf" else 0, 0)
-    return old, made.notes
+        write(path, packed.content, container, elf_image.base_of(path) if container == "elf" else 0, 0)
+    return old, packed.notes
 
 
-# What would go wrong.
+# Checks.
 
 
 def check(restorer: Restorer, checkpoint: CheckpointFile, before: bytes, flash: bool, force: bool = False) -> None:
-    """UserError unless ``restorer`` can start the checkpoint from the start of its image.
+    """Check that a restorer can run at the start of a checkpoint's image.
 
-    before: the image's first MiB, without a restorer. flash: whether that image is flash. force: whatever lies under
-    the restorer is not needed any more.
+    Args:
+        restorer: The restorer.
+        checkpoint: The checkpoint's files.
+        before: The image's first MiB without a restorer.
+        flash: The image is flash.
+        force: Overwrite data under the restorer.
+
+    Raises:
+        UserError: The restorer is truncated, is of the wrong kind, or covers the state or data in use.
     """
     if not stamp.complete(restorer.data):
-        raise UserError(f"{restorer.name}: its last 8 bytes are not the flag 0xcaff: it is cut short, or no gcpt.bin")
+        raise UserError(f"{restorer.name}: the last 8 bytes are not the flag 0xcaff: truncated, or not a gcpt.bin")
     if restorer.config is not None:
         _check_kind(restorer.name, restorer.config, flash)
     _check_free(restorer, checkpoint, before, flash, force)
 
 
-def _check_kind(name: str, made: BuildConfig, flash: bool) -> None:
-    if flash and not made.direct and made.ram is None:
+def _check_kind(name: str, config: BuildConfig, flash: bool) -> None:
+    if flash and not config.direct and config.ram is None:
         raise UserError(
-            f"{name}: it writes to memory next to itself, which flash does not take: "
+            f"{name}: the restorer writes to memory behind its code, but flash is read-only: "
             "build it with mode=single_core, or with flash=1 ram=ADDR"
         )
-    if made.ram is not None and not flash:
-        raise UserError(f"{name}: flash=1 ram={made.ram:#x} runs from flash only: build it without, or give --flash")
+    if config.ram is not None and not flash:
+        raise UserError(
+            f"{name}: flash=1 ram={config.ram:#x} runs only from flash: build it without these, or give --flash"
+        )
 
 
 def _reader(start: bytes, path: Path) -> Reader:
-    """Reads the image ``path`` with ``start`` over its start."""
+    """A reader of the image ``path`` whose start is replaced by ``start``."""
     rest = FileReader(path)
 
     def read(offset: int, size: int) -> bytes:
@@ -276,23 +399,32 @@ def _reader(start: bytes, path: Path) -> Reader:
 
 
 def check_finds(restorer: Restorer, checkpoint: CheckpointFile, start: bytes) -> None:
-    """UserError unless a restorer, by its stamp, finds the checkpoint in an image that begins with ``start``."""
-    made, place, name = restorer.config, checkpoint.place, restorer.name
-    if made is None:
+    """Check that a restorer finds the checkpoint in a packed image. A restorer without a stamp passes.
+
+    Args:
+        restorer: The restorer.
+        checkpoint: The checkpoint's files.
+        start: The packed image's first MiB.
+
+    Raises:
+        UserError: The restorer finds no or another checkpoint, or supports fewer harts.
+    """
+    config, place, name = restorer.config, checkpoint.place, restorer.name
+    if config is None:
         return
     try:
-        found = plan.find(_reader(start, checkpoint.state_file), made, len(restorer.data))
+        match = plan.find(_reader(start, checkpoint.state_file), config, len(restorer.data))
     except HeaderError as error:
-        raise UserError(f"{name}: it refuses the header of {checkpoint.state_file}: {error.what}") from error
-    if not found or (found.place.base, found.place.layout) != (place.base, place.layout):
+        raise UserError(f"{name}: the restorer refuses the header of {checkpoint.state_file}: {error.what}") from error
+    if not match or (match.place.base, match.place.layout) != (place.base, place.layout):
         raise UserError(
-            f"{name}: mode={made.mode} does not find the state of {checkpoint.state_file}, whose layout is "
+            f"{name}: mode={config.mode} does not find the state of {checkpoint.state_file}, whose layout is "
             f"{place.kind.value}: build it with mode={plan.MODES[place.kind]}, or auto"
         )
-    if found.harts > made.harts:
+    if match.harts > config.harts:
         raise UserError(
-            f"{name}: harts={made.harts}, and {checkpoint.state_file} has {found.harts}: "
-            f"build it with harts={found.harts} or more"
+            f"{name}: harts={config.harts}, but {checkpoint.state_file} has {match.harts} harts: "
+            f"build it with harts={match.harts} or more"
         )
 
 
@@ -302,34 +434,33 @@ def _check_free(restorer: Restorer, checkpoint: CheckpointFile, before: bytes, f
     reach = len(restorer.data) if flash else restorer.reach
     if reach > begin:
         raise UserError(
-            f"{restorer.name}: it takes the first {reach:,} bytes, and the state of {file} begins at byte {begin:,}: "
-            "build a smaller one: log=quiet, or a lower harts="
+            f"{restorer.name}: the restorer uses the first {reach:,} bytes, but the state of {file} starts at byte "
+            f"{begin:,}: build a smaller restorer: log=quiet, or a lower harts="
         )
-    found = _header(place, before)
-    if restorer.window and len(found) > HEADER_WINDOW_SIZE:
-        raise UserError(f"{file}: its header has {len(found)} bytes, and a restorer's window {HEADER_WINDOW_SIZE}")
+    head = _header(place, before)
+    if restorer.window and len(head) > HEADER_WINDOW_SIZE:
+        raise UserError(f"{file}: the header has {len(head)} bytes, but the restorer's window {HEADER_WINDOW_SIZE}")
     if force:
         return
-    if found and restorer.config is None:
+    if head and restorer.config is None:
         raise UserError(
-            f"{file}: its protobuf header lies under the restorer, and {restorer.name} has no window for it: "
-            "build one with mode=normal, or --force if it finds the state without"
+            f"{file}: the restorer covers the protobuf header, and {restorer.name} has no window for it: "
+            "build a restorer with mode=normal, or use --force if yours finds the state without the header"
         )
     used = before[:reach].rstrip(b"\0")
-    if len(used) > max(len(found), _RESET_CODE):
-        at = next(at for at in range(len(found) or _RESET_CODE, len(used)) if used[at])
+    if len(used) > max(len(head), _RESET_CODE):
+        at = next(at for at in range(len(head) or _RESET_CODE, len(used)) if used[at])
         raise UserError(
-            f"{file}: byte {at:#x} is in use, by the workload, and the restorer takes the first {reach:#x}: take the "
-            "checkpoint with its first MiB free, build a smaller restorer, or --force if it is not needed any more"
+            f"{file}: the workload uses byte {at:#x}, but the restorer needs the first {reach:#x} bytes: take the "
+            "checkpoint with its first MiB free, build a smaller restorer, or use --force to overwrite the data"
         )
 
 
-def _assumed(restorer: Restorer, flash: bool) -> list[str]:
+def _assumptions(restorer: Restorer, flash: bool) -> list[str]:
     if restorer.config is None:
         return [
-            f"{restorer.name} has no stamp: taken for a restorer by its head and its flag; "
-            "that it finds this layout, serves as many harts and fits the machine is assumed"
+            f"{restorer.name} has no stamp: its layout, number of harts and platform are assumed to fit the checkpoint"
         ]
     if flash and not restorer.config.flash:
-        return [f"{restorer.name} is not built with flash=1: it loads vectors from flash, which NEMU does not"]
+        return [f"{restorer.name} is not built with flash=1: it loads vectors from flash, which NEMU does not support"]
     return []

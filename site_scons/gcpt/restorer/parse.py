@@ -1,4 +1,7 @@
-"""The text of one option as a value, or a UserError: the option's name, what is wrong and how to mend it."""
+"""Parsers of option texts, one per kind of value.
+
+All of them raise a one-line UserError that names the option, the problem and the fix.
+"""
 
 import os
 import shlex
@@ -8,13 +11,24 @@ from gcpt.errors import UserError
 from gcpt.isa.csrs import GROUPS
 from gcpt.restorer.options import Option, nearest
 
-#: Characters of a path that SCons, the C preprocessor or the assembler would take for something else.
+#: Characters that SCons, the C preprocessor or the assembler would interpret in a path.
 _NOT_IN_PATHS = '$#"\\\n'
 _ADDRESS_BITS = 56
 
 
 def choice(option: Option, text: str) -> str:
-    """One of the option's choices, or an alias of one."""
+    """Parse one of an option's choices.
+
+    Args:
+        option: The option, with its choices and aliases.
+        text: A choice or an alias.
+
+    Returns:
+        The choice; an alias is replaced.
+
+    Raises:
+        UserError: The text is neither a choice nor an alias.
+    """
     aliases = dict(option.aliases)
     value = aliases.get(text, text)
     if value not in option.choices:
@@ -24,30 +38,54 @@ def choice(option: Option, text: str) -> str:
 
 
 def groups(name: str, text: str, default: tuple[str, ...]) -> tuple[str, ...]:
-    """Groups of CSRs: ``text`` names them all (base always is one) or says what is more and less than ``default``."""
+    """Parse a list of CSR groups.
+
+    Args:
+        name: The option's name, for messages.
+        text: Either all groups (base is implied), or changes to the default: ``+GROUP`` adds, ``-GROUP`` removes.
+        default: The groups that changes apply to.
+
+    Returns:
+        The groups, each once.
+
+    Raises:
+        UserError: A group is unknown, the two forms are mixed, or base is removed.
+    """
     words = [word.strip() for word in text.split(",") if word.strip()]
     if text and not words:
-        raise UserError(f"{name}={text}: this names no group; docs/csrs.md lists them")
+        raise UserError(f"{name}={text}: no group is named; docs/csrs.md lists the groups")
     relative = [word[0] in "+-" for word in words]
     if any(relative) and not all(relative):
-        raise UserError(f"{name}={text}: either each group has a + or - before it, or none has")
+        raise UserError(f"{name}={text}: prefix either all groups or none of them with + or -")
     for group in (word.lstrip("+-") for word in words):
         if not group:
-            raise UserError(f"{name}={text}: a + or - alone names no group; docs/csrs.md lists them")
+            raise UserError(f"{name}={text}: no group follows a + or -; docs/csrs.md lists the groups")
         if group not in GROUPS:
             raise UserError(
-                f"{name}={text}: there is no group {group}{nearest(group, tuple(GROUPS))}; docs/csrs.md lists them"
+                f"{name}={text}: unknown group {group}{nearest(group, tuple(GROUPS))}; docs/csrs.md lists the groups"
             )
-    less = {word[1:] for word in words if word[0] == "-"}
-    if "base" in less:
-        raise UserError(f"{name}={text}: no hart is restored without base: leave -base out")
-    more = [word.lstrip("+") for word in words if word[0] != "-"]
+    removed = {word[1:] for word in words if word[0] == "-"}
+    if "base" in removed:
+        raise UserError(f"{name}={text}: every restore needs the group base: remove -base")
+    added = [word.lstrip("+") for word in words if word[0] != "-"]
     start = default if all(relative) else ("base",)
-    return tuple(dict.fromkeys(group for group in (*start, *more) if group not in less))
+    return tuple(dict.fromkeys(group for group in (*start, *added) if group not in removed))
 
 
 def address(name: str, text: str, multiple: int = 1) -> int:
-    """A physical address in bytes, such as 0x80100000."""
+    """Parse a physical address, such as 0x80100000.
+
+    Args:
+        name: The option's name, for messages.
+        text: A number in Python's notation.
+        multiple: Required alignment in bytes.
+
+    Returns:
+        The address in bytes.
+
+    Raises:
+        UserError: The text is not an address below 2^56, or the address is not aligned.
+    """
     try:
         value = int(text, 0)
     except ValueError:
@@ -60,62 +98,127 @@ def address(name: str, text: str, multiple: int = 1) -> int:
 
 
 def count(name: str, text: str, largest: int) -> int:
-    """A number from 1 to ``largest``."""
+    """Parse a decimal number.
+
+    Args:
+        name: The option's name, for messages.
+        text: ASCII digits.
+        largest: The largest accepted number.
+
+    Returns:
+        A number from 1 to ``largest``.
+
+    Raises:
+        UserError: The text is not such a number.
+    """
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= largest):
         raise UserError(f"{name}={text}: want a number from 1 to {largest}")
     return int(text)
 
 
-def hart_list(name: str, text: str, harts: int, everyone: bool = False) -> tuple[int, ...]:
-    """Hart numbers below ``harts``, sorted, each once; all of them for "all" where ``everyone`` may be asked for."""
+def hart_list(name: str, text: str, harts: int, allow_all: bool = False) -> tuple[int, ...]:
+    """Parse a list of hart numbers.
+
+    Args:
+        name: The option's name, for messages.
+        text: Numbers separated by commas; "" is the empty list.
+        harts: The number of harts.
+        allow_all: Accept "all" for every hart.
+
+    Returns:
+        Hart numbers below ``harts``, sorted, each once.
+
+    Raises:
+        UserError: The text is not such a list.
+    """
     if not text:
         return ()
-    if everyone and text == "all":
+    if allow_all and text == "all":
         return tuple(range(harts))
     words = text.split(",")
     if not all(word.isascii() and word.isdigit() for word in words):
         raise UserError(
-            f"{name}={text}: want hart numbers, such as {name}=0 or {name}=1,3{' or all' if everyone else ''}"
+            f"{name}={text}: want hart numbers, such as {name}=0 or {name}=1,3{' or all' if allow_all else ''}"
         )
     numbers = sorted({int(word) for word in words})
     if numbers[-1] >= harts:
-        more = "name a lower one" if harts == 1 else f"name one from 0 to {harts - 1}, or raise harts="
-        raise UserError(f"{name}={text}: hart {numbers[-1]} is past harts={harts}: {more}")
+        remedy = "want hart 0" if harts == 1 else f"want harts 0 to {harts - 1}, or a larger harts="
+        raise UserError(f"{name}={text}: hart {numbers[-1]} is out of range for harts={harts}: {remedy}")
     return tuple(numbers)
 
 
 def words(name: str, text: str) -> list[str]:
-    """What a shell makes of ``text``."""
+    """Split a text into words as a shell does.
+
+    Args:
+        name: The option's name, for messages.
+        text: The text, with shell quotes.
+
+    Returns:
+        The words.
+
+    Raises:
+        UserError: A quote is not closed.
+    """
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise UserError(f"{name}={text}: {error}: quotes come in pairs") from None
+        raise UserError(f"{name}={text}: {error}: close every quote") from None
 
 
 def prefix(name: str, text: str, also: str = "") -> str:
-    """The start of a path or command name that all parts of the build can pass on, "~" replaced.
+    """Check the start of a path or of a command name.
 
-    also: more characters that they cannot.
+    Args:
+        name: The option's name, for messages.
+        text: The start of a path; "~" is expanded.
+        also: Characters to refuse besides those that the tools of the build would interpret.
+
+    Returns:
+        The expanded text.
+
+    Raises:
+        UserError: The text has a refused character.
     """
     wrong = next((character for character in text if character in _NOT_IN_PATHS + also), "")
     if wrong:
-        raise UserError(
-            f"{name}={text!r}: the build cannot pass on a path that holds {wrong!r}: rename it or link to it"
-        )
+        raise UserError(f"{name}={text!r}: the build cannot use a path with {wrong!r}: rename the file or link to it")
     return os.path.expanduser(text)
 
 
 def path(name: str, text: str) -> Path:
-    """As ``prefix``, for a whole path."""
+    """Check a path, as ``prefix`` does.
+
+    Args:
+        name: The option's name, for messages.
+        text: The path.
+
+    Returns:
+        The path, with "~" expanded.
+
+    Raises:
+        UserError: The path has a refused character.
+    """
     return Path(prefix(name, text))
 
 
 def file(name: str, text: str) -> Path:
-    """An existing file that is not empty."""
-    found = path(name, text)
-    if not found.is_file():
-        what = "is not a file" if found.exists() else "does not exist"
-        raise UserError(f"{name}={text}: this {what}: name the file to link, from the folder of SConstruct or from /")
-    if not found.stat().st_size:
-        raise UserError(f"{name}={text}: this file is empty: was it built to its end?")
-    return found
+    """Check that a path names a file with content.
+
+    Args:
+        name: The option's name, for messages.
+        text: The path, absolute or relative to the project's folder.
+
+    Returns:
+        The path, with "~" expanded.
+
+    Raises:
+        UserError: There is no such file, or the file is empty.
+    """
+    existing = path(name, text)
+    if not existing.is_file():
+        problem = "not a file" if existing.exists() else "no such file"
+        raise UserError(f"{name}={text}: {problem}: give an absolute path, or one relative to SConstruct")
+    if not existing.stat().st_size:
+        raise UserError(f"{name}={text}: the file is empty: build it again")
+    return existing

@@ -1,4 +1,4 @@
-"""Whether a payload and its device tree can lie where they are asked to."""
+"""Checks of a payload's position and of its device tree."""
 
 from pathlib import Path
 
@@ -8,21 +8,32 @@ from gcpt.restorer.platforms import Platform
 
 #: The first bytes of a device tree blob (devicetree specification 0.4, 5.2).
 DTB_MAGIC = b"\xd0\x0d\xfe\xed"
-#: Bytes of a device tree: it shares the first MiB with the restorer and, in some modes, the checkpoint's state.
+#: Largest device tree in bytes: it shares the first MiB with the restorer and, in some modes, the checkpoint's state.
 LARGEST_DTB = 0x8_0000
-#: Bytes of gcpt.bin, which holds zeros from the restorer to the payload.
+#: Largest gcpt.bin in bytes; zeros fill it from the restorer to the payload.
 LARGEST_IMAGE = 1 << 32
 
 
 def check(path: Path, position: int, mode: str, platform: Platform, harts: int) -> None:
-    """UserError unless the file at ``position`` leaves alone what lies in memory before it runs."""
+    """Check that a payload overlaps neither the restorer nor the checkpoint's state.
+
+    Args:
+        path: The payload.
+        position: The payload's physical address in bytes.
+        mode: The restorer's mode.
+        platform: The machine.
+        harts: The number of harts.
+
+    Raises:
+        UserError: The payload overlaps them, leaves memory, or makes the image too large.
+    """
     end = position + path.stat().st_size
     where = f"gcpt_payload={path}: {position:#x} to {end:#x}"
     memory_end = platform.dram + platform.dram_size
     default = platform.dram + PAYLOAD_OFFSET
     if position < platform.dram or end > memory_end:
         raise UserError(
-            f"{where} lies outside memory, {platform.dram:#x} to {memory_end:#x} on {platform.name}: "
+            f"{where} is outside memory, which is {platform.dram:#x} to {memory_end:#x} on {platform.name}: "
             f"choose another gcpt_payload_position=, such as {default:#x}"
         )
     if position < platform.dram + RESERVED_SIZE:
@@ -31,7 +42,7 @@ def check(path: Path, position: int, mode: str, platform: Platform, harts: int) 
         )
     if end - platform.dram > LARGEST_IMAGE:
         raise UserError(
-            f"{where} would make gcpt.bin larger than {LARGEST_IMAGE >> 30} GiB, which starts at {platform.dram:#x}: "
+            f"{where} makes gcpt.bin, which starts at {platform.dram:#x}, larger than {LARGEST_IMAGE >> 30} GiB: "
             "choose a lower gcpt_payload_position="
         )
     state = platform.dram + MULTI_CORE_OFFSET
@@ -44,13 +55,20 @@ def check(path: Path, position: int, mode: str, platform: Platform, harts: int) 
 
 
 def check_dtb(path: Path) -> None:
-    """UserError unless the file looks like a device tree blob that fits."""
+    """Check that a file is a device tree blob of an acceptable size.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UserError: The file is no device tree blob, or is too large.
+    """
     with path.open("rb") as file:
         magic = file.read(len(DTB_MAGIC))
     if magic != DTB_MAGIC:
-        raise UserError(f"gcpt_dtb={path}: not a device tree blob: make one with dtc -O dtb")
+        raise UserError(f"gcpt_dtb={path}: not a device tree blob: compile it with dtc -O dtb")
     if path.stat().st_size > LARGEST_DTB:
         raise UserError(
-            f"gcpt_dtb={path}: larger than {LARGEST_DTB:#x} bytes, which the restorer's first MiB has no room for: "
-            "dtc -I dtb -O dtb leaves out the free space that QEMU's dumpdtb adds"
+            f"gcpt_dtb={path}: larger than {LARGEST_DTB:#x} bytes, so it does not fit into the restorer's MiB: "
+            "dtc -I dtb -O dtb removes the padding that QEMU's dumpdtb adds"
         )

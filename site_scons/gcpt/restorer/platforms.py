@@ -1,4 +1,4 @@
-"""The one inventory of machines: one record each.
+"""The inventory of platforms, one record per machine.
 
 Addresses are physical, in bytes. Source: each project's memory map, collected in docs/platforms.md.
 """
@@ -8,14 +8,14 @@ from typing import NamedTuple
 from gcpt.errors import UserError
 
 UART_KINDS = ("uartlite", "16550", "htif")
-#: How a run is ended.
+#: Ways to end a run.
 ENDS = ("nemu_trap", "sifive_test", "htif")
 
 #: CLINT register offsets (SiFive CLINT): msip of hart h at 4h, mtimecmp at 0x4000 + 8h, mtime.
 CLINT_MSIP = 0x0
 CLINT_MTIMECMP = 0x4000
 CLINT_MTIME = 0xBFF8
-#: How long a hart waits for the others, in ticks of mtime: 54 s at 10 MHz, more than 128 harts of QEMU need.
+#: How long a hart waits for the other harts, in ticks of mtime: 54 s at 10 MHz, more than 128 harts of QEMU need.
 PATIENCE = 1 << 29
 #: XiangShan's SYSCNT: mtime is written here, then 1 to the update register, which clears itself.
 SYSCNT_MTIME = 0xBFF8
@@ -23,7 +23,13 @@ SYSCNT_UPDATE = 0xC010
 
 
 class Uart(NamedTuple):
-    """A console: its kind (one of UART_KINDS), address (HTIF: unused, 0) and register shift in bits."""
+    """A console.
+
+    Attributes:
+        kind: One of UART_KINDS.
+        address: Physical address; 0 for HTIF, which has none.
+        shift: Left shift of register numbers, in bits.
+    """
 
     kind: str
     address: int
@@ -34,13 +40,24 @@ class Uart(NamedTuple):
 
 
 class Platform(NamedTuple):
-    """A machine a restorer runs on.
+    """A machine that runs restorers.
 
-    end: one of ENDS. dram: the base of memory. dram_size: the bytes of address space that memory may take. syscnt:
-    the address of XiangShan's SYSCNT, or 0 where mtime is in the CLINT. flash: where a flash image lies, 0 if none.
-    rnmi and dbltrp: the hart resets with mnstatus.NMIE clear (Smrnmi) or mstatus.MDT set (Smdbltrp). csr_groups:
-    the groups of the inventory that a restore writes by default. vlen: the shortest and the longest vector registers
-    that its harts may have, in bits. paging: the modes of satp that they have, besides Bare (8 Sv39, 9 Sv48, 10 Sv57).
+    Attributes:
+        name: The value of ``platform=``.
+        what: The machine, in words.
+        clint: Address of the CLINT.
+        uart: The console.
+        end: How a run ends: one of ENDS.
+        csr_groups: Groups of the CSR inventory that a restore writes by default.
+        dram: Base address of memory.
+        dram_size: Largest size of memory in bytes.
+        syscnt: Address of XiangShan's SYSCNT; 0 if mtime is in the CLINT.
+        finisher: Address of the sifive_test device; 0 if there is none.
+        flash: Address of a flash image; 0 if there is no flash.
+        rnmi: Harts reset with mnstatus.NMIE clear (Smrnmi).
+        dbltrp: Harts reset with mstatus.MDT set (Smdbltrp).
+        vlen: Smallest and largest VLEN of the harts, in bits.
+        paging: Modes of satp besides Bare (8 Sv39, 9 Sv48, 10 Sv57).
     """
 
     name: str
@@ -131,11 +148,21 @@ BY_NAME: dict[str, Platform] = {platform.name: platform for platform in PLATFORM
 
 
 def parse_uart(text: str) -> Uart:
-    """``KIND@ADDR[,shift]`` as a Uart; UserError when it is not of that form."""
+    """Parse the value of ``uart=``.
+
+    Args:
+        text: ``KIND@ADDR[,SHIFT]`` or ``htif``.
+
+    Returns:
+        The console.
+
+    Raises:
+        UserError: The text has another form.
+    """
     form = f"uart={text}: want KIND@ADDR[,SHIFT], KIND one of {', '.join(UART_KINDS)}, such as 16550@0x310b0000,2"
     kind, at, rest = text.partition("@")
     if kind not in UART_KINDS or bool(at) == (kind == "htif"):
-        raise UserError(form + (" (htif takes no address)" if kind == "htif" else ""))
+        raise UserError(form + (" (htif has no address)" if kind == "htif" else ""))
     if kind == "htif":
         return Uart("htif", 0)
     address, comma, shift = rest.partition(",")

@@ -1,4 +1,4 @@
-"""How the texts of options become a configuration, and what is refused."""
+"""The conversion of option texts to a configuration, with all checks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +9,22 @@ from gcpt.restorer import flash, options, parse, payload, platforms
 from gcpt.restorer.config import BuildConfig, default_harts
 from gcpt.restorer.platforms import Platform
 
-#: Folders of the project that outputs must not go to.
+#: Folders of the project that must not receive outputs.
 _SOURCES = ("docs", "firmware", "proto", "site_scons", "tests", "third_party", ".ci", ".git", ".venv")
 
 
 def resolve(values: Mapping[str, str]) -> BuildConfig:
-    """Option texts as a configuration; "" and a missing name are both "not given". UserError says what to mend."""
+    """Convert option texts to a configuration.
+
+    Args:
+        values: Option values by name; "" means "not set".
+
+    Returns:
+        The configuration.
+
+    Raises:
+        UserError: An option is unknown, has an invalid value, or contradicts another option.
+    """
     unknown = next((name for name in values if name not in options.BY_NAME), None)
     if unknown is not None:
         raise UserError(f"unknown option {unknown}={values[unknown]}{options.nearest(unknown, tuple(options.BY_NAME))}")
@@ -25,7 +35,7 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
     stopped = parse.hart_list("stop_cpu", text["stop_cpu"], harts)
     if len(stopped) == harts:
         raise UserError(
-            f"stop_cpu={text['stop_cpu']} parks all harts (harts={harts}), so nothing would be restored: leave one out"
+            f"stop_cpu={text['stop_cpu']}: all harts are parked (harts={harts}), so none is restored: remove one"
         )
     position = text["gcpt_payload_position"]
     config = BuildConfig(
@@ -33,7 +43,7 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         platform=platform,
         harts=harts,
         stop_cpu=stopped,
-        display_cpu=parse.hart_list("display_cpu", text["display_cpu"], harts, everyone=True),
+        display_cpu=parse.hart_list("display_cpu", text["display_cpu"], harts, allow_all=True),
         payload=parse.file("gcpt_payload", text["gcpt_payload"]) if text["gcpt_payload"] else None,
         payload_position=(
             parse.address("gcpt_payload_position", position, multiple=4) if position else platform.dram + PAYLOAD_OFFSET
@@ -56,13 +66,13 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
     )
     if config.header_addr is not None and not config.protobuf:
         raise UserError(
-            f"header_addr= is for protobuf headers, which mode={mode} does not read: leave it out, or mode=normal"
+            f"header_addr=: mode={mode} reads no protobuf header: remove header_addr=, or choose mode=normal"
         )
-    _ = config.csr_groups  # a wrong group is said now
+    _ = config.csr_groups  # raises UserError for an unknown group
     _is_on("bench_quick", text)
     parse.words("pytest_args", text["pytest_args"])
     if text["save_options"] and Path(text["save_options"]).is_dir():
-        raise UserError(f"save_options={text['save_options']}: this is a folder: name a file in it")
+        raise UserError(f"save_options={text['save_options']}: this is a folder: want a file")
     _outputs("export_dir", text["export_dir"] or text["build_dir"])
     for name in ("prefix", "destdir"):
         _folder(name, text[name])
@@ -73,7 +83,7 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
     for name in ("gcpt_payload_position", "gcpt_dtb"):
         if text[name] and not config.payload:
             raise UserError(
-                f"{name}={text[name]} is for a payload, but there is none: give gcpt_payload=FILE too, or leave it out"
+                f"{name}={text[name]}: there is no payload: set gcpt_payload=FILE as well, or remove {name}="
             )
     if config.payload:
         payload.check(config.payload, config.payload_position, mode, platform, harts)
@@ -87,12 +97,12 @@ def _is_on(name: str, text: Mapping[str, str]) -> bool:
 
 
 def _toolchain(text: str, prefix: str) -> str:
-    """The kind of toolchain; a prefix says that already, and needs no name in variants besides its own."""
+    """The kind of toolchain; "auto" with a prefix, which implies the kind and appears in the variant's name itself."""
     kind = parse.choice(options.BY_NAME["toolchain"], text)
     if not prefix:
         return kind
     if kind not in ("auto", "gnu"):
-        raise UserError(f"cross_compile={prefix} is for GNU tools, not for toolchain={kind}: leave one of them out")
+        raise UserError(f"cross_compile={prefix}: a GNU prefix contradicts toolchain={kind}: remove one of them")
     return "auto"
 
 
@@ -108,25 +118,25 @@ def _machine(name: str, clint: str, uart: str) -> Platform:
 def _harts(mode: str, text: str) -> int:
     harts = parse.count("harts", text, MAX_HARTS) if text else default_harts(mode)
     if mode == "single_core" and harts > 1:
-        raise UserError(f"harts={harts}: mode=single_core restores one hart: leave harts= out, or choose another mode=")
+        raise UserError(f"harts={harts}: mode=single_core restores one hart: remove harts=, or choose another mode=")
     return harts
 
 
 def _folder(name: str, text: str) -> Path:
-    """The folder that the option ``name`` names, which need not exist."""
-    folder = Path(parse.prefix(name, text, also="'"))  # of commands, which SCons and then shlex take apart
+    """The folder that the option ``name`` names; it need not exist."""
+    folder = Path(parse.prefix(name, text, also="'"))  # SCons and then shlex split commands with this path
     if text and folder.exists() and not folder.is_dir():
-        raise UserError(f"{name}={text}: this is a file: name a folder, such as build")
+        raise UserError(f"{name}={text}: this is a file: want a folder, such as build")
     return folder
 
 
 def _outputs(name: str, text: str) -> Path:
-    """The folder that the option ``name`` names for outputs."""
+    """The output folder that the option ``name`` names."""
     folder = _folder(name, text)
     root, full = Path.cwd(), folder.resolve()
     inside = full.relative_to(root).parts[:1] if full.is_relative_to(root) else ()
     if root.is_relative_to(full) or (inside and inside[0] in _SOURCES):
         raise UserError(
-            f"{name}={text}: outputs would mix with the sources there: name a folder of their own, such as build"
+            f"{name}={text}: outputs would mix with the sources there: choose a separate folder, such as build"
         )
     return folder

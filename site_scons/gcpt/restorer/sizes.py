@@ -1,7 +1,7 @@
-"""What the bytes of a linked restorer are for: symbol by symbol, and CSR by CSR of the code that writes them."""
+"""The use of a linked restorer's bytes, by symbol, and by CSR group for the code that writes CSRs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from gcpt.checkpoint import stamp
@@ -11,14 +11,21 @@ from gcpt.restorer.linked import Linked
 
 #: Bytes of the completeness flag.
 _FLAG = 8
-#: Where the code that writes CSRs begins and ends.
+#: Symbols at the start and the end of the code that writes CSRs.
 _WRITES = ("gcpt_skip_begin", "integer_registers")
 _C_SIZED = ("STT_FUNC", "STT_OBJECT")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A run of loaded bytes: the symbol that it begins with, and the phase of a restore that it belongs to."""
+    """A range of loaded bytes.
+
+    Attributes:
+        name: The symbol at its start.
+        start: Load address of the first byte.
+        end: Load address after the last byte.
+        phase: Key of its phase.
+    """
 
     name: str
     start: int
@@ -27,12 +34,13 @@ class Piece:
 
     @property
     def size(self) -> int:
+        """Number of bytes."""
         return self.end - self.start
 
 
 @dataclass(frozen=True)
 class _Mark:
-    """An address at which symbols stand. size: of the C function or object there, else 0."""
+    """The symbols at an address. size: bytes of the C function or object there, else 0."""
 
     names: tuple[str, ...]
     size: int
@@ -40,8 +48,8 @@ class _Mark:
 
 
 def _marks(linked: Linked, section: int) -> dict[int, _Mark]:
-    """The addresses of a section's symbols, but for those that assemblers and compilers make for themselves."""
-    found: dict[int, list[tuple[bool, bool, str, int, str]]] = {}
+    """The symbols of a section by address, without local labels of assemblers and compilers."""
+    by_address: dict[int, list[tuple[bool, bool, str, int, str]]] = {}
     for symbol in linked.symbols:
         kind = symbol["st_info"]["type"]
         if (
@@ -50,13 +58,14 @@ def _marks(linked: Linked, section: int) -> dict[int, _Mark]:
             and symbol.name[:1] not in ("", ".", "$")
         ):
             sized, known = kind in _C_SIZED, bool(phases.beginning([symbol.name]))
-            here = found.setdefault(symbol["st_value"], [])
-            here.append((not known, not sized, symbol.name, symbol["st_size"] if sized else 0, kind))
+            symbols = by_address.setdefault(symbol["st_value"], [])
+            symbols.append((not known, not sized, symbol.name, symbol["st_size"] if sized else 0, kind))
     marks = {}
-    for address, here in found.items():
-        here.sort()
-        size = max(size for *_, size, _ in here)
-        marks[address] = _Mark(tuple(name for *_, name, _, _ in here), size, any(k == "STT_FUNC" for *_, k in here))
+    for address, symbols in by_address.items():
+        symbols.sort()
+        size = max(size for *_, size, _ in symbols)
+        function = any(kind == "STT_FUNC" for *_, kind in symbols)
+        marks[address] = _Mark(tuple(name for *_, name, _, _ in symbols), size, function)
     return marks
 
 
@@ -83,23 +92,36 @@ def _unnamed(start: int, end: int) -> Piece:
 
 
 def pieces(linked: Linked) -> list[Piece]:
-    """All bytes of the restorer in their order, each in one piece; a payload is none of them."""
+    """Divide the bytes of a restorer into pieces.
+
+    Args:
+        linked: The restorer.
+
+    Returns:
+        Adjacent pieces in address order, which cover the restorer without its payload.
+    """
     numbers = [number for number, section in enumerate(linked.sections) if section in linked.loaded]
-    every = [piece for number in numbers for piece in _of_section(linked, number) if piece.start < linked.end]
-    every.sort(key=lambda piece: piece.start)
-    every += [_unnamed(one.end, after.start) for one, after in pairwise(every) if one.end < after.start]
-    every.sort(key=lambda piece: piece.start)
+    parts = [piece for number in numbers for piece in _of_section(linked, number) if piece.start < linked.end]
+    parts.sort(key=lambda piece: piece.start)
+    parts += [_unnamed(piece.end, after.start) for piece, after in pairwise(parts) if piece.end < after.start]
+    parts.sort(key=lambda piece: piece.start)
     flag = linked.end - _FLAG
-    found = stamp.find(linked.read_all())
-    stamped = flag - (len(stamp.encode(found)) if found else 0)
-    tail = [Piece("stamp", stamped, flag, "stamp"), Piece("gcpt_complete_flag", flag, linked.end, "stamp")]
-    body = [Piece(one.name, one.start, min(one.end, stamped), one.phase) for one in every if one.start < stamped]
+    image_stamp = stamp.find(linked.read_all())
+    body_end = flag - (len(stamp.encode(image_stamp)) if image_stamp else 0)
+    tail = [Piece("stamp", body_end, flag, "stamp"), Piece("gcpt_complete_flag", flag, linked.end, "stamp")]
+    body = [replace(piece, end=min(piece.end, body_end)) for piece in parts if piece.start < body_end]
     return [*body, *(piece for piece in tail if piece.size)]
 
 
 @dataclass
 class Written:
-    """What writing the CSRs of a group costs. bytes: of the writes and of the loads that fetch the values."""
+    """The cost of writing the CSRs of a group.
+
+    Attributes:
+        csrs: Number of different CSRs.
+        bytes: Bytes of the writes and of the loads of their values.
+        instructions: Number of these instructions.
+    """
 
     csrs: int = 0
     bytes: int = 0
@@ -114,7 +136,7 @@ class _Instruction:
 
     @property
     def loads(self) -> int | None:
-        """The register that an 8-byte load fills: ld, c.ld, c.ldsp; None of any other instruction."""
+        """The destination register of ld, c.ld or c.ldsp; None for any other instruction."""
         word = self.word
         if self.size == 4:
             return word >> 7 & 31 if word & 0x707F == 0x3003 else None
@@ -124,7 +146,7 @@ class _Instruction:
 
     @property
     def writes(self) -> list[tuple[int, int]]:
-        """The CSRs that it writes from a register and reads not, each with that register; vsetvl: vl and vtype."""
+        """The CSRs that it writes from a register without reading them, as (CSR, register); vsetvl: vl and vtype."""
         word, source = self.word, self.word >> 15 & 31
         if self.size == 4 and word & 0xF80 == 0 and word & 0x7F == 0x73 and word >> 12 & 7 in (1, 2) and source:
             return [(word >> 20, source)]
@@ -142,28 +164,42 @@ def _instructions(code: bytes) -> Iterator[_Instruction]:
 
 
 def csr_groups(linked: Linked) -> dict[str, Written]:
-    """By group of the inventory: the CSRs that the restore's code writes."""
+    """Measure the code of a restore that writes CSRs.
+
+    Args:
+        linked: The restorer.
+
+    Returns:
+        The cost by CSR group.
+    """
     addresses = {symbol.name: int(symbol["st_value"]) for symbol in linked.symbols if symbol.name in _WRITES}
     start, end = (addresses[name] for name in _WRITES)
     return written(list(_instructions(linked.read(start, end - start))))
 
 
 def written(code: Sequence[_Instruction]) -> dict[str, Written]:
-    """By group: what ``code`` writes, each CSR counted once. A load counts for the first write that takes its value."""
+    """Measure the CSR writes of instructions. A load counts for the first write of its value.
+
+    Args:
+        code: Instructions in address order.
+
+    Returns:
+        The cost by CSR group.
+    """
     groups: dict[str, Written] = {}
-    loaded: dict[int, int] = {}
+    load_sizes: dict[int, int] = {}
     seen: set[int] = set()
-    for one in code:
-        if (register := one.loads) is not None:
-            loaded[register] = one.size
-        for place, (number, source) in enumerate(one.writes):
+    for instruction in code:
+        if (register := instruction.loads) is not None:
+            load_sizes[register] = instruction.size
+        for index, (number, source) in enumerate(instruction.writes):
             if number not in BY_NUMBER:
                 continue
             group = groups.setdefault(BY_NUMBER[number].group, Written())
-            own = 0 if place else one.size
-            fetched = loaded.pop(source, 0)
-            group.bytes += own + fetched
-            group.instructions += bool(own) + bool(fetched)
+            write_size = 0 if index else instruction.size
+            load_size = load_sizes.pop(source, 0)
+            group.bytes += write_size + load_size
+            group.instructions += bool(write_size) + bool(load_size)
             group.csrs += number not in seen
             seen.add(number)
     return groups

@@ -1,1 +1,1 @@
-"""Whether a checkpoint would restore: findings, and the checks that make them."""
+"""Static checks that predict whether a checkpoint would restore, and the findings they report."""

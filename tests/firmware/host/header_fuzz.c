@@ -1,6 +1,6 @@
 /*
- * Any bytes as a header, for libFuzzer. What the decoder accepts is checked once more, in arithmetic that cannot wrap
- * and field by field; what it refuses must end with a code that is about headers. The sanitizers watch the rest.
+ * A libFuzzer target that decodes any bytes as a header. It checks each accepted plan again, field by field and in
+ * arithmetic that cannot wrap; a refused header must end with a code about headers. The sanitizers check the rest.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ struct range {
     wide end;
 };
 
-/* Bytes of the restorer: more than any has. */
+/* Bytes of the restorer: more than any restorer has. */
 #define IMAGE_SIZE 0x50000
 
 static const struct place places[] = {
@@ -85,7 +85,7 @@ static void check(const struct gcpt_plan *plan, const struct place *place)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    /* On the heap, for AddressSanitizer to see a byte too far. */
+    /* On the heap, so that AddressSanitizer detects a read beyond the end. */
     uint8_t *bytes = calloc(1, GCPT_LONGEST_HEADER);
     memcpy(bytes, data, size < GCPT_LONGEST_HEADER ? size : GCPT_LONGEST_HEADER);
     for (unsigned i = 0; i < sizeof places / sizeof places[0]; i++) {

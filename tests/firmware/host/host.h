@@ -1,10 +1,10 @@
-/* The restorer's decoder of headers as a function of the host that returns. */
+/* The restorer's header decoder as a host function that returns. */
 #ifndef HOST_H
 #define HOST_H
 
 #include "decode.h"
 
-/* Where a header lies and what the restorer occupies, as addresses of the machine. */
+/* Addresses of a header and of the restorer (first byte, and first byte after it) on the machine. */
 struct place {
     uint64_t origin;
     uint64_t image;
@@ -14,7 +14,7 @@ struct place {
 #define ACCEPTED 0
 #define NO_HEADER (-1)
 
-/* ACCEPTED, NO_HEADER or the code with which the run would end. bytes: GCPT_LONGEST_HEADER of them. */
+/* Returns ACCEPTED, NO_HEADER or the code with which the run would end. bytes: GCPT_LONGEST_HEADER bytes. */
 int host_decode(struct gcpt_plan *plan, const uint8_t *bytes, const struct place *place);
 
 #endif

@@ -1,0 +1,145 @@
+"""Set up a checkpoint to boot on stock QEMU: a memory image with a suitable restorer, and a machine that fits.
+
+If the image has no usable restorer, one for QEMU's virt machine is built by the project that this package belongs to.
+"""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from gcpt.checkout import ROOT
+from gcpt.checkpoint import output
+from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
+from gcpt.checkpoint.layouts import DEFAULT_VLEN, MAX_VLEN, MIB
+from gcpt.checkpoint.state import HartState
+from gcpt.checkpoint.streams import Watch
+from gcpt.errors import UserError
+from gcpt.machines import builds, qemu
+from gcpt.machines.builds import BuiltRestorer
+from gcpt.machines.qemu import Machine
+from gcpt.restorer import packing, plan
+from gcpt.restorer.config import BuildConfig
+from gcpt.restorer.packing import Restorer
+from gcpt.restorer.resolution import resolve
+
+#: Build folder of the restorers that are built on demand.
+_BUILD_DIR = Path("build/restorers")
+#: QEMU's virt machine: its least memory and the size of its flash in bytes, its name as a platform.
+_MIN_MEMORY, _FLASH_SIZE, _PLATFORM = 128 * MIB, 32 * MIB, "qemu-virt"
+#: The last instructions of firmware/restore.S: ld sp, 272(sp); mret.
+_LEAVE_CODE = bytes.fromhex("526173002030")
+
+
+@dataclass(frozen=True)
+class BootSetup:
+    """What a machine needs to boot a checkpoint.
+
+    Attributes:
+        checkpoint: The checkpoint.
+        memory: The raw image that is the machine's memory.
+        machine: The machine.
+        config: Build options of the restorer.
+        elf: The restorer with symbols, if known.
+        leave: Physical address of the restorer's mret to the workload; None if unknown.
+    """
+
+    checkpoint: CheckpointFile
+    memory: Path
+    machine: Machine
+    config: BuildConfig
+    elf: Path | None
+    leave: int | None
+
+    @property
+    def harts(self) -> dict[int, HartState]:
+        """The restored harts by number: all except those in stop_cpu=."""
+        states = enumerate(self.checkpoint.harts)
+        return {hart: state for hart, state in states if hart not in self.config.stop_cpu}
+
+
+def prepare(
+    path: Path,
+    folder: Path,
+    restorer: Path | None = None,
+    flash: Path | None = None,
+    memory: int = 0,
+    watch: Watch = iter,
+) -> BootSetup:
+    """Unpack a checkpoint and put a restorer over its start.
+
+    Args:
+        path: The memory image.
+        folder: An existing folder for the raw images; nothing else is written, except a restorer's build.
+        restorer: A gcpt.bin; by default the embedded restorer, or one built for the checkpoint's layout.
+        flash: The flash image of a flash pair.
+        memory: The machine's memory in bytes; by default, and at least, the image's size.
+        watch: Wraps the images' content as it is unpacked, such as for a progress bar.
+
+    Returns:
+        The images and the machine.
+
+    Raises:
+        UserError: A file cannot be read, the checkpoint does not fit stock QEMU, or no restorer can be built.
+    """
+    checkpoint = open_checkpoint(path, flash)
+    if _vlen(checkpoint) > MAX_VLEN // 2:
+        raise UserError(f"{path}: VLEN is {_vlen(checkpoint)} bits, QEMU supports at most {MAX_VLEN // 2}")
+    raw, raw_flash = folder / "memory", folder / "flash" if flash else None
+    output.unpack(path, raw, max(memory, _MIN_MEMORY), watch)
+    if flash and raw_flash:
+        output.unpack(flash, raw_flash, _FLASH_SIZE, watch)
+    first = raw_flash or raw
+    size = -(-raw.stat().st_size // MIB) * MIB
+    os.truncate(raw, size)
+    embedded, before = packing.bare(packing.first_mib(first), str(flash or path))
+    elf = None
+    if restorer is None and embedded and embedded.stamp:
+        chosen = embedded
+    else:
+        if restorer is None:
+            built = _build("single_core" if flash else plan.MODES[checkpoint.place.kind])
+            restorer, elf = built.image, built.elf
+        chosen = packing.read(restorer)
+        packing.overwrite(first, 0, packing.start(chosen, checkpoint.place, before).data)
+    config = _config(chosen)
+    machine = Machine(len(checkpoint.harts), size, qemu.cpu(_vlen(checkpoint)), flash=raw_flash)
+    return BootSetup(checkpoint, raw, machine, config, elf, _leave_address(chosen, config, flash is not None))
+
+
+def _build(mode: str) -> BuiltRestorer:
+    """Build a restorer of ``mode=`` for QEMU's virt machine."""
+    if not (ROOT / "SConstruct").is_file():
+        raise UserError("no restorer: none is embedded and there is no checkout to build one: give --restorer gcpt.bin")
+    try:
+        return builds.build(ROOT, _BUILD_DIR, {"mode": mode, "platform": _PLATFORM})
+    except subprocess.CalledProcessError as error:
+        last_line = (error.stderr.strip() or error.stdout.strip() or "no output").splitlines()[-1]
+        raise UserError(
+            f"cannot build the restorer (mode={mode}): {last_line}: run ./sconsw mode={mode} for details"
+        ) from error
+
+
+def _config(restorer: Restorer) -> BuildConfig:
+    """Return the restorer's build options; if it has no stamp, those that restore most on QEMU's virt machine."""
+    virt = resolve({"mode": "auto", "platform": _PLATFORM})
+    config = restorer.config or virt
+    if config.platform.clint != virt.platform.clint:
+        raise UserError(
+            f"{restorer.name}: this restorer is for platform={config.platform.name}, but QEMU needs {_PLATFORM}: "
+            "choose another with --restorer"
+        )
+    return config
+
+
+def _vlen(checkpoint: CheckpointFile) -> int:
+    """Return the VLEN of hart 0 in bits."""
+    return 8 * checkpoint.harts[0].get("vlenb") or DEFAULT_VLEN
+
+
+def _leave_address(restorer: Restorer, config: BuildConfig, from_flash: bool) -> int | None:
+    """Return the address of the restorer's mret; None if it is unknown or ram= moves the trampolines."""
+    offset = restorer.data.find(_LEAVE_CODE)
+    if offset < 0 or config.ram is not None:
+        return None
+    return (config.platform.flash if from_flash else config.platform.dram) + offset + len(_LEAVE_CODE) - 4

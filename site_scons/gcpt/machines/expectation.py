@@ -1,0 +1,95 @@
+"""What a hart's CSRs read as at its first restored instruction, computed from its checkpoint."""
+
+from collections.abc import Iterator
+
+from gcpt.checkpoint.state import HartState
+from gcpt.isa import mstatus
+from gcpt.isa.csrs import INVENTORY, Csr, When
+
+_COMPARED = (When.EARLY, When.TIMER, When.LOCK, When.LAST, When.ALIAS, When.VECTOR)
+#: Bits of mip, mie, mideleg and hideleg: interrupts of S mode, of VS mode, of VS and HS mode, and VSSIP.
+_S_INTERRUPTS, VS_INTERRUPTS, _HS_INTERRUPTS, VSSIP = 0x222, 0x444, 0x1444, 0x4
+STIP, VSTIP, _STCE = 1 << 5, 1 << 6, 1 << 63
+#: Bits of mip that a restorer can write: SSIP, STIP, SEIP, and MSIP through the CLINT; the VS bits are in hvip. MTIP,
+#: MEIP and SGEIP follow external signals.
+MIP_RESTORED = 0x22A
+
+
+def leaves_by_mret(state: HartState) -> bool:
+    """Return whether an mret resumes the hart.
+
+    Below M mode it always does; in M mode if the generator prepared for it, as NEMU does (mepc is the pc).
+    """
+    return state.mode != mstatus.MACHINE or (
+        state.get("mepc") == state.pc and mstatus.mpp(state.get("mstatus")) == mstatus.MACHINE
+    )
+
+
+def compared_csrs() -> Iterator[Csr]:
+    """List the CSRs that have a value to compare: those that a restorer writes, and their views."""
+    return (csr for csr in INVENTORY if csr.when in _COMPARED)
+
+
+def expected_csrs(state: HartState, groups: tuple[str, ...]) -> dict[str, int]:
+    """Compute what a hart's CSRs read as at its first restored instruction.
+
+    Args:
+        state: The hart's state in the checkpoint.
+        groups: The CSR groups that the restorer writes.
+
+    Returns:
+        The value of each CSR of ``groups`` by name, including views of other CSRs (sstatus, sie, fcsr, ...).
+    """
+    csr = state.get
+    value = csr("mstatus")
+    value = mstatus.with_sd(mstatus.after_mret(value) if leaves_by_mret(state) else value)
+    frm, fflags = csr("frm") | csr("fcsr") >> 5, csr("fflags") | csr("fcsr") & 0x1F
+    vxrm, vxsat = csr("vxrm") | csr("vcsr") >> 1, csr("vxsat") | csr("vcsr") & 1
+    mie, delegated, guest = csr("mie"), csr("mideleg"), csr("hideleg")
+    mip = csr("mip") & MIP_RESTORED | csr("hvip") & VS_INTERRUPTS
+    if csr("menvcfg") & _STCE:
+        mip = mip & ~STIP | (STIP if csr("stimecmp") <= state.mtime else 0)
+    if csr("menvcfg") & csr("henvcfg") & _STCE:
+        due = csr("vstimecmp") <= (state.mtime + csr("htimedelta")) % (1 << 64)
+        mip = mip & ~VSTIP | (VSTIP if due else 0)
+    computed = {
+        "mstatus": value,
+        "sstatus": value & (mstatus.SSTATUS | mstatus.SD),
+        "vsstatus": mstatus.with_sd(csr("vsstatus")),
+        "fcsr": frm << 5 | fflags,
+        "frm": frm,
+        "fflags": fflags,
+        "vcsr": vxrm << 1 | vxsat,
+        "vxrm": vxrm,
+        "vxsat": vxsat,
+        "mip": mip,
+        "sie": mie & delegated & _S_INTERRUPTS,
+        "sip": mip & delegated & _S_INTERRUPTS,
+        "hie": mie & _HS_INTERRUPTS,
+        "hvip": mip & VS_INTERRUPTS,
+        "hip": mip & _HS_INTERRUPTS,
+        "vsie": (mie & guest & VS_INTERRUPTS) >> 1,
+        "vsip": (mip & guest & VSSIP) >> 1,  # QEMU 7.2 shows only this bit
+    }
+    names = (entry.name for entry in compared_csrs() if entry.group in groups)
+    return {name: computed.get(name, csr(name)) for name in names}
+
+
+def explanation(state: HartState, name: str, bits: int) -> str:
+    """Explain why the hart cannot hold some bits of a CSR as the checkpoint has them.
+
+    Args:
+        state: The hart's state in the checkpoint.
+        name: The CSR.
+        bits: The bits that differ.
+
+    Returns:
+        The reason; "" if none is known.
+    """
+    if name == "mideleg" and not bits & ~_HS_INTERRUPTS:
+        return "a hart with H always delegates VS interrupts"
+    enabled = (state.get("menvcfg") & _STCE, state.get("menvcfg") & state.get("henvcfg") & _STCE)
+    disabled = sum(bit for bit, stce in zip((STIP, VSTIP), enabled, strict=True) if not stce)
+    if name in ("mip", "sip", "hip", "hvip") and not bits & ~disabled:
+        return "QEMU 7.2 lets a compare value that is not enabled raise its interrupt"
+    return ""

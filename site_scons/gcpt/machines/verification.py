@@ -1,0 +1,98 @@
+"""Verify a restore on QEMU: compare it, and find the reason of a mismatch on the hart itself."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gcpt.checkpoint.state import HartState
+from gcpt.isa import mstatus
+from gcpt.isa.csrs import BY_NAME, When
+from gcpt.machines.comparison import Comparison, Mismatch, compare_machine
+from gcpt.machines.expectation import STIP, VSTIP, compared_csrs
+from gcpt.machines.gdb import Gdb
+from gcpt.machines.observation import read_present
+from gcpt.machines.qemu import Qemu
+from gcpt.restorer.platforms import CLINT_MTIME
+
+#: The L bits of a pmpcfg register.
+_PMP_LOCKS = 0x8080_8080_8080_8080
+
+
+def verify_machine(
+    qemu: Qemu, harts: Mapping[int, HartState], groups: tuple[str, ...], clint: int, timeout: float, leave: int | None
+) -> Comparison:
+    """Compare a machine as ``compare_machine`` does, with the reasons that the hart itself proves.
+
+    CSRs that the checkpoint uses and the restorer does not write are compared as well.
+
+    Args:
+        qemu: The paused machine.
+        harts: The states of the restored harts by number.
+        groups: The CSR groups that the restorer writes.
+        clint: Physical address of the CLINT.
+        timeout: Seconds for all harts to arrive.
+        leave: Physical address of the restorer's mret; None if unknown.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        QemuError: The harts did not arrive, or the stub refused.
+    """
+
+    def explain(gdb: Gdb, hart: int, comparison: Comparison) -> Comparison:
+        explained = [_explain(gdb, hart, mismatch, clint) for mismatch in comparison.mismatches]
+        left_out = _compare_left_out(gdb, hart, harts[hart], groups)
+        return Comparison(comparison.items + left_out.items, explained + left_out.mismatches)
+
+    return compare_machine(qemu, harts, groups, clint, timeout, explain, leave)
+
+
+def _explain(gdb: Gdb, hart: int, mismatch: Mismatch, clint: int) -> Mismatch:
+    """Add a reason if the hart shows one: a timer that came due, or WARL (writing the value again changes nothing)."""
+    if not mismatch.reason and mismatch.got != "none" and _came_due(gdb, hart, mismatch, clint):
+        return replace(mismatch, reason="the compare value came due since then")
+    entry = BY_NAME.get(mismatch.name)
+    if mismatch.reason or entry is None or not _is_writable(gdb, hart, mismatch.name):
+        return mismatch
+    if entry.when == When.VECTOR or (entry.when == When.ALIAS and entry.name != "sstatus"):
+        return mismatch
+    gdb.write_csr(hart, entry.number, int(mismatch.wanted, 16))
+    again = gdb.read_csr(hart, entry.number)
+    if entry.name in ("mstatus", "sstatus", "vsstatus") and again is not None:
+        again = mstatus.with_sd(again)
+    if again != int(mismatch.got, 16):
+        return mismatch
+    return replace(mismatch, reason="WARL: the hart cannot hold the whole value")
+
+
+def _came_due(gdb: Gdb, hart: int, mismatch: Mismatch, clint: int) -> bool:
+    """Return whether the mismatch is a timer interrupt that became pending as time passed after mtime was written."""
+    wanted = int(mismatch.wanted, 16)
+    bits = wanted ^ int(mismatch.got, 16)
+    if mismatch.name not in ("mip", "sip", "hip", "hvip") or bits & ~(STIP | VSTIP) or bits & wanted:
+        return False
+    now = int.from_bytes(gdb.read_memory(clint + CLINT_MTIME, 8), "little")
+    guest_time = (now + read_present(gdb, hart, "htimedelta")) % (1 << 64) if bits & VSTIP else 0
+    return (not bits & STIP or read_present(gdb, hart, "stimecmp") <= now) and (
+        not bits & VSTIP or read_present(gdb, hart, "vstimecmp") <= guest_time
+    )
+
+
+def _is_writable(gdb: Gdb, hart: int, name: str) -> bool:
+    """Return whether the CSR takes a write: PMP's do unless an entry is locked."""
+    return not name.startswith("pmp") or not any(
+        (gdb.read_csr(hart, BY_NAME[f"pmpcfg{register}"].number) or 0) & _PMP_LOCKS for register in range(0, 16, 2)
+    )
+
+
+def _compare_left_out(gdb: Gdb, hart: int, state: HartState, groups: tuple[str, ...]) -> Comparison:
+    """Compare the CSRs that the checkpoint uses and the restorer does not write."""
+    used = [csr for csr in compared_csrs() if csr.group not in groups and state.get(csr.name)]
+    mismatches = []
+    for csr in used:
+        got = gdb.read_csr(hart, csr.number)
+        if got != state.get(csr.name):
+            reason = "the hart has no such CSR" if got is None else f"the restorer leaves group {csr.group} out (csrs=)"
+            value = "none" if got is None else f"{got:#x}"
+            mismatches.append(Mismatch(hart, csr.name, f"{state.get(csr.name):#x}", value, reason))
+    return Comparison(len(used), mismatches)
