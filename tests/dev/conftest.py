@@ -1,4 +1,4 @@
-"""Copies of the project for tools that look at its sources."""
+"""Copies of the project for the tools that check its sources."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ __all__ = ["built_once", "copy_project", "project"]
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """All sources, the environment and the third-party sources of the original, and what mypy remembers of it."""
+    """A copy of the project with mypy's cache."""
     folder = mutants.Copy(ROOT, tmp_path / "copy").folder
     if (ROOT / ".mypy_cache").is_dir():
         shutil.copytree(ROOT / ".mypy_cache", folder / ".mypy_cache")

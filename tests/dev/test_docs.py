@@ -1,4 +1,4 @@
-"""README, CONTRIBUTING and docs/: what they link to exists, and what they tell to type can be typed."""
+"""README, CONTRIBUTING and docs/: links lead to files, and commands are valid."""
 
 import re
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from gcpt.restorer import options
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "third_party/README.md", *sorted(ROOT.glob("docs/*.md"))]
-#: Placeholders and words that end a command and begin what is said of it.
+#: What ends a command in a line: placeholders, comments, descriptions.
 _END = re.compile(r" {2,}| #| \||\s>|;|&&")
-#: What docs/adding.md adds.
+#: Values that docs/adding.md adds.
 _ADDED = ("example",)
 _SCONS_FLAGS = re.compile(r"-[cshnqQj]\w*|--(verbose|setup-only|help|jobs)")
 
@@ -41,7 +41,7 @@ def test_every_option_is_explained() -> None:
 
 
 def _commands(page: Path, *programs: str) -> Iterator[list[str]]:
-    """The words of each command line of a page that starts with one of ``programs``, in blocks and within text."""
+    """Split the command lines of a page that start with one of ``programs``, in code blocks and inline code."""
     text = page.read_text().replace("\\\n", " ")
     lines = re.findall(r"^ {4,}(?:\$ )?(.*)$", text, re.MULTILINE) + re.findall(r"`([^`\n]+)`", text)
     for line in lines:
@@ -58,7 +58,7 @@ def _targets() -> set[str]:
 
 
 def _scons_fault(words: list[str]) -> str:
-    """What cannot be typed of ``scons`` and its words; "" where all can."""
+    """The first invalid word of a ``scons`` command; empty if the command is valid."""
     for word in words:
         name, equals, value = word.partition("=")
         if _SCONS_FLAGS.fullmatch(word) or word in ("ARGS...", "TARGET", "...") or word.startswith("["):
@@ -74,7 +74,7 @@ def _scons_fault(words: list[str]) -> str:
 
 
 def _gcpt_fault(words: list[str]) -> str:
-    """The same of ``gcpt``: subcommands and their options."""
+    """The invalid subcommand or option of a ``gcpt`` command; empty if the command is valid."""
     if words[0] in ("COMMAND", "--help", "--version"):
         return ""
     if words[0] not in SUBCOMMANDS:
@@ -86,14 +86,14 @@ def _gcpt_fault(words: list[str]) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_can_be_typed(page: Path) -> None:
+def test_commands_are_valid(page: Path) -> None:
     scons = [(words, _scons_fault(words[1:])) for words in _commands(page, "./sconsw", "scons")]
     tool = [(words, _gcpt_fault(words[1:])) for words in _commands(page, "gcpt", ".venv/bin/gcpt")]
     assert not [(" ".join(words), fault) for words, fault in scons + tool if fault]
 
 
 def test_commands_are_found() -> None:
-    """A reader of pages that finds nothing would pass anything."""
+    """The check of commands would pass if it found none."""
     lines = [" ".join(words) for page in PAGES for words in _commands(page, "./sconsw", "scons", "gcpt")]
     assert {"./sconsw bench bench_quick=1", "gcpt info FILE --hart 0", "scons mode=dual_core stop_cpu=1"} <= set(lines)
     assert len(lines) > 100
@@ -107,7 +107,7 @@ def test_commands_are_found() -> None:
         ("stopcpu=1", "stopcpu= is no option"),
     ],
 )
-def test_what_cannot_be_typed_is_found(words: str, fault: str) -> None:
+def test_invalid_commands_are_found(words: str, fault: str) -> None:
     assert _scons_fault(words.split()) == fault
     assert _gcpt_fault(["inof", "FILE"]) == "gcpt inof is no command"
     assert _gcpt_fault(["info", "FILE", "--hrat"]) == "gcpt info has no --hrat"

@@ -1,4 +1,4 @@
-"""The figures of a bench: their file, how two are compared, and budgets that are exceeded or can be lowered."""
+"""Figures of the bench: their file, comparison, and budgets."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def measured(one: float = 286, two: float = 441, exact: float = 178) -> figures.
     return {"instructions": {"one": one, "two": two}, "exact": {"one": exact}, "seconds": {"a": 1.5}}
 
 
-def test_what_is_reached_is_within() -> None:
+def test_equal_figures_are_within() -> None:
     assert figures.exceeded(measured(), BUDGETS) == figures.improved(measured(), BUDGETS) == []
 
 
@@ -28,7 +28,7 @@ def test_what_is_reached_is_within() -> None:
         (measured(exact=177), "exact: one: 177 is 1 fewer than its budget of 178"),
     ],
 )
-def test_a_planted_exceedance_is_told_by_how_much(result: figures.Figures, line: str) -> None:
+def test_excess_over_a_budget(result: figures.Figures, line: str) -> None:
     assert figures.exceeded(result, BUDGETS) == [line]
     assert figures.improved(result, BUDGETS) == []
 
@@ -36,11 +36,11 @@ def test_a_planted_exceedance_is_told_by_how_much(result: figures.Figures, line:
 @pytest.mark.parametrize(
     ("result", "line"),
     [
-        (measured(one=280), "instructions: one: 280: its budget of 286 can be made that"),
-        (measured(exact=179), "exact: one: 179: its budget of 178 can be made that"),
+        (measured(one=280), "instructions: one: 280 is better than its budget of 286: update the budget"),
+        (measured(exact=179), "exact: one: 179 is better than its budget of 178: update the budget"),
     ],
 )
-def test_what_is_better_is_told_and_is_no_fault(result: figures.Figures, line: str) -> None:
+def test_better_figure_is_no_problem(result: figures.Figures, line: str) -> None:
     assert figures.improved(result, BUDGETS) == [line]
     assert figures.exceeded(result, BUDGETS) == []
 
@@ -48,12 +48,12 @@ def test_what_is_better_is_told_and_is_no_fault(result: figures.Figures, line: s
 def test_each_figure_has_a_budget_and_each_budget_a_figure() -> None:
     renamed = {"instructions": {"one": 286, "three": 1}, "exact": {"one": 178}}
     assert figures.exceeded(renamed, BUDGETS) == [
-        "instructions: three: 1 and no budget: add it",
-        "instructions: two: a budget for what is not measured",
+        "instructions: three: 1 has no budget: add one",
+        "instructions: two: budget without a figure: remove it",
     ]
 
 
-def test_the_file_of_budgets_is_of_what_is_measured() -> None:
+def test_budgets_file_has_all_figures() -> None:
     budgets = figures.load_budgets(bench.BUDGETS)
     assert set(budgets) == {"instructions", "exact", "bytes"}
     assert list(budgets["exact"]) == [case.name for case in CASES]
@@ -73,11 +73,11 @@ def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(UserError, match=r"bench\.json: .*: bench_json=FILE writes"):
         figures.load(file)
-    with pytest.raises(UserError, match=r"none: cannot be read: No such file or directory$"):
+    with pytest.raises(UserError, match=r"none: cannot read: No such file or directory$"):
         figures.load(tmp_path / "none")
 
 
-def test_a_wrong_file_is_refused_before_anything_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_bad_file_is_refused_before_measuring(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert bench.main(["--json", str(tmp_path)]) == 2
     assert bench.main(["--json", str(tmp_path / "out"), "--compare", str(tmp_path / "none")]) == 2
     assert [line.startswith("gcpt: ") for line in capsys.readouterr().err.splitlines()] == [True, True]
@@ -94,8 +94,7 @@ def test_differences() -> None:
     ]
 
 
-def test_tables_are_aligned() -> None:
-    assert figures.table(("kind", "measured"), [("a long name", "1")]) == "kind         measured\na long name         1"
+def test_report_tables() -> None:
     text = bench.report({**measured(), "compared": {"one": 180}}, BUDGETS)
     assert "one    178 of 180     178" in text
     assert "compared" not in text

@@ -1,4 +1,4 @@
-"""docs/adding.md is followed to the letter in copies of the project, and what it promises looked at."""
+"""Follow docs/adding.md literally in copies of the project, and check the results that it promises."""
 
 import os
 import re
@@ -11,7 +11,7 @@ _REPLACE = re.compile(r"in\s`([\w/.]+)`,\s`([^`]+)` becomes `([^`]+)`")
 
 
 def _follow(copy: Path, title: str) -> None:
-    """Do to the files what the section ``title`` says is to be done to them."""
+    """Apply the edits of the section ``title``."""
     section = (copy / "docs/adding.md").read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     inserted, replaced = _INSERT.findall(section), _REPLACE.findall(section)
     assert inserted, title
@@ -27,7 +27,7 @@ def _follow(copy: Path, title: str) -> None:
 
 
 def _python(copy: Path, *arguments: str, status: int = 0) -> str:
-    """What Python's module ``arguments`` of the copy prints."""
+    """Run a Python module in the copy; return its output."""
     environment = {**os.environ, "PYTHONPATH": str(copy / "site_scons")}
     command = [sys.executable, "-m", *arguments]
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)

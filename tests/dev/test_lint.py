@@ -1,4 +1,4 @@
-"""The checks of the sources: nothing is found in ours, and each finds a planted fault."""
+"""The checks of the sources: the project passes, and each check finds a planted fault."""
 
 import os
 import subprocess
@@ -8,13 +8,19 @@ import pytest
 
 from gcpt.dev import lint
 
-#: What is wrong: the check that finds it, the file, what is put at its end, a piece of what the check says.
+#: Faults by name: the check that finds it, the file, the text added at its end, part of the check's output.
 FAULTS = {
     "unused import": ("ruff", "site_scons/gcpt/build/sources.py", "import os\n", "F401"),
-    "a name that is nowhere, in SConstruct": ("ruff", "SConstruct", "import  json\n", "F401"),
+    "unused import, in SConstruct": ("ruff", "SConstruct", "import  json\n", "F401"),
     "spaces": ("format", "site_scons/gcpt/build/sources.py", "x  = 1\n", "+x = 1"),
     "wrong type": ("mypy", "site_scons/gcpt/build/sources.py", "x: int = 'one'\n", "[assignment]"),
     "no types": ("mypy", "site_scons/gcpt/build/sources.py", "\n\ndef f(x):\n    return x\n", "[no-untyped-def]"),
+    "import from a higher room": (
+        "imports",
+        "site_scons/gcpt/isa/mstatus.py",
+        "import gcpt.cli\n",
+        "gcpt.isa is not allowed to import gcpt.cli",
+    ),
     "brace": ("clang-format", "firmware/selfcheck.c", "int f(void) { return 0; }\n", "[-Wclang-format-violations]"),
     "brace of a header": ("clang-format", "firmware/include/plan.h", "int f(void) { return 0; }\n", "plan.h"),
     "indentation of the fuzzer": ("clang-format", "tests/firmware/host/host.c", "  int x;\n", "host.c"),
@@ -29,20 +35,20 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found(copy: Path, fault: str) -> None:
-    check, file, text, said = FAULTS[fault]
+    check, file, text, message = FAULTS[fault]
     with (copy / file).open("a") as opened:
         opened.write(text)
-    found = lint.run(check, lint.Request(copy))
-    assert said in found
-    assert Path(file).name in found
+    output = lint.run(check, lint.Request(copy))
+    assert message in output
+    assert Path(file).stem in output
 
 
 def test_every_check_has_a_planted_fault() -> None:
     assert {check for check, *_ in FAULTS.values()} == set(lint.CHECKS)
 
 
-def test_every_c_file_is_looked_at(copy: Path) -> None:
-    """By clang-tidy, in one of the variants at least; none is forgotten when there is a new one."""
+def test_every_c_file_is_checked(copy: Path) -> None:
+    """clang-tidy reads each of the firmware's files in at least one variant."""
     seen: set[str] = set()
     for command in lint.CHECKS["clang-tidy"][1](lint.Request(copy)):
         if "SCons" in command:
@@ -52,7 +58,7 @@ def test_every_c_file_is_looked_at(copy: Path) -> None:
     assert seen == {path.name for path in (copy / "firmware").glob("*.c")}
 
 
-def test_what_can_be_mended_is(copy: Path) -> None:
+def test_fix(copy: Path) -> None:
     for name, text in (("firmware/selfcheck.c", "int  x;\n"), ("site_scons/gcpt/build/sources.py", "x  = 1\n")):
         with (copy / name).open("a") as opened:
             opened.write(text)
@@ -63,7 +69,7 @@ def test_what_can_be_mended_is(copy: Path) -> None:
 
 
 def _pre_commit(copy: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """pre-commit in a repository that has all of ``copy`` added; it keeps what it keeps in a folder of its own."""
+    """Run pre-commit in a repository with all of ``copy`` added, and a cache of its own."""
     environment = {**os.environ, "PRE_COMMIT_HOME": str(copy.parent / "pre-commit"), "GIT_CONFIG_GLOBAL": os.devnull}
     for command in (["git", "init", "-q"], ["git", "add", "-A"]):
         subprocess.run(command, cwd=copy, check=True, env=environment)
@@ -72,14 +78,14 @@ def _pre_commit(copy: Path, *arguments: str) -> "subprocess.CompletedProcess[str
 
 
 def test_pre_commit_finds_nothing_in_all_files(copy: Path) -> None:
-    """So no check finds anything, whichever hook it belongs to."""
+    """Each check belongs to a hook, and finds no problem."""
     done = _pre_commit(copy, "run", "--all-files", "--verbose")
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(f"lint: {name} " in done.stdout for name in lint.CHECKS)
 
 
 def test_pre_commit_refuses_a_fault(copy: Path) -> None:
-    """And asks only the checks of what is committed."""
+    """It runs only the checks for the committed files."""
     with (copy / "SConstruct").open("a") as opened:
         opened.write("import json\n")
     done = _pre_commit(copy, "run", "--files", "SConstruct")
@@ -89,14 +95,14 @@ def test_pre_commit_refuses_a_fault(copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "message"),
     [
-        (["lint=rufff"], 2, "there is no such check"),
-        (["lint=clang-format,format"], 0, "lint: clang-format (layout of C): nothing"),
+        (["lint=rufff"], 2, "want one of ruff"),
+        (["lint=clang-format,format"], 0, "lint: clang-format (C formatting): ok"),
     ],
 )
-def test_scons_lint(copy: Path, arguments: list[str], status: int, said: str) -> None:
+def test_scons_lint(copy: Path, arguments: list[str], status: int, message: str) -> None:
     command = ["./sconsw", "-s", "lint", *arguments]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
     assert done.returncode == status
-    assert said in done.stdout + done.stderr
+    assert message in done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Planted faults: those of the short run are noticed; one that nothing notices is told, and so is a faulty table."""
+"""Mutation tests: tests detect the quick faults; survivors and invalid tables are reported."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,7 @@ from gcpt.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 FILE = "site_scons/gcpt/isa/mstatus.py"
-#: A row of a table, in TOML; the text is in the file once.
+#: A row of a table, in TOML; the text occurs once in the file.
 ROW = {
     "name": "'x'",
     "file": f"'{FILE}'",
@@ -22,7 +22,7 @@ ROW = {
 
 
 def test_the_table_fits_the_sources() -> None:
-    """Each fault's text is in its file, once; each audit rule and each C file has a fault."""
+    """Each fault's text occurs once in its file; each audit rule and each C file has a fault."""
     table = mutants.load(ROOT)
     assert len({mutant.name for mutant in table}) == len(table)
     files = {Path(mutant.file).name for mutant in table}
@@ -33,11 +33,11 @@ def test_the_table_fits_the_sources() -> None:
         assert any(mutant.old in body for mutant in table), rule.__name__
 
 
-def test_faults_of_the_short_run_are_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quick_faults_are_detected(capsys: pytest.CaptureFixture[str]) -> None:
     status = mutants.main(["--quick", "--jobs", "1"])
-    said = capsys.readouterr().out
-    assert status == 0, said
-    assert said.count("noticed  ") == sum(mutant.quick for mutant in mutants.load(ROOT))
+    output = capsys.readouterr().out
+    assert status == 0, output
+    assert output.count("detected  ") == sum(mutant.quick for mutant in mutants.load(ROOT))
 
 
 @pytest.fixture
@@ -61,26 +61,26 @@ def _fault(**other: object) -> mutants.Mutant:
     return mutants.Mutant(**{**plain, **other})  # type: ignore[arg-type]
 
 
-def test_a_fault_that_nothing_notices_survives(copy: mutants.Copy) -> None:
-    """And is gone afterwards."""
-    sound = (copy.folder / FILE).read_text()
+def test_undetected_fault_survives(copy: mutants.Copy) -> None:
+    """Afterwards the file is unchanged."""
+    original = (copy.folder / FILE).read_text()
     result = copy.plant(_fault())
-    assert (result.noticed, (copy.folder / FILE).read_text()) == (False, sound)
+    assert (result.detected, (copy.folder / FILE).read_text()) == (False, original)
     assert "SURVIVED" in str(result)
 
 
-def test_what_does_not_build_is_not_noticed(copy: mutants.Copy) -> None:
-    """No restorer, no test: a fault has to be one that a test can see."""
+def test_failed_build_is_unclear(copy: mutants.Copy) -> None:
+    """Without a restorer no test runs, so none can detect the fault."""
     fault = _fault(
         file="firmware/fail.S", old="gcpt_park:\n", new="gcpt_park: x\n", tests=("tests/firmware/test_code.py",)
     )
     result = copy.plant(fault)
-    assert (result.noticed, "does not build" in result.why) == (None, True)
+    assert (result.detected, "the build fails" in result.why) == (None, True)
 
 
-def test_tests_that_cannot_be_collected_say_nothing(copy: mutants.Copy) -> None:
+def test_uncollectable_tests_are_unclear(copy: mutants.Copy) -> None:
     (copy.folder / "tests/isa/test_mstatus.py").write_text("import nothing_of_that_name\n")
-    assert copy.plant(_fault()).noticed is None
+    assert copy.plant(_fault()).detected is None
 
 
 def _table(copy: mutants.Copy, **changed: str) -> None:
@@ -88,32 +88,32 @@ def _table(copy: mutants.Copy, **changed: str) -> None:
     (copy.folder / mutants.TABLE).write_text(f"[[mutant]]\n{row}\n")
 
 
-def test_tests_that_fail_anyway_are_told_before(copy: mutants.Copy, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tests_must_pass_without_a_fault(copy: mutants.Copy, capsys: pytest.CaptureFixture[str]) -> None:
     _table(copy)
     with (copy.folder / "tests/isa/test_mstatus.py").open("a") as file:
         file.write("\n\ndef test_that_fails():\n    raise AssertionError\n")
     assert mutants.main([], copy.folder) == 1
-    assert "do not pass without a fault" in capsys.readouterr().err
+    assert "fail without a fault" in capsys.readouterr().err
 
 
 def test_a_survivor_fails_the_run(copy: mutants.Copy, capsys: pytest.CaptureFixture[str]) -> None:
     _table(copy)
     assert mutants.main([], copy.folder) == 1
-    assert "0 of 1 planted faults were noticed" in capsys.readouterr().out
+    assert "0 of 1 planted faults detected" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"old": "'import'", "file": "'site_scons/gcpt/build/audit.py'"}, "times: want one"),
+        ({"old": "'import'", "file": "'site_scons/gcpt/build/audit.py'"}, "times in .*: want 1"),
         ({"old": "'nowhere at all'"}, "0 times"),
-        ({"new": "'Privilege levels'"}, "want one to change"),
+        ({"new": "'Privilege levels'"}, "equals the old text"),
         ({"tests": "['tests/isa/test_x.py']"}, "test_x.py does not exist"),
         ({"tests": "['tests/isa/test_mstatus.py::test_x[1]']"}, "test_x.1. does not exist"),
-        ({"odd": "1"}, "a fault has name, file"),
+        ({"odd": "1"}, "fields of a fault are name, file"),
     ],
 )
-def test_a_faulty_table_is_refused(
+def test_invalid_table_is_refused(
     copy: mutants.Copy, changed: dict[str, str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _table(copy, **changed)

@@ -1,1 +1,1 @@
-"""For work on the project itself: bench, planted faults, coverage, lint, tables, set-up. Not in the wheel."""
+"""Tools for work on the project: bench, mutants, coverage, lint, tables, setup. Not in the wheel."""

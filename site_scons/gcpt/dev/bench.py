@@ -1,6 +1,6 @@
-"""``scons bench`` (``python -m gcpt.dev.bench``): measures, prints, writes JSON, compares, and checks the budgets.
+"""``scons bench`` (``python -m gcpt.dev.bench``): measure figures, compare them with an earlier run and the budgets.
 
-Exit status: 0 all budgets hold, 1 one does not, 2 wrong usage.
+Exit status: 0 within all budgets, 1 a budget exceeded or a measurement failed, 2 bad usage.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from gcpt.machines.restores import CASES, CROWD, Restores
 from gcpt.restorer.resolution import resolve
 
 BUDGETS = ROOT / "tests/budgets.toml"
-#: Restorers whose bytes are counted; those that cases name by their mode are also run.
+#: The restorers to build and their options. Cases run the restorer that is named like their mode.
 RESTORERS = {
     **{mode: {"mode": mode, "platform": "qemu-virt"} for mode in ("single_core", "dual_core", "normal", "auto")},
     "single_core, xiangshan": {"mode": "single_core", "platform": "xiangshan"},
@@ -33,15 +33,34 @@ RESTORERS = {
 
 
 def progress(text: str) -> None:
+    """Print a step on standard error.
+
+    Args:
+        text: The step.
+    """
     print(f"[BEN] {text}", file=sys.stderr, flush=True)
 
 
 def measure(options: list[str], budgets: Figures, folder: Path, quick: bool) -> Figures:
-    """Everything, of restorers built with ``options`` too; ``quick`` leaves out what a clock measures."""
+    """Measure all figures.
+
+    Args:
+        options: Options of every build, such as ``cross_compile=PREFIX``.
+        budgets: The budgets; more repetitions follow where instructions exceed theirs.
+        folder: A temporary folder.
+        quick: Whether to leave out times.
+
+    Returns:
+        The figures.
+
+    Raises:
+        QemuError: A restore fails in QEMU.
+        subprocess.CalledProcessError: A build fails.
+    """
     built = {}
-    for name, own in RESTORERS.items():
+    for name, settings in RESTORERS.items():
         progress(f"build {name}")
-        built[name] = build(ROOT, folder / f"build {name}", own, options)
+        built[name] = build(ROOT, folder / f"build {name}", settings, options)
     instructions: dict[str, float] = {}
     exact: dict[str, float] = {}
     compared: dict[str, float] = {}
@@ -55,7 +74,7 @@ def measure(options: list[str], budgets: Figures, folder: Path, quick: bool) -> 
         "instructions": instructions,
         "exact": exact,
         "compared": compared,
-        "bytes": {name: one.image.stat().st_size for name, one in built.items()},
+        "bytes": {name: restorer.image.stat().st_size for name, restorer in built.items()},
     }
     if not quick:
         progress(f"time {CROWD.name}")
@@ -70,9 +89,13 @@ def measure(options: list[str], budgets: Figures, folder: Path, quick: bool) -> 
 
 
 def machine(options: Mapping[str, str]) -> dict[str, str]:
-    """What the figures were measured with: budgets hold for one version of the compiler only.
+    """Describe the measuring machine; budgets hold only for one version of the compiler.
 
-    options: those of the builds.
+    Args:
+        options: The options of the builds.
+
+    Returns:
+        Versions of the compiler, QEMU and Python, and the number of processors.
     """
     compiler = toolchains.presumed(resolve(options), os.environ)
 
@@ -88,11 +111,19 @@ def machine(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def report(result: Figures, budgets: Figures) -> str:
-    """Everything as tables, one for each kind."""
+    """Format all figures.
+
+    Args:
+        result: The figures.
+        budgets: The budgets.
+
+    Returns:
+        One table per kind of figure.
+    """
 
     def cell(kind: str, name: str) -> str:
-        of = f" of {format_number(result['compared'][name])}" if kind == "exact" else ""
-        return format_number(result[kind][name]) + of
+        compared = f" of {format_number(result['compared'][name])}" if kind == "exact" else ""
+        return format_number(result[kind][name]) + compared
 
     parts = []
     for kind in (kind for kind in result if kind != "compared"):
@@ -107,36 +138,44 @@ def report(result: Figures, budgets: Figures) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m gcpt.dev.bench", description="scons bench, with its own options")
-    parser.add_argument("--json", type=Path, required=True, help="where the figures go")
-    parser.add_argument("--compare", type=Path, help="figures of an earlier run")
-    parser.add_argument("--quick", action="store_true", help="leave out what a clock measures")
+    """Run the bench.
+
+    Args:
+        argv: The arguments; by default those of the process.
+
+    Returns:
+        The exit status.
+    """
+    parser = argparse.ArgumentParser(prog="python -m gcpt.dev.bench", description="Measure restorers and builds.")
+    parser.add_argument("--json", type=Path, required=True, help="the file for the figures")
+    parser.add_argument("--compare", type=Path, help="figures of an earlier run to compare with")
+    parser.add_argument("--quick", action="store_true", help="leave out times")
     parser.add_argument("options", nargs="*", help="options of the builds, such as cross_compile=PREFIX")
-    given = parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
     budgets = figures.load_budgets(BUDGETS)
-    options = dict(option.split("=", 1) for option in given.options)
+    options = dict(option.split("=", 1) for option in arguments.options)
     try:
-        earlier = figures.load(given.compare) if given.compare else {}
-        figures.check_writable(given.json)
+        earlier = figures.load(arguments.compare) if arguments.compare else {}
+        figures.check_writable(arguments.json)
         with tempfile.TemporaryDirectory(prefix="gcpt-bench-") as folder:
-            result = measure(given.options, budgets, Path(folder), given.quick)
+            result = measure(arguments.options, budgets, Path(folder), arguments.quick)
     except UserError as error:
         print(f"gcpt: {error}", file=sys.stderr)
         return 2
     except (QemuError, subprocess.CalledProcessError) as error:
         print(f"gcpt: {error}", file=sys.stderr)
         return 1
-    figures.save(given.json, machine(options), result)
+    figures.save(arguments.json, machine(options), result)
     print(report(result, budgets))
-    if given.compare:
-        head = (f"compared with {given.compare}", "old", "new", "ratio")
+    if arguments.compare:
+        head = (f"compared with {arguments.compare}", "old", "new", "ratio")
         print(f"\n{format_table(head, figures.differences(earlier, result), numbers=True)}")
-    beyond, better = figures.exceeded(result, budgets), figures.improved(result, budgets)
-    for line in better:
+    exceeded, improved = figures.exceeded(result, budgets), figures.improved(result, budgets)
+    for line in improved:
         print(f"{BUDGETS.relative_to(ROOT)}: {line}")
-    for line in beyond:
+    for line in exceeded:
         print(f"{BUDGETS.relative_to(ROOT)}: {line}", file=sys.stderr)
-    return 1 if beyond else 0
+    return 1 if exceeded else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long builds take, as whole processes: seconds, and how often the time of an empty SConstruct beside each."""
+"""Times of builds as whole processes, in seconds and as ratios to an empty SConstruct."""
 
 import shutil
 import subprocess
@@ -22,13 +22,22 @@ def _seconds(command: list[str], folder: Path) -> float:
 
 
 def measure(options: list[str], root: Path, folder: Path) -> Figures:
-    """Medians, in ``folder``; each build has a bare run of SCons just before it, to be divided by.
+    """Measure builds. Just before each, run SCons with an empty SConstruct as the reference of its ratio.
 
-    options: of all builds.
+    Args:
+        options: Options of every build.
+        root: The project.
+        folder: A temporary folder.
+
+    Returns:
+        Medians of seconds and of ratios.
+
+    Raises:
+        subprocess.CalledProcessError: A build fails.
     """
-    none = folder / "no.options"  # the user's own gcpt.options would change what is measured
-    none.touch()
-    scons = [str(Path(sys.executable).with_name("scons")), f"options_file={none}", *options]
+    empty = folder / "no.options"  # instead of the user's gcpt.options
+    empty.touch()
+    scons = [str(Path(sys.executable).with_name("scons")), f"options_file={empty}", *options]
     seconds: dict[str, list[float]] = defaultdict(list)
     ratios: dict[str, list[float]] = defaultdict(list)
     bare, out = folder / "bare", folder / "out"
@@ -36,12 +45,12 @@ def measure(options: list[str], root: Path, folder: Path) -> Figures:
     (bare / "SConstruct").touch()
 
     def timed(name: str, mode: str, *options: str) -> float:
-        alone = _seconds(scons[:1], bare)
-        taken = _seconds([*scons, f"mode={mode}", f"build_dir={out}", *options], root)
-        seconds["scons alone"].append(alone)
-        seconds[f"{mode}: {name}"].append(taken)
-        ratios[f"{mode}: {name} / scons alone"].append(taken / alone)
-        return taken
+        reference = _seconds(scons[:1], bare)
+        elapsed = _seconds([*scons, f"mode={mode}", f"build_dir={out}", *options], root)
+        seconds["scons alone"].append(reference)
+        seconds[f"{mode}: {name}"].append(elapsed)
+        ratios[f"{mode}: {name} / scons alone"].append(elapsed / reference)
+        return elapsed
 
     for mode in _MODES:
         for _ in range(_ROUNDS):
@@ -55,9 +64,19 @@ def measure(options: list[str], root: Path, folder: Path) -> Figures:
 
 
 def measure_wrapper(root: Path, folder: Path) -> Figures:
-    """What ./sconsw adds, in milliseconds: where all is set up and "scons" is the command true, which is taken off.
+    """Measure the overhead of ./sconsw in a project that is set up.
 
-    SCons itself takes a hundred times that, and varies by more.
+    The command ``true`` replaces SCons, whose time varies by more than the overhead; its own time is subtracted.
+
+    Args:
+        root: The project.
+        folder: A temporary folder.
+
+    Returns:
+        The median, in milliseconds.
+
+    Raises:
+        subprocess.CalledProcessError: ./sconsw fails.
     """
     project, true = folder / "set up", shutil.which("true") or "/bin/true"
     stamps = {".venv/gcpt.stamp": f"{project}/.venv\n", "build/third_party/system.stamp": "build\n"}
@@ -76,4 +95,4 @@ def measure_wrapper(root: Path, folder: Path) -> Figures:
 
 
 def _medians(values: dict[str, list[float]]) -> dict[str, float]:
-    return {name: median(several) for name, several in values.items()}
+    return {name: median(numbers) for name, numbers in values.items()}

@@ -1,4 +1,4 @@
-"""How fast containers are read and written, beside the command lines gzip and zstd on the same image, pair by pair."""
+"""Times of reading and writing containers, as ratios to the commands gzip and zstd on the same image."""
 
 import os
 import random
@@ -16,31 +16,35 @@ from gcpt.checkpoint.layouts import MIB
 from gcpt.dev.figures import Figures
 
 _ROUNDS = 5
-#: As checkpoints are: mostly zero, and a part that can be made a third of.
+#: MiB of the test image: like a checkpoint mostly zeros, the rest compressible to a third.
 _ZEROS, _USED = 192, 64
-#: What reads and what writes a container as fast as is asked for there; gcpt's levels are those of ``image``.
+#: The commands that read and write each container, at the levels of gcpt.
 _COMMANDS = {"gzip": ("gzip -dc", "gzip -1c"), "zstd": ("zstd -dcq", "zstd -3cq")}
 
 
 def content() -> Iterator[bytes]:
-    """An image in pieces, always the same one."""
-    made = random.Random(1)
-    words = [made.randbytes(made.randrange(3, 12)) for _ in range(4096)]
+    """Generate the test image, the same bytes each time.
+
+    Yields:
+        Pieces of 1 MiB.
+    """
+    generator = random.Random(1)
+    words = [generator.randbytes(generator.randrange(3, 12)) for _ in range(4096)]
     for _ in range(_USED):
-        yield b"".join(made.choices(words, k=1 << 18))[:MIB]
+        yield b"".join(generator.choices(words, k=1 << 18))[:MIB]
     for _ in range(_ZEROS):
         yield bytes(MIB)
 
 
 def _ours(run: Callable[[], object]) -> float:
-    """Processor seconds of ``run``."""
+    """The processor time of ``run``, in seconds."""
     start = time.process_time()
     run()
     return time.process_time() - start
 
 
 def _theirs(command: str, file: Path, out: Path) -> float:
-    """Processor seconds of a command that reads ``file`` and writes ``out``."""
+    """The processor time of a command that reads ``file`` and writes ``out``, in seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with out.open("wb") as target:
         subprocess.run([*command.split(), str(file)], stdout=target, check=True)
@@ -54,9 +58,18 @@ def _read(file: Path) -> None:
 
 
 def measure(folder: Path) -> Figures:
-    """Medians of ratios: gcpt's processor time by that of the command just before it. And the ratio of the sizes.
+    """Measure the ratio of gcpt's processor time to that of the command run just before it, and the ratio of the sizes.
 
-    Processor time, of one thread or several, is what neither the start of Python nor the machine's other work changes.
+    The start of Python and other load on the machine do not change the processor time.
+
+    Args:
+        folder: A temporary folder.
+
+    Returns:
+        Medians of the ratios.
+
+    Raises:
+        subprocess.CalledProcessError: A command fails.
     """
     raw, ours, theirs = folder / "image", folder / "ours", folder / "theirs"
     output.write(raw, content(), "raw")
@@ -64,8 +77,8 @@ def measure(folder: Path) -> Figures:
     for container, (reads, writes) in _COMMANDS.items():
         for _ in range(_ROUNDS):
             written = _theirs(writes, raw, theirs)
-            mine = _ours(partial(output.write, ours, streams.chunks(raw), container))
-            ratios[f"write {container} / {writes}"].append(mine / written)
+            own = _ours(partial(output.write, ours, streams.chunks(raw), container))
+            ratios[f"write {container} / {writes}"].append(own / written)
             read = _theirs(reads, theirs, Path(os.devnull))
             ratios[f"read {container} / {reads}"].append(_ours(partial(_read, theirs)) / read)
         ratios[f"size of {container} / {writes}"].append(ours.stat().st_size / theirs.stat().st_size)

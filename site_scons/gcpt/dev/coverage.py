@@ -1,9 +1,9 @@
-"""What the tests execute: of Python lines and branches, and of the firmware's C lines, in QEMU.
+"""Coverage of the tests: lines and branches of Python, and lines of the firmware's C in QEMU.
 
-    python -m gcpt.dev.coverage [WORDS FOR PYTEST...]
+    python -m gcpt.dev.coverage [PYTEST ARGUMENTS...]
 
-Leaves pages on Python in build/coverage/html. 0: the tests passed, and executed no less than tests/floors.toml says;
-else 1.
+Writes HTML pages for Python to build/coverage/html. Exit status: 0 the tests passed and coverage reaches the floors in
+tests/floors.toml, 1 otherwise.
 """
 
 import os
@@ -27,8 +27,8 @@ def _coverage(*arguments: str) -> list[str]:
 
 
 def _tests(words: Sequence[str], logs: Path, temporary: Path) -> int:
-    """The exit status of pytest, whose processes are measured, and whose machines leave logs."""
-    # Tests start programs elsewhere, too, where the relative path of this process leads to nothing.
+    """Run pytest with measured processes and logging machines; return its exit status."""
+    # Tests also start programs in other folders, where a relative PYTHONPATH leads nowhere.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment[firmware_coverage.VARIABLE] = str(logs)
     command = _coverage("run", "-m", "pytest", "-n", "2", f"--basetemp={temporary}", *words)
@@ -36,31 +36,47 @@ def _tests(words: Sequence[str], logs: Path, temporary: Path) -> int:
 
 
 def _python() -> float:
-    """Prints what was not executed of Python; how many percent were."""
+    """Print what the tests do not execute of Python; return the covered percentage."""
     subprocess.run(_coverage("combine", "-q"), cwd=ROOT, check=False)
     subprocess.run(_coverage("html", "-q", "-d", str(_FOLDER / "html")), cwd=ROOT, check=False)
     subprocess.run(_coverage("report", "--skip-covered"), cwd=ROOT, check=False)
     command = _coverage("report", "--format=total", "--precision=2")
     total = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
-    return float(total) if total[:1].isdigit() else 0.0  # otherwise it says that there are no data
+    return float(total) if total[:1].isdigit() else 0.0  # otherwise a message that there is no data
 
 
 def _firmware(logs: Path) -> float:
-    """Prints what was not executed of the firmware's C; how many percent were."""
+    """Print what the tests do not execute of the firmware's C; return the covered percentage."""
     table, percent = firmware_coverage.report(firmware_coverage.measured(logs), (ROOT / "firmware").glob("*.c"))
     print(f"\n{table}")
     return percent
 
 
 def verdict(reached: Mapping[str, float], floors: Mapping[str, float]) -> Iterator[tuple[str, bool]]:
-    """A line on each part of which the percentages are given, and whether it is below its floor."""
+    """Compare coverage with the floors.
+
+    Args:
+        reached: Covered percentage of each part.
+        floors: The floor of each part, in percent.
+
+    Yields:
+        For each part, a line and whether the part is below its floor.
+    """
     for part, percent in reached.items():
         below = floors[part] - percent
-        how = f"{below:.2f} BELOW the floor" if below > 0 else "not below the floor"
-        yield f"coverage: {part}: {percent:.2f} %, {how} of {floors[part]} % ({FLOORS})", below > 0
+        result = f"{below:.2f} BELOW the floor" if below > 0 else "not below the floor"
+        yield f"coverage: {part}: {percent:.2f} %, {result} of {floors[part]} % ({FLOORS})", below > 0
 
 
 def main(words: Sequence[str]) -> int:
+    """Run the tests and check their coverage.
+
+    Args:
+        words: Arguments for pytest.
+
+    Returns:
+        The exit status.
+    """
     shutil.rmtree(ROOT / _FOLDER, ignore_errors=True)
     logs = ROOT / _FOLDER / "firmware"
     logs.mkdir(parents=True)

@@ -1,6 +1,7 @@
-"""Which lines of the firmware's C were executed: what QEMU translated, by the line tables of the restorers that ran.
+"""Coverage of the firmware's C: the lines, by DWARF line tables, of the instructions that QEMU translated.
 
-QEMU translates what it is about to execute, up to the next jump. An instruction after one that trapped counts, too.
+QEMU translates code up to the next jump just before it executes it. An instruction after a trapping instruction
+therefore counts as executed.
 """
 
 import os
@@ -18,55 +19,74 @@ from gcpt.checkpoint.layouts import RESERVED_SIZE
 from gcpt.console import format_table
 from gcpt.machines.qemu import Machine
 
-#: The environment variable with the folder in which each machine leaves a log, and the restorers that it may run.
+#: The environment variable with the folder for each machine's log and the list of its restorers.
 VARIABLE = "GCPT_FIRMWARE_COVERAGE"
 _FOLDER = "firmware"
-#: An instruction in a log: address, and its bits.
+#: An instruction in a log: address and encoding.
 _INSTRUCTION = re.compile(rb"^0x([0-9a-f]{16}):  ([0-9a-f]{4}|[0-9a-f]{8}) ", re.MULTILINE)
-#: Of each file: its lines of which there is code, and those of them that were executed.
+#: For each source file: the lines with code, and the executed lines among them.
 Lines = dict[str, tuple[set[int], set[int]]]
 
 
 def build_options() -> dict[str, str]:
-    """What restorers have to be built with to have line tables, where coverage is measured."""
+    """Choose build options for coverage.
+
+    Returns:
+        The options that add line tables, if coverage is measured; otherwise none.
+    """
     return {"debug": "1"} if os.environ.get(VARIABLE) else {}
 
 
 def traced(machine: Machine, restorers: Sequence[Path]) -> Machine:
-    """``machine`` with a log of what it translates, where coverage is measured. restorers: ELF files."""
+    """Let a machine log the instructions that it translates, if coverage is measured.
+
+    Args:
+        machine: The machine.
+        restorers: ELF files of the restorers that it may run.
+
+    Returns:
+        The machine with the log, or ``machine``.
+    """
     folder = os.environ.get(VARIABLE)
     if not folder or "-d" in machine.extra:
         return machine
     log = Path(folder, f"{uuid.uuid4()}.log")
     log.with_suffix(".elves").write_text("".join(f"{path}\n" for path in restorers))
-    places = ",".join(f"{_entry(path):#x}+{RESERVED_SIZE:#x}" for path in restorers)
-    only = ("-dfilter", places) if places else ()
-    return replace(machine, extra=(*machine.extra, "-d", "in_asm", "-D", str(log), *only))
+    ranges = ",".join(f"{_entry(path):#x}+{RESERVED_SIZE:#x}" for path in restorers)
+    log_filter = ("-dfilter", ranges) if ranges else ()
+    return replace(machine, extra=(*machine.extra, "-d", "in_asm", "-D", str(log), *log_filter))
 
 
 def _entry(elf: Path) -> int:
-    """The address at which a restorer begins: all of it is in the MiB from there."""
+    """The entry address of a restorer; its code is in the MiB from there."""
     with elf.open("rb") as file:
         return int(ELFFile(file).header["e_entry"])
 
 
 def measured(folder: Path) -> Lines:
-    """What the logs of ``folder`` say together."""
+    """Read all logs.
+
+    Args:
+        folder: The folder with the logs.
+
+    Returns:
+        The lines of all restorers.
+    """
     logs: dict[str, set[tuple[int, int]]] = defaultdict(set)
     for log in folder.glob("*.log"):
         executed = {(int(address, 16), int(bits, 16)) for address, bits in _INSTRUCTION.findall(log.read_bytes())}
         for elf in log.with_suffix(".elves").read_text().splitlines():
             logs[elf] |= executed
-    found: Lines = {}
+    lines: Lines = {}
     for elf, executed in logs.items():
         with Path(elf).open("rb") as file:
-            _add(found, ELFFile(file), executed)
-    return found
+            _add(lines, ELFFile(file), executed)
+    return lines
 
 
-def _add(found: Lines, elf: ELFFile, executed: set[tuple[int, int]]) -> None:
-    """Add what of ``elf`` was executed, as far as its bits are those at its addresses."""
-    segments = [(each["p_vaddr"], each.data()) for each in elf.iter_segments("PT_LOAD")]
+def _add(lines: Lines, elf: ELFFile, executed: set[tuple[int, int]]) -> None:
+    """Add the lines of ``elf``; an instruction counts as its own if address and encoding match."""
+    segments = [(segment["p_vaddr"], segment.data()) for segment in elf.iter_segments("PT_LOAD")]
     own = set()
     for address, bits in executed:
         for start, data in segments:
@@ -77,21 +97,21 @@ def _add(found: Lines, elf: ELFFile, executed: set[tuple[int, int]]) -> None:
             ):
                 own.add(address)
     for name, line, start, end in _rows(elf):
-        lines, hit = found.setdefault(name, (set(), set()))
-        lines.add(line)
+        code, hit = lines.setdefault(name, (set(), set()))
+        code.add(line)
         if any(address in own for address in range(start, end, 2)):
             hit.add(line)
 
 
 def _rows(elf: ELFFile) -> Iterator[tuple[str, int, int, int]]:
-    """File, line, and the addresses [start, end) of its code, of each row of the firmware's own line tables."""
+    """File, line and address range [start, end) of each row in the line tables of the firmware's C files."""
     for unit in elf.get_dwarf_info(relocate_dwarf_sections=False).iter_CUs() if elf.has_dwarf_info() else ():
         name = unit.get_top_DIE().attributes["DW_AT_name"].value.decode()
         program = unit.dwarfinfo.line_program_for_CU(unit)
         if Path(name).parent.name != _FOLDER or not name.endswith(".c") or program is None:
             continue
         files = program["file_entry"]
-        first = 0 if program["version"] >= 5 else 1  # what the number of the first file is
+        first = 0 if program["version"] >= 5 else 1  # the number of the first file
         states = [entry.state for entry in program.get_entries() if entry.state]
         for state, after in pairwise(states):
             own = files[state.file - first].name.decode() == Path(name).name
@@ -100,14 +120,22 @@ def _rows(elf: ELFFile) -> Iterator[tuple[str, int, int, int]]:
 
 
 def report(lines: Lines, sources: Iterable[Path]) -> tuple[str, float]:
-    """A table of all ``sources``, and how many percent of the lines were executed, of those that restorers had."""
+    """Format the coverage of the firmware.
+
+    Args:
+        lines: The lines of all restorers.
+        sources: All C files of the firmware.
+
+    Returns:
+        A table of all files, and the covered percentage of the lines with code in a restorer.
+    """
     rows: list[tuple[str, ...]] = []
     for name, (code, executed) in sorted(lines.items()):
         rows.append((*_counts(name, len(code), len(executed)), ", ".join(map(str, sorted(code - executed)))))
     known = {Path(name).name for name in lines}
     unknown = [path.name for path in sorted(sources) if path.name not in known]
-    rows += [(name, "-", "-", "-", "no line in any restorer that ran") for name in unknown]
-    total, hits = (sum(len(one[part]) for one in lines.values()) for part in (0, 1))
+    rows += [(name, "-", "-", "-", "not in any restorer that ran") for name in unknown]
+    total, hits = (sum(len(pair[part]) for pair in lines.values()) for part in (0, 1))
     rows.append((*_counts("TOTAL", total, hits), ""))
     return format_table(("in QEMU", "lines", "missed", "covered", "lines missed"), rows), _percent(hits, total)
 

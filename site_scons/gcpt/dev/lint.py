@@ -1,9 +1,9 @@
-"""What tools find in the sources without running them.
+"""Static checks of the sources.
 
-    python -m gcpt.dev.lint [--fix] [NAME[,NAME...]] [OPTION=VALUE...]
+    python -m gcpt.dev.lint [--fix] [CHECK[,CHECK...]] [OPTION=VALUE...]
 
-NAME: a check, see CHECKS; none: all. --fix: let those that can mend what they find. OPTION=VALUE: the toolchain's
-options, for the compile commands that clang-tidy takes. 0: nothing was found, 1: something was, 2: wrong usage.
+CHECK: a name in CHECKS; by default all. --fix: let the tools fix what they can. OPTION=VALUE: toolchain options for the
+compile commands of clang-tidy. Exit status: 0 success, 1 problems found, 2 bad usage.
 """
 
 import json
@@ -21,9 +21,9 @@ from gcpt.errors import UserError
 from gcpt.restorer.options import nearest
 
 _FORMAT, _TIDY = "clang-format-19", "clang-tidy-19"
-#: Where the objects are built whose compile commands clang-tidy takes; relative to the root.
+#: The build folder with the compile commands for clang-tidy, relative to the root.
 _BUILD = "build/lint"
-#: Configurations that between them compile every C file, each with and without the branches of the preprocessor.
+#: Configurations that together compile every C file, with both branches of each preprocessor condition.
 VARIANTS: tuple[tuple[str, ...], ...] = (
     ("mode=auto", "platform=qemu-virt", "log=debug", "display_cpu=all", "selfcheck=1"),
     ("mode=dual_core", "platform=southlake", "stop_cpu=1", "harts=8", "flash=1", "ram=0x2000040000"),
@@ -33,16 +33,26 @@ Command = list[str]
 
 @dataclass(frozen=True)
 class Request:
-    """root: of the project to look at. settings: OPTION=VALUE for its builds. fix: mend what can be mended."""
+    """What to check.
+
+    Attributes:
+        root: The project.
+        settings: OPTION=VALUE for its builds.
+        fix: Whether tools fix what they can.
+    """
 
     root: Path = ROOT
     settings: tuple[str, ...] = ()
     fix: bool = False
 
     def c_files(self) -> list[str]:
-        """All C sources and headers, the host's of the tests too. Some of these are not to be formatted; see there."""
+        """List the C sources and headers of the firmware and of the tests' host programs.
+
+        Returns:
+            Paths relative to the root.
+        """
         folders = ("firmware", "firmware/include", "tests/firmware/host")
-        return [f"{each}/{path.name}" for each in folders for path in sorted((self.root / each).glob("*.[ch]"))]
+        return [f"{folder}/{path.name}" for folder in folders for path in sorted((self.root / folder).glob("*.[ch]"))]
 
 
 def _ruff(request: Request) -> Iterator[Command]:
@@ -57,6 +67,12 @@ def _mypy(request: Request) -> Iterator[Command]:
     yield [sys.executable, "-m", "mypy", "--no-error-summary"]
 
 
+def _imports(_: Request) -> Iterator[Command]:
+    linter = str(Path(sys.executable).with_name("lint-imports"))
+    # It imports the package from the folder that it runs in.
+    yield ["env", "--chdir=site_scons", linter, "--no-cache", "--no-logo", "../pyproject.toml"]
+
+
 def _clang_format(request: Request) -> Iterator[Command]:
     yield [_FORMAT, *(["-i"] if request.fix else ["--dry-run", "-Werror"]), *request.c_files()]
 
@@ -69,24 +85,40 @@ def _clang_tidy(request: Request) -> Iterator[Command]:
 
 
 def compiled(build: Path) -> list[str]:
-    """The firmware's C files of the configuration that was built last in ``build``."""
+    """List the firmware's C files in the compile commands of a build.
+
+    Args:
+        build: The build folder.
+
+    Returns:
+        Absolute paths.
+    """
     entries = json.loads((build / "compile_commands.json").read_text())
     files = [Path(entry["directory"], entry["file"]).resolve() for entry in entries]
     return [str(path) for path in files if path.suffix == ".c" and path.parent.name == "firmware"]
 
 
-#: Every check by its name: what it looks for, and the commands, which run one after the other until one fails.
+#: The checks by name: a description, and the commands, which run in order until one fails.
 CHECKS: dict[str, tuple[str, Callable[[Request], Iterator[Command]]]] = {
-    "ruff": ("faults in Python", _ruff),
-    "format": ("layout of Python", _format),
-    "mypy": ("types of the package gcpt", _mypy),
-    "clang-format": ("layout of C", _clang_format),
-    "clang-tidy": ("faults in the firmware's C", _clang_tidy),
+    "ruff": ("Python code", _ruff),
+    "format": ("Python formatting", _format),
+    "mypy": ("Python types", _mypy),
+    "imports": ("imports between modules", _imports),
+    "clang-format": ("C formatting", _clang_format),
+    "clang-tidy": ("C code", _clang_tidy),
 }
 
 
 def run(name: str, request: Request) -> str:
-    """What the check ``name`` found, as its tool prints it; "" where that is nothing."""
+    """Run a check.
+
+    Args:
+        name: Its name in CHECKS.
+        request: What to check.
+
+    Returns:
+        The output of its tool; empty if the tool finds no problem.
+    """
     for command in CHECKS[name][1](request):
         if not shutil.which(command[0]):
             return f"{command[0]} is not installed: ./sconsw --setup-only installs it\n"
@@ -105,23 +137,31 @@ def _chosen(words: Sequence[str]) -> list[str]:
     names = [name for word in words for name in word.split(",") if name]
     for name in names:
         if name not in CHECKS:
-            raise UserError(f"lint={name}: there is no such check, but {', '.join(CHECKS)}{nearest(name, (*CHECKS,))}")
+            raise UserError(f"lint={name}: want one of {', '.join(CHECKS)}{nearest(name, (*CHECKS,))}")
     return names or list(CHECKS)
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Run checks and print their problems.
+
+    Args:
+        arguments: Check names, ``--fix`` and OPTION=VALUE.
+
+    Returns:
+        The exit status.
+    """
     request = Request(settings=tuple(word for word in arguments if "=" in word), fix="--fix" in arguments)
     try:
         names = _chosen([word for word in arguments if word != "--fix" and "=" not in word])
     except UserError as error:
         print(f"gcpt: {error}", file=sys.stderr)
         return 2
-    bad = 0
-    with ThreadPoolExecutor(1 if request.fix else 2) as pool:  # two that mend change files under each other's hands
-        for name, (found, seconds) in zip(names, pool.map(_timed, names, [request] * len(names)), strict=True):
-            print(f"{found}lint: {name} ({CHECKS[name][0]}): {'FOUND' if found else 'nothing'}, {seconds:.1f} s")
-            bad += bool(found)
-    return 1 if bad else 0
+    failed = 0
+    with ThreadPoolExecutor(1 if request.fix else 2) as pool:  # concurrent fixes would corrupt files
+        for name, (problems, seconds) in zip(names, pool.map(_timed, names, [request] * len(names)), strict=True):
+            print(f"{problems}lint: {name} ({CHECKS[name][0]}): {'FAILED' if problems else 'ok'}, {seconds:.1f} s")
+            failed += bool(problems)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Plants faults one at a time in a copy of the project and sees whether the tests that are to notice do.
+"""Mutation tests: plant faults one at a time in a copy of the project, and check that tests detect them.
 
     python -m gcpt.dev.mutants [--quick] [--jobs N] [WORD]
 
-WORD: only faults with this in their names. --quick: those that are marked so. --jobs: how many at a time (2). Prints a
-line for each and the score. 0: all were noticed, 1: one was not, or could not be judged;
-2: wrong usage.
+WORD: only faults with this in their names. --quick: only faults marked as quick. --jobs: parallel copies (2). Prints a
+line for each fault and the score. Exit status: 0 the tests detected all faults, 1 a fault survived or its result is
+unclear, 2 bad usage.
 
-The faults are in tests/mutants.toml. Before any is planted, the tests that are to notice have to pass without it;
---quick leaves that to the run of all tests that it is a part of.
+tests/mutants.toml has the faults. Their tests first run without a fault and must pass; --quick skips this run, because
+it is part of the full test run.
 """
 
 import os
@@ -29,23 +29,30 @@ from gcpt.dev import firmware_coverage
 from gcpt.errors import UserError
 
 TABLE = Path("tests/mutants.toml")
-#: What is not copied: what is built, kept or remembered, and the history; anywhere, and at the top.
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis", ".sconsw.lock", "compile_commands.json")
-_LEFT_OUT_ABOVE = (".git", ".venv", "build")
-#: Seconds after which the tests of one fault count as stuck.
+#: Not copied: caches in any folder; history, environment and build results at the top.
+_IGNORED = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis", ".sconsw.lock", "compile_commands.json")
+_IGNORED_AT_TOP = (".git", ".venv", "build")
+#: Time limit for the tests of one fault, in seconds.
 _TIMEOUT = 300.0
-#: How the names of environment variables begin that belong to the session of which a run of this is a test.
-_OF_THE_SESSION = ("PYTEST", "COVERAGE", "COV_", firmware_coverage.VARIABLE)
-#: pytest's exit statuses, and how SCons ends what it cannot build.
+#: Prefixes of environment variables of an outer test session, which the tests of a copy must not see.
+_SESSION_VARIABLES = ("PYTEST", "COVERAGE", "COV_", firmware_coverage.VARIABLE)
+#: Exit statuses of pytest, and SCons' message for a failed build.
 _PASSED, _FAILED = 0, 1
 _NOT_BUILT = "scons: *** ["
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A fault: ``old``, which ``file`` has once, becomes ``new``. tests: files or tests, one of which has to fail.
+    """A fault.
 
-    build: the build itself is what notices. quick: belongs to the short run.
+    Attributes:
+        name: Its name.
+        file: The source file.
+        old: The text to replace, which occurs once in the file.
+        new: Its replacement.
+        tests: Test files or test functions; at least one must fail.
+        build: Whether a failed build counts as detection.
+        quick: Whether the full test run plants the fault.
     """
 
     name: str
@@ -59,25 +66,44 @@ class Mutant:
 
 @dataclass(frozen=True)
 class MutantResult:
-    """noticed: None where it cannot be said. why: the first test that failed, or what was in the way."""
+    """The result of a fault.
+
+    Attributes:
+        mutant: The fault.
+        detected: Whether a test detected it; None if unclear.
+        why: The first test that failed, or the reason for an unclear result.
+        seconds: Time of the tests.
+    """
 
     mutant: Mutant
-    noticed: bool | None
+    detected: bool | None
     why: str
     seconds: float
 
     def __str__(self) -> str:
-        word = {True: "noticed", False: "SURVIVED", None: "UNCLEAR"}[self.noticed]
+        word = {True: "detected", False: "SURVIVED", None: "UNCLEAR"}[self.detected]
         return f"{word:8}  {self.seconds:5.1f} s  {self.mutant.file}: {self.mutant.name}  [{self.why}]"
 
 
 def load(root: Path) -> list[Mutant]:
-    """The table of ``root``. UserError with a line for each row that is not as it has to be."""
+    """Read the table of faults.
+
+    Args:
+        root: The project.
+
+    Returns:
+        The faults.
+
+    Raises:
+        UserError: Rows of the table are invalid; one line for each.
+    """
     rows = tomllib.loads((root / TABLE).read_text())["mutant"]
     try:
         mutants = [Mutant(**{**row, "tests": tuple(row["tests"])}) for row in rows]
     except (KeyError, TypeError) as error:
-        raise UserError(f"{TABLE}: {error}: a fault has {', '.join(Mutant.__dataclass_fields__)}") from None
+        raise UserError(
+            f"{TABLE}: {error}: the fields of a fault are {', '.join(Mutant.__dataclass_fields__)}"
+        ) from None
     faults = [f"{TABLE}: {mutant.name}: {fault}" for mutant in mutants for fault in _faults(root, mutant)]
     if faults:
         raise UserError("\ngcpt: ".join(faults))
@@ -85,10 +111,12 @@ def load(root: Path) -> list[Mutant]:
 
 
 def _faults(root: Path, mutant: Mutant) -> Iterator[str]:
-    """What is wrong with a row."""
-    found = (root / mutant.file).read_text().count(mutant.old)
-    if found != 1 or mutant.old == mutant.new:
-        yield f"its old text is in {mutant.file} {found} times: want one to change"
+    """The problems of a row."""
+    count = (root / mutant.file).read_text().count(mutant.old)
+    if count != 1:
+        yield f"the old text occurs {count} times in {mutant.file}: want 1"
+    if mutant.old == mutant.new:
+        yield "the new text equals the old text"
     for test in mutant.tests:
         name, _, function = test.partition("::")
         file = root / name
@@ -97,16 +125,21 @@ def _faults(root: Path, mutant: Mutant) -> Iterator[str]:
 
 
 class Copy:
-    """A copy of the sources at ``root`` in ``folder``, with the environment and third-party sources of the original."""
+    """A copy of a project's sources that shares the original's environment and third-party sources.
+
+    Attributes:
+        folder: The copy.
+        shared: The folder of real checkpoints beside the original.
+    """
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.folder = folder
         self.shared = root.parent / "shared"
 
-        def left_out(where: str, names: list[str]) -> set[str]:
-            return _LEFT_OUT(where, names) | set(_LEFT_OUT_ABOVE if Path(where) == root else ())
+        def ignored(where: str, names: list[str]) -> set[str]:
+            return _IGNORED(where, names) | set(_IGNORED_AT_TOP if Path(where) == root else ())
 
-        shutil.copytree(root, folder, ignore=left_out)
+        shutil.copytree(root, folder, ignore=ignored)
         (folder / "build").mkdir()
         for name in (".venv", "build/third_party"):
             (folder / name).symlink_to((root / name).resolve())
@@ -114,8 +147,20 @@ class Copy:
     def test(
         self, tests: Sequence[str], *arguments: str, timeout: float = _TIMEOUT
     ) -> "subprocess.CompletedProcess[str]":
-        """Pytest of ``tests`` until the first that fails. TimeoutExpired."""
-        temporary = self.folder.with_name(f"{self.folder.name}.tests")  # beside it: tests copy all of it, too
+        """Run pytest in the copy until the first failure.
+
+        Args:
+            tests: Test files or test functions.
+            arguments: Further arguments for pytest.
+            timeout: Time limit in seconds.
+
+        Returns:
+            The completed process.
+
+        Raises:
+            subprocess.TimeoutExpired: The tests exceed the time limit.
+        """
+        temporary = self.folder.with_name(f"{self.folder.name}.tests")  # beside the copy, because tests copy it
         shutil.rmtree(temporary, ignore_errors=True)
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"--basetemp={temporary}"]
         environment = {
@@ -125,7 +170,7 @@ class Copy:
             "PYTHONDONTWRITEBYTECODE": "1",
             "HYPOTHESIS_STORAGE_DIRECTORY": str(self.folder / "hypothesis"),
         }
-        for name in [name for name in environment if name.startswith(_OF_THE_SESSION)]:
+        for name in [name for name in environment if name.startswith(_SESSION_VARIABLES)]:
             del environment[name]
         return subprocess.run(
             [*command, *arguments, *tests],
@@ -139,33 +184,57 @@ class Copy:
         )
 
     def plant(self, mutant: Mutant) -> MutantResult:
-        """Whether the tests notice ``mutant``, which is gone again afterwards."""
+        """Plant a fault, run its tests, and remove the fault.
+
+        Args:
+            mutant: The fault.
+
+        Returns:
+            Its result.
+        """
         file, start = self.folder / mutant.file, time.monotonic()
-        sound = file.read_text()
+        original = file.read_text()
         try:
-            file.write_text(sound.replace(mutant.old, mutant.new))
-            noticed, why = judge(mutant, self.test(mutant.tests))
+            file.write_text(original.replace(mutant.old, mutant.new))
+            detected, why = judge(mutant, self.test(mutant.tests))
         except subprocess.TimeoutExpired:
-            noticed, why = None, f"the tests did not end within {_TIMEOUT:.0f} s"
+            detected, why = None, f"the tests exceeded {_TIMEOUT:.0f} s"
         finally:
-            file.write_text(sound)
-        return MutantResult(mutant, noticed, why, time.monotonic() - start)
+            file.write_text(original)
+        return MutantResult(mutant, detected, why, time.monotonic() - start)
 
 
 def judge(mutant: Mutant, done: "subprocess.CompletedProcess[str]") -> tuple[bool | None, str]:
-    """Whether a run of the tests noticed, and by what."""
+    """Judge a test run with a fault.
+
+    Args:
+        mutant: The fault.
+        done: The completed pytest.
+
+    Returns:
+        Whether a test detected the fault (None if unclear), and the test or the reason.
+    """
     first = next((line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))), "")
     if done.returncode == _PASSED:
         return False, f"all of {' '.join(mutant.tests)} passed"
     if done.returncode != _FAILED:
-        return None, f"pytest ended with {done.returncode}: {(first or done.stdout.strip())[-200:]}"
+        return None, f"pytest exited with status {done.returncode}: {(first or done.stdout.strip())[-200:]}"
     if _NOT_BUILT in done.stdout and not mutant.build:
-        return None, "it does not build: no test had anything to notice"
+        return None, "the build fails: no test could run"
     return True, first.partition(" ")[2].partition(" - ")[0]
 
 
 def run(mutants: Sequence[Mutant], root: Path, jobs: int) -> Iterator[MutantResult]:
-    """Each fault's result, in the order of ``mutants``, in ``jobs`` copies of ``root`` at a time."""
+    """Plant all faults.
+
+    Args:
+        mutants: The faults.
+        root: The project.
+        jobs: Number of copies that run in parallel.
+
+    Yields:
+        The results, in the order of ``mutants``.
+    """
     with tempfile.TemporaryDirectory(prefix="gcpt-mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
         copies: SimpleQueue[Copy] = SimpleQueue()
         for job in range(jobs):
@@ -182,42 +251,60 @@ def run(mutants: Sequence[Mutant], root: Path, jobs: int) -> Iterator[MutantResu
 
 
 def baseline(mutants: Sequence[Mutant], root: Path, jobs: int) -> str:
-    """What fails of their tests without any fault; "" where that is nothing."""
+    """Run the tests of all faults without a fault.
+
+    Args:
+        mutants: The faults.
+        root: The project.
+        jobs: Number of pytest workers.
+
+    Returns:
+        The end of pytest's output if tests fail; otherwise empty.
+    """
     tests = sorted({test for mutant in mutants for test in mutant.tests})
     limit = _TIMEOUT * len(tests)
     with tempfile.TemporaryDirectory(prefix="gcpt-mutants-") as folder:
-        copy = Copy(root, Path(folder, "sound"))
+        copy = Copy(root, Path(folder, "original"))
         try:
             done = copy.test(tests, "-n", str(jobs), "-p", "no:xdist.looponfail", timeout=limit)
         except subprocess.TimeoutExpired:
-            return f"they did not end within {limit:.0f} s"
+            return f"the tests exceeded {limit:.0f} s"
     return "" if done.returncode == _PASSED else done.stdout[-3000:]
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    parser = ArgumentParser(
-        "python -m gcpt.dev.mutants", description="Plants faults and sees whether the tests notice."
-    )
+    """Run the mutation tests.
+
+    Args:
+        arguments: The arguments; by default those of the process.
+        root: The project.
+
+    Returns:
+        The exit status.
+    """
+    parser = ArgumentParser("python -m gcpt.dev.mutants", description="Plant faults and check that tests detect them.")
     parser.add_argument("word", nargs="?", default="", help="only faults with this in their names")
-    parser.add_argument("--quick", action="store_true", help="those that are marked so")
-    parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--quick", action="store_true", help="only faults marked as quick")
+    parser.add_argument("--jobs", type=int, default=2, help="number of parallel copies")
+    options = parser.parse_args(arguments)
     try:
-        mutants = [each for each in load(root) if asked.word in each.name and (each.quick or not asked.quick)]
+        mutants = [
+            mutant for mutant in load(root) if options.word in mutant.name and (mutant.quick or not options.quick)
+        ]
         if not mutants:
-            raise UserError(f"{TABLE} has no fault with {asked.word!r} in its name")
+            raise UserError(f"{TABLE}: no fault with {options.word!r} in its name")
     except UserError as error:
         print(f"gcpt: {error}", file=sys.stderr)
         return 2
-    if not asked.quick and (found := baseline(mutants, root, asked.jobs)):
-        print(f"{found}\nThe tests do not pass without a fault.", file=sys.stderr)
+    if not options.quick and (failures := baseline(mutants, root, options.jobs)):
+        print(f"{failures}\nThe tests fail without a fault: fix them first.", file=sys.stderr)
         return 1
-    noticed = 0
-    for result in run(mutants, root, asked.jobs):
+    detected = 0
+    for result in run(mutants, root, options.jobs):
         print(result, flush=True)
-        noticed += result.noticed is True
-    print(f"{noticed} of {len(mutants)} planted faults were noticed")
-    return 0 if noticed == len(mutants) else 1
+        detected += result.detected is True
+    print(f"{detected} of {len(mutants)} planted faults detected")
+    return 0 if detected == len(mutants) else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The tables of the documentation, made from the inventories.
+"""Generate the tables of the documentation from the inventories.
 
-``python -m gcpt.dev.tables`` writes each between its markers (``<!-- name -->`` and ``<!-- /name -->``) in the pages of
-docs/.
+``python -m gcpt.dev.tables`` replaces each table between its markers (``<!-- name -->`` and ``<!-- /name -->``) in the
+pages of docs/.
 """
 
 import re
@@ -20,6 +20,7 @@ def _table(head: str, rows: Iterable[Iterable[object]]) -> str:
 
 
 def options_table() -> str:
+    """The options, as Markdown."""
     rows = (
         (
             f"`{one.name}=`",
@@ -33,10 +34,12 @@ def options_table() -> str:
 
 
 def codes_table() -> str:
+    """The error codes, as Markdown."""
     return _table("| code | name | line | means |", ((c.number, c.name, c.short, c.sentence) for c in codes.CODES))
 
 
 def platforms_table() -> str:
+    """The platforms, as Markdown."""
     rows = (
         (
             f"`{p.name}`",
@@ -54,6 +57,7 @@ def platforms_table() -> str:
 
 
 def csrs_table() -> str:
+    """The CSR groups and the CSRs, as Markdown."""
     rows = (
         (
             f"{c.number:#05x}",
@@ -70,11 +74,13 @@ def csrs_table() -> str:
 
 
 def findings_table() -> str:
+    """The findings of validate, as Markdown."""
     signals = {code.name: code.number for code in codes.CODES}
     rows = ((f"`{k.code}`", k.severity.value, signals.get(k.signal, ""), k.means, k.remedy) for k in findings.KINDS)
     return _table("| code | severity | signal | means | what to do |", rows)
 
 
+#: The tables by name: page and generator.
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "options": ("docs/options.md", options_table),
     "codes": ("docs/codes.md", codes_table),
@@ -85,7 +91,18 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
 
 
 def filled(name: str, text: str) -> str:
-    """``text`` with the table ``name`` between its markers. ValueError where they are not there once."""
+    """Replace a table in a page.
+
+    Args:
+        name: The table's name in TABLES.
+        text: The page.
+
+    Returns:
+        The page with the generated table.
+
+    Raises:
+        ValueError: The page does not have the markers exactly once.
+    """
     pattern = re.compile(f"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
     if len(pattern.findall(text)) != 1:
         raise ValueError(f"want one <!-- {name} --> ... <!-- /{name} -->")
@@ -93,6 +110,7 @@ def filled(name: str, text: str) -> str:
 
 
 def main() -> None:
+    """Replace all tables in the pages of docs/."""
     for name, (page, _) in TABLES.items():
         path = ROOT / page
         path.write_text(filled(name, path.read_text()))
