@@ -2,8 +2,8 @@
 
     python -m gcpt.dev.docs_site FOLDER
 
-The site is FOLDER/html. Each fault (a broken link, an undocumented option or command) prints one line. Exit status: 0 the
-site was replaced, 1 there are faults, and the old site stays.
+The site is FOLDER/html. Each fault (a broken link, an undocumented option or command) prints one line. Exit status:
+0 the site was replaced, 1 there are faults, and the old site stays.
 """
 
 import os
