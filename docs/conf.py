@@ -28,7 +28,7 @@ nitpick_ignore_regex = [("py:.*", r"(pathlib|collections\.abc)\..*|.*\b(Path|Ite
 
 
 def _signature(app, what, name, value, options, signature, annotation):
-    """A signature to read: what a default is made of, <factory> or the fields of an object, becomes dots."""
+    """Shorten a signature: the default <factory>, or an object with its fields, becomes dots."""
     return (re.sub(r"<factory>|(?<=\()\w+=[^()]*(?=\)[,)])", "...", signature), annotation) if signature else None
 
 

@@ -106,7 +106,7 @@ def started(vscode, label):
 def vscode(project):
     """The project, set up for sconsw with the environment of this test run."""
     (project / ".venv").symlink_to(ROOT / ".venv")
-    (project / "build/third_party/system.stamp").write_text("build run\n")
+    (project / "build/third_party/system.stamp").write_text("build docs run test\n")
     for name in ("requirements.txt", "requirements-test.txt", "third_party/debian.toml", "third_party/nanopb.toml"):
         (project / name).parent.mkdir(exist_ok=True)
         shutil.copy2(ROOT / name, project / name)

@@ -174,7 +174,7 @@ def test_faults_stop_the_build_with_a_line_each(site: Path, tmp_path: Path) -> N
         "gcpt: docs/options.md: ram= is not explained: ",
         "gcpt: docs/glossary.md: term not in glossary: 'findings' ",
         "gcpt: gcpt info: --html has no help text: ",
-        "gcpt: gcpt verify: this command has no help text: ",
+        "gcpt: gcpt verify: no help text: ",
         "gcpt: site_scons/gcpt/checkpoint/files.py:docstring of gcpt.checkpoint.open_checkpoint: ",
         "gcpt: docs/lonely.md: document isn't included in any toctree ",
     )

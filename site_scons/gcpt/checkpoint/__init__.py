@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gcpt.checkpoint.files import CheckpointFile, open_checkpoint, with_state, write_checkpoint
     from gcpt.checkpoint.header import Header
     from gcpt.checkpoint.places import PLACES, Checkpoint, Place, place_for
+    from gcpt.checkpoint.search import NoCheckpointError
     from gcpt.checkpoint.state import HartState
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "CheckpointFile",
     "HartState",
     "Header",
+    "NoCheckpointError",
     "Place",
     "open_checkpoint",
     "place_for",
@@ -42,6 +44,7 @@ _HOMES = {
     **dict.fromkeys(("CheckpointFile", "open_checkpoint", "with_state", "write_checkpoint"), "files"),
     **dict.fromkeys(("PLACES", "Checkpoint", "Place", "place_for"), "places"),
     "HartState": "state",
+    "NoCheckpointError": "search",
     "Header": "header",
 }
 

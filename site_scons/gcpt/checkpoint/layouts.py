@@ -133,7 +133,7 @@ class Layout:
             vlenb: Bytes of a vector register.
 
         Returns:
-            Offsets in the block: the first byte, and the byte after the last.
+            The offsets in the block of the first byte and of the byte after the last.
         """
         sizes, offsets = self.restored(harts, vlenb), self.items()
         return min(offsets[name] for name in sizes), max(offsets[name] + size for name, size in sizes.items())

@@ -1,4 +1,4 @@
-"""Pages of the commands: reStructuredText for Sphinx, made from the click commands that ``gcpt`` runs."""
+"""The pages of the commands, as reStructuredText for Sphinx, from the click commands of ``gcpt``."""
 
 import inspect
 import re
@@ -13,29 +13,31 @@ _PROGRAM = "gcpt"
 
 
 def commands() -> dict[str, click.Command]:
-    """Each subcommand by its name, in the order of ``gcpt --help``."""
+    """Map each subcommand's name to the command, in the order of ``gcpt --help``."""
     context = click.Context(gcpt, info_name=_PROGRAM)
-    found = ((name, gcpt.get_command(context, name)) for name in SUBCOMMANDS)
-    return {name: command for name, command in found if command}
+    named = ((name, gcpt.get_command(context, name)) for name in SUBCOMMANDS)
+    return {name: command for name, command in named if command}
 
 
 def faults() -> Iterator[str]:
-    """What a page would lack: a line for each command, and each option of one, without a help text."""
+    """Yield a line for each command, and each of its options, without help text."""
     for name, command in commands().items():
         if not command.help:
-            yield f"gcpt {name}: this command has no help text: give its function a docstring"
+            yield f"gcpt {name}: no help text: give its function a docstring"
         for option in command.params:
             if isinstance(option, click.Option) and not option.help:
                 yield f"gcpt {name}: {option.opts[-1]} has no help text: give it help="
 
 
 def pages() -> dict[str, str]:
-    """The text of each page by its file name: ``index.rst``, and one for each subcommand."""
+    """Map file names to pages: ``index.rst``, and one page for each subcommand."""
     return {"index.rst": _index()} | {f"{name}.rst": _page(name, command) for name, command in commands().items()}
 
 
 def _index() -> str:
-    rows = [f"   * - :doc:`{_PROGRAM} {name} <{name}>`\n     - {_summary(one)}" for name, one in commands().items()]
+    rows = [
+        f"   * - :doc:`{_PROGRAM} {name} <{name}>`\n     - {_summary(command)}" for name, command in commands().items()
+    ]
     blocks = [
         _title("The command gcpt", "="),
         _prose(gcpt.help or ""),
@@ -67,7 +69,7 @@ def _code(lines: list[str]) -> str:
 
 
 def _prose(text: str) -> str:
-    """Plain text as reStructuredText; in it, long options are code."""
+    """Plain text as reStructuredText, with long options as code."""
     parts = re.split(r"(?<![\w-])(--[a-z][\w-]*)", text)
     return "".join(f"``{part}``" if at % 2 else escape(part) for at, part in enumerate(parts))
 
@@ -77,12 +79,12 @@ def _paragraphs(command: click.Command) -> list[str]:
 
 
 def _summary(command: click.Command) -> str:
-    """The first sentence, without what follows its colon."""
+    """The first sentence, up to its colon if it has one."""
     return _prose(" ".join(_paragraphs(command)[0].split()).partition(". ")[0].partition(": ")[0].rstrip("."))
 
 
 def _help(command: click.Command) -> Iterator[str]:
-    """The help text; of what click prints as it is (a block after \\b), the indented lines are code."""
+    r"""The help text as reStructuredText. In blocks that click prints unchanged (after \b), indented lines are code."""
     for paragraph in _paragraphs(command):
         if not paragraph.startswith("\b\n"):
             yield _prose(paragraph)

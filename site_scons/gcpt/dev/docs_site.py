@@ -1,9 +1,9 @@
-"""The site of the documentation: pages of docs/, of the commands and of the library, by Sphinx without a network.
+"""Build the documentation site with Sphinx, offline: the pages of docs/, of the commands and of the library.
 
     python -m gcpt.dev.docs_site FOLDER
 
-FOLDER/html is the site. It is replaced when all is well; each fault (a link that leads nowhere, an option or a command
-that is not explained) gets one line. 0: the site is there; 1: there are faults, and FOLDER/html is as it was.
+The site is FOLDER/html. Each fault (a broken link, an undocumented option or command) prints one line. Exit status:
+0 the site was replaced, 1 there are faults, and the old site stays.
 """
 
 import os
@@ -18,7 +18,7 @@ from gcpt.checkout import ROOT
 from gcpt.dev import docs_commands
 from gcpt.restorer import options
 
-#: Pages outside docs/, and the page's name on the site.
+#: Pages outside docs/, and their names on the site.
 _OUTSIDE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "third_party/README.md": "parts.md"}
 _OPTIONS_PAGE = "docs/options.md"
 _TABLE = re.compile(r"<!-- options -->.*?<!-- /options -->", re.DOTALL)
@@ -27,21 +27,24 @@ _LINK = re.compile(r"\[([^\[\]]*)\]\(([^()\s#]+)(#[^()\s]*)?\)")
 
 
 def pages(root: Path) -> dict[str, str]:
-    """The site's name of each page that is a file of the project, by its path from ``root``."""
+    """Map each page, by its path from ``root``, to its name on the site."""
     return {f"docs/{path.name}": path.name for path in sorted((root / "docs").glob("*.md"))} | _OUTSIDE
 
 
-def moved(text: str, page: str, names: dict[str, str], root: Path) -> str:
-    """The text of ``page`` with its links as the site has them, line by line where they were.
+def relink(text: str, page: str, names: dict[str, str], root: Path) -> str:
+    """Rewrite the links of a page for the site; every line stays where it is.
 
-    A link to another page leads to that page's name on the site; one to any other file of the project, which the site
-    does not have, becomes the file's path. What leads nowhere stays, for Sphinx to find.
+    A link to another page gets that page's name on the site. A link to any other file of the project becomes the file's
+    path, because the site does not have the file. A broken link stays: Sphinx reports it.
 
     Args:
         text: Markdown.
-        page: The page's path from ``root``, from which its links start.
-        names: What ``pages`` returns.
+        page: The page's path from ``root``; its links are relative to it.
+        names: The result of ``pages``.
         root: The project's folder.
+
+    Returns:
+        Markdown for the site.
     """
 
     def link(match: re.Match[str]) -> str:
@@ -58,32 +61,41 @@ def moved(text: str, page: str, names: dict[str, str], root: Path) -> str:
     return _LINK.sub(link, text)
 
 
-def unexplained(text: str) -> list[str]:
-    """The options that ``text``, the page of options, does not explain outside its table."""
+def undocumented(text: str) -> list[str]:
+    """List the options that ``text``, the page of options, mentions only in its table."""
     prose = _TABLE.sub("", text)
     return [option.name for option in options.TABLE if f"`{option.name}=" not in prose]
 
 
 def faults(root: Path) -> Iterator[str]:
-    """What the pages lack that no link leads to, a line each."""
-    for name in unexplained((root / _OPTIONS_PAGE).read_text()):
-        yield f"{_OPTIONS_PAGE}: {name}= is not explained: say below its heading what `{name}=` does"
+    """Yield a line for each undocumented option or command."""
+    for name in undocumented((root / _OPTIONS_PAGE).read_text()):
+        yield f"{_OPTIONS_PAGE}: {name}= is undocumented: describe `{name}=` outside the table"
     yield from docs_commands.faults()
 
 
 def stage(root: Path, folder: Path) -> None:
-    """Write what Sphinx reads into ``folder``, which holds nothing else afterwards."""
+    """Replace ``folder`` with Sphinx's sources."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "commands").mkdir(parents=True)
     names = pages(root)
     for page, name in names.items():
-        (folder / name).write_text(moved((root / page).read_text(), page, names, root))
+        (folder / name).write_text(relink((root / page).read_text(), page, names, root))
     for name, text in docs_commands.pages().items():
         (folder / "commands" / name).write_text(text)
 
 
 def run_sphinx(root: Path, source: Path, out: Path) -> list[str]:
-    """Make the site of ``source`` in ``out``; what Sphinx found, in lines that name the project's files."""
+    """Build the site.
+
+    Args:
+        root: The project's folder.
+        source: Sphinx's sources, from ``stage``.
+        out: The folder for the site.
+
+    Returns:
+        What Sphinx complains about, one line each, with the project's file names.
+    """
     strict = ("-n", "-W", "--keep-going", "-E", "-q", "--no-color")
     folders = ("-c", root / "docs", "-d", out.with_name("doctrees"), source, out)
     command = [sys.executable, "-m", "sphinx", *strict, *map(str, folders)]
@@ -95,7 +107,7 @@ def run_sphinx(root: Path, source: Path, out: Path) -> list[str]:
 
 
 def _placed(line: str, root: Path, source: Path) -> str:
-    """A line of Sphinx's, with paths from the project's folder."""
+    """Make the paths in a line of Sphinx relative to the project's folder."""
     originals = {name: page for page, name in pages(root).items()}
     line = _LEVEL.sub("", line, count=1)
     name, colon, rest = line.removeprefix(f"{source}/").partition(":")
@@ -103,27 +115,27 @@ def _placed(line: str, root: Path, source: Path) -> str:
 
 
 def build(root: Path, folder: Path) -> list[str]:
-    """Make the site in ``folder``/html, if nothing is wrong with it; else what is, in lines."""
+    """Build the site in ``folder``/html; if there are faults, keep the old site and return them, one line each."""
     source, new, site = folder / "source", folder / "new", folder / "html"
     shutil.rmtree(new, ignore_errors=True)
     stage(root, source)
-    found = [*faults(root), *run_sphinx(root, source, new)]
-    if not found:
+    lines = [*faults(root), *run_sphinx(root, source, new)]
+    if not lines:
         shutil.rmtree(site, ignore_errors=True)
         new.rename(site)
     shutil.rmtree(new, ignore_errors=True)
-    return found
+    return lines
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Build the site; the exit status."""
+    """Build the site and return the exit status."""
     folder = Path(arguments[0]).resolve()
-    found = build(ROOT, folder)
-    for line in found:
+    lines = build(ROOT, folder)
+    for line in lines:
         print(f"gcpt: {line}", file=sys.stderr)
-    if not found:
+    if not lines:
         print(f"{arguments[0]}/html/index.html")
-    return 1 if found else 0
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ class SetupError(Exception):
 
 
 def say(text: str) -> None:
+    """Print a line of progress on standard error."""
     print(f"sconsw: {text}", file=sys.stderr, flush=True)
 
 
@@ -71,6 +72,7 @@ class Package:
 
     @property
     def present(self) -> bool:
+        """Whether the probe finds the package."""
         if self.command:
             return shutil.which(self.command) is not None
         if self.file:
@@ -80,17 +82,21 @@ class Package:
 
     @property
     def probe(self) -> str:
+        """What tells that the package is there, as text."""
         return self.command or self.file or "python3 -m " + " and ".join(self.modules)
 
     def required(self, purpose: str) -> bool:
+        """Whether the purpose fails without the package."""
         return self.group in PURPOSES[purpose] and (purpose == "test" or self.group != OPTIONAL)
 
 
 def read_packages(path: Path) -> list[Package]:
+    """Read the system packages of debian.toml."""
     return [Package(**entry) for entry in tomllib.loads(path.read_text())["package"]]
 
 
 def missing(packages: Sequence[Package]) -> list[Package]:
+    """List those whose probe finds nothing."""
     return [package for package in packages if not package.present]
 
 
@@ -179,6 +185,7 @@ def provide_system(packages: Sequence[Package], purpose: str, stamp: Path, envir
 
 
 def sudo_without_password() -> bool:
+    """Whether sudo runs a command without asking."""
     return capture(["sudo", "-n", "true"]).returncode == 0
 
 
@@ -233,6 +240,7 @@ def make_environment(venv: Path, lock: int) -> None:
 
 
 def pip_install(venv: Path, requirements: Path, lock: int) -> None:
+    """Install a lock file into the environment, with hashes checked; SetupError if pip fails."""
     pip = [str(venv / "bin/python"), "-I", "-m", "pip", "--disable-pip-version-check", "install", "--no-user"]
     pip += ["--require-hashes", "--only-binary=:all:", "-r", str(requirements)]
     problem = f"pip could not install {requirements.name}: see its output above; check the network"
@@ -240,6 +248,7 @@ def pip_install(venv: Path, requirements: Path, lock: int) -> None:
 
 
 def finish_environment(root: Path, venv: Path, lock: int) -> None:
+    """Check that the environment works, and add the command ``gcpt``."""
     # The generator may write into its own package when first used; later uses run side by side.
     imports = "import SCons, nanopb.generator.nanopb_generator"
     smoke = capture([str(venv / "bin/python"), "-I", "-c", imports], lock)
@@ -276,10 +285,12 @@ class Pin:
 
 
 def read_pin(path: Path) -> Pin:
+    """Read the pin of a foreign source; OSError or ValueError if there is none."""
     return Pin(**tomllib.loads(path.read_text()))
 
 
 def sha256(path: Path) -> str:
+    """Compute the hexadecimal digest of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -342,6 +353,7 @@ def needed_files(pin: Pin, names: Sequence[str]) -> list[str]:
 
 
 def stamp_text(pin: Pin) -> str:
+    """Return what the stamp of an unpacked source holds."""
     return "\n".join((pin.sha256, *pin.files)) + "\n"
 
 
@@ -366,6 +378,7 @@ def unpack_source(pin: Pin, tarball: Path, target: Path) -> None:
 
 
 def provide_source(name: str, pin: Pin, third_party: Path, lock: int) -> None:
+    """Fetch and unpack a foreign source, unless its stamp shows that it is there."""
     target = third_party / name
     stamp = target / STAMP
     plain = [file for file in pin.files if "*" not in file]
@@ -421,6 +434,7 @@ def locked(path: Path) -> Iterator[int]:
 
 
 def provide(root: Path, purpose: str, sources: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Set up everything that ``purpose`` needs; SetupError says what is wrong."""
     data, built = root / "third_party", root / "build/third_party"
     with locked(root / ".sconsw.lock") as lock:
         provide_system(read_packages(data / "debian.toml"), purpose, built / "system.stamp", environ)
@@ -430,6 +444,7 @@ def provide(root: Path, purpose: str, sources: Sequence[str], environ: Mapping[s
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the set-up; the exit status is 0, 1 for a failure or 130 for an interruption."""
     parser = argparse.ArgumentParser(description="Set up what a purpose needs.")
     parser.add_argument("--for", dest="purpose", choices=PURPOSES, default="test", help="what has to work afterwards")
     parser.add_argument("sources", nargs="*", help=f"foreign sources to fetch too, of {', '.join(SOURCES)}")
