@@ -28,7 +28,7 @@ def version() -> tuple[int, int]:
 def trace_options(qemu: tuple[int, int], trace: Path) -> tuple[str, ...]:
     """Return the arguments that make QEMU trace every executed instruction.
 
-    With -icount, the turns of the harts and the time depend only on the executed instructions: every run counts the same.
+    With -icount, the turns of the harts and the time depend only on executed instructions: every run counts the same.
 
     Args:
         qemu: Major and minor version of QEMU.
