@@ -221,7 +221,7 @@ def test_bad_input(tmp_path: Path) -> None:
         "did not print 'never' within 1 s": (*out, *load, "--on", "never", "--timeout", "1"),
         "no hart reached pc 0x90000000 within 1 s": (*out, *load, "--at", "0x90000000", "--timeout", "1"),
         "start QEMU with -qmp": (*out, "--gdb", ":1", "--qmp", tmp_path / "none"),
-        "holds one hart, and there are 2": (*out, *load, "--harts", "2", "--layout", "single_core"),
+        "holds one hart, but there are 2": (*out, *load, "--harts", "2", "--layout", "single_core"),
         "layout flash holds one hart": (
             *out,
             *load,
