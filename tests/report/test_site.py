@@ -100,7 +100,7 @@ def test_read_and_searched_from_a_folder(browser: Browser, site: Path) -> None:
     search = browser.driver.find_element(By.NAME, "q")
     search.send_keys("mtimecmp")
     search.submit()
-    wanted = {"Checkpoint formats", "The restore path", "What gcpt validate finds"}
+    wanted = {"Checkpoint formats", "The restore path", "Findings of gcpt validate"}
     wait.until(lambda _: wanted <= set(browser.cells("#search-results li a")), str(wanted))
     assert browser.said() == []
     assert [url for url in browser.asked_for() if not url.startswith(("file:", "data:"))] == []
@@ -153,9 +153,9 @@ def test_faults_stop_the_build_with_a_line_each(site: Path, tmp_path: Path) -> N
         ("docs/adding.md", r"\(library\.md#json\)", "(library.md#jsn)"),
         ("docs/options.md", r"(?<!\| )`ram=", "`rom="),
         ("docs/glossary.md", r"\{term\}`finding`", "{term}`findings`"),
-        ("site_scons/gcpt/cli/info.py", r', help="Write a page[^"]*"', ""),
-        ("site_scons/gcpt/cli/verify.py", r'    """Prove that(.|\n)*?"""\n', ""),
-        ("site_scons/gcpt/checkpoint/files.py", r'"""The checkpoint in', '"""The :func:`checkpoint` in'),
+        ("site_scons/gcpt/cli/info.py", r', help="Write everything, with[^"]*"', ""),
+        ("site_scons/gcpt/cli/verify.py", r'    """Verify that(.|\n)*?"""\n', ""),
+        ("site_scons/gcpt/checkpoint/files.py", r'"""Open a checkpoint', '"""Open a :func:`checkpoint`'),
     ):
         text, times = re.subn(pattern, new, (copy / name).read_text())
         assert times == 1, name
@@ -171,11 +171,11 @@ def test_faults_stop_the_build_with_a_line_each(site: Path, tmp_path: Path) -> N
         "gcpt: docs/index.md: 'myst' cross-reference target not found: 'words.md' ",
         "gcpt: docs/downstream.md: 'myst' cross-reference target not found: '../third_party/NOTES.md' ",
         "gcpt: docs/adding.md: local id not found in doc 'library': 'jsn' ",
-        "gcpt: docs/options.md: ram= is not explained: ",
+        "gcpt: docs/options.md: ram= is undocumented: ",
         "gcpt: docs/glossary.md: term not in glossary: 'findings' ",
         "gcpt: gcpt info: --html has no help text: ",
         "gcpt: gcpt verify: no help text: ",
-        "gcpt: site_scons/gcpt/checkpoint/files.py:docstring of gcpt.checkpoint.open_checkpoint: ",
+        "gcpt: site_scons/gcpt/checkpoint/__init__.py:docstring of gcpt.checkpoint.files.open_checkpoint: ",
         "gcpt: docs/lonely.md: document isn't included in any toctree ",
     )
     assert [line for line in lines if not line.startswith(wanted)] == []
@@ -187,7 +187,7 @@ def test_is_made_without_a_network(tmp_path: Path) -> None:
     alone = ["unshare", "--map-root-user", "--net"]
     if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine does not let its users make a network namespace")
-    command = [*alone, sys.executable, "-m", "gcpt.docs_site", str(tmp_path)]
+    command = [*alone, sys.executable, "-m", "gcpt.dev.docs_site", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "site_scons")}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, ""), run.stderr
@@ -217,4 +217,4 @@ def test_again_is_nothing_to_do_and_clean_takes_all_away(site: Path) -> None:
     ],
 )
 def test_links_to_files_of_the_project(link: str, site_link: str) -> None:
-    assert docs_site.moved(link, "docs/options.md", docs_site.pages(ROOT), ROOT) == site_link
+    assert docs_site.relink(link, "docs/options.md", docs_site.pages(ROOT), ROOT) == site_link

@@ -36,7 +36,7 @@ def pages() -> dict[str, str]:
 
 def _index() -> str:
     rows = [
-        f"   * - :doc:`{_PROGRAM} {name} <{name}>`\n     - {_summary(command)}" for name, command in commands().items()
+        f"   * - :doc:`{_PROGRAM} {name} <{name}>`\n     - {_prose(summary)}" for name, summary in SUBCOMMANDS.items()
     ]
     blocks = [
         _title("The command gcpt", "="),
@@ -76,11 +76,6 @@ def _prose(text: str) -> str:
 
 def _paragraphs(command: click.Command) -> list[str]:
     return inspect.cleandoc(command.help or "").split("\n\n")
-
-
-def _summary(command: click.Command) -> str:
-    """The first sentence, up to its colon if it has one."""
-    return _prose(" ".join(_paragraphs(command)[0].split()).partition(". ")[0].partition(": ")[0].rstrip("."))
 
 
 def _help(command: click.Command) -> Iterator[str]:
