@@ -35,9 +35,9 @@ def test_the_readme_leads_to_the_pages() -> None:
 
 def test_every_option_is_explained() -> None:
     text = (ROOT / "docs/options.md").read_text()
-    assert docs_site.unexplained(text) == []
+    assert docs_site.undocumented(text) == []
     only_in_table = re.sub(r"(?<!\| )`ram=", "`rom=", text)
-    assert docs_site.unexplained(only_in_table) == ["ram"]
+    assert docs_site.undocumented(only_in_table) == ["ram"]
 
 
 def _commands(page: Path, *programs: str) -> Iterator[list[str]]:

@@ -81,7 +81,7 @@ class Terminal:
             self._command,
             cwd=self._folder,
             env={**ENVIRONMENT, "TERM": "dumb"},
-            preexec_fn=lambda: os.login_tty(self._other),
+            preexec_fn=self._take_terminal,
         )
         os.close(self._other)
         return self
@@ -90,6 +90,10 @@ class Terminal:
         self.process.terminate()
         self.process.wait()
         os.close(self._main)
+
+    def _take_terminal(self) -> None:
+        restore_signals()
+        os.login_tty(self._other)
 
     def type(self, text: str) -> None:
         os.write(self._main, text.encode())
