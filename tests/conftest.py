@@ -60,7 +60,7 @@ def build_restorer(session_folder: Path, pytestconfig: pytest.Config) -> Build:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (folder / "gcpt.bin").exists():
                 scons = [sys.executable, "-m", "SCons", *(f"{name}={value}" for name, value in settings.items())]
-                run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+                run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, check=False)
                 assert run.returncode == 0, f"{' '.join(scons)}\n{run.stdout}{run.stderr}"
         return Restorer(folder, resolve(settings))
 

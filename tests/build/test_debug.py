@@ -48,7 +48,7 @@ def test_gdb_knows_lines_and_a_checkout_in_another_folder_has_the_same_bytes(bui
         *(word for command in commands for word in ("-ex", command)),
         "build/gcpt.elf",
     ]
-    output = subprocess.run(gdb, cwd=project.folder, capture_output=True, text=True, timeout=60, check=False).stdout
+    output = subprocess.run(gdb, cwd=project.folder, capture_output=True, text=True, check=False).stdout
     assert 'of "firmware/restore.S"' in output and "void" in output
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from editor import Debugger, VsCode
 
+from gcpt.machines.gdb import TIMEOUT
+
 ROOT = Path(__file__).parents[2]
 VARIANTS = {
     "the default": [],
@@ -35,7 +37,7 @@ def clangd(project, *files):
 
     def check(file):
         command = [*clangd_command, f"--check={file}"]
-        done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
         problems = [line.partition("] ")[2] for line in done.stderr.splitlines() if line[:2] in ("E[", "W[")]
         return [f"{file.name}: {line}" for line in problems or ["failed"] * bool(done.returncode)]
 
@@ -142,7 +144,7 @@ def test_the_debug_configuration_reaches_the_first_restored_instruction(project,
         gdb.command("-exec-continue", wanted="running")
         rest = server.stdout.read()
         assert "here it goes on, with every register in its place." in rest
-        assert server.wait(20) == 0
+        assert server.wait(TIMEOUT) == 0
 
 
 def test_a_server_whose_port_is_taken_says_so(project, vscode):
@@ -269,6 +271,6 @@ def test_clangd_is_asked_as_the_settings_say(project):
     settings = VsCode(project.folder).read("settings.json")
     assert shutil.which(settings["clangd.path"])
     command = [settings["clangd.path"], *settings["clangd.arguments"], "--check=firmware/console.c"]
-    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
     assert (done.returncode, re.findall("^E.*", done.stderr, re.MULTILINE)) == (0, [])
     assert re.search(r"successfully executed \S*riscv64-unknown-elf-gcc", done.stderr)

@@ -115,7 +115,7 @@ def test_any_layout_is_drawn_or_refused(layout: Layout, harts: int) -> None:
     with contextlib.suppress(UserError):
         files.check_block(layout, harts)
         panels = memory_map.of_checkpoint(place, harts, DEFAULT_VLEN // 8, _SIZE, 0, False)
-        assert "Its registers" in [panel.title for panel in panels]
+        assert "Registers" in [panel.title for panel in panels]
         for picture in map(drawing.draw, panels):
             assert all(picture.top <= box.y < box.y + box.height <= picture.bottom + 1e-6 for box in picture.boxes)
 

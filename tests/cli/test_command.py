@@ -66,7 +66,7 @@ def test_completion() -> None:
 
 def _pip(*arguments: str | Path) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
-    subprocess.run(command, check=True, timeout=120)
+    subprocess.run(command, check=True)
 
 
 def test_wheel(tmp_path: Path, checkpoint_file: Callable[..., Path]) -> None:

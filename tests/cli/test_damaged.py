@@ -108,7 +108,7 @@ def _with_header(random: Random, path: Path) -> None:
     _write(path, Recipe((Mode.S,), harts=2), PROTOBUF, container, [(at, header.encode(value))])
 
 
-@pytest.mark.timeout(60 + CASES)
+@pytest.mark.timeout(600 + 2 * CASES)
 def test_damaged_files(sound: list[Path], tmp_path: Path) -> None:
     written = [tmp_path / "out", tmp_path / "more"]
     statuses = set()

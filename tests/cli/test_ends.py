@@ -4,23 +4,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import ENVIRONMENT, UNMEASURED, Terminal, child, gcpt, here, refusal
+from command import ENVIRONMENT, UNMEASURED, Terminal, child, gcpt, here, refusal, restore_signals, wait_until
 from guests import OPENSBI
+
+from gcpt.machines.gdb import TIMEOUT
 
 Make = Callable[..., Path]
 GCPT = [sys.executable, "-m", "gcpt"]
-
-
-def _wait_until(condition: Callable[[], object], running: subprocess.Popen[bytes], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert running.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def _gone(process: str) -> bool:
@@ -38,10 +32,11 @@ def test_no_partial_file_is_left(number: signal.Signals, checkpoint_file: Make, 
     os.truncate(large, 64 << 30)
     out.write_bytes(b"as it was")
     before = sorted(tmp_path.iterdir())
-    with subprocess.Popen([*GCPT, "convert", large, out], env=UNMEASURED, stderr=subprocess.PIPE) as running:
-        _wait_until(lambda: sorted(tmp_path.iterdir()) != before, running)
+    command = [*GCPT, "convert", large, out]
+    with subprocess.Popen(command, env=UNMEASURED, stderr=subprocess.PIPE, preexec_fn=restore_signals) as running:
+        wait_until(lambda: sorted(tmp_path.iterdir()) != before)
         running.send_signal(number)
-        assert running.wait(20) == 128 + number
+        assert running.wait(TIMEOUT) == 128 + number
         assert running.stderr is not None
         assert running.stderr.read().strip() == (b"gcpt: interrupted" if number is signal.SIGINT else b"")
     assert sorted(tmp_path.iterdir()) == before
@@ -83,14 +78,12 @@ def test_ending_a_command_ends_qemu(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=restore_signals,
     ) as running:
-        _wait_until(started, running)
+        wait_until(started)
         running.send_signal(number)
-        assert running.wait(20) == (-number if number is signal.SIGKILL else 128 + number)
-        deadline = time.monotonic() + 10
-        while not _gone(machine) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert _gone(machine)
+        assert running.wait(TIMEOUT) == (-number if number is signal.SIGKILL else 128 + number)
+        wait_until(lambda: _gone(machine))
     if number is not signal.SIGKILL:
         assert not list(temporary.iterdir())
 
@@ -137,7 +130,7 @@ def test_a_pipe_is_refused(command: str, checkpoint_file: Make, tmp_path: Path) 
     os.mkfifo(pipe)
     more = {"convert": [tmp_path / "out"], "diff": [checkpoint_file()]}.get(command, [])
     with subprocess.Popen(["bash", "-c", 'echo xxxxxxxx > "$0"', pipe]) as writing:
-        message = refusal(gcpt(command, pipe, *more, timeout=20))
+        message = refusal(gcpt(command, pipe, *more))
         writing.kill()
     assert message == f"{pipe}: is a pipe, but gcpt reads the file more than once: save it to a file first"
     assert not (tmp_path / "out").exists()

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from command import ENVIRONMENT, Terminal, child
+from command import ENVIRONMENT, Terminal, child, wait_until
+
+from gcpt.machines.gdb import TIMEOUT
 
 ROOT = Path(__file__).parents[2]
 Make = Callable[..., Path]
@@ -27,9 +28,7 @@ def test_run_has_the_terminal_and_its_exit_status(tmp_path: Path, checkpoint_fil
     """Ctrl-A X reaches QEMU; the checkpoint's hart spins forever."""
     with Terminal(_scons(tmp_path, "run", f"ckpt={checkpoint_file()}", "mode=single_core"), ROOT) as terminal:
         terminal.expect(r"\[RUN\] \S*ckpt.zst")
-        while not child(terminal.process.pid, "qemu"):
-            time.sleep(0.02)
-        time.sleep(0.3)  # until QEMU reads its terminal
+        terminal.wait_raw()
         terminal.type("\x01x")
         assert terminal.wait() == 0
     assert "Terminated" in terminal.seen
@@ -44,11 +43,9 @@ def test_run_has_the_terminal_and_its_exit_status(tmp_path: Path, checkpoint_fil
 def test_ending_scons_run_ends_qemu(tmp_path: Path, checkpoint_file: Make) -> None:
     command = _scons(tmp_path, "run", f"ckpt={checkpoint_file()}", "mode=single_core")
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as running:
-        while not (machine := child(running.pid, "qemu")):
-            assert running.poll() is None
-            time.sleep(0.02)
+        machine = wait_until(lambda: child(running.pid, "qemu"))
         running.terminate()
-        assert running.wait(10) == 143
+        assert running.wait(TIMEOUT) == 143
     assert not Path(f"/proc/{machine}").exists()
 
 
@@ -63,9 +60,8 @@ def test_debug_is_a_gdb_session(tmp_path: Path, checkpoint_file: Make) -> None:
         terminal.expect("Temporary breakpoint 2, ")
         terminal.type("harts\n")
         terminal.expect(r"\* hart 0: S pc 0x[0-9a-f]+ \(its restored pc\)")
-        terminal.type("continue\n")
-        terminal.expect("Continuing")
-        time.sleep(0.3)
+        terminal.type("python gdb.events.cont.connect(lambda event: print('it', 'runs'))\ncontinue\n")
+        terminal.expect("it runs")
         terminal.type("\x03")
         terminal.expect("SIGINT")
         terminal.type("quit\n")

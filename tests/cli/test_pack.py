@@ -72,7 +72,7 @@ def test_u_boot_continues(
 
 def _ask(machine: Qemu) -> None:
     machine.type("\nprintenv answer\n")
-    machine.expect(r"printenv answer\s+answer=42\s", 60)
+    machine.expect(r"printenv answer\s+answer=42\s")
 
 
 def test_qemu_boots_the_elf_file(u_boot: Make, build_restorer: Build, tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def _limited(limit: str, *arguments: str | Path) -> "subprocess.CompletedProcess
         "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]); sys.exit(status)"
     )
     command = [sys.executable, "-c", program, *map(str, arguments)]
-    return subprocess.run(command, env=UNMEASURED, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=UNMEASURED, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("name", ["packed", "packed.zst", "packed.elf"])

@@ -3,15 +3,15 @@
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from command import ENVIRONMENT, child, gcpt, on_terminal, refusal
+from command import ENVIRONMENT, child, gcpt, on_terminal, refusal, wait_until
 
 from gcpt.checkpoint import edits, output
 from gcpt.checkpoint.places import DUAL_CORE
 from gcpt.machines import demo
+from gcpt.machines.gdb import TIMEOUT
 from gcpt.machines.synthetic import Mode, Recipe
 
 Make = Callable[..., Path]
@@ -61,10 +61,9 @@ def test_ending_the_command_ends_qemu(checkpoint_file: Make) -> None:
     """The checkpoint's hart spins forever."""
     command = [sys.executable, "-m", "gcpt", "run", str(checkpoint_file())]
     with subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
-        while not (machine := child(running.pid, "qemu")):
-            time.sleep(0.02)
+        machine = wait_until(lambda: child(running.pid, "qemu"))
         running.terminate()
-        assert running.wait(10) == 143
+        assert running.wait(TIMEOUT) == 143
     assert not Path(f"/proc/{machine}").exists()
 
 
@@ -123,9 +122,9 @@ def test_debug_server(checkpoint_file: Make, tmp_path: Path) -> None:
         assert address, line
         gdb = ["gdb-multiarch", "-q", "-nx", "-batch", "-ex", "set confirm off", "-ex", f"source {script}"]
         gdb += ["-ex", f"target remote {address[1]}", "-ex", "restored", "-ex", "kill"]
-        session = subprocess.run(gdb, capture_output=True, text=True, timeout=60, check=False)
+        session = subprocess.run(gdb, capture_output=True, text=True, check=False)
         assert re.search(r"\* hart 0: S pc 0x[0-9a-f]+ \(its restored pc\)", session.stdout), session
-        assert run.wait(20) == 0
+        assert run.wait(TIMEOUT) == 0
 
 
 def test_bad_input(checkpoint_file: Make, tmp_path: Path) -> None:

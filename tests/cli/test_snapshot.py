@@ -4,18 +4,17 @@ import json
 import re
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import gcpt, on_terminal, refusal
+from command import gcpt, here, on_terminal, refusal
 from guests import ADDRESS, LOAD_U_BOOT, OPENSBI, USER_ALIAS, Worker, answer, exact, symbol
 
 from gcpt.checkpoint import output
 from gcpt.checkpoint.files import PLACES, open_checkpoint
 from gcpt.checkpoint.places import PlaceKind
-from gcpt.machines import qemu
+from gcpt.machines import qemu, qmp
 from gcpt.machines.qemu import Machine, Qemu
 
 #: Bits of mie: the timer interrupts of S, VS and M mode.
@@ -60,15 +59,15 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The end of the output of a worker that is not stopped."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with _started(Worker(1), folder) as running:
-        assert running.wait_exit(20) == 0
+        assert running.wait_exit() == 0
         return running.output()[-21:]
 
 
-def _started(worker: Worker, folder: Path, *extra: str, interval: int = 50_000) -> Qemu:
+def _started(worker: Worker, folder: Path, *extra: str, endless: bool = False) -> Qemu:
     memory = folder / "memory"
     pieces = [
         (0, qemu.jump(0x8000_0000, ADDRESS)),
-        (ADDRESS - 0x8000_0000, worker.build(folder, interval)[0].read_bytes()),
+        (ADDRESS - 0x8000_0000, worker.build(folder, endless)[0].read_bytes()),
     ]
     output.write_pieces(memory, pieces, 128 << 20)
     return Qemu(memory, Machine(extra=extra), folder, paused=False)
@@ -101,18 +100,19 @@ def test_the_sum_is_kept_across_a_restore(
 
 @pytest.mark.parametrize("worker", [WORKERS[0], WORKERS[4], WORKERS[6]], ids=str)
 def test_a_running_machine_continues_unchanged(tmp_path: Path, worker: Worker, undisturbed: str) -> None:
-    """Two checkpoints of one run: the run and both restores end with the same sum."""
+    """Two checkpoints of one run: the run and both restores print the same sum each time, until a key ends them."""
     socket = tmp_path / "qmp"
     paths = [tmp_path / "first.zst", tmp_path / "second"]
-    with _started(worker, tmp_path, "-qmp", f"unix:{socket},server=on,wait=off", interval=2_500_000) as running:
-        for dots, path in zip((2, 9), paths, strict=True):
-            running.expect(rf"\.{{{dots}}}", 20)
+    with _started(worker, tmp_path, "-qmp", f"unix:{socket},server=on,wait=off", endless=True) as running:
+        for path in paths:
+            running.expect_next(r"\.{2}")
             _assert_success(gcpt("snapshot", "-o", path, "--gdb", running.gdb_path, "--qmp", socket, "--force"))
-        assert running.wait_exit(20) == 0
-        assert running.output().endswith(undisturbed)
+        running.type("x")
+        assert running.wait_exit() == 0
+        assert set(re.findall("sum.*\n", running.output())) == {undisturbed}
     for path in paths:
         exact(path)
-        assert gcpt("run", path).stdout.endswith(undisturbed)
+        assert gcpt("run", path, typed="x").stdout.endswith(undisturbed)
 
 
 @pytest.mark.parametrize(("layout", "name"), [("auto", "dual_core"), ("protobuf", "protobuf")])
@@ -188,11 +188,12 @@ def test_layouts_of_nemu(tmp_path: Path, layout: str, undisturbed: str) -> None:
     assert gcpt("run", *pair).stdout.endswith(undisturbed)
 
 
-def test_a_qmp_address_that_does_not_speak_qmp(tmp_path: Path) -> None:
+def test_a_qmp_address_that_does_not_speak_qmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as the gdb stub's."""
+    monkeypatch.setattr(qmp, "TIMEOUT", 1)
     with socket.create_server(("localhost", 0)) as silent:
         port = silent.getsockname()[1]
-        message = refusal(gcpt("snapshot", "-o", tmp_path / "out", "--gdb", ":1", "--qmp", f":{port}"))
+        message = refusal(here("snapshot", "-o", tmp_path / "out", "--gdb", ":1", "--qmp", f":{port}"))
     assert message.endswith("the program that listens there does not speak QMP: is it the gdb stub?")
 
 
@@ -220,7 +221,7 @@ def test_bad_input(tmp_path: Path) -> None:
         "did not print 'never' within 1 s": (*out, *load, "--on", "never", "--timeout", "1"),
         "no hart reached pc 0x90000000 within 1 s": (*out, *load, "--at", "0x90000000", "--timeout", "1"),
         "start QEMU with -qmp": (*out, "--gdb", ":1", "--qmp", tmp_path / "none"),
-        "holds one hart, and there are 2": (*out, *load, "--harts", "2", "--layout", "single_core"),
+        "holds one hart, but there are 2": (*out, *load, "--harts", "2", "--layout", "single_core"),
         "layout flash holds one hart": (
             *out,
             *load,
@@ -231,8 +232,8 @@ def test_bad_input(tmp_path: Path) -> None:
             "--flash-out",
             tmp_path / "f",
         ),
-        "name the second with --flash-out": (*out, *load, "--layout", "flash"),
-        "two images need two files": (*out, *load, "--layout", "flash", "--flash-out", tmp_path / "out"),
+        "needs a second file for the flash image": (*out, *load, "--layout", "flash"),
+        "is also the file for the memory image": (*out, *load, "--layout", "flash", "--flash-out", tmp_path / "out"),
         "--flash-out is for --layout flash": (*out, *load, "--flash-out", tmp_path / "f"),
         "the machine has harts 0 to 1": (*out, *load, "--harts", "2", "--hart", "2", "--after", "1"),
         "status 1: qemu-system-riscv64: -nosuch: invalid option": (*out, *load, "--", "-nosuch"),
@@ -244,12 +245,10 @@ def test_bad_input(tmp_path: Path) -> None:
 
 
 def test_another_machine(tmp_path: Path) -> None:
-    socket, gdb = tmp_path / "qmp", tmp_path / "gdb"
-    command = [qemu.PROGRAM, "-machine", "spike", "-bios", "none", "-display", "none", "-S", "-serial", "none"]
-    command += ["-qmp", f"unix:{socket},server=on,wait=off", "-gdb", f"unix:{gdb},server=on,wait=off"]
-    with subprocess.Popen(command) as running:
-        while not socket.exists():
-            time.sleep(0.02)
-        message = refusal(gcpt("snapshot", "-o", tmp_path / "out", "--gdb", gdb, "--qmp", socket))
-        running.terminate()
+    socket, memory = tmp_path / "qmp", tmp_path / "memory"
+    output.write_pieces(memory, [], 128 << 20)
+    machine = Machine(name="spike", extra=("-qmp", f"unix:{socket},server=on,wait=off"))
+    with Qemu(memory, machine, tmp_path) as running:
+        running.gdb().close()  # QEMU answers, so its QMP socket exists
+        message = refusal(gcpt("snapshot", "-o", tmp_path / "out", "--gdb", running.gdb_path, "--qmp", socket))
     assert re.search(r"this machine is a spike: want virt", message)

@@ -37,7 +37,7 @@ def test_one_more_instruction_exceeds_the_budget(project, tmp_path: Path) -> Non
     project.replace("firmware/boot_direct.S", "    ld      a2, gcpt_base +", "    nop\n    ld      a2, gcpt_base +")
     built = build(project.folder, tmp_path / "build", bench.RESTORERS["single_core"])
     case = CASES[0]
-    counted = Restores(case, built, tmp_path).instructions({})
+    counted = Restores(case, built, tmp_path).instructions()
     budget = figures.load_budgets(bench.BUDGETS)["instructions"][case.name]
     lines = figures.exceeded({"instructions": {case.name: counted[""]}}, {"instructions": {case.name: budget}})
     assert lines == [f"instructions: {case.name}: {budget + 1} is 1 more than its budget of {budget}"]

@@ -1,6 +1,7 @@
-"""The checks of the sources: the project passes, and each check finds a planted fault."""
+"""The checks of the sources: each finds a planted fault. CI checks that the project passes (.ci/run)."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from gcpt.dev import lint
 
+ROOT = Path(__file__).parents[2]
+CONFIGURATION = ".pre-commit-config.yaml"
 #: Faults by name: the check that finds it, the file, the text added at its end, part of the check's output.
 FAULTS = {
     "unused import": ("ruff", "site_scons/gcpt/build/sources.py", "import os\n", "F401"),
@@ -20,6 +23,12 @@ FAULTS = {
         "site_scons/gcpt/isa/mstatus.py",
         "import gcpt.cli\n",
         "gcpt.isa is not allowed to import gcpt.cli",
+    ),
+    "file that is not collected": (
+        "collection",
+        "tests/isa/test_mstatus.py",
+        "__test__ = False\n",
+        "collects no test from it",
     ),
     "brace": ("clang-format", "firmware/selfcheck.c", "int f(void) { return 0; }\n", "[-Wclang-format-violations]"),
     "brace of a header": ("clang-format", "firmware/include/plan.h", "int f(void) { return 0; }\n", "plan.h"),
@@ -77,11 +86,16 @@ def _pre_commit(copy: Path, *arguments: str) -> "subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_pre_commit_finds_nothing_in_all_files(copy: Path) -> None:
-    """Each check belongs to a hook, and finds no problem."""
-    done = _pre_commit(copy, "run", "--all-files", "--verbose")
+def test_every_check_belongs_to_a_hook() -> None:
+    hooks = re.findall(r"^ +entry: \./sconsw -s lint lint=(\S+)$", (ROOT / CONFIGURATION).read_text(), re.MULTILINE)
+    assert sorted(name for names in hooks for name in names.split(",")) == sorted(lint.CHECKS)
+
+
+def test_pre_commit_runs_the_checks_for_the_files(copy: Path) -> None:
+    """It accepts files without a problem."""
+    done = _pre_commit(copy, "run", "--files", "SConstruct", "--verbose")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert all(f"lint: {name} " in done.stdout for name in lint.CHECKS)
+    assert re.findall("lint: ([a-z-]+) ", done.stdout) == ["ruff", "format", "mypy", "imports"]
 
 
 def test_pre_commit_refuses_a_fault(copy: Path) -> None:

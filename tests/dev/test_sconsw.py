@@ -58,7 +58,6 @@ class Project:
             check=False,
             capture_output=True,
             text=True,
-            timeout=10,
         )
 
 

@@ -24,7 +24,7 @@ def _console(bench: Bench, checkpoint: synthetic.Synthetic, mode: str, cpu: str,
     """What the console prints until hart 0 is at its first instruction."""
     memory = bench.restored(checkpoint, of_place(mode), bench.build(mode, **options))
     with bench.run(memory, Machine(cpu=cpu), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 20)
+        run_to_first(gdb, {0: checkpoint.harts[0].pc})
         return running.output()
 
 
@@ -87,7 +87,7 @@ def test_selfcheck_of_several_harts_at_once(bench: Bench) -> None:
             state.set(name, value | hart << 48)
     memory = bench.restored(checkpoint, places.DUAL_CORE, bench.build("dual_core", selfcheck="1"))
     with bench.run(memory, Machine(harts=8), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {hart: state.pc for hart, state in enumerate(checkpoint.harts)}, 30)
+        run_to_first(gdb, {hart: state.pc for hart, state in enumerate(checkpoint.harts)})
         lines = running.output().split("\n")[:-1]
     reports = [
         re.fullmatch(r"gcpt: hart (\d): CSR 0x[0-9a-f]+ (\w+): wanted 0x([0-9a-f]+), got 0x[0-9a-f]+\r?", line)
@@ -147,7 +147,7 @@ def test_fewer_groups_of_csrs(bench: Bench) -> None:
     restorer = bench.build("single_core", csrs="-h,-vstimer")
     memory = bench.restored(checkpoint, places.SINGLE_CORE, restorer)
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 10)
+        run_to_first(gdb, {0: checkpoint.harts[0].pc})
         values = {name: gdb.read_csr(0, BY_NAME[name].number) for name in ("vsscratch", "htval", "sscratch", "stvec")}
     assert values == {"vsscratch": 0, "htval": 0} | {
         name: checkpoint.harts[0].get(name) for name in ("sscratch", "stvec")

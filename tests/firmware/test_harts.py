@@ -1,12 +1,12 @@
 """Which harts restore and which sleep: parked harts, and harts beyond the checkpoint."""
 
 import json
-import time
 from dataclasses import replace
 
 import pytest
 from bench import BUT_TIMER, CODES, DRAM, Bench, assert_exact
-from command import gcpt
+from command import gcpt, wait_until
+from guests import symbol
 
 from gcpt.checkpoint import open_checkpoint
 from gcpt.checkpoint.layouts import MIB
@@ -16,6 +16,7 @@ from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
 from gcpt.machines.arrival import run_to_first
 from gcpt.machines.comparison import compare_machine
+from gcpt.machines.gdb import Gdb
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer import packing
@@ -24,36 +25,34 @@ from gcpt.restorer.platforms import CLINT_MTIME, PATIENCE
 
 VIRT = PLATFORMS["qemu-virt"]
 _WFI, _NOP = 0x10500073, 0x13
-#: Seconds in which a hart that does not sleep would leave the restorer.
-_WHILE = 0.3
 
 
-def _sleepers(
-    bench: Bench, checkpoint: synthetic.Synthetic, idle: list[int], mode: str, **options: str
-) -> dict[int, bool]:
-    """For each hart of ``idle``, whether it sleeps in the restorer some time after the others were restored.
+def _sleeps(gdb: Gdb, hart: int) -> bool:
+    """Whether it is at a wfi of the restorer with all interrupts disabled, and has no software interrupt."""
+    pc = gdb.read_int(hart, "pc")
+    instructions = [int.from_bytes(gdb.read_memory(pc - back, 4), "little") for back in (0, 4)]
+    silent = gdb.read_csr(hart, BY_NAME["mie"].number) == 0
+    called = any(gdb.read_memory(VIRT.clint + 4 * hart, 4))
+    return DRAM <= pc < DRAM + MIB and _WFI in instructions and silent and not called
 
-    Interrupts were enabled before, and the hart must not have received a software interrupt.
-    """
+
+def _fall_asleep(bench: Bench, checkpoint: synthetic.Synthetic, idle: list[int], mode: str, **options: str) -> bool:
+    """Whether all harts of ``idle`` finally sleep, after the others were restored; interrupts were enabled before."""
     place = SINGLE_CORE if mode == "single_core" else DUAL_CORE
     memory = bench.restored(checkpoint, place, bench.build(mode, **options))
     restoring = {hart: state.pc for hart, state in enumerate(checkpoint.harts) if hart not in idle}
     machine = Machine(harts=max(*restoring, *idle) + 1)
-    asleep = {}
     with bench.run(memory, machine, paused=True) as qemu, qemu.gdb() as gdb:
         for hart in idle:
             gdb.write_csr(hart, BY_NAME["mie"].number, BUT_TIMER)
-        run_to_first(gdb, restoring, 30)
-        gdb.resume()
-        time.sleep(_WHILE)
-        gdb.interrupt()
-        for hart in idle:
-            pc = gdb.read_int(hart, "pc")
-            instructions = [int.from_bytes(gdb.read_memory(pc - back, 4), "little") for back in (0, 4)]
-            silent = gdb.read_csr(hart, BY_NAME["mie"].number) == 0
-            called = any(gdb.read_memory(VIRT.clint + 4 * hart, 4))
-            asleep[hart] = DRAM <= pc < DRAM + MIB and _WFI in instructions and silent and not called
-    return asleep
+        run_to_first(gdb, restoring)
+
+        def asleep() -> bool:
+            gdb.resume()
+            gdb.interrupt()
+            return all(_sleeps(gdb, hart) for hart in idle)
+
+        return wait_until(asleep)
 
 
 @pytest.mark.parametrize("stopped", [0, 1, 2])
@@ -69,7 +68,7 @@ def test_others_restore_when_one_is_stopped(bench: Bench, stopped: int) -> None:
 def test_stopped_harts_sleep(bench: Bench, stopped: str) -> None:
     checkpoint = synthetic.make(Recipe((Mode.S, Mode.M, Mode.VU), harts=3))
     harts = [int(hart) for hart in stopped.split(",")]
-    assert _sleepers(bench, checkpoint, harts, "dual_core", stop_cpu=stopped) == dict.fromkeys(harts, True)
+    assert _fall_asleep(bench, checkpoint, harts, "dual_core", stop_cpu=stopped)
 
 
 def test_stopped_harts_among_128(bench: Bench) -> None:
@@ -84,17 +83,17 @@ def test_stopped_harts_among_128(bench: Bench) -> None:
 @pytest.mark.parametrize("mode", ["dual_core", "auto"])
 def test_harts_beyond_the_checkpoint_sleep(bench: Bench, mode: str) -> None:
     checkpoint = synthetic.make(Recipe((Mode.S, Mode.M), harts=2))
-    assert _sleepers(bench, checkpoint, [2, 3], mode) == {2: True, 3: True}
+    assert _fall_asleep(bench, checkpoint, [2, 3], mode)
 
 
 def test_harts_beyond_the_only_one_sleep(bench: Bench) -> None:
     checkpoint = synthetic.make(Recipe((Mode.S,)))
-    assert _sleepers(bench, checkpoint, [1, 2], "single_core") == {1: True, 2: True}
+    assert _fall_asleep(bench, checkpoint, [1, 2], "single_core")
 
 
 def test_harts_beyond_the_restorers_sleep(bench: Bench) -> None:
     checkpoint = synthetic.make(Recipe((Mode.S, Mode.M), harts=2))
-    assert _sleepers(bench, checkpoint, [2, 3], "dual_core", harts="2") == {2: True, 3: True}
+    assert _fall_asleep(bench, checkpoint, [2, 3], "dual_core", harts="2")
 
 
 @pytest.mark.parametrize("called", [True, False], ids=["called", "listening"])
@@ -134,16 +133,17 @@ def test_harts_whose_wfi_does_not_wait(bench: Bench, mode: str) -> None:
 def test_more_harts_than_the_machine_has(bench: Bench, mode: str) -> None:
     """The existing harts wait until mtime reaches the timeout; then one of them reports the missing ones."""
     checkpoint = synthetic.make(Recipe(harts=3))
-    memory = bench.restored(checkpoint, DUAL_CORE, bench.build(mode))
+    restorer = bench.build(mode)
+    memory = bench.restored(checkpoint, DUAL_CORE, restorer)
     with bench.run(memory, Machine(harts=2), paused=True) as running, running.gdb() as gdb:
-        gdb.resume()
-        time.sleep(_WHILE)
-        gdb.interrupt()
+        wait = symbol(restorer.folder / "gcpt.elf", "wait_at_meeting")
+        wait += restorer.image.read_bytes()[wait - DRAM :].index(_WFI.to_bytes(4, "little"))
+        run_to_first(gdb, {0: wait, 1: wait})
         assert running.output() == ""
         late = PATIENCE - 10_000_000
         gdb.write_memory(VIRT.clint + CLINT_MTIME, late.to_bytes(8, "little"))
         gdb.resume()
-        assert running.wait_exit(20) == CODES["HARTS_MISSING"]
+        assert running.wait_exit() == CODES["HARTS_MISSING"]
     assert f"gcpt: error {CODES['HARTS_MISSING']} hart " in running.output()
 
 
@@ -158,7 +158,7 @@ def test_fewer_harts_counted_than_blocks_marked(bench: Bench) -> None:
     info = json.loads(gcpt("info", "--json", memory).stdout)
     assert len(info["harts"]) == 3
     assert_exact(bench.compare(memory, restorer, dict(enumerate(checkpoint.harts[:3])), Machine(harts=4)))
-    assert _sleepers(bench, counted, [3], "dual_core") == {3: True}
+    assert _fall_asleep(bench, counted, [3], "dual_core")
 
 
 def test_more_harts_than_the_restorer_serves(bench: Bench) -> None:

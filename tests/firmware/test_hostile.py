@@ -126,7 +126,7 @@ def test_virtual_pc_at_the_restorers_address(bench: Bench) -> None:
     checkpoint.harts[0].pc = DRAM + 0x100
     memory = bench.restored(checkpoint, of_place("single_core"), restorer)
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 10)
+        run_to_first(gdb, {0: checkpoint.harts[0].pc})
         assert [gdb.read_int(0, i) for i in range(1, 32)] == checkpoint.harts[0].x[1:]
 
 
@@ -173,7 +173,7 @@ def test_a_trigger_of_other_modes_is_restored(bench: Bench, kind: int) -> None:
     )  # QEMU 7.2 supports only match = equal
     memory = bench.restored(checkpoint, of_place("single_core"), restorer)
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 10)
+        run_to_first(gdb, {0: checkpoint.harts[0].pc})
         values = [gdb.read_csr(0, BY_NAME[name].number) for name in ("tdata1", "tdata2")]
         assert values == [checkpoint.harts[0].get(name) for name in ("tdata1", "tdata2")]
 
@@ -202,7 +202,7 @@ def test_header_without_misc_reserve(bench: Bench) -> None:
     checkpoint = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0, locks=False))
     memory = bench.restored(checkpoint, place, bench.build("normal"))
     with bench.run(memory, Machine(cpu="rv64,v=false,h=false,sstc=true"), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 10)
+        run_to_first(gdb, {0: checkpoint.harts[0].pc})
         assert gdb.read_memory(DRAM + place.block(0), 8) == (0xBEEF).to_bytes(8, "little")
 
 
@@ -217,7 +217,7 @@ def test_interrupts_enabled_before_the_mret(bench: Bench, mode: str) -> None:
     state.set("mip", 2)
     memory = bench.restored(checkpoint, of_place(mode), bench.build(mode))
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: state.pc}, 10)
+        run_to_first(gdb, {0: state.pc})
         assert [gdb.read_int(0, i) for i in range(1, 32)] == state.x[1:]
 
 
@@ -232,7 +232,7 @@ def test_m_mode_pc_out_of_reach_goes_on_by_mret(bench: Bench, mode: str, enabled
     state.set("mstatus", value | (mstatus.MIE if enabled else 0))
     memory = bench.restored(checkpoint, of_place(mode), bench.build(mode))
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: state.pc}, 10)
+        run_to_first(gdb, {0: state.pc})
         status = gdb.read_csr(0, 0x300) or 0
         assert gdb.read_int(0, "priv") == mstatus.MACHINE
         assert bool(status & mstatus.MIE) == enabled
@@ -260,7 +260,7 @@ def test_skipped_registers_are_counted(bench: Bench, mode: str, v: str, h: str) 
     memory = bench.restored(checkpoint, place, bench.build(mode))
     machine = Machine(cpu=f"rv64,v={v},h={h},sstc=true" + (",vlen=128" if v == "true" else ""))
     with bench.run(memory, machine, paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 10)
+        run_to_first(gdb, {0: checkpoint.harts[0].pc})
         word = gdb.read_memory(DRAM + place.block(0) + DEFAULT.misc_reserve, 8)
     skipped = int.from_bytes(word, "little")
     assert (20 <= skipped <= 80) if v == "false" else skipped == 0

@@ -24,7 +24,7 @@ def _changed(bench: Bench, checkpoint: synthetic.Synthetic, place: Place, mode: 
     before = memory.read_bytes()
     pcs = {hart: state.pc for hart, state in enumerate(checkpoint.harts)}
     with bench.run(memory, Machine(harts=len(pcs)), paused=True) as qemu, qemu.gdb() as gdb:
-        run_to_first(gdb, pcs, 30)
+        run_to_first(gdb, pcs)
     after = memory.read_bytes()
     pages = range(0, _DEVICE_TREE, _PAGE)
     return {page for page in pages if before[page : page + _PAGE] != after[page : page + _PAGE]}

@@ -7,10 +7,11 @@ import re
 
 import pytest
 from bench import CODES, DRAM, Bench
+from elftools.elf.elffile import ELFFile
 
 from gcpt.checkpoint.places import SINGLE_CORE
 from gcpt.machines import synthetic
-from gcpt.machines.gdb import Gdb, GdbTimeoutError
+from gcpt.machines.gdb import TIMEOUT, Gdb
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer import packing, platforms
@@ -48,12 +49,12 @@ def test_console_registers(bench: Bench, uart: str, data: int, status: int, read
 def test_nemu_trap(bench: Bench, mode: str, name: str) -> None:
     """QEMU lacks the instruction: it traps with the code in a0, and the hart sleeps."""
     memory = bench.image([])
-    packing.place(memory, bench.build(mode, platform=name, clint="0x2000000", uart=f"uartlite@{DEVICE:#x}").image)
+    restorer = bench.build(mode, platform=name, clint="0x2000000", uart=f"uartlite@{DEVICE:#x}")
+    packing.place(memory, restorer.image)
+    with restorer.elf.open("rb") as file:
+        [sleep] = ELFFile(file).get_section_by_name(".symtab").get_symbol_by_name("gcpt_sleep")
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
-        gdb.resume()
-        with pytest.raises(GdbTimeoutError):
-            gdb.wait_stop(1)
-        gdb.interrupt()
+        _at(gdb, sleep["st_value"], "pc")
         mepc = gdb.read_csr(0, 0x341) or 0
         assert int.from_bytes(gdb.read_memory(mepc, 4), "little") == NEMU_TRAP
         assert gdb.read_int(0, "a0") == CODES["NO_CHECKPOINT"]
@@ -84,6 +85,6 @@ def _at(gdb: Gdb, address: int, register: str) -> int:
     """The register when hart 0 reaches ``address``."""
     gdb.set_breakpoint(address)
     gdb.resume()
-    gdb.wait_stop(10)
+    gdb.wait_stop(TIMEOUT)
     gdb.clear_breakpoint(address)
     return gdb.read_int(0, register)

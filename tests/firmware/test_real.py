@@ -15,8 +15,6 @@ from gcpt.restorer import packing
 Shared = Callable[[str], Path]
 
 _FLASH_SIZE = 32 << 20
-#: Timeout in seconds; the software prints every 2 s.
-_PATIENCE = 60
 
 
 def _exact(bench: Bench, file: Path, mode: str) -> Comparison:
@@ -70,7 +68,7 @@ def test_u_boot(bench: Bench, shared_file: Shared, name: str, mode: str, harts: 
     packing.place(memory, bench.build(mode).image)
     with bench.run(memory, Machine(harts=harts)) as running:
         running.type("\nprintenv answer\n")
-        running.expect(r"printenv answer\s+answer=42\s", _PATIENCE)
+        running.expect(r"printenv answer\s+answer=42\s")
 
 
 @pytest.mark.parametrize(
@@ -90,10 +88,10 @@ def test_linux(bench: Bench, shared_file: Shared, name: str, mode: str, harts: i
     expected = dict(re.findall(r"(t[io]ck \d+) sum=([0-9a-f]+)", "".join(lines)))
     with bench.run(memory, Machine(harts=harts)) as running:
         running.type("ping\n")
-        running.expect(r"pong \d+", _PATIENCE)
+        running.expect(r"pong \d+")
         for number in (8, 9, 10):
             for word in ("tick", "tock"):
-                running.expect(rf"{word} {number} sum=[0-9a-f]{{16}} [^\n]*bad=\d+", _PATIENCE)
+                running.expect(rf"{word} {number} sum=[0-9a-f]{{16}} [^\n]*bad=\d+")
         text = running.output()
     sums = dict(re.findall(r"(t[io]ck \d+) sum=([0-9a-f]{16}) ", text))
     assert {f"{word} {number}" for word in ("tick", "tock") for number in (8, 9, 10)} <= set(sums)

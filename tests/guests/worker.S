@@ -6,6 +6,7 @@
  * Linked at 0x80100000, for QEMU's virt machine. U-mode code runs at its address + ALIAS, where pages have the U bit.
  *
  * Macros: INTERVAL: ticks between interrupts. LEVEL: 0 U, 1 S, 3 M. VIRTUAL: 1 for V = 1 with an hgatp. SV: 0, 39, 48.
+ * ENDLESS: 1 to start over until something was typed.
  */
 #define UART        0x10000000
 #define FINISHER    0x100000
@@ -235,6 +236,13 @@ round:
     bnez    a4, 2b
     li      t1, '\n'
     sb      t1, (t0)
+#if ENDLESS
+    lbu     t1, 5(t0)               /* the UART's line status: data ready */
+    andi    t1, t1, 1
+    lla     t0, ticks
+    sd      zero, (t0)
+    beqz    t1, worker
+#endif
     li      t0, FINISHER
     add     t0, t0, s5
     li      t1, 0x5555

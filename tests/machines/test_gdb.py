@@ -44,7 +44,7 @@ def _serve(connection: socket.socket) -> None:
 def gdb() -> Gdb:
     ours, theirs = socket.socketpair()
     threading.Thread(target=_serve, args=(theirs,), daemon=True).start()
-    return Gdb(ours, timeout=5)
+    return Gdb(ours)
 
 
 def test_threads_and_numbers(gdb: Gdb) -> None:
@@ -99,7 +99,7 @@ def test_any_answers_are_read_or_refused(answers: list[str]) -> None:
         theirs.sendall(b"".join(b"+$%b#00" % answer.encode("latin-1") for answer in ["", *answers]))
         theirs.shutdown(socket.SHUT_WR)
         with contextlib.suppress(GdbError):
-            gdb = Gdb(ours, timeout=5)
+            gdb = Gdb(ours)
             for ask in (lambda: gdb.read_csr(0, 0x300), lambda: gdb.read_memory(0x8000_0000, 8), lambda: gdb.step(0)):
                 with contextlib.suppress(GdbError):
                     ask()

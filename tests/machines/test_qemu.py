@@ -32,16 +32,16 @@ def test_end_while_waiting(bench: Bench) -> None:
         bench.run(_ending(bench, 42), Machine()) as running,
         pytest.raises(QemuError, match="ended before its console printed 'login:', with status 42"),
     ):
-        running.expect("login:", 10)
+        running.expect("login:")
 
 
 def test_a_full_disk(bench: Bench) -> None:
     """QEMU gets a SIGBUS for a page of its memory that the disk has no room for."""
     with bench.run(bench.image([]), Machine(), paused=True) as running:
-        running.wait_ready().close()
+        running.gdb().close()
         os.kill(int(child(os.getpid(), "qemu")), signal.SIGBUS)
         with pytest.raises(QemuError, match=r"the disk of .* is full: set TMPDIR to another folder"):
-            running.expect("login:", 10)
+            running.expect("login:")
 
 
 @pytest.mark.parametrize("code", [0, 1, 42])

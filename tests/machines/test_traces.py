@@ -19,6 +19,14 @@ def test_only_the_range_counts() -> None:
     assert count_lines(TRACE, 0x8000_0000, 0x8010_0000) == {0: 3, 1: 1}
 
 
+def test_an_instruction_started_twice_counts_once() -> None:
+    """Even with another hart's line in between, but not if it is executed again later."""
+    line = "Trace {}: 0x7f0000000100 [00000000/00000000800000{:02x}/0b02601b/ff000201] \n"
+    executed = [(0, 0), (0, 4), (1, 4), (0, 4), (0, 8), (0, 4)]
+    trace = "".join(line.format(hart, offset) for hart, offset in executed).encode()
+    assert count_lines(trace, 0x8000_0000, 0x8010_0000) == {0: 4, 1: 1}
+
+
 def test_empty_trace() -> None:
     assert count_lines(b"", 0, 1 << 64) == {}
 

@@ -30,7 +30,7 @@ def report(session_folder: Path) -> Callable[..., Path]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not list(folder.glob("*/report.html")):
                 scons = [sys.executable, "-m", "SCons", "-Q", "report", *settings]
-                run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+                run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, check=False)
                 assert run.returncode == 0, f"{' '.join(scons)}\n{run.stdout}{run.stderr}"
         [page] = folder.glob("*/report.html")
         return page.parent
@@ -46,6 +46,6 @@ def site(session_folder: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "docs/html").exists():
             scons = [sys.executable, "-m", "SCons", "-Q", "docs", f"build_dir={folder}"]
-            run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+            run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, check=False)
             assert run.returncode == 0, f"{' '.join(scons)}\n{run.stdout}{run.stderr}"
     return folder / "docs/html"

@@ -14,6 +14,7 @@ from gcpt.checkpoint.state import HartState, block_size
 from gcpt.dev import firmware_coverage
 from gcpt.machines import qemu, synthetic
 from gcpt.machines.comparison import Comparison, compare_machine
+from gcpt.machines.gdb import TIMEOUT
 from gcpt.machines.qemu import Machine, Qemu
 from gcpt.restorer import codes, packing
 
@@ -25,8 +26,6 @@ IMAGES = ("memory", "flash", "trace.log")
 FLASH_SIZE, RAM = 32 * MIB, DRAM + 0x4_0000
 #: mie without timer interrupts: QEMU's mtimecmp is 0 at reset, so MTIP is pending.
 BUT_TIMER = 0x22A
-#: Seconds for any restore, which takes a fraction of a second.
-TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class Bench:
     def end(self, memory: Path, machine: Machine | None = None) -> End:
         """Run until the machine ends by itself."""
         with self.run(memory, machine or Machine()) as running:
-            return End(running.wait_exit(TIMEOUT), running.output())
+            return End(running.wait_exit(), running.output())
 
     def compare(
         self,

@@ -9,6 +9,8 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
+from gcpt.machines.gdb import TIMEOUT
+
 DRIVER = "/usr/bin/chromedriver"
 WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
 _FLAGS = (
@@ -94,7 +96,9 @@ class Browser:
             self.driver.get_log(log)
         self.driver.get(page.as_uri())
         ready = f"return innerWidth === {width} && matchMedia('(prefers-color-scheme: {scheme})').matches"
-        WebDriverWait(self.driver, 20).until(lambda _: self.run(ready), "the browser did not take width and scheme")
+        WebDriverWait(self.driver, TIMEOUT).until(
+            lambda _: self.run(ready), "the browser did not take width and scheme"
+        )
         self.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
 
     def run(self, script: str) -> Any:

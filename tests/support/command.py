@@ -5,12 +5,19 @@ import io
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
+import termios
 import time
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
+
+from gcpt.machines.gdb import TIMEOUT
+
+T = TypeVar("T")
 
 #: In which ``python -m gcpt`` is this checkout's.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "site_scons")}
@@ -19,12 +26,14 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "site
 UNMEASURED = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("COVERAGE_")}
 
 
-def gcpt(*arguments: str | Path, cwd: Path | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """Run it with ``arguments``; its output is in the result, whatever its exit status."""
+#: Seconds between two checks of a condition.
+_POLL = 0.01
+
+
+def gcpt(*arguments: str | Path, cwd: Path | None = None, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Run it with ``arguments``; its output is in the result, whatever its exit status. typed: its standard input."""
     command = [sys.executable, "-m", "gcpt", *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout, check=False
-    )
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, input=typed, capture_output=True, text=True, check=False)
 
 
 def refusal(run: subprocess.CompletedProcess[str]) -> str:
@@ -42,6 +51,21 @@ def child(parent: int, name: str) -> str:
             if name in Path(f"/proc/{number}/comm").read_text():
                 return number
     return ""
+
+
+def wait_until(condition: Callable[[], T]) -> T:
+    """Return the first true value of ``condition``, which no event announces."""
+    deadline = time.monotonic() + TIMEOUT
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {TIMEOUT:g} s"
+        time.sleep(_POLL)
+    return value
+
+
+def restore_signals() -> None:
+    """Let signals end a child although the tests run under nohup or in a shell's background; as ``preexec_fn``."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Terminal:
@@ -70,27 +94,33 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._main, text.encode())
 
-    def expect(self, pattern: str, timeout: float = 60) -> str:
+    def _read(self) -> str:
+        """What is shown next; OSError once no process has the terminal open."""
+        assert select.select([self._main], [], [], TIMEOUT)[0], f"nothing more within {TIMEOUT:g} s: {self.seen}"
+        piece = os.read(self._main, 4096).decode(errors="replace")
+        self.seen += piece
+        return piece
+
+    def expect(self, pattern: str) -> str:
         """Wait for ``pattern`` in what is shown from here on; all up to there."""
-        deadline, shown = time.monotonic() + timeout, ""
+        shown = ""
         while not re.search(pattern, shown):
-            assert time.monotonic() < deadline, f"no {pattern!r} in: {self.seen}"
-            if select.select([self._main], [], [], 0.2)[0]:
-                try:
-                    piece = os.read(self._main, 4096).decode(errors="replace")
-                except OSError:
-                    raise AssertionError(f"it ended without {pattern!r}: {self.seen}") from None
-                shown, self.seen = shown + piece, self.seen + piece
+            try:
+                shown += self._read()
+            except OSError:
+                raise AssertionError(f"it ended without {pattern!r}: {self.seen}") from None
         return shown
 
-    def wait(self, timeout: float = 20) -> int:
+    def wait_raw(self) -> None:
+        """Wait until the program on the terminal reads single keys instead of lines."""
+        wait_until(lambda: not termios.tcgetattr(self._main)[3] & termios.ICANON)
+
+    def wait(self) -> int:
         """Its exit status; what it shows at its end is read, so that it can end."""
-        deadline = time.monotonic() + timeout
-        while self.process.poll() is None and time.monotonic() < deadline:
-            if select.select([self._main], [], [], 0.1)[0]:
-                with contextlib.suppress(OSError):
-                    self.seen += os.read(self._main, 4096).decode(errors="replace")
-        return self.process.wait(1)
+        with contextlib.suppress(OSError):
+            while True:
+                self._read()
+        return self.process.wait(TIMEOUT)
 
 
 def on_terminal(columns: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

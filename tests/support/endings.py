@@ -1,6 +1,7 @@
 """How a machine with a checkpoint ends: with a line and a code, or with harts that left the restorer."""
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from gcpt.checkpoint.layouts import CHECKPOINT_MAGIC, DEFAULT, MIB, MULTI_CORE_O
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place, PlaceKind
 from gcpt.errors import UserError
 from gcpt.isa.csrs import BY_NAME
-from gcpt.machines.gdb import Gdb, GdbError, GdbTimeoutError
+from gcpt.machines.gdb import TIMEOUT, Gdb, GdbClosedError, GdbTimeoutError
 from gcpt.machines.qemu import Machine, Qemu, cpu
 from gcpt.machines.synthetic import DRAM
 
@@ -24,6 +25,7 @@ NEMU = Place(PlaceKind.PROTOBUF, NEMU_PROTOBUF_OFFSET)
 #: QEMU writes its device tree to the last bytes of memory.
 _DEVICE_TREE = 2 * MIB
 _TRAMPOLINE = 16
+_WFI = bytes.fromhex("73005010")
 #: Number of interrupt causes with their own vector.
 _CAUSES = 16
 #: QEMU's reset code.
@@ -33,8 +35,8 @@ _RESET = range(0x1000, 0x1100)
 _QEMU_ABORTED = re.compile(r"Bail out! ERROR:../../target/riscv/(cpu_helper|debug)\.c")
 #: With mseccfg.
 _CPU = f"{cpu()},x-epmp=true"
-#: Seconds for a restore, which takes a hundredth of a second.
-_TIMEOUT = 3.0
+#: Seconds after which a machine that has not stopped is examined; a restore takes a hundredth of a second.
+_POLL = 0.5
 
 
 class BrokenError(AssertionError):
@@ -128,7 +130,7 @@ def run(bench: Bench, restorer: Restorer, path: Path, mode: str, harts: int) -> 
             if left:
                 for hart in left:
                     _check_registers(gdb, _Memory(path), place, hart)
-        status = 0 if left is not None else running.wait_exit(_TIMEOUT)
+        status = 0 if left is not None else running.wait_exit()
         if _QEMU_ABORTED.search(running.output()):
             return Ending(0, True)
         codes = _lines(running.output())
@@ -159,23 +161,33 @@ def _leave(gdb: Gdb, running: Qemu, count: int, asleep: range) -> list[int] | No
     """Wait for ``count`` harts to leave; stop early if one sleeps in ``asleep``; None if the machine ended."""
     waiting = list(range(len(gdb.threads)))
     left: list[int] = []
+    deadline = time.monotonic() + TIMEOUT
     while len(left) < count or not count:
         gdb.resume(waiting)
         try:
-            hart = gdb.wait_stop(_TIMEOUT)
-        except GdbTimeoutError:
-            gdb.interrupt()
-            pcs = {hart: gdb.read_int(hart, "pc") for hart in waiting}
-            if any(pc in asleep for pc in pcs.values()):
-                return left
-            where = ", ".join(f"hart {hart} at {pc:#x}" for hart, pc in pcs.items())
-            raise BrokenError(f"neither restored nor ended: {where}\n{running.output()}") from None
-        except GdbError:
+            try:
+                hart = gdb.wait_stop(_POLL)
+            except GdbTimeoutError:
+                gdb.interrupt()
+                pcs = {hart: gdb.read_int(hart, "pc") for hart in waiting}
+                if any(pc in asleep for pc in pcs.values()) and all(_sleeps(gdb, *item) for item in pcs.items()):
+                    return left
+                if time.monotonic() > deadline:
+                    where = ", ".join(f"hart {hart} at {pc:#x}" for hart, pc in pcs.items())
+                    raise BrokenError(f"neither restored nor ended: {where}\n{running.output()}") from None
+                continue
+        except GdbClosedError:
             return None
         if hart in waiting:  # otherwise it already left and is reported again
             waiting.remove(hart)
             left.append(hart)
     return left
+
+
+def _sleeps(gdb: Gdb, hart: int, pc: int) -> bool:
+    """Whether the hart is after a wfi of the restorer and no pending interrupt wakes it."""
+    pending, enabled = (gdb.read_csr(hart, BY_NAME[name].number) or 0 for name in ("mip", "mie"))
+    return DRAM < pc < DRAM + MIB and gdb.read_memory(pc - 4, 4) == _WFI and not pending & enabled
 
 
 def _check_registers(gdb: Gdb, memory: _Memory, place: Place, hart: int) -> None:

@@ -22,6 +22,8 @@ AT_THE_PROMPT = tuple(
 ADDRESS = 0x8010_0000
 #: Offset of the worker's U-mode addresses from its link addresses.
 USER_ALIAS = 0x1_0000_0000
+#: The least ticks (100 ns) per round of a worker.
+_INTERVAL = 50_000
 _SOURCE = Path(__file__).parents[1] / "guests" / "worker.S"
 _FLAGS = (
     "-march=rv64gcv",
@@ -50,11 +52,11 @@ class Worker:
         """MODE of satp, or of vsatp in a guest."""
         return {0: 0, 39: 8, 48: 9}[self.sv]
 
-    def build(self, folder: Path, interval: int = 50_000) -> tuple[Path, Path]:
-        """Build the image, to load at ADDRESS, and the ELF. interval: the least ticks (100 ns) per round."""
+    def build(self, folder: Path, endless: bool = False) -> tuple[Path, Path]:
+        """Build the image, to load at ADDRESS, and the ELF. endless: it starts over until something was typed."""
         elf, image = folder / f"{self}.elf", folder / f"{self}.bin"
         defines = [f"-DLEVEL={self.level}", f"-DVIRTUAL={self.virtual:d}", f"-DSV={self.sv}"]
-        defines.append(f"-DINTERVAL={interval}")
+        defines += [f"-DINTERVAL={_INTERVAL}", f"-DENDLESS={endless:d}"]
         subprocess.run([f"{CROSS_COMPILE}gcc", *_FLAGS, *defines, _SOURCE, "-o", elf], check=True)
         subprocess.run([f"{CROSS_COMPILE}objcopy", "-O", "binary", elf, image], check=True)
         return image, elf

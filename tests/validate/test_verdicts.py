@@ -59,7 +59,7 @@ def test_trapped_at_once(bench: Bench, fault: Fault) -> None:
     memory = bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core"))
     assert (fault.code, 0) in [(finding.kind.code, finding.signal) for finding in validate(memory).findings]
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: TRAP}, 10)
+        run_to_first(gdb, {0: TRAP})
         assert gdb.read_csr(0, MCAUSE) in fault.causes
         assert gdb.read_csr(0, MEPC) == checkpoint.harts[0].pc
         assert "gcpt: error" not in running.output()
@@ -70,7 +70,7 @@ def test_no_pmp_entry_is_on(bench: Bench) -> None:
     memory = bench.restored(_damaged(OFF), SINGLE_CORE, bench.build("single_core"))
     assert [finding.kind.code for finding in validate(memory).findings] == ["pmp-off"]
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: TRAP}, 10)
+        run_to_first(gdb, {0: TRAP})
         assert gdb.read_csr(0, MCAUSE) == 2
 
 
@@ -84,7 +84,7 @@ def test_restored(bench: Bench, fault: Fault) -> None:
     assert fault.code in [finding.kind.code for finding in report.findings]
     signals = [finding.signal for finding in report.findings if finding.signal]
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
-        run_to_first(gdb, {0: checkpoint.harts[0].pc}, 10)
+        run_to_first(gdb, {0: checkpoint.harts[0].pc})
         assert [gdb.read_int(0, i) for i in range(1, 32)] == checkpoint.harts[0].x[1:]
         assert [code for code in CODES.values() if f"gcpt: error {code} hart 0" in running.output()] == signals
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from gcpt.machines.boot import BootSetup
 
 GDB = "gdb-multiarch"
-#: Seconds for all harts to arrive.
-_TIMEOUT = 60.0
 
 
 @click.command()
@@ -97,10 +95,10 @@ def command(
         try:
             with Qemu(setup.memory, setup.machine, folder) as running:
                 if from_reset:
-                    running.wait_ready().close()
+                    running.gdb().close()
                 else:
                     with running.gdb() as client:
-                        run_restored(client, setup.harts, _TIMEOUT, setup.leave)
+                        run_restored(client, setup.harts, leave=setup.leave)
                 start += [f"target remote {running.gdb_path}", f"source {script}"]
                 start += ["harts"]
                 arguments = [word for line in [*start, *commands] for word in ("-ex", line)]

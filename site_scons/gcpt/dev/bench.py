@@ -41,12 +41,11 @@ def progress(text: str) -> None:
     print(f"[BEN] {text}", file=sys.stderr, flush=True)
 
 
-def measure(options: list[str], budgets: Figures, folder: Path, quick: bool) -> Figures:
+def measure(options: list[str], folder: Path, quick: bool) -> Figures:
     """Measure all figures.
 
     Args:
         options: Options of every build, such as ``cross_compile=PREFIX``.
-        budgets: The budgets; more repetitions follow where instructions exceed theirs.
         folder: A temporary folder.
         quick: Whether to leave out times.
 
@@ -67,8 +66,7 @@ def measure(options: list[str], budgets: Figures, folder: Path, quick: bool) -> 
     for case in CASES:
         progress(f"restore {case.name}")
         restores = Restores(case, built[case.mode], folder)
-        limits = {name.removeprefix(case.name): limit for name, limit in budgets["instructions"].items()}
-        instructions |= {case.name + part: number for part, number in restores.instructions(limits).items()}
+        instructions |= {case.name + part: number for part, number in restores.instructions().items()}
         exact[case.name], compared[case.name] = restores.exact()
     result: Figures = {
         "instructions": instructions,
@@ -158,7 +156,7 @@ def main(argv: list[str] | None = None) -> int:
         earlier = figures.load(arguments.compare) if arguments.compare else {}
         figures.check_writable(arguments.json)
         with tempfile.TemporaryDirectory(prefix="gcpt-bench-") as folder:
-            result = measure(arguments.options, budgets, Path(folder), arguments.quick)
+            result = measure(arguments.options, Path(folder), arguments.quick)
     except UserError as error:
         print(f"gcpt: {error}", file=sys.stderr)
         return 2

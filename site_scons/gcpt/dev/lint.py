@@ -7,6 +7,7 @@ compile commands of clang-tidy. Exit status: 0 success, 1 problems found, 2 bad 
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,10 @@ def _imports(_: Request) -> Iterator[Command]:
     yield ["env", "--chdir=site_scons", linter, "--no-cache", "--no-logo", "../pyproject.toml"]
 
 
+def _collection(_: Request) -> Iterator[Command]:
+    yield [sys.executable, "-m", "gcpt.dev.collection"]
+
+
 def _clang_format(request: Request) -> Iterator[Command]:
     yield [_FORMAT, *(["-i"] if request.fix else ["--dry-run", "-Werror"]), *request.c_files()]
 
@@ -104,6 +109,7 @@ CHECKS: dict[str, tuple[str, Callable[[Request], Iterator[Command]]]] = {
     "format": ("Python formatting", _format),
     "mypy": ("Python types", _mypy),
     "imports": ("imports between modules", _imports),
+    "collection": ("test files that pytest collects", _collection),
     "clang-format": ("C formatting", _clang_format),
     "clang-tidy": ("C code", _clang_tidy),
 }
@@ -119,10 +125,11 @@ def run(name: str, request: Request) -> str:
     Returns:
         The output of its tool; empty if the tool finds no problem.
     """
+    environment = {**os.environ, "PYTHONPATH": str(request.root / "site_scons")}
     for command in CHECKS[name][1](request):
         if not shutil.which(command[0]):
             return f"{command[0]} is not installed: ./sconsw --setup-only installs it\n"
-        done = subprocess.run(command, cwd=request.root, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=request.root, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             return done.stdout + done.stderr
     return ""

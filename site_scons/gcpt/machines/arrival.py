@@ -7,14 +7,14 @@ from gcpt.checkpoint.layouts import RESERVED_SIZE
 from gcpt.checkpoint.state import HartState
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines.expectation import leaves_by_mret
-from gcpt.machines.gdb import Gdb, GdbError, GdbTimeoutError
+from gcpt.machines.gdb import TIMEOUT, Gdb, GdbError, GdbTimeoutError
 from gcpt.restorer import trampoline
 
 #: The most harts that an error message lists.
 _MAX_HARTS = 4
 
 
-def run_to_first(gdb: Gdb, pcs: Mapping[int, int], timeout: float) -> None:
+def run_to_first(gdb: Gdb, pcs: Mapping[int, int], timeout: float = TIMEOUT) -> None:
     """Run until each hart is at its pc, where it stays.
 
     Args:
@@ -49,7 +49,7 @@ def run_to_first(gdb: Gdb, pcs: Mapping[int, int], timeout: float) -> None:
         gdb.clear_breakpoint(pc)
 
 
-def run_restored(gdb: Gdb, harts: Mapping[int, HartState], timeout: float, leave: int | None = None) -> None:
+def run_restored(gdb: Gdb, harts: Mapping[int, HartState], timeout: float = TIMEOUT, leave: int | None = None) -> None:
     """Run until each hart is at its first restored instruction, which it has not executed.
 
     Args:

@@ -11,8 +11,8 @@ _END_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 #: Linux's prctl(2), which requests a signal when the parent ends; None on other systems.
 _PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
 _PR_SET_PDEATHSIG = 1
-#: Seconds from SIGTERM to SIGKILL.
-_TERMINATION_TIMEOUT = 5
+#: Seconds from SIGTERM to SIGKILL, enough on a busy machine.
+_TERMINATION_TIMEOUT = 30
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
 from gcpt.machines.arrival import run_restored
 from gcpt.machines.expectation import expected_csrs, explanation
-from gcpt.machines.gdb import Gdb, GdbError
+from gcpt.machines.gdb import TIMEOUT, Gdb, GdbError
 from gcpt.machines.observation import Observation, observe
 from gcpt.machines.qemu import Qemu
 from gcpt.restorer.platforms import CLINT_MTIME, CLINT_MTIMECMP
@@ -130,7 +130,7 @@ def compare_machine(
     harts: Mapping[int, HartState],
     groups: tuple[str, ...],
     clint: int,
-    timeout: float = 30.0,
+    timeout: float = TIMEOUT,
     explain: Callable[[Gdb, int, Comparison], Comparison] = lambda gdb, hart, comparison: comparison,
     leave: int | None = None,
 ) -> Comparison:

@@ -28,6 +28,8 @@ def version() -> tuple[int, int]:
 def trace_options(qemu: tuple[int, int], trace: Path) -> tuple[str, ...]:
     """Return the arguments that make QEMU trace every executed instruction.
 
+    With -icount, the turns of the harts and the time depend only on executed instructions: every run counts the same.
+
     Args:
         qemu: Major and minor version of QEMU.
         trace: The file that QEMU writes one line per instruction to.
@@ -36,11 +38,14 @@ def trace_options(qemu: tuple[int, int], trace: Path) -> tuple[str, ...]:
         Command-line arguments.
     """
     single = ("-accel", "tcg,one-insn-per-tb=on") if qemu >= _ONE_INSN else ("-singlestep",)
-    return (*single, "-d", "nochain,exec", "-D", str(trace))
+    return (*single, "-icount", "shift=0", "-d", "nochain,exec", "-D", str(trace))
 
 
 def visits(trace: bytes, start: int, end: int) -> dict[int, Counter[int]]:
     """Count how often each hart executed each address.
+
+    With -icount, QEMU starts some instructions twice: accesses to devices, and those at which it stops. Repeated lines
+    count once, because no instruction of a restorer jumps to itself.
 
     Args:
         trace: The content of QEMU's trace.
@@ -51,9 +56,12 @@ def visits(trace: bytes, start: int, end: int) -> dict[int, Counter[int]]:
         Executions by hart and address.
     """
     counts: dict[int, Counter[int]] = defaultdict(Counter)
+    previous: dict[int, int] = {}
     for line in _LINE.finditer(trace):
-        if start <= (pc := int(line[2], 16)) < end:
-            counts[int(line[1])][pc] += 1
+        hart, pc = int(line[1]), int(line[2], 16)
+        if start <= pc < end and previous.get(hart) != pc:
+            counts[hart][pc] += 1
+        previous[hart] = pc
     return dict(counts)
 
 
@@ -71,9 +79,7 @@ def count_lines(trace: bytes, start: int, end: int) -> dict[int, int]:
     return {hart: addresses.total() for hart, addresses in visits(trace, start, end).items()}
 
 
-def trace(
-    image: Path, machine: Machine, pcs: Mapping[int, int], folder: Path, *, timeout: float = 60.0
-) -> dict[int, Counter[int]]:
+def trace(image: Path, machine: Machine, pcs: Mapping[int, int], folder: Path) -> dict[int, Counter[int]]:
     """Trace a restore from reset until each hart is at its pc.
 
     Args:
@@ -81,7 +87,6 @@ def trace(
         machine: The machine.
         pcs: The pc to reach by hart.
         folder: Folder for the trace and QEMU's logs.
-        timeout: Seconds for all harts together.
 
     Returns:
         Executions by hart and address, in the reserved MiB: the restorer and its trampolines.
@@ -93,15 +98,13 @@ def trace(
     traced = replace(machine, extra=(*machine.extra, *trace_options(version(), lines)))
     with Qemu(image, traced, folder) as qemu, qemu.gdb() as gdb:
         try:
-            run_to_first(gdb, pcs, timeout)
+            run_to_first(gdb, pcs)
         except GdbError as error:
             raise qemu.failure(str(error)) from error
     return visits(lines.read_bytes(), DRAM, DRAM + RESERVED_SIZE)
 
 
-def count(
-    image: Path, machine: Machine, pcs: Mapping[int, int], folder: Path, *, timeout: float = 60.0
-) -> dict[int, int]:
+def count(image: Path, machine: Machine, pcs: Mapping[int, int], folder: Path) -> dict[int, int]:
     """Count the instructions of a restore from reset until each hart is at its pc.
 
     Args:
@@ -109,7 +112,6 @@ def count(
         machine: The machine.
         pcs: The pc to reach by hart.
         folder: Folder for the trace and QEMU's logs.
-        timeout: Seconds for all harts together.
 
     Returns:
         Instructions in the reserved MiB by hart.
@@ -117,4 +119,4 @@ def count(
     Raises:
         QemuError: A hart did not arrive.
     """
-    return {hart: addresses.total() for hart, addresses in trace(image, machine, pcs, folder, timeout=timeout).items()}
+    return {hart: addresses.total() for hart, addresses in trace(image, machine, pcs, folder).items()}

@@ -16,6 +16,9 @@ _ESCAPE = 0x7D
 _PIECE = 0x400
 #: Attempts of a step that must change the pc.
 _STEPS = 8
+#: Seconds after which a machine counts as stuck that does not answer, arrive or end. Each takes a fraction of a second,
+#: or some seconds on a busy computer.
+TIMEOUT = 120.0
 
 
 class GdbError(Exception):
@@ -24,6 +27,10 @@ class GdbError(Exception):
 
 class GdbTimeoutError(GdbError):
     """The machine did not stop, or the stub did not answer, in time."""
+
+
+class GdbClosedError(GdbError):
+    """The connection was closed, or the machine ended."""
 
 
 def _unescaped(data: bytes) -> bytes:
@@ -56,7 +63,7 @@ class Gdb:
         numbers: The stub's register numbers by name.
     """
 
-    def __init__(self, connection: socket.socket, timeout: float = 30.0) -> None:
+    def __init__(self, connection: socket.socket, timeout: float = TIMEOUT) -> None:
         self._socket = connection
         self._timeout = timeout
         self._buffer = bytearray()
@@ -67,7 +74,7 @@ class Gdb:
         self.numbers = self._register_numbers()
 
     @classmethod
-    def unix(cls, path: Path, timeout: float = 30.0) -> Self:
+    def unix(cls, path: Path, timeout: float = TIMEOUT) -> Self:
         """Connect to a Unix socket.
 
         Args:
@@ -90,7 +97,7 @@ class Gdb:
         return cls(connection, timeout)
 
     @classmethod
-    def tcp(cls, host: str, port: int, timeout: float = 30.0) -> Self:
+    def tcp(cls, host: str, port: int, timeout: float = TIMEOUT) -> Self:
         """Connect to a TCP port.
 
         Args:
@@ -129,7 +136,7 @@ class Gdb:
         try:
             self._socket.sendall(data)
         except OSError as error:
-            raise GdbError(f"the connection to the gdb stub is lost: {error.strerror}") from error
+            raise GdbClosedError(f"the connection to the gdb stub is lost: {error.strerror}") from error
 
     def _receive(self, timeout: float) -> str:
         deadline = time.monotonic() + timeout
@@ -142,7 +149,7 @@ class Gdb:
             except OSError:
                 data = b""  # connection reset
             if not data:
-                raise GdbError("the gdb stub closed the connection: the machine ended")
+                raise GdbClosedError("the gdb stub closed the connection: the machine ended")
             self._buffer += data
         content = _unescaped(packet[1])
         del self._buffer[: packet.end()]
@@ -380,7 +387,7 @@ class Gdb:
         number = int(thread[1], 16) if thread else -1  # leading zeros may differ from those in the list
         harts = [hart for hart, name in enumerate(self.threads) if int(name, 16) == number]
         if not harts:
-            raise GdbError(f"the machine ended: stop reply {answer[:40]!r}")
+            raise GdbClosedError(f"the machine ended: stop reply {answer[:40]!r}")
         return harts[0]
 
     def interrupt(self) -> None:

@@ -14,9 +14,10 @@ from typing import Self
 
 from gcpt.checkpoint.layouts import MIB
 from gcpt.machines.children import child
-from gcpt.machines.gdb import Gdb, GdbError
+from gcpt.machines.gdb import TIMEOUT, Gdb, GdbClosedError
 
 PROGRAM = "qemu-system-riscv64"
+#: Seconds between two reads of the console's file, whose growth cannot be waited for.
 _POLL = 0.02
 #: Characters of output in an error message.
 _TAIL = 2000
@@ -105,19 +106,26 @@ class Qemu:
         self.gdb_path = Path(self._sockets.name) / "gdb"
         self._command = [
             *(PROGRAM, *machine.arguments(image), *(["-S"] if paused else [])),
-            *("-chardev", f"socket,id=gdb,path={self.gdb_path},server=on,wait=off", "-gdb", "chardev:gdb"),
             *("-chardev", "stdio,id=con,signal=off", "-serial", "chardev:con"),
         ]
 
     def __enter__(self) -> Self:
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.log.write_text(shlex.join(self._command) + "\n")
+        with socket.socket(socket.AF_UNIX) as listening:  # opened here, so that clients can connect at once
+            listening.bind(str(self.gdb_path))
+            listening.listen()
+            gdb = ["-chardev", f"socket,id=gdb,fd={listening.fileno()},server=on,wait=off", "-gdb", "chardev:gdb"]
+            self._start([*self._command, *gdb], listening)
+        return self
+
+    def _start(self, command: list[str], listening: socket.socket) -> None:
+        self.log.write_text(shlex.join(command) + "\n")
         # The console goes to a file: a full socket or pipe would stop the guest.
         with self.log.open("a") as log, self.console_log.open("w") as console:
             # In its own process group: Ctrl-C on the terminal is for gdb and must not end the machine.
-            self._child = child(self._command, stdin=subprocess.PIPE, stdout=console, stderr=log, process_group=0)
+            streams = {"stdin": subprocess.PIPE, "stdout": console, "stderr": log}
+            self._child = child(command, **streams, pass_fds=[listening.fileno()], process_group=0)
             self._process = self._child.__enter__()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._child.__exit__(None, None, None)  # QEMU exits cleanly on SIGTERM
@@ -142,48 +150,20 @@ class Qemu:
         """Return QEMU's messages, which follow its command line in the log."""
         return self.log.read_text(errors="replace").splitlines()[1:]
 
-    def wait_ready(self) -> socket.socket:
-        """Wait until QEMU opens its gdb socket.
-
-        Returns:
-            A connection to the socket.
-
-        Raises:
-            QemuError: QEMU ended, or did not open the socket in time.
-        """
-        deadline = time.monotonic() + 10
-        while True:
-            connection = socket.socket(socket.AF_UNIX)
-            try:
-                connection.connect(str(self.gdb_path))
-                return connection
-            except OSError:
-                connection.close()
-            if (status := self._process.poll()) is not None:
-                raise self._ended(status)
-            if time.monotonic() > deadline:
-                raise self.failure("QEMU did not open its gdb socket within 10 s")
-            time.sleep(_POLL)
-
     def gdb(self) -> Gdb:
-        """Connect a gdb client; close it before connecting another.
+        """Connect a gdb client and wait for QEMU's first answers; close it before connecting another.
 
         Returns:
             The client.
 
         Raises:
-            QemuError: QEMU ended, or did not open its gdb socket in time.
-            GdbError: The stub refused.
+            QemuError: QEMU ended.
+            GdbError: The stub refused, or did not answer in time.
         """
         try:
-            return Gdb(self.wait_ready())
-        except GdbError as error:
-            # QEMU may open the socket before it rejects its command line and ends.
-            try:
-                status = self._process.wait(1)
-            except subprocess.TimeoutExpired:
-                raise error from None
-            raise self._ended(status) from error
+            return Gdb.unix(self.gdb_path)
+        except (GdbClosedError, OSError) as error:  # QEMU closes its socket only when it ends
+            raise self._ended(self.wait_exit()) from error
 
     def _ended(self, status: int, when: str = "early, with") -> QemuError:
         if status == -signal.SIGBUS:  # a write to a page of its memory's file that the disk has no room for
@@ -206,7 +186,7 @@ class Qemu:
         """Return everything that the console has printed."""
         return self.console_log.read_text(errors="replace")
 
-    def expect(self, pattern: str, timeout: float) -> re.Match[str]:
+    def expect(self, pattern: str, timeout: float = TIMEOUT) -> re.Match[str]:
         """Wait until the console's output since the start matches a pattern.
 
         Args:
@@ -221,7 +201,7 @@ class Qemu:
         """
         return self._expect(pattern, timeout, 0)
 
-    def expect_next(self, pattern: str, timeout: float) -> None:
+    def expect_next(self, pattern: str, timeout: float = TIMEOUT) -> None:
         """Wait until the console's output after the last match of this method matches a pattern.
 
         Args:
@@ -245,7 +225,7 @@ class Qemu:
                 raise self.failure(f"the console did not print {pattern!r} within {timeout:g} s")
             time.sleep(_POLL)
 
-    def wait_exit(self, timeout: float) -> int:
+    def wait_exit(self, timeout: float = TIMEOUT) -> int:
         """Wait until QEMU ends.
 
         Args:

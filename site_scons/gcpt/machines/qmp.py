@@ -8,8 +8,8 @@ from qemu.qmp import QMPClient, QMPError
 from gcpt.errors import UserError
 
 Address = str | tuple[str, int]
-#: Seconds for QEMU's greeting.
-_PATIENCE = 5
+#: Seconds for QEMU's greeting, enough on a busy machine.
+TIMEOUT = 30
 
 
 def address(text: str) -> Address:
@@ -59,7 +59,7 @@ class Qmp:
     def __enter__(self) -> Self:
         try:
             connecting = self._client.connect(address(self._text))
-            self._loop.run_until_complete(asyncio.wait_for(connecting, _PATIENCE))
+            self._loop.run_until_complete(asyncio.wait_for(connecting, TIMEOUT))
         except TimeoutError as error:
             self._loop.close()
             raise UserError(

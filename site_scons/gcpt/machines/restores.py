@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,12 +20,6 @@ from gcpt.machines.synthetic import DRAM, Mode, Recipe
 from gcpt.restorer import packing
 from gcpt.restorer.config import BuildConfig
 
-#: Seconds for 128 harts to arrive, on a busy machine.
-_TIMEOUT = 60.0
-#: Harts on one thread run almost the same way each time, but the moment of waking varies and only adds instructions:
-#: the least of some tries counts, and of more tries while that least is over its budget.
-_TRIES, _MAX_TRIES = 3, 12
-_ONE_THREAD = ("-accel", "tcg,thread=single")
 #: Trace only the reserved MiB.
 _FILTER = ("-dfilter", f"{DRAM:#x}+{MIB:#x}")
 PLACES = {"single_core": SINGLE_CORE, "dual_core": DUAL_CORE, "normal": PROTOBUF}
@@ -86,7 +79,7 @@ def one_hart(image: Path, config: BuildConfig, folder: Path) -> int:
     """
     mode = config.mode if config.mode in PLACES else "normal"
     case = Case("one hart", mode, Recipe((Mode.S,), locks=False))
-    return Restores(case, BuiltRestorer(image.parent, config), folder).instructions({})[""]
+    return Restores(case, BuiltRestorer(image.parent, config), folder).instructions()[""]
 
 
 class Restores:
@@ -124,10 +117,18 @@ class Restores:
         Raises:
             QemuError: A hart did not arrive.
         """
-        machine = Machine(self._machine.harts, self._machine.memory, extra=(*_ONE_THREAD, *_FILTER))
-        return trace(self._memory(), machine, self._pcs, self._folder, timeout=_TIMEOUT)
+        machine = Machine(self._machine.harts, self._machine.memory, extra=_FILTER)
+        return trace(self._memory(), machine, self._pcs, self._folder)
 
-    def _count(self) -> dict[str, int]:
+    def instructions(self) -> dict[str, int]:
+        """Count instructions.
+
+        Returns:
+            Instructions by group of harts; with one hart, its count is under "".
+
+        Raises:
+            QemuError: A hart did not arrive.
+        """
         *waiting, planner = sorted(addresses.total() for addresses in self.visits().values())
         if not waiting:
             return {"": planner}
@@ -137,26 +138,6 @@ class Restores:
             ", others' median": waiting[len(waiting) // 2],
             ", others' most": waiting[-1],
         }
-
-    def instructions(self, limits: Mapping[str, float]) -> dict[str, int]:
-        """Count instructions: the fewest of some tries, and of more tries while those are over a limit.
-
-        Args:
-            limits: Instructions by group of harts that should not be exceeded.
-
-        Returns:
-            Instructions by group of harts; with one hart, its count is under "".
-
-        Raises:
-            QemuError: A hart did not arrive.
-        """
-        fewest = self._count()
-        for tries in range(1, 1 if len(self._pcs) == 1 else _MAX_TRIES):
-            if tries >= _TRIES and all(number <= limits.get(group, number) for group, number in fewest.items()):
-                break
-            again = self._count()
-            fewest = {group: min(number, again[group]) for group, number in fewest.items()}
-        return fewest
 
     def exact(self) -> tuple[int, int]:
         """Compare a restored machine with the checkpoint.
@@ -170,7 +151,7 @@ class Restores:
         harts = dict(enumerate(self._synthetic.harts))
         config = self._built.config
         with Qemu(self._memory(), self._machine, self._folder) as running:
-            report = compare_machine(running, harts, config.csr_groups, config.platform.clint, _TIMEOUT)
+            report = compare_machine(running, harts, config.csr_groups, config.platform.clint)
         return report.items - len(report.mismatches), report.items
 
     def seconds(self) -> float:
@@ -188,7 +169,7 @@ class Restores:
         with Qemu(self._memory(), self._machine, self._folder) as running, running.gdb() as gdb:
             start = time.monotonic()
             try:
-                run_to_first(gdb, self._pcs, _TIMEOUT)
+                run_to_first(gdb, self._pcs)
             except GdbError as error:
                 raise running.failure(str(error)) from error
             return time.monotonic() - start

@@ -123,7 +123,7 @@ def launch(
             running.type(text)
         with running.gdb() as gdb:
             if not moment.steps:  # leave the reset code, which is not in a checkpoint
-                run_to_first(gdb, dict.fromkeys(range(harts), entry), moment.timeout)
+                run_to_first(gdb, dict.fromkeys(range(harts), entry))
             _run_to_moment(gdb, moment, advance)
             states = _read_harts(gdb)
             if entry != VIRT.dram:
