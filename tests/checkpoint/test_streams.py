@@ -112,11 +112,10 @@ def test_memory_stays_small(name: str, tmp_path: Path) -> None:
     assert int(run.stdout) < 200 << 10
 
 
-def test_a_window_of_gigabytes_is_refused(tmp_path: Path) -> None:
+def test_a_window_of_gigabytes_is_read(tmp_path: Path) -> None:
     path = tmp_path / "wide"
     subprocess.run(["zstd", "-q", "--ultra", "--long=31", "-o", path], input=bytes(300 << 20), check=True)
-    with pytest.raises(UserError, match=r"wide: damaged: .*(memory|window)"):
-        list(streams.chunks(path))
+    assert sum(map(len, streams.chunks(path))) == 300 << 20
 
 
 @given(st.sampled_from(["gzip", "zstd"]), st.binary(max_size=200), st.integers(0, 1 << 16))

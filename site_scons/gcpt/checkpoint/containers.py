@@ -1,19 +1,86 @@
 """Containers of checkpoint files: raw, gzip, zstd or ELF, identified by their first bytes, never by their names."""
 
+import os
+import shlex
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from gcpt.checkpoint import elf_image
 from gcpt.errors import UserError
 
 #: The containers that files are written in.
 CONTAINERS = ("raw", "gzip", "zstd")
-#: The container of a file to write, by the ending of its name.
-ENDINGS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".raw": "raw", ".bin": "raw", ".img": "raw"}
+#: The container of a file to write, by the ending of its name in lower case.
+ENDINGS = {
+    ".gz": "gzip",
+    ".gzip": "gzip",
+    ".zst": "zstd",
+    ".zstd": "zstd",
+    ".raw": "raw",
+    ".bin": "raw",
+    ".img": "raw",
+}
 #: The first bytes of a file in each container; raw files have none.
-MAGICS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "elf": elf_image.MAGIC}
+MAGICS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "elf": b"\x7fELF"}
+#: Bytes 1 to 3 of a zstd skippable frame; byte 0 is 0x50 to 0x5f (RFC 8878, section 3.1.2).
+_SKIPPABLE = b"\x2a\x4d\x18"
+#: Number of bytes at the start of a file that identify any container, foreign ones included.
+HEAD_SIZE = 264
+
+
+class _Foreign(NamedTuple):
+    """A format that gcpt does not read: name, offset and value of its magic number, command that unpacks a file."""
+
+    name: str
+    at: int
+    magic: bytes
+    command: str
+
+
+_FOREIGN = (
+    _Foreign("xz", 0, b"\xfd7zXZ\0", "xz -dc < {} > OUT"),
+    _Foreign("lz4", 0, b"\x04\x22\x4d\x18", "lz4 -dc < {} > OUT"),
+    _Foreign("lz4", 0, b"\x02\x21\x4c\x18", "lz4 -dc < {} > OUT"),
+    _Foreign("bzip2", 4, b"1AY&SY", "bzip2 -dc < {} > OUT"),
+    _Foreign("zip", 0, b"PK\x03\x04", "unzip {}"),
+    _Foreign("qcow2", 0, b"QFI\xfb", "qemu-img convert -O raw {} OUT"),
+    _Foreign("tar", 257, b"ustar", "tar -xf {}"),
+)
+
+#: Device, inode, size in bytes and time of the last change in ns of an open file.
+Identity = tuple[int, int, int, int]
+#: The identity of each file that was read, by its absolute path; None outside ``unchanging``.
+_read_files: ContextVar[dict[str, Identity] | None] = ContextVar("_read_files", default=None)
+
+
+def is_skippable(head: bytes) -> bool:
+    """Check whether a zstd skippable frame starts with some bytes.
+
+    Args:
+        head: The first four bytes.
+
+    Returns:
+        Whether it does.
+    """
+    return head[1:4] == _SKIPPABLE and head[0] >> 4 == 5
+
+
+def is_cut_magic(head: bytes, name: str) -> bool:
+    """Check whether bytes at the end of a file are the start of a magic number.
+
+    Args:
+        head: The bytes.
+        name: "gzip" or "zstd".
+
+    Returns:
+        Whether they are a proper prefix of the container's magic number or of that of a zstd skippable frame.
+    """
+    if len(head) < len(MAGICS[name]) and MAGICS[name].startswith(head):
+        return True
+    return name == "zstd" and len(head) < 4 and head[0] >> 4 == 5 and _SKIPPABLE.startswith(head[1:])
 
 
 def container(head: bytes) -> str:
@@ -25,29 +92,195 @@ def container(head: bytes) -> str:
     Returns:
         "gzip", "zstd", "elf" or "raw".
     """
+    if is_skippable(head):
+        return "zstd"
     return next((name for name, magic in MAGICS.items() if head.startswith(magic)), "raw")
 
 
+def foreign(head: bytes, path: Path) -> tuple[str, str] | None:
+    """Recognise a format that gcpt does not read.
+
+    Args:
+        head: The first HEAD_SIZE bytes of the file, fewer if it is shorter.
+        path: The file.
+
+    Returns:
+        The name of the format and the command that unpacks the file; None if it is not recognised.
+    """
+    for name, at, magic, command in _FOREIGN:
+        if head.startswith(magic, at):
+            return name, command.format(shlex.quote(str(path)))
+    return None
+
+
+def checked_container(head: bytes, path: Path) -> str:
+    """Identify the container of a file, and refuse formats that gcpt does not read.
+
+    Args:
+        head: The first HEAD_SIZE bytes of the file, fewer if it is shorter.
+        path: The file.
+
+    Returns:
+        "gzip", "zstd", "elf" or "raw".
+
+    Raises:
+        UserError: The file is in a format that gcpt does not read. The message has the command that unpacks it.
+    """
+    if match := foreign(head, path):
+        raise UserError(f"{path}: {match[0]} is not a container that gcpt reads: unpack the file first: {match[1]}")
+    return container(head)
+
+
+def check_unpacked(head: bytes, name: str, path: Path) -> None:
+    """Refuse a file that was compressed twice, or packed by another program before it was compressed.
+
+    Args:
+        head: The first HEAD_SIZE bytes of the content, fewer if it is shorter.
+        name: The container of the file: "gzip" or "zstd".
+        path: The file.
+
+    Raises:
+        UserError: The content is in a container again.
+    """
+    match = foreign(head, path)
+    inner = match[0] if match else container(head)
+    if inner != "raw":
+        command = f"{name} -dc < {shlex.quote(str(path))} > OUT"
+        raise UserError(f"{path}: the content is in a container again ({inner} in {name}): unpack it first: {command}")
+
+
+def _identity(status: os.stat_result) -> Identity:
+    if not stat.S_ISREG(status.st_mode):
+        return status.st_dev, status.st_ino, 0, 0
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def unchanging() -> Iterator[None]:
+    """Refuse files that differ from one reading to the next within the ``with`` block.
+
+    Commands read a file several times: its container, the state, the memory. All must come from the same content.
+    """
+    token = _read_files.set({})
+    try:
+        yield
+    finally:
+        _read_files.reset(token)
+
+
+def forget(path: Path) -> None:
+    """Allow a file to differ the next time that it is read, because gcpt itself replaces it.
+
+    Args:
+        path: The file, before it is replaced.
+    """
+    known = _read_files.get()
+    if known and path.exists():
+        status = path.stat()
+        for name in [name for name, identity in known.items() if identity[:2] == (status.st_dev, status.st_ino)]:
+            del known[name]
+
+
+def identity_of(file: BinaryIO) -> Identity:
+    """Return the identity of an open file, which differs after each change.
+
+    Args:
+        file: The file.
+
+    Returns:
+        Device, inode, size in bytes and time of the last change in ns; for files that are not regular, size and time
+        are 0.
+    """
+    return _identity(os.fstat(file.fileno()))
+
+
+def check_unchanged(path: Path, file: BinaryIO, before: Identity) -> None:
+    """Check that a file is still the same, and still at its path.
+
+    Args:
+        path: The path that it was opened by.
+        file: The open file.
+        before: Its identity at an earlier time.
+
+    Raises:
+        UserError: It was changed, replaced or removed.
+    """
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        now = None
+    if now is None or not before == _identity(now) == identity_of(file):
+        raise UserError(
+            f"{path}: the file was changed, replaced or removed while it was read: run the command again when nothing "
+            "writes to it"
+        )
+
+
+@contextmanager
+def opened(path: Path, remember: bool = True) -> Iterator[BinaryIO]:
     """Open a file for reading.
 
     Args:
         path: The file.
+        remember: Within ``unchanging``, compare the file with earlier readings.
 
     Yields:
         The open file, at its start.
 
     Raises:
-        UserError: The file cannot be read, or is a pipe, which can be read only once.
+        UserError: The file cannot be read, or is a pipe, which can be read only once, or is also standard output, or
+            changes before the ``with`` block ends.
     """
     try:
         with path.open("rb") as file:
             if not file.seekable():
                 raise UserError(f"{path}: is a pipe, but gcpt reads the file more than once: save it to a file first")
-            yield file
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode) and _is_standard_output(status):
+                raise UserError(f"{path}: is also standard output: write to another file")
+            before = _identity(status)
+            if remember and (known := _read_files.get()) is not None:
+                before = known.setdefault(os.path.abspath(path), before)
+            check_unchanged(path, file, before)
+            try:
+                yield file
+            except UserError:
+                check_unchanged(path, file, before)  # the cause of the error
+                raise
+            check_unchanged(path, file, before)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
+
+
+def _is_standard_output(status: os.stat_result) -> bool:
+    try:
+        output = os.fstat(1)
+    except OSError:
+        return False
+    return (output.st_dev, output.st_ino) == (status.st_dev, status.st_ino)
+
+
+def read_exactly(file: BinaryIO, size: int, offset: int) -> bytes:
+    """Read bytes at an offset of a file.
+
+    Args:
+        file: The file.
+        size: Number of bytes.
+        offset: File offset of the first byte.
+
+    Returns:
+        The bytes.
+
+    Raises:
+        UserError: The file ends before the last byte.
+        OSError: The file cannot be read.
+    """
+    data = os.pread(file.fileno(), size, offset)
+    while len(data) < size:
+        if not (more := os.pread(file.fileno(), size - len(data), offset + len(data))):
+            raise UserError(f"{file.name}: the file ends at byte {offset + len(data):#x}: copy it again")
+        data += more
+    return data
 
 
 def container_of(path: Path) -> str:
@@ -60,10 +293,31 @@ def container_of(path: Path) -> str:
         "gzip", "zstd", "elf" or "raw".
 
     Raises:
-        UserError: The file cannot be read.
+        UserError: The file cannot be read, or is in a format that gcpt does not read.
     """
     with opened(path) as file:
-        return container(file.read(4))
+        return checked_container(file.read(HEAD_SIZE), path)
+
+
+def by_ending(path: Path, endings: dict[str, str], option: str) -> str | None:
+    """Choose the container or format of a file to write by the ending of its name, in any case.
+
+    Args:
+        path: The file to write.
+        endings: The choice for each ending.
+        option: The option that makes the choice for other endings, for messages.
+
+    Returns:
+        The choice; None if the name has no ending.
+
+    Raises:
+        UserError: The ending is unknown.
+    """
+    if not path.suffix:
+        return None
+    if choice := endings.get(path.suffix.lower()):
+        return choice
+    raise UserError(f"{path}: unknown ending {path.suffix}: choose one of {', '.join(endings)}, or give {option}")
 
 
 def container_for(path: Path, default: str) -> str:
@@ -71,12 +325,15 @@ def container_for(path: Path, default: str) -> str:
 
     Args:
         path: The file to write.
-        default: The container for other endings; "elf" stands for "raw".
+        default: The container for names without an ending; "elf" stands for "raw".
 
     Returns:
         One of CONTAINERS.
+
+    Raises:
+        UserError: The ending is unknown.
     """
-    return ENDINGS.get(path.suffix, default if default in CONTAINERS else "raw")
+    return by_ending(path, ENDINGS, "--container") or (default if default in CONTAINERS else "raw")
 
 
 def container_like(path: Path, source: Path) -> str:
@@ -90,6 +347,6 @@ def container_like(path: Path, source: Path) -> str:
         One of CONTAINERS.
 
     Raises:
-        UserError: ``source`` cannot be read.
+        UserError: ``source`` cannot be read, or the ending is unknown.
     """
     return container_for(path, container_of(source))

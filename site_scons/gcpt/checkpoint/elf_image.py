@@ -12,13 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
+from gcpt.checkpoint.containers import MAGICS, opened, read_exactly
 from gcpt.errors import UserError
 from gcpt.isa.paging import PAGE_SIZE
 
-MAGIC = b"\x7fELF"
 #: ELF64: the file header and a program header (System V ABI, chapters 4 and 5).
 _EHDR, _PHDR = struct.Struct("<16sHHIQQQIHHHHHH"), struct.Struct("<IIQQQQQQ")
-_IDENT = MAGIC + bytes((2, 1, 1)) + bytes(9)
+_IDENT = MAGICS["elf"] + bytes((2, 1, 1)) + bytes(9)
 _EXECUTABLE, _RISCV, _LOAD, _READ_WRITE_EXECUTE = 2, 243, 1, 7
 #: e_flags: RVC and the double-precision ABI (RISC-V ELF psABI), as in the workloads' own files.
 _FLAGS = 0x5
@@ -81,15 +81,15 @@ def _segments(file: BinaryIO) -> list[_Segment]:
     """The loadable segments, by address; UserError when the file is not a RISC-V ELF file or is truncated."""
     truncated = UserError(f"{file.name}: the ELF file is truncated: copy it again")
     size = os.fstat(file.fileno()).st_size
-    data = os.pread(file.fileno(), _EHDR.size, 0)
+    data = read_exactly(file, min(_EHDR.size, size), 0)
     if len(data) < _EHDR.size or data[: len(_IDENT) - 9] != _IDENT[:-9]:
         raise UserError(f"{file.name}: not a 64-bit little-endian ELF file")
     _, _, machine, _, _, table, _, _, _, entry, count, *_ = _EHDR.unpack(data)
     if machine != _RISCV or entry != _PHDR.size:
         raise UserError(f"{file.name}: not a RISC-V ELF file")
-    data = os.pread(file.fileno(), count * _PHDR.size, table) if table < size else b""
-    if len(data) < count * _PHDR.size:
+    if table + count * _PHDR.size > size:
         raise truncated
+    data = read_exactly(file, count * _PHDR.size, table)
     segments = [
         _Segment(address, length, at)
         for kind, _, at, _, address, length, _, _ in _PHDR.iter_unpack(data)
@@ -115,9 +115,9 @@ def base_of(path: Path) -> int:
         The physical address of the first byte of the first segment; 0 if there is no segment.
 
     Raises:
-        UserError: The file is not a RISC-V ELF file, or is damaged.
+        UserError: The file cannot be read, is not a RISC-V ELF file, or is damaged.
     """
-    with path.open("rb") as file:
+    with opened(path) as file:
         return next((segment.address for segment in _segments(file)), 0)
 
 
@@ -139,7 +139,5 @@ def chunks(file: BinaryIO, piece: int) -> Iterator[bytes]:
         for start in range(at if at is not None else segment.address, segment.address, piece):
             yield zeros[: min(piece, segment.address - start)]
         for start in range(0, segment.size, piece):
-            if not (data := os.pread(file.fileno(), min(piece, segment.size - start), segment.at + start)):
-                return  # the file was truncated meanwhile
-            yield data
+            yield read_exactly(file, min(piece, segment.size - start), segment.at + start)
         at = segment.address + segment.size

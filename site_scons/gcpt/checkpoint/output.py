@@ -5,6 +5,7 @@ A target appears or changes only when its whole content is written. Raw files ar
 
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import BinaryIO
 from backports import zstd
 from isal import isal_zlib
 
+from gcpt.checkpoint import containers
 from gcpt.checkpoint.streams import ZEROS, Watch, chunks
 from gcpt.errors import UserError
 
@@ -21,6 +23,8 @@ _HOLE = 1 << 16
 #: NEMU's zstd loader needs a multiple of 128 KiB.
 ZSTD_MULTIPLE = 1 << 17
 _GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
+#: The path that stands for standard output.
+STANDARD_OUTPUT = Path("-")
 
 
 @contextmanager
@@ -38,6 +42,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         UserError: ``path`` cannot be replaced, or the new file cannot be written (full disk, missing folder).
     """
+    if path == STANDARD_OUTPUT:
+        raise UserError("standard output takes only raw, gzip and zstd images: name a file")
     target = path.resolve()
     if target.exists() and not target.is_file():
         raise UserError(f"{path}: not a regular file, so it cannot be replaced: choose another path")
@@ -50,11 +56,35 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
                 os.fsync(file.fileno())
             if target.exists():
                 partial_path.chmod(stat.S_IMODE(target.stat().st_mode))
+                containers.forget(target)
             partial_path.replace(target)
         finally:
             partial_path.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}: nothing was written") from error
+
+
+def check_standard_output() -> None:
+    """Check that standard output can take an image.
+
+    Raises:
+        UserError: It is a terminal.
+    """
+    if sys.stdout.isatty():
+        raise UserError("standard output is a terminal, which shows no images: redirect it, or name a file")
+
+
+@contextmanager
+def _standard_output() -> Iterator[BinaryIO]:
+    """Standard output, for bytes; UserError if it is a terminal or cannot be written."""
+    check_standard_output()
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UserError(f"standard output: {error.strerror}: the image there is incomplete") from error
 
 
 def _sparse(file: BinaryIO, content: Iterable[bytes]) -> int:
@@ -89,9 +119,9 @@ def _write_zstd(file: BinaryIO, content: Iterable[bytes]) -> int:
     return length + padding
 
 
-def _write(file: BinaryIO, content: Iterable[bytes], container: str) -> int:
+def _write(file: BinaryIO, content: Iterable[bytes], container: str, sparse: bool = True) -> int:
     if container == "raw":
-        return _sparse(file, content)
+        return _sparse(file, content) if sparse else _compressed(file, content, bytes)
     if container == "zstd":
         return _write_zstd(file, content)
     stream = isal_zlib.compressobj(level=_GZIP_LEVEL, wbits=31)
@@ -104,7 +134,7 @@ def write(out: Path, content: Iterable[bytes], container: str) -> int:
     """Write a file, completely or not at all. The same content makes the same file.
 
     Args:
-        out: The file.
+        out: The file; STANDARD_OUTPUT gets the content as far as it goes.
         content: Its uncompressed content, in chunks.
         container: One of CONTAINERS. For zstd, the content is padded with zeros to a multiple of ZSTD_MULTIPLE.
 
@@ -132,6 +162,10 @@ def write_all(files: Sequence[tuple[Path, Iterable[bytes], str]]) -> list[int]:
     with ExitStack() as stack:
         lengths = []
         for out, content, container in files:
+            if out == STANDARD_OUTPUT:
+                file = stack.enter_context(_standard_output())
+                lengths.append(_write(file, content, container, sparse=False))
+                continue
             file = stack.enter_context(replacing(out))
             lengths.append(_write(file, content, container))
             file.flush()

@@ -3,73 +3,34 @@
 Images decompress to gigabytes, nearly all of them zero: no function holds a whole image, or reads holes of raw files.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
-from backports import zstd
-from isal import igzip_lib
-
-from gcpt.checkpoint import elf_image
-from gcpt.checkpoint.containers import MAGICS, container, opened
-from gcpt.errors import UserError
+from gcpt.checkpoint import elf_image, frames
+from gcpt.checkpoint.containers import (
+    HEAD_SIZE,
+    check_unchanged,
+    check_unpacked,
+    checked_container,
+    identity_of,
+    opened,
+    read_exactly,
+)
 from gcpt.isa.paging import PAGE_SIZE
 
 #: A function that passes chunks on unchanged, to count them for a progress bar.
 Watch = Callable[[Iterable[bytes]], Iterable[bytes]]
 
-#: Bytes per read of a compressed file.
-_COMPRESSED_PIECE = 1 << 16
 #: The largest chunk, in bytes: limited, because 4 bytes of zstd can decompress to 128 KiB.
 PIECE = 1 << 20
 #: A chunk of zeros.
 ZEROS = bytes(PIECE)
-#: The largest zstd window that is decompressed, as a power of two: the default limit of the zstd command.
-_WINDOW_LOG = 27
-
-
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
-
-
-def _decompressor(name: str) -> _Decompressor:
-    decompressor: _Decompressor
-    if name == "zstd":
-        decompressor = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
-    else:
-        decompressor = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-    return decompressor
-
-
-def _decompress(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """Decompress all frames (members) of ``file``; UserError when it is damaged or the last frame is incomplete."""
-    stream, data = _decompressor(name), file.read(_COMPRESSED_PIECE)
-    while True:
-        if stream.eof:
-            data = stream.unused_data or file.read(_COMPRESSED_PIECE)
-            if len(data) < 4:
-                data += file.read(4)
-            if not data.startswith(MAGICS[name]):
-                return  # padding after the last frame
-            stream = _decompressor(name)
-        elif stream.needs_input and not data and not (data := file.read(_COMPRESSED_PIECE)):
-            raise UserError(f"{file.name}: the file ends in the middle of its {name} stream: copy it again")
-        try:
-            content, data = stream.decompress(data, PIECE), b""
-        except (igzip_lib.IsalError, zstd.ZstdError) as error:  # type: ignore[misc]  # isal types it as an instance
-            raise UserError(f"{file.name}: damaged: {error}") from error
-        if content:
-            yield content
 
 
 def _extents(file: BinaryIO) -> Iterator[bytes]:
@@ -78,20 +39,20 @@ def _extents(file: BinaryIO) -> Iterator[bytes]:
     while at < size:
         try:
             data = os.lseek(file.fileno(), at, os.SEEK_DATA)
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
             data = size  # the rest is a hole
         for start in range(at, data, PIECE):
             yield ZEROS[: min(PIECE, data - start)]
         end = os.lseek(file.fileno(), data, os.SEEK_HOLE) if data < size else size
         for start in range(data, end, PIECE):
-            if not (piece := os.pread(file.fileno(), min(PIECE, end - start), start)):
-                return  # the file was truncated meanwhile
-            yield piece
+            yield read_exactly(file, min(PIECE, end - start), start)
         at = end
 
 
 def raw_chunks(path: Path) -> Iterator[bytes]:
-    """Read a file as raw, whatever its first bytes are.
+    """Read a file as raw, whatever its first bytes are. It may differ from one reading to the next.
 
     Args:
         path: The file.
@@ -100,9 +61,9 @@ def raw_chunks(path: Path) -> Iterator[bytes]:
         Its content, in chunks of 1 byte to 1 MiB.
 
     Raises:
-        UserError: The file cannot be read.
+        UserError: The file cannot be read, or changes before its end.
     """
-    with opened(path) as file:
+    with opened(path, remember=False) as file:
         yield from _extents(file)
 
 
@@ -121,8 +82,8 @@ def read_at(path: Path, offset: int, size: int) -> bytes:
         UserError: The file cannot be read.
     """
     with opened(path) as file:
-        file.seek(offset)
-        return file.read(size)
+        length = os.fstat(file.fileno()).st_size
+        return read_exactly(file, max(0, min(size, length - offset)), offset)
 
 
 def chunks(path: Path) -> Iterator[bytes]:
@@ -135,19 +96,36 @@ def chunks(path: Path) -> Iterator[bytes]:
         The uncompressed content, in chunks of 1 byte to 1 MiB.
 
     Raises:
-        UserError: The file cannot be read or is damaged.
+        UserError: The file cannot be read, is damaged or in a foreign format, or changes before its end.
     """
     with opened(path) as file:
-        name = container(file.read(4))
+        before = identity_of(file)
+        name = checked_container(file.read(HEAD_SIZE), path)
         file.seek(0)
-        if name == "elf":
-            yield from elf_image.chunks(file, PIECE)
-        elif name != "raw":
-            yield from _decompress(file, name)
-        elif stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            yield from _extents(file)
-        else:
-            yield from iter(partial(file.read, PIECE), b"")
+        for chunk in _content(file, name, path):
+            check_unchanged(path, file, before)
+            yield chunk
+
+
+def _content(file: BinaryIO, name: str, path: Path) -> Iterator[bytes]:
+    """The uncompressed content of an open file in container ``name``."""
+    if name == "elf":
+        return elf_image.chunks(file, PIECE)
+    if name != "raw":
+        return _unpacked_once(frames.decompress(file, name, PIECE), name, path)
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return _extents(file)
+    return iter(partial(file.read, PIECE), b"")
+
+
+def _unpacked_once(content: Iterator[bytes], name: str, path: Path) -> Iterator[bytes]:
+    """``content``, unless it is in a container again: then UserError."""
+    start: list[bytes] = []
+    while sum(map(len, start)) < HEAD_SIZE and (chunk := next(content, b"")):
+        start.append(chunk)
+    check_unpacked(b"".join(start)[:HEAD_SIZE], name, path)
+    yield from start
+    yield from content
 
 
 def read_prefix(path: Path, size: int) -> bytes:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from gcpt import __version__
+from gcpt.checkpoint.containers import unchanging
 from gcpt.errors import UserError
 
 #: The subcommands with their lines in ``gcpt --help``, in its order. Each is ``command`` in the module of its name.
@@ -118,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="surrogateescape")  # file names may contain any bytes
     plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
     try:
-        with _exit_on_signals():
+        with _exit_on_signals(), unchanging():
             status = gcpt.main(argv, prog_name="gcpt", standalone_mode=False, color=False if plain else None)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:

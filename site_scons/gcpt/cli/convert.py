@@ -6,20 +6,20 @@ from pathlib import Path
 import click
 
 from gcpt.checkpoint.layouts import LAYOUTS
-from gcpt.cli.output import json_option, progress, say_json, track
+from gcpt.cli.output import OutputPath, json_option, progress, result_printer, say_json, track
 
 
 @click.command()
 @click.argument("checkpoint", metavar="IN", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=OutputPath())
 @click.option("--layout", type=click.Choice(LAYOUTS), help="Where to put the state; by default it stays in place.")
 @click.option(
     "--container",
     type=click.Choice(["raw", "gzip", "zstd"]),
-    help="By default from OUT's extension (.gz, .zst, .zstd; .raw, .bin, .img), else as IN, or raw.",
+    help="By default from OUT's ending (.gz, .gzip, .zst, .zstd; .raw, .bin, .img); without an ending as IN, or raw.",
 )
 @click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a pair, with or without the state.")
-@click.option("--flash-out", type=click.Path(path_type=Path), help="The flash image to write, for a flash pair.")
+@click.option("--flash-out", type=OutputPath(), help="The flash image to write, for a flash pair.")
 @json_option
 def command(
     checkpoint: Path,
@@ -30,7 +30,7 @@ def command(
     flash_out: Path | None,
     as_json: bool,
 ) -> int:
-    """Write the checkpoint IN to OUT in another layout or container. OUT may be IN.
+    """Write the checkpoint IN to OUT in another layout or container. OUT may be IN, or - for standard output.
 
     Layouts: single_core (one hart), dual_core (several), protobuf (a header at 3 MiB), nemu (one hart, a header at the
     start of memory), flash (a pair of images, the state in the second). The conversion is lossless: registers, CSRs,
@@ -48,6 +48,7 @@ def command(
     from gcpt.checkpoint.convert import convert, open_source
     from gcpt.report.description import harts
 
+    say = result_printer(as_json, out, flash_out)
     source = open_source(checkpoint, flash)
     name = container or containers.container_like(out, checkpoint)
     with progress(f"writing {out}", None) as advance:
@@ -58,5 +59,5 @@ def command(
         files = {"file": str(out), "flash": str(flash_out) if flash_out else None}
         say_json({**files, "container": name, "layout": place, "bytes": length, "harts": harts(states)})
     else:
-        print(f"{out}: {len(states)} hart{'s' * (len(states) > 1)}, {place}, {length:,} bytes, {name}")
+        say(f"{out}: {len(states)} hart{'s' * (len(states) > 1)}, {place}, {length:,} bytes, {name}")
     return 0

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gcpt.errors import UserError
+
 if TYPE_CHECKING:
     from gcpt.checkpoint.streams import Watch
 
@@ -65,6 +67,41 @@ class Address(click.ParamType[int]):
             return int(str(value), 0)
         except ValueError:
             self.fail(f"{value!r} is not an address: give a number such as 0x80200000", param, ctx)
+
+
+class OutputPath(click.Path):
+    """The type of an output file: a Path; ``-`` is standard output, and ``./-`` a file of this name."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert a name to a Path."""
+        path = super().convert(value, param, ctx)
+        return Path.cwd() / path if path == Path("-") and value != "-" else path
+
+
+def result_printer(as_json: bool, *outputs: Path | None) -> Callable[[str], None]:
+    """Choose where the lines of a command go that may write an image to standard output.
+
+    Args:
+        as_json: The lines are not wanted, because the command prints JSON.
+        outputs: The images to write.
+
+    Returns:
+        A function that prints a line: on standard output, or on standard error if an image goes to standard output.
+
+    Raises:
+        UserError: Standard output cannot take an image: it is a terminal, or the command prints JSON.
+    """
+    from gcpt.checkpoint.output import STANDARD_OUTPUT, check_standard_output
+
+    if STANDARD_OUTPUT not in outputs:
+        return (lambda _: None) if as_json else print
+    if as_json:
+        raise UserError("--json prints on standard output, where the image would go: name a file for the image")
+    check_standard_output()
+    return lambda line: print(line, file=sys.stderr)
 
 
 #: ``--memory`` in bytes, for all subcommands that start a machine.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcpt.cli.output import Address, json_option, progress, say_json, track
+from gcpt.cli.output import Address, OutputPath, json_option, progress, result_printer, say_json, track
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ _DRAM = 0x8000_0000
 @click.command()
 @click.argument("gcpt_bin", type=click.Path(path_type=Path))
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CKPT...")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The image to write.")
+@click.option("-o", "--output", type=OutputPath(), help="The image to write; - is standard output.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["raw", "gzip", "zstd", "flash", "elf", "hex"]),
-    help="By default from the output's extension.",
+    help="By default from the output's ending; raw without one.",
 )
 @click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
 @click.option(
@@ -81,6 +81,7 @@ def command(
         return _swap(restorer, files, force, as_json)
     if output is None or len(files) != 1:
         raise UserError("want one CKPT and -o OUT; or --swap to replace the restorers in packed images")
+    say = result_printer(as_json, output)
     _check_apart(output, gcpt_bin, files[0] if flash else None)
     form = form or packing.format_for(output)
     if form == "flash" and not flash:
@@ -97,12 +98,12 @@ def command(
         say_json({**row, "replaced": description.known_restorer(packed.old.data) if packed.old else None})
         return 0
     for note in packed.notes:
-        print(f"note: {note}")
+        say(f"note: {note}")
     if packed.old:
-        print(f"replaced: {packed.old}")
-    print(f"restorer: {restorer}")
+        say(f"replaced: {packed.old}")
+    say(f"restorer: {restorer}")
     harts = len(checkpoint.harts)
-    print(f"{output}: {harts} hart{'s' * (harts > 1)}, {size:,} bytes, {form}{f' at {at:#x}' * (form == 'elf')}")
+    say(f"{output}: {harts} hart{'s' * (harts > 1)}, {size:,} bytes, {form}{f' at {at:#x}' * (form == 'elf')}")
     return 0
 
 

@@ -9,7 +9,17 @@ from pathlib import Path
 import click
 
 from gcpt.checkpoint.layouts import LAYOUTS
-from gcpt.cli.output import Address, Seconds, json_option, memory_option, progress, say_json, track
+from gcpt.cli.output import (
+    Address,
+    OutputPath,
+    Seconds,
+    json_option,
+    memory_option,
+    progress,
+    result_printer,
+    say_json,
+    track,
+)
 from gcpt.errors import UserError
 
 
@@ -50,7 +60,7 @@ def _steps(order: list[str], patterns: tuple[str, ...], texts: tuple[str, ...]) 
 
 
 @click.command(cls=_InOrder)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The checkpoint to write.")
+@click.option("-o", "--output", type=OutputPath(), required=True, help="The checkpoint to write; - is standard output.")
 @click.option(
     "--load", "loads", type=_Load(), multiple=True, help="Load a file into memory at the start; may be repeated."
 )
@@ -77,10 +87,14 @@ def _steps(order: list[str], patterns: tuple[str, ...], texts: tuple[str, ...]) 
 )
 @click.option(
     "--flash-out",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     help="The flash image to write, for layout flash (it holds the state).",
 )
-@click.option("--container", type=click.Choice(["raw", "gzip", "zstd"]), help="By default chosen by the output's name.")
+@click.option(
+    "--container",
+    type=click.Choice(["raw", "gzip", "zstd"]),
+    help="By default from the output's ending; raw without one.",
+)
 @click.option("--force", is_flag=True, help="Overwrite data in the first MiB, which belongs to the restorer.")
 @json_option
 @click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]")
@@ -144,6 +158,7 @@ def command(
         )
     if not gdb_address and not loads:
         raise UserError("nothing to run: give --load FILE@ADDR, or --gdb and --qmp of a running machine")
+    say = result_printer(as_json, output, flash_out)
     steps = _steps(click.get_current_context().meta["order"], patterns, texts)
     moment = Moment(steps, at, hart, after, timeout)
     if layout == "flash":
@@ -154,6 +169,7 @@ def command(
         place_for(layout, harts)
     check_apart(output, flash_out)
     name = container or containers.container_for(output, "raw")
+    flash_name = containers.container_for(flash_out, "raw") if flash_out else "raw"
     with tempfile.TemporaryDirectory(prefix="gcpt-") as folder, ExitStack() as stack:
         try:
             with progress("stepping", after, "instructions") if after else nullcontext(lambda _: None) as advance_steps:
@@ -163,7 +179,9 @@ def command(
                     source = launch(loads, start, harts, memory, vlen, qemu, moment, Path(folder), advance_steps)
                 machine = stack.enter_context(source)
             with progress(f"writing {output}", machine.size) as advance:
-                length = write(machine, output, name, layout, flash_out, force, partial(track, advance=advance))
+                length = write(
+                    machine, output, name, layout, flash_out, flash_name, force, partial(track, advance=advance)
+                )
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
         except (QemuError, GdbError) as error:
@@ -174,6 +192,6 @@ def command(
         say_json({**files, "layout": place, "bytes": length, "harts": summaries(machine.harts)})
         return 0
     for number, state in enumerate(machine.harts):
-        print(f"hart {number}: pc {state.pc:#x} mode {'US?M'[state.mode]}")
-    print(f"{output}: {len(machine.harts)} hart{'s' * (len(machine.harts) > 1)}, {machine.size >> 20} MiB, {name}")
+        say(f"hart {number}: pc {state.pc:#x} mode {'US?M'[state.mode]}")
+    say(f"{output}: {len(machine.harts)} hart{'s' * (len(machine.harts) > 1)}, {machine.size >> 20} MiB, {name}")
     return 0

@@ -1,21 +1,23 @@
 """``gcpt unpack``: split a packed image into checkpoint and restorer."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from gcpt.cli.output import json_option, progress, say_json, track
+from gcpt.cli.output import OutputPath, json_option, progress, result_printer, say_json, track
 from gcpt.errors import UserError
 
 
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The checkpoint to write.")
+@click.option("-o", "--output", type=OutputPath(), help="The checkpoint to write; - is standard output.")
 @click.option(
-    "--container", type=click.Choice(["raw", "gzip", "zstd"]), help="By default from the output's extension, else raw."
+    "--container",
+    type=click.Choice(["raw", "gzip", "zstd"]),
+    help="By default from the output's ending; raw without one.",
 )
-@click.option("--restorer-out", type=click.Path(path_type=Path), help="The restorer to write, a gcpt.bin.")
+@click.option("--restorer-out", type=OutputPath(), help="The restorer to write, a gcpt.bin.")
 @json_option
 def command(image: Path, output: Path | None, container: str | None, restorer_out: Path | None, as_json: bool) -> int:
     """Split IMAGE into the checkpoint as it was before gcpt pack, and the restorer.
@@ -34,15 +36,18 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
 
     if not output and not restorer_out:
         raise UserError("nothing to write: give -o CKPT, --restorer-out gcpt.bin, or both")
+    say = result_printer(as_json, output, restorer_out)
     for other, what in ((image, "IMAGE"), (output, "-o")):
         if restorer_out and other and restorer_out.resolve() == other.resolve():
             raise UserError(f"--restorer-out {restorer_out} is also {what}: choose another file for the restorer")
+    if restorer_out and containers.ENDINGS.get(restorer_out.suffix.lower(), "raw") != "raw":
+        raise UserError(f"--restorer-out {restorer_out}: a restorer is not compressed: choose a name such as gcpt.bin")
+    container = container or (containers.container_for(output, "raw") if output else None)
     old, before = packing.bare(packing.first_mib(image), str(image))
     if old is None:
         raise UserError(f"{image}: no embedded restorer: no restorer that ends with the flag 0xcaff at the start")
     unstamped = "the restorer has no stamp: recognised by its head and flag, assumed to have no header window"
     notes = [] if old.stamp else [unstamped]
-    say: Callable[[str], None] = (lambda _: None) if as_json else print
     for note in notes:
         say(f"note: {note}")
     files: list[tuple[Path, Iterable[bytes], str]] = []
@@ -51,7 +56,7 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
             files.append((restorer_out, [old.data], "raw"))
         if output:
             content = edits.patched(streams.chunks(image), [(0, before)])
-            files.append((output, track(content, advance), container or containers.container_for(output, "raw")))
+            files.append((output, track(content, advance), container or "raw"))
         *_, size = write_all(files)
     written = {"file": str(output), "container": files[-1][2], "bytes": size} if output else None
     if output:

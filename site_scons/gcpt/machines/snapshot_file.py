@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gcpt.checkpoint import blocks, containers, edits, output
+from gcpt.checkpoint import blocks, edits, output
 from gcpt.checkpoint.convert import check_pair
 from gcpt.checkpoint.files import with_state, write_checkpoint
 from gcpt.checkpoint.layouts import MIB, RESERVED_SIZE
@@ -18,6 +18,7 @@ def write(
     container: str,
     layout: str = "auto",
     flash_out: Path | None = None,
+    flash_container: str = "raw",
     force: bool = False,
     watch: Watch = iter,
 ) -> int:
@@ -29,6 +30,7 @@ def write(
         container: Its container.
         layout: One of LAYOUTS, or auto.
         flash_out: The flash image to write, for layout flash.
+        flash_container: Its container.
         force: Overwrite data in the reserved MiB.
         watch: Wraps the content as it is written, such as for a progress bar.
 
@@ -42,7 +44,7 @@ def write(
         check_pair(len(machine.harts), flash_out)
         assert flash_out is not None
         state = with_state([bytes(RESERVED_SIZE)], machine.harts, SINGLE_CORE)
-        files = [(flash_out, state, containers.container_for(flash_out, "raw"))]
+        files = [(flash_out, state, flash_container)]
         return output.write_all([*files, (out, watch(machine.content()), container)])[-1]
     place = place_for(layout, len(machine.harts))
     _check_free(machine, place, force)

@@ -240,9 +240,12 @@ def format_for(path: Path) -> str:
         path: The file.
 
     Returns:
-        One of FORMATS; raw for an unknown suffix.
+        One of FORMATS; raw for a name without a suffix.
+
+    Raises:
+        UserError: The suffix is unknown.
     """
-    return _ENDINGS.get(path.suffix, "raw")
+    return containers.by_ending(path, _ENDINGS, "--format") or "raw"
 
 
 def first_mib(path: Path) -> bytes:
