@@ -1,19 +1,18 @@
 """``scons run`` and ``scons debug`` on a terminal, which the checkpoint's console or gdb uses."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from command import ENVIRONMENT, Terminal, child
+from command import ENVIRONMENT, SCONS, Terminal, child
 
 ROOT = Path(__file__).parents[2]
 Make = Callable[..., Path]
 
 
 def _scons(folder: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "SCons", "-Q", f"build_dir={folder / 'out'}", *arguments]
+    return [*SCONS, f"build_dir={folder / 'out'}", *arguments]
 
 
 def test_run_without_a_checkpoint_runs_the_demo(tmp_path: Path) -> None:

@@ -12,6 +12,11 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Self
 
+from gcpt.restorer.options import NO_OPTIONS_FILE
+
+#: The command that runs SCons without the options of the checkout's user (gcpt.options).
+SCONS = [sys.executable, "-m", "SCons", "-Q", NO_OPTIONS_FILE]
+
 #: In which ``python -m gcpt`` is this checkout's.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "site_scons")}
 
