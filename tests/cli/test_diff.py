@@ -123,9 +123,7 @@ def test_flash(checkpoint_file: Make, tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [(), ("--all",)], ids=["default", "all"])
 @pytest.mark.parametrize("at", [0x10_0000, 0x18_0FFF, 0x1FF_FFFF])
 @pytest.mark.parametrize("side", ["a", "b"])
-def test_flash_of_one_side(
-    checkpoint_file: Make, tmp_path: Path, side: str, at: int, options: tuple[str, ...]
-) -> None:
+def test_flash_of_one_side(checkpoint_file: Make, tmp_path: Path, side: str, at: int, options: tuple[str, ...]) -> None:
     """Its content counts as a difference from zeros; a flash image with nothing but the state is no difference."""
     path, memory, flash = checkpoint_file(), tmp_path / "memory", tmp_path / "flash"
     assert gcpt("convert", path, memory, "--layout", "flash", "--flash-out", flash).returncode == 0
