@@ -14,11 +14,14 @@ from hypothesis import settings
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+from command import SCONS  # noqa: E402
 from restorer import Restorer  # noqa: E402
 
 from gcpt.restorer.resolution import resolve  # noqa: E402
 
 Build = Callable[..., Restorer]
+
+os.environ.pop("SCONSFLAGS", None)  # options of the user's own builds
 
 # No deadline for an example: the machine may be busy.
 settings.register_profile("gcpt", deadline=None)
@@ -59,7 +62,7 @@ def build_restorer(session_folder: Path, pytestconfig: pytest.Config) -> Build:
         with (session_folder / f"build-{digest}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (folder / "gcpt.bin").exists():
-                scons = [sys.executable, "-m", "SCons", *(f"{name}={value}" for name, value in settings.items())]
+                scons = [*SCONS, *(f"{name}={value}" for name, value in settings.items())]
                 run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, check=False)
                 assert run.returncode == 0, f"{' '.join(scons)}\n{run.stdout}{run.stderr}"
         return Restorer(folder, resolve(settings))

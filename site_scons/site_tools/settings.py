@@ -43,7 +43,7 @@ def _options(env):
         if len({value for key, value in ARGLIST if key == name}) > 1:
             raise UserError(f"{name}= has two different values on the command line: remove one")
     file = ARGUMENTS.get("options_file") or OPTIONS_FILE
-    if "options_file" in ARGUMENTS and not os.path.isfile(file):
+    if "options_file" in ARGUMENTS and file != os.devnull and not os.path.isfile(file):
         if os.path.exists(file):
             raise UserError(f"options_file={file}: not a file: want a file from save_options=FILE")
         raise UserError(f"options_file={file}: no such file: save_options={file} writes one")

@@ -120,6 +120,28 @@ def test_flash(checkpoint_file: Make, tmp_path: Path) -> None:
     assert (status, result["memory"]["flash"]["first"]) == (1, [{"begin": 0x18_0000, "end": 0x18_1000}])
 
 
+@pytest.mark.parametrize("options", [(), ("--all",)], ids=["default", "all"])
+@pytest.mark.parametrize("at", [0x10_0000, 0x18_0FFF, 0x1FF_FFFF])
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_flash_of_one_side(checkpoint_file: Make, tmp_path: Path, side: str, at: int, options: tuple[str, ...]) -> None:
+    """Its content counts as a difference from zeros; a flash image with nothing but the state is no difference."""
+    path, memory, flash = checkpoint_file(), tmp_path / "memory", tmp_path / "flash"
+    assert gcpt("convert", path, memory, "--layout", "flash", "--flash-out", flash).returncode == 0
+    other = _raw(flash, {at: b"x"}, tmp_path / "other")
+
+    def arguments(image: Path) -> tuple[Path | str, ...]:
+        files = (memory, path) if side == "a" else (path, memory)
+        return (*files, f"--flash-{side}", image)
+
+    page = at & ~0xFFF
+    status, result = _json(*arguments(other), *options)
+    found = result["memory"]["flash"]
+    assert (status, found["only_in"], found["first"][-1]) == (1, side, {"begin": page, "end": page + 0x1000})
+    assert f"flash: 4,096 bytes in 1 range of pages, only {side.upper()} has" in gcpt("diff", *arguments(other)).stdout
+    status, result = _json(*arguments(flash))
+    assert (status, result["memory"]["flash"]) == (0, {"bytes": 0, "ranges": 0, "first": [], "only_in": side})
+
+
 def test_bad_input(checkpoint_file: Make, tmp_path: Path) -> None:
     path, empty = checkpoint_file(), tmp_path / "empty"
     empty.write_bytes(b"")

@@ -1,11 +1,10 @@
 """``scons run`` and ``scons debug`` on a terminal, which the checkpoint's console or gdb uses."""
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from command import ENVIRONMENT, Terminal, child, wait_until
+from command import ENVIRONMENT, SCONS, Terminal, child, wait_until
 
 from gcpt.machines.gdb import TIMEOUT
 
@@ -23,7 +22,7 @@ def _ticks(process: str) -> int:
 
 
 def _scons(folder: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "SCons", "-Q", f"build_dir={folder / 'out'}", *arguments]
+    return [*SCONS, f"build_dir={folder / 'out'}", *arguments]
 
 
 def test_run_without_a_checkpoint_runs_the_demo(tmp_path: Path) -> None:

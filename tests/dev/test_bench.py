@@ -1,15 +1,15 @@
 """The bench: the project is within all budgets, and one more instruction exceeds one."""
 
 import subprocess
-import sys
 from pathlib import Path
+
+from command import SCONS
 
 from gcpt.dev import bench, figures
 from gcpt.machines.builds import build
 from gcpt.machines.restores import CASES, Restores
 
 ROOT = Path(__file__).parents[2]
-SCONS = [sys.executable, "-m", "SCons"]
 
 
 def _bench(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

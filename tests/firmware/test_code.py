@@ -56,7 +56,7 @@ def _listing(restorer) -> str:
 
 
 def test_constants_are_no_instructions_in_the_listing(build_restorer, tmp_path):
-    (dtb := tmp_path / "a.dtb").write_bytes(bytes.fromhex("d00dfeed") + bytes(60))
+    (dtb := tmp_path / "a.dtb").write_bytes(bytes.fromhex("d00dfeed00000040") + bytes(56))
     (payload := tmp_path / "fw.bin").write_bytes(bytes(64))
     given = {"gcpt_payload": str(payload), "gcpt_dtb": str(dtb)}
     listing = _listing(build_restorer(platform="qemu-virt", mode="normal", **given, **_REFERENCE))

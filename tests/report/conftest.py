@@ -3,12 +3,12 @@
 import fcntl
 import hashlib
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from browser import Browser
+from command import SCONS
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ def report(session_folder: Path) -> Callable[..., Path]:
         with folder.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not list(folder.glob("*/report.html")):
-                scons = [sys.executable, "-m", "SCons", "-Q", "report", *settings]
+                scons = [*SCONS, "report", *settings]
                 run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, check=False)
                 assert run.returncode == 0, f"{' '.join(scons)}\n{run.stdout}{run.stderr}"
         [page] = folder.glob("*/report.html")
@@ -45,7 +45,7 @@ def site(session_folder: Path) -> Path:
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "docs/html").exists():
-            scons = [sys.executable, "-m", "SCons", "-Q", "docs", f"build_dir={folder}"]
+            scons = [*SCONS, "docs", f"build_dir={folder}"]
             run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, check=False)
             assert run.returncode == 0, f"{' '.join(scons)}\n{run.stdout}{run.stderr}"
     return folder / "docs/html"

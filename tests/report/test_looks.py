@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from browser import SCHEMES, WIDTHS, Browser, contrast, overlaps
-from command import gcpt
+from command import SCONS, gcpt
 
 from gcpt.checkpoint import edits, output
 from gcpt.checkpoint.places import DUAL_CORE, Checkpoint
@@ -136,7 +136,7 @@ def test_browser_enforces_the_policy(browser: Browser, checkpoint_page: Path, tm
 
 def test_default_build_does_not_load_reports() -> None:
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-X", "importtime", "-m", "SCons", "-Q", "-n"]
+    command = [sys.executable, "-X", "importtime", *SCONS[1:], "-n"]
     run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     loaded = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if line.startswith("import time:")}
     assert "gcpt.restorer.config" in loaded

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser
-from command import ENVIRONMENT, gcpt, refusal
+from command import ENVIRONMENT, SCONS, gcpt, refusal
 from elftools.elf.elffile import ELFFile
 
 from gcpt.build import audit
@@ -183,7 +183,7 @@ def test_a_violated_rule_is_shown(browser: Browser, report: Report, tmp_path: Pa
 
 def test_second_run_rebuilds_nothing(report: Report) -> None:
     folder = report(**SINGLE)
-    scons = [sys.executable, "-m", "SCons", "-Q", "report", "mode=single_core", "platform=qemu-virt"]
+    scons = [*SCONS, "report", "mode=single_core", "platform=qemu-virt"]
     run = subprocess.run(
         [*scons, f"build_dir={folder.parent}"],
         cwd=Path(__file__).parents[2],

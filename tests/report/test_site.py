@@ -11,6 +11,7 @@ from urllib.parse import urldefrag, urljoin
 
 import pytest
 from browser import WIDTHS, Browser
+from command import SCONS
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
@@ -195,7 +196,7 @@ def test_is_made_without_a_network(tmp_path: Path) -> None:
 
 
 def test_again_is_nothing_to_do_and_clean_takes_all_away(site: Path) -> None:
-    scons = [sys.executable, "-m", "SCons", "-Q", "docs", f"build_dir={site.parents[1]}"]
+    scons = [*SCONS, "docs", f"build_dir={site.parents[1]}"]
     run = subprocess.run(scons, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "[DOC]" not in run.stdout
     other = site.parents[2] / "site to be removed"

@@ -16,8 +16,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "fw.bin").write_bytes(b"\x13\0\0\0" * 16)
     (tmp_path / "empty.bin").touch()
-    (tmp_path / "board.dtb").write_bytes(b"\xd0\x0d\xfe\xed" + bytes(60))
-    (tmp_path / "big.dtb").write_bytes(b"\xd0\x0d\xfe\xed" + bytes(LARGEST_DTB))
+    for name, size in (("board.dtb", 64), ("big.dtb", LARGEST_DTB + 4)):
+        (tmp_path / name).write_bytes(b"\xd0\x0d\xfe\xed" + size.to_bytes(4, "big") + bytes(size - 8))
     (tmp_path / "three.bin").write_bytes(bytes(3 * MIB))
     (tmp_path / "firmware").mkdir()
     return tmp_path

@@ -19,6 +19,11 @@ from gcpt.machines.gdb import TIMEOUT
 
 T = TypeVar("T")
 
+from gcpt.restorer.options import NO_OPTIONS_FILE
+
+#: The command that runs SCons without the options of the checkout's user (gcpt.options).
+SCONS = [sys.executable, "-m", "SCons", "-Q", NO_OPTIONS_FILE]
+
 #: In which ``python -m gcpt`` is this checkout's.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "site_scons")}
 

@@ -124,5 +124,5 @@ def payload(tmp_path: Path) -> Path:
 @pytest.fixture
 def dtb(tmp_path: Path) -> Path:
     path = tmp_path / "board.dtb"
-    path.write_bytes(b"\xd0\x0d\xfe\xed" + bytes(96))
+    path.write_bytes(b"\xd0\x0d\xfe\xed\0\0\0\x64" + bytes(92))
     return path

@@ -43,11 +43,13 @@ class Memory:
     """Pages of an image that differ.
 
     Attributes:
+        only_in: "a" or "b" if only this checkpoint has the image, which is then compared with zeros; else None.
         ranges: Image offsets of the first byte and after the last byte of each range of pages, up to a limit.
         count: Number of all ranges.
         size: Bytes in all ranges.
     """
 
+    only_in: str | None = None
     ranges: list[edits.Range] = field(default_factory=list)
     count: int = 0
     size: int = 0
@@ -163,7 +165,7 @@ def compare_memory(first: Iterable[bytes], second: Iterable[bytes], begin: int =
 
 
 def compare(first: CheckpointFile, second: CheckpointFile, everything: bool = False, watch: Watch = iter) -> Difference:
-    """Compare two checkpoints.
+    """Compare two checkpoints. A flash image that only one of them has is compared with zeros.
 
     Args:
         first: One checkpoint.
@@ -183,9 +185,12 @@ def compare(first: CheckpointFile, second: CheckpointFile, everything: bool = Fa
         memory = {"memory": compare_memory(watch(streams.chunks(first.path)), streams.chunks(second.path))}
     else:
         memory = {"memory": compare_memory(watch(first.memory()), second.memory(), RESERVED_SIZE)}
-    if first.flash and second.flash:
+    if first.flash or second.flash:
         if everything:
-            memory["flash"] = compare_memory(watch(streams.chunks(first.flash)), streams.chunks(second.flash))
+            images = [streams.chunks(each.flash) if each.flash else iter(()) for each in (first, second)]
+            memory["flash"] = compare_memory(watch(images[0]), images[1])
         else:
             memory["flash"] = compare_memory(watch(first.flash_rest()), second.flash_rest(), RESERVED_SIZE)
+        if not (first.flash and second.flash):
+            memory["flash"].only_in = "a" if first.flash else "b"
     return Difference((len(first.harts), len(second.harts)), rows, memory)

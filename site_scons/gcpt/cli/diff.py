@@ -31,7 +31,8 @@ def command(a: Path, b: Path, flash_a: Path | None, flash_b: Path | None, everyt
     """Compare the checkpoints A and B: registers by name and CSR field, memory by ranges of 4 KiB pages.
 
     Layouts and containers may differ. The comparison leaves out the first MiB of memory, which belongs to the
-    restorer, and the header and blocks of each checkpoint. Exit status 1: A and B differ.
+    restorer, and the header and blocks of each checkpoint. A flash image that only one of them has is compared with
+    zeros. Exit status 1: A and B differ.
 
     \b
     Example:
@@ -41,7 +42,7 @@ def command(a: Path, b: Path, flash_a: Path | None, flash_b: Path | None, everyt
     from gcpt.checkpoint.files import open_checkpoint
 
     opened = open_checkpoint(a, flash_a), open_checkpoint(b, flash_b)
-    with progress("comparing", size_of(a, flash_a if flash_b else None)) as advance:
+    with progress("comparing", size_of(a, flash_a)) as advance:
         difference = compare(*opened, everything, partial(track, advance=advance))
     if as_json:
         say_json(_json(difference))
@@ -69,6 +70,7 @@ def _json(difference: "Difference") -> dict[str, Any]:
                 "bytes": memory.size,
                 "ranges": memory.count,
                 "first": [{"begin": low, "end": high} for low, high in memory.ranges],
+                **({"only_in": memory.only_in} if name == "flash" else {}),
             }
             for name, memory in difference.memory.items()
         },
@@ -93,7 +95,8 @@ def _print(a: Path, b: Path, difference: "Difference") -> None:
         print_table(("hart", "register", "A", "B", "fields"), rows)
     for name, memory in difference.memory.items():
         if memory.size:
-            print(f"{name}: {memory.size:,} bytes in {memory.count:,} range{'s' * (memory.count > 1)} of pages")
+            alone = f", only {memory.only_in.upper()} has this image" if memory.only_in else ""
+            print(f"{name}: {memory.size:,} bytes in {memory.count:,} range{'s' * (memory.count > 1)} of pages{alone}")
             print_table(
                 ("from", "to", "bytes"),
                 [(hex(low), hex(high), high - low) for low, high in memory.ranges[:_MAX_RANGES]],

@@ -62,7 +62,18 @@ def _steps(order: list[str], patterns: tuple[str, ...], texts: tuple[str, ...]) 
 @click.command(cls=_InOrder)
 @click.option("-o", "--output", type=OutputPath(), required=True, help="The checkpoint to write; - is standard output.")
 @click.option(
-    "--load", "loads", type=_Load(), multiple=True, help="Load a file into memory at the start; may be repeated."
+    "--load",
+    "loads",
+    type=_Load(),
+    multiple=True,
+    help="Load a raw binary or device tree into memory at the start; may be repeated.",
+)
+@click.option(
+    "--data",
+    "data",
+    type=_Load(),
+    multiple=True,
+    help="Load a file of any content, such as an initramfs or a compressed kernel, as it is; may be repeated.",
 )
 @click.option("--start", type=Address(), help="Address at which the harts start; by default that of the first file.")
 @click.option("--harts", type=click.IntRange(1, 128), default=1, show_default=True, help="Number of harts.")
@@ -101,6 +112,7 @@ def _steps(order: list[str], patterns: tuple[str, ...], texts: tuple[str, ...]) 
 def command(
     output: Path,
     loads: tuple[tuple[Path, int], ...],
+    data: tuple[tuple[Path, int], ...],
     start: int | None,
     harts: int,
     vlen: int,
@@ -141,7 +153,7 @@ def command(
     from gcpt.checkpoint.places import place_for
     from gcpt.machines.gdb import GdbError
     from gcpt.machines.qemu import QemuError
-    from gcpt.machines.snapshot import Moment, attach, launch
+    from gcpt.machines.snapshot import Load, Moment, attach, launch
     from gcpt.machines.snapshot_file import write
     from gcpt.report.description import harts as summaries
 
@@ -152,9 +164,10 @@ def command(
             raise UserError(f"--on {pattern!r}: not a regular expression: {error}") from error
     if bool(gdb_address) != bool(qmp_address):
         raise UserError("--gdb and --qmp must be given together: give both, or neither to start a machine")
-    if gdb_address and (loads or qemu or patterns or texts):
+    if gdb_address and (loads or data or qemu or patterns or texts):
         raise UserError(
-            "--load, --on, --type and QEMU options need a machine that gcpt starts: leave them out, or --gdb and --qmp"
+            "--load, --data, --on, --type and QEMU options need a machine that gcpt starts: leave them out, or --gdb "
+            "and --qmp"
         )
     if not gdb_address and not loads:
         raise UserError("nothing to run: give --load FILE@ADDR, or --gdb and --qmp of a running machine")
@@ -176,7 +189,8 @@ def command(
                 if gdb_address and qmp_address:
                     source = attach(gdb_address, qmp_address, moment, Path(folder), advance_steps)
                 else:
-                    source = launch(loads, start, harts, memory, vlen, qemu, moment, Path(folder), advance_steps)
+                    content = [*(Load(*load) for load in loads), *(Load(*load, "--data", True) for load in data)]
+                    source = launch(content, start, harts, memory, vlen, qemu, moment, Path(folder), advance_steps)
                 machine = stack.enter_context(source)
             with progress(f"writing {output}", machine.size) as advance:
                 length = write(

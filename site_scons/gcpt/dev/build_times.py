@@ -10,6 +10,7 @@ from statistics import median
 
 from gcpt.dev.figures import Figures
 from gcpt.machines.builds import environment
+from gcpt.restorer.options import NO_OPTIONS_FILE
 
 _ROUNDS, _RUNS = 5, 101
 _MODES = ("normal", "dual_core")
@@ -35,9 +36,7 @@ def measure(options: list[str], root: Path, folder: Path) -> Figures:
     Raises:
         subprocess.CalledProcessError: A build fails.
     """
-    empty = folder / "no.options"  # instead of the user's gcpt.options
-    empty.touch()
-    scons = [str(Path(sys.executable).with_name("scons")), f"options_file={empty}", *options]
+    scons = [str(Path(sys.executable).with_name("scons")), NO_OPTIONS_FILE, *options]
     seconds: dict[str, list[float]] = defaultdict(list)
     ratios: dict[str, list[float]] = defaultdict(list)
     bare, out = folder / "bare", folder / "out"

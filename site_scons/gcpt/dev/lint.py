@@ -19,7 +19,7 @@ from pathlib import Path
 
 from gcpt.checkout import ROOT
 from gcpt.errors import UserError
-from gcpt.restorer.options import nearest
+from gcpt.restorer.options import NO_OPTIONS_FILE, nearest
 
 _FORMAT, _TIDY = "clang-format-19", "clang-tidy-19"
 #: The build folder with the compile commands for clang-tidy, relative to the root.
@@ -83,7 +83,7 @@ def _clang_format(request: Request) -> Iterator[Command]:
 
 
 def _clang_tidy(request: Request) -> Iterator[Command]:
-    scons = [sys.executable, "-m", "SCons", "-s", f"build_dir={_BUILD}", *request.settings]
+    scons = [sys.executable, "-m", "SCons", "-s", NO_OPTIONS_FILE, f"build_dir={_BUILD}", *request.settings]
     for options in VARIANTS:
         yield [*scons, *options]
         yield [_TIDY, "--quiet", "-p", _BUILD, "--warnings-as-errors=*", *compiled(request.root / _BUILD)]

@@ -27,11 +27,12 @@ from queue import SimpleQueue
 from gcpt.checkout import ROOT
 from gcpt.dev import firmware_coverage
 from gcpt.errors import UserError
+from gcpt.restorer.options import OPTIONS_FILE
 
 TABLE = Path("tests/mutants.toml")
-#: Not copied: caches in any folder; history, environment and build results at the top.
+#: Not copied: caches in any folder; history, environment, build results and the user's options at the top.
 _IGNORED = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis", ".sconsw.lock", "compile_commands.json")
-_IGNORED_AT_TOP = (".git", ".venv", "build")
+_IGNORED_AT_TOP = (".git", ".venv", "build", OPTIONS_FILE)
 #: Time limit for the tests of one fault, in seconds, enough on a busy machine.
 _TIMEOUT = 900.0
 #: Prefixes of environment variables of an outer test session, which the tests of a copy must not see.

@@ -3,16 +3,17 @@
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gcpt.restorer.config import BuildConfig
+from gcpt.restorer.options import NO_OPTIONS_FILE
 from gcpt.restorer.resolution import resolve
 
-#: Variables that a user's shell does not set: without them the builds may cache the byte code of their Python files.
-_FOREIGN_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+#: Variables that builds do not inherit: without the first two they may cache the byte code of their Python files, and
+#: SCONSFLAGS has options of the user's own builds, such as -n.
+_FOREIGN_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "SCONSFLAGS")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class BuiltRestorer:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for SCons: the caller's, as a user's shell has it."""
+    """Return the environment for SCons: the caller's without variables that change builds."""
     return {name: value for name, value in os.environ.items() if name not in _FOREIGN_VARIABLES}
 
 
@@ -66,8 +67,7 @@ def build(
         CalledProcessError: The build failed; ``stdout`` and ``stderr`` hold its output.
     """
     settings = {**options, "build_dir": str(build_dir)}
-    with tempfile.NamedTemporaryFile(prefix="gcpt-", suffix=".options") as empty:
-        arguments = ["-Q", f"options_file={empty.name}", *common, *(f"{k}={v}" for k, v in settings.items())]
-        subprocess.run([*scons, *arguments], cwd=root, env=environment(), capture_output=True, text=True, check=True)
+    arguments = ["-Q", NO_OPTIONS_FILE, *common, *(f"{k}={v}" for k, v in settings.items())]
+    subprocess.run([*scons, *arguments], cwd=root, env=environment(), capture_output=True, text=True, check=True)
     config = resolve(settings)
     return BuiltRestorer(root / config.variant_dir, config)

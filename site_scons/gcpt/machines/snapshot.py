@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from gcpt.checkpoint import output, streams
 from gcpt.checkpoint.layouts import MIB
@@ -17,7 +18,7 @@ from gcpt.machines.arrival import run_to_first
 from gcpt.machines.gdb import Gdb, GdbTimeoutError
 from gcpt.machines.hart_reading import read_hart
 from gcpt.machines.qmp import Qmp, address, for_qemu
-from gcpt.restorer import platforms
+from gcpt.restorer import platforms, software
 from gcpt.restorer.platforms import CLINT_MTIME
 
 VIRT = platforms.BY_NAME["qemu-virt"]
@@ -26,6 +27,22 @@ _MIN_MEMORY = 128 * MIB
 _STEP_TIMEOUT = 5.0
 #: Bytes of memory that QEMU writes to a file at once.
 _CHUNK = 64 * MIB
+
+
+class Load(NamedTuple):
+    """A file to load into memory.
+
+    Attributes:
+        file: The file.
+        address: Physical address of its first byte.
+        option: The option that names the file, for messages.
+        anything: Accept any content; by default only code and device trees.
+    """
+
+    file: Path
+    address: int
+    option: str = "--load"
+    anything: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,7 @@ class StoppedMachine:
 
 @contextmanager
 def launch(
-    loads: Sequence[tuple[Path, int]],
+    loads: Sequence[Load],
     start: int | None,
     harts: int,
     memory: int,
@@ -81,7 +98,7 @@ def launch(
     """Start stock QEMU with files in memory, run to the moment, and read the machine.
 
     Args:
-        loads: Files and the physical addresses to load them at.
+        loads: Files to load into memory; the first one has the code to start.
         start: Physical address at which the harts start; by default that of the first file.
         harts: Number of harts.
         memory: Memory in bytes; at least 128 MiB is used.
@@ -95,16 +112,20 @@ def launch(
         The stopped machine.
 
     Raises:
-        UserError: A file cannot be read or loaded, or the machine did not reach the moment.
+        UserError: A file cannot be read or loaded, or is no code, or the machine did not reach the moment.
         QemuError: QEMU ended, or the console did not print a pattern in time.
         GdbError: The gdb stub refused.
     """
     size = max(memory, _MIN_MEMORY)
-    entry = loads[0][1] if start is None else start
+    entry = loads[0].address if start is None else start
     content = [(VIRT.dram, qemu.jump(VIRT.dram, entry))] if entry != VIRT.dram else []
-    for file, load_address in loads:
+    for file, load_address, option, anything in loads:
         try:
             data = file.read_bytes()
+            if not anything:
+                is_started = load_address <= entry < load_address + len(data)
+                hint = "" if is_started else f"; or load it as it is with --data {file}@{load_address:#x}"
+                software.check(file, f"{option} {file}", not is_started, hint)
         except OSError as error:
             raise UserError(f"{file}: {error.strerror}") from error
         if not VIRT.dram <= load_address <= VIRT.dram + size - len(data):

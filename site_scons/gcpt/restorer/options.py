@@ -1,6 +1,7 @@
 """The table of build options: the source for SCons, ``scons -h``, docs/options.md and the names of variants."""
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -14,6 +15,8 @@ TOOLCHAINS = ("auto", "gnu", "llvm", "zig")
 CROSS_COMPILE = "riscv64-unknown-elf-"
 #: Default of options_file=.
 OPTIONS_FILE = "gcpt.options"
+#: The argument of a build that reads no options file.
+NO_OPTIONS_FILE = f"options_file={os.devnull}"
 #: Default of prefix=.
 PREFIX = "/usr/local"
 #: Checksums of a matrix's images, in the build folder.

@@ -1,13 +1,12 @@
-"""Checks of a payload's position and of its device tree."""
+"""Checks of a payload, its position and its device tree."""
 
 from pathlib import Path
 
 from gcpt.checkpoint.layouts import BLOCK_SIZE, MULTI_CORE_OFFSET, PAYLOAD_OFFSET, RESERVED_SIZE
 from gcpt.errors import UserError
+from gcpt.restorer import software
 from gcpt.restorer.platforms import Platform
 
-#: The first bytes of a device tree blob (devicetree specification 0.4, 5.2).
-DTB_MAGIC = b"\xd0\x0d\xfe\xed"
 #: Largest device tree in bytes: it shares the first MiB with the restorer and, in some modes, the checkpoint's state.
 LARGEST_DTB = 0x8_0000
 #: Largest gcpt.bin in bytes; zeros fill it from the restorer to the payload.
@@ -15,7 +14,7 @@ LARGEST_IMAGE = 1 << 32
 
 
 def check(path: Path, position: int, mode: str, platform: Platform, harts: int) -> None:
-    """Check that a payload overlaps neither the restorer nor the checkpoint's state.
+    """Check that a payload is code, and overlaps neither the restorer nor the checkpoint's state.
 
     Args:
         path: The payload.
@@ -25,8 +24,10 @@ def check(path: Path, position: int, mode: str, platform: Platform, harts: int) 
         harts: The number of harts.
 
     Raises:
-        UserError: The payload overlaps them, leaves memory, or makes the image too large.
+        UserError: The payload is something else, such as an ELF file, overlaps them, leaves memory, or makes the image
+            too large.
     """
+    software.check(path, f"gcpt_payload={path}")
     end = position + path.stat().st_size
     where = f"gcpt_payload={path}: {position:#x} to {end:#x}"
     memory_end = platform.dram + platform.dram_size
@@ -55,18 +56,15 @@ def check(path: Path, position: int, mode: str, platform: Platform, harts: int) 
 
 
 def check_dtb(path: Path) -> None:
-    """Check that a file is a device tree blob of an acceptable size.
+    """Check that a file is one complete device tree blob of an acceptable size.
 
     Args:
         path: The file.
 
     Raises:
-        UserError: The file is no device tree blob, or is too large.
+        UserError: The file is no device tree blob, is truncated, has data after the tree, or is too large.
     """
-    with path.open("rb") as file:
-        magic = file.read(len(DTB_MAGIC))
-    if magic != DTB_MAGIC:
-        raise UserError(f"gcpt_dtb={path}: not a device tree blob: compile it with dtc -O dtb")
+    software.check_device_tree(path, f"gcpt_dtb={path}")
     if path.stat().st_size > LARGEST_DTB:
         raise UserError(
             f"gcpt_dtb={path}: larger than {LARGEST_DTB:#x} bytes, so it does not fit into the restorer's MiB: "
