@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from gcpt.machines.gdb import TIMEOUT
+from gcpt.restorer.options import NO_OPTIONS_FILE
 
 T = TypeVar("T")
-
-from gcpt.restorer.options import NO_OPTIONS_FILE
 
 #: The command that runs SCons without the options of the checkout's user (gcpt.options).
 SCONS = [sys.executable, "-m", "SCons", "-Q", NO_OPTIONS_FILE]
