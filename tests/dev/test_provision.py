@@ -170,7 +170,7 @@ def locked() -> dict[str, dict[str, str]]:
 @pytest.mark.parametrize("lock", provision.ENVIRONMENT)
 def test_every_direct_python_package_is_locked(locked: dict[str, dict[str, str]], lock: str) -> None:
     lines = (REPO / lock).with_suffix(".in").read_text().splitlines()
-    direct = {line.partition("[")[0] for line in lines if not line.startswith("-c ")}
+    direct = {match[0] for line in lines if (match := re.match(r"\w[\w-]*", line))}
     assert direct and direct <= set(locked[lock])
 
 
