@@ -27,7 +27,7 @@
  *              | address (jump); else: leave by mret       |
  * s9           | number of skipped registers               | entry .. note_skipped                | gcpt_trap: + 1
  * s10          | the checkpoint's pc, which becomes mepc   | way_out .. skipped_noted             | jump: = mepc
- * s11          | the value for mstatus, MIE clear          | prepared .. skipped_noted
+ * s11          | the value for mstatus, MIE clear          | way_out .. skipped_noted
  * a0-a3        | scratch; traps preserve them              |                                      | macros
  * a4, a5       | scratch where no instruction can trap     |                                      | traps
  * t0-t4, ra    | scratch                                   |                                      | macros; log= traps
@@ -43,12 +43,12 @@
     .option arch, +d, +v, +h, +zifencei
 
 /*
- * touches base: branch to locked_out if the MiB from `base` overlaps the 4-byte units a1 to a2 (inclusive). Clobbers
+ * touches base: branch to locked_out if the MiB from `base` overlaps a1 to a2 (inclusive), both in 1/256 byte. Clobbers
  * a0, t4.
  */
     .macro touches base
-    srli    a0, \base, 2
-    li      t4, GCPT_RESERVED_SIZE >> 2
+    slli    a0, \base, 8
+    li      t4, GCPT_RESERVED_SIZE << 8
     add     t4, t4, a0
     bgeu    a1, t4, 9f
     bgeu    a2, a0, locked_out
@@ -147,8 +147,7 @@ meeting:
 timers:
 #if GCPT_CSRS_SDTRIG
     /* A trigger that is enabled in M mode could fire here and then in the trap handler, forever. */
-    field_address a0, FIELD(csr_reg), 8 * CSR_TDATA1
-    ld      a0, (a0)
+    load_csr_alone a0, CSR_TDATA1
     srli    a1, a0, 60              /* type: m is bit 6 in types 2 and 6, bit 9 in types 3 to 5 */
     li      a2, 1 << 6
     addi    a3, a1, -2
@@ -165,20 +164,10 @@ timers:
 3:
 #endif
     csrs_timer
-    /* mip.MSIP is read-only: restore it through msip in the CLINT. */
-    load_csr a0, CSR_MIP
-    srli    a0, a0, 3
-    andi    a0, a0, 1
 #if GCPT_DIRECT
-    li      a1, GCPT_CLINT
-    sw      a0, GCPT_CLINT_MSIP(a1)
     load_field a0, FIELD(mtime_cmp)
     store_double a0, GCPT_CLINT + GCPT_CLINT_MTIMECMP, a1
 #else
-    li      a1, GCPT_CLINT + GCPT_CLINT_MSIP
-    slli    a2, s2, 2
-    add     a1, a1, a2
-    sw      a0, (a1)
     field_address a2, FIELD(mtime_cmp)
     slli    a3, s2, 3
     add     a2, a2, a3
@@ -206,18 +195,22 @@ way_out:
     load_field a1, FIELD(mode)
     load_field s10, FIELD(pc)
     load_csr a0, CSR_MSTATUS
+    andi    s11, a0, ~MSTATUS_MIE   /* mret sets it from MPIE, the trampoline directly; no interrupt before that */
     srli    a4, a0, 11
     andi    a4, a4, 3 | MSTATUS_MPRV >> 11
     bne     a4, a1, not_prepared    /* MPP = mode and MPRV = 0, unless the generator left M-mode state alone */
     addi    a4, a1, -2
     bgez    a4, prepared_for_m
-leave_by_mret:
-    andi    s11, a0, ~MSTATUS_MIE   /* mret sets it from MPIE; no interrupt before that */
 prepared:
+#if GCPT_CSRS_H
+    bnez    s9, look_for_h          /* the missing registers may be those of H */
+#else
+    j       look_for_guest
+#endif
+no_guest:
 #if GCPT_CSRS_SMEPMP
     /* With MML or MMWP, M mode may execute only what a PMP rule of the workload allows: not the restorer. */
-    field_address a0, FIELD(csr_reg), 8 * CSR_MSECCFG
-    ld      a0, (a0)
+    load_csr_alone a0, CSR_MSECCFG
     andi    a0, a0, 3
     bnez    a0, locked_out
 #endif
@@ -277,7 +270,7 @@ prepared_for_m:                     /* MPP = mode is 2 (reserved) or 3 */
     load_csr a4, CSR_MEPC
     bne     a4, s10, jump
     srli    a4, s10, 20
-    bne     a4, a3, leave_by_mret
+    bne     a4, a3, prepared
 restarts:
     li      a0, GCPT_CODE_RESTARTS
     j       fail
@@ -292,7 +285,6 @@ jump:
 #if GCPT_FROM_FLASH && !GCPT_RAM
     j       out_of_reach            /* no place for a trampoline: DRAM belongs to the workload */
 #else
-    andi    s11, a0, ~MSTATUS_MIE
 #if GCPT_RAM
     lla     s8, gcpt_trampolines
     slli    a4, s2, GCPT_TRAMPOLINE_SHIFT
@@ -345,18 +337,35 @@ out_of_reach:
     li      a0, GCPT_CODE_M_MODE_JUMP
     j       fail
 #else
-    /* Leave by mret with a note: mepc (= pc), MPP and MPIE (as mret needs them) are lost. */
-    li      a0, GCPT_CODE_M_MODE_LOSS
-    jal     gcpt_note
-    li      s8, 0
-    load_csr a0, CSR_MSTATUS
+    /* Leave by mret (s8 is not negative) with a note: mepc (= pc), MPP and MPIE (as mret needs them) are lost. */
     andi    a1, a0, MSTATUS_MIE
     li      a3, MSTATUS_MPP | MSTATUS_MPIE
-    or      a0, a0, a3
+    or      s11, s11, a3
     bnez    a1, 1f
-    xori    a0, a0, MSTATUS_MPIE
-1:  j       leave_by_mret
+    xori    s11, s11, MSTATUS_MPIE
+1:  li      a0, GCPT_CODE_M_MODE_LOSS
+    jal     gcpt_note
+    j       prepared
 #endif
+
+/*
+ * A hart or a restorer without H refuses a checkpoint with a guest, which would go on without its translation: MPV = 1,
+ * or hgatp is not 0. A misa of 0 (not implemented) counts as one without H. Clobbers a0.
+ */
+#if GCPT_CSRS_H
+look_for_h:
+    csrr    a0, misa
+    slli    a0, a0, 63 - 7          /* H */
+    bltz    a0, no_guest
+#endif
+look_for_guest:
+    load_far_csr a0, CSR_HGATP
+    bnez    a0, no_hypervisor
+    slli    a0, s11, 63 - 39        /* MPV */
+    bgez    a0, no_guest
+no_hypervisor:
+    li      a0, GCPT_CODE_NO_HYPERVISOR
+    j       fail
 
 /*
  * Store the number of skipped registers (s9) in the first word of misc_reserve, unless the layout has none, it is in
@@ -366,14 +375,17 @@ note_skipped:
 #if GCPT_CSRS_PMP16
     beqz    s7, skipped_noted
 #endif
-#if !GCPT_DIRECT
+    li      a2, GCPT_DRAM
+#if GCPT_DIRECT
+    bltu    s1, a2, skipped_noted
+    sd      s9, LAYOUT_misc_reserve - LAYOUT_pc - NEAR_PC(s1)
+#else
     ld      a1, FIELD(misc_reserve)(s1)
     beqz    a1, skipped_noted
-#endif
     field_address a1, FIELD(misc_reserve)
-    li      a2, GCPT_DRAM
     bltu    a1, a2, skipped_noted
     sd      s9, (a1)
+#endif
     j       skipped_noted
 
 #if GCPT_CSRS_V
@@ -386,12 +398,7 @@ vlen_differs:
     li      a1, GCPT_DEFAULT_VLENB
     beq     s8, a1, vlen_same
 1:
-#if GCPT_DIRECT
-    ld      a2, gcpt_base + LAYOUT_csr_reg + 8 * CSR_MSTATUS
-#else
-    field_address a2, FIELD(csr_reg), 8 * CSR_MSTATUS
-    ld      a2, (a2)
-#endif
+    load_csr_alone a2, CSR_MSTATUS
     andi    a2, a2, MSTATUS_VS
     beqz    a2, float_registers
     li      a0, GCPT_CODE_VLEN
@@ -421,7 +428,7 @@ look_at_locks:
     field_address t1, FIELD(csr_reg), 8 * CSR_PMPCFG0
     addi    t3, t1, 8 * (CSR_PMPADDR0 - CSR_PMPCFG0)
     addi    t2, t3, 8 * 7           /* 8 entries a word; the sign bit is the lock of the last one */
-    li      t0, GCPT_PMP_ENTRIES / 8
+    addi    t0, t2, 8 * GCPT_PMP_ENTRIES
 1:  ld      a5, (t1)
     mv      a4, t2
 2:  bltz    a5, 5f
@@ -430,8 +437,7 @@ look_at_locks:
     bnez    a5, 2b
     addi    t1, t1, 16              /* odd pmpcfg CSRs do not exist */
     addi    t2, t2, 64
-    addi    t0, t0, -1
-    bnez    t0, 1b
+    bne     t2, t0, 1b
     li      s7, 0
     ret
 5:  srli    a0, a5, 56
@@ -441,21 +447,19 @@ look_at_locks:
     slli    a0, a0, 59
     srli    a0, a0, 62
     beqz    a0, 3b                  /* OFF */
-    ld      a1, (a4)                /* addresses have 54 bits, in units of 4 bytes */
+    ld      a1, (a4)                /* addresses have 54 bits, in units of 4 bytes: from here on in 1/256 byte */
     slli    a1, a1, 10
-    srli    a1, a1, 10
     mv      a2, a1                  /* NA4: from a1 to a2, inclusive */
     addi    a0, a0, -2
     beqz    a0, 7f
     bgtz    a0, 6f
-    addi    a2, a2, -1              /* TOR: from the previous entry's address; up to 0 is all of memory (QEMU 7.2) */
+    addi    a2, a2, -1 << 10        /* TOR: from the previous entry's address; to 0 is all of memory (QEMU 7.2) */
     li      a1, 0
     beq     a4, t3, 7f
     ld      a1, -8(a4)
     slli    a1, a1, 10
-    srli    a1, a1, 10
     j       7f
-6:  addi    a3, a1, 1               /* NAPOT: the trailing ones and the zero above them encode the size */
+6:  addi    a3, a1, 1 << 10         /* NAPOT: the trailing ones and the zero above them encode the size */
     or      a2, a2, a3
     and     a1, a1, a3
 7:
@@ -463,8 +467,8 @@ look_at_locks:
     touches s0
     touches s4                      /* the integer registers, loaded after mtvec is restored, may be further away */
 #endif
-    srli    a1, a1, 18              /* in MiB: the restorer has a whole MiB */
-    srli    a2, a2, 18
+    srli    a1, a1, 20 + 8          /* in MiB: the restorer has a whole MiB */
+    srli    a2, a2, 20 + 8
     auipc   a0, 0
     srli    a0, a0, 20
     bltu    a0, a1, 3b

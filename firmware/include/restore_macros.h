@@ -63,11 +63,28 @@
     ld      \reg, 8 * ((\number) - window)(CSR_BASE)
     .endm
 
+/* load_far_csr reg, number: load_csr of any CSR, by way of the window. */
+    .macro load_far_csr reg, number
+    lui     \reg, %hi(8 * ((\number) - window))
+    add     \reg, \reg, CSR_BASE
+    ld      \reg, %lo(8 * ((\number) - window))(\reg)
+    .endm
+
+/* load_csr_alone reg, number: load_csr of any CSR, independent of the window. Planned: clobbers t0. */
+    .macro load_csr_alone reg, number
+#if GCPT_DIRECT
+    ld      \reg, gcpt_base + LAYOUT_csr_reg + 8 * (\number)
+#else
+    field_address \reg, FIELD(csr_reg), 8 * (\number)
+    ld      \reg, (\reg)
+#endif
+    .endm
+
 /*
  * load_csr reg, number: reg = the checkpoint's value of the CSR, which must be in the window.
  * put_csr number: write the CSR. merge_csr number: set the CSR's bits that are 1 in the checkpoint.
  * put_csr_alone number: put_csr from a fixed address (direct), independent of the window.
- * All but load_csr clobber a0.
+ * All but the loads clobber a0.
  */
     .macro put_csr number
     load_csr a0, \number
@@ -75,13 +92,32 @@
     .endm
 
     .macro put_csr_alone number
-    ld      a0, gcpt_base + LAYOUT_csr_reg + 8 * (\number)
+    load_csr_alone a0, \number
     csrw    \number, a0
     .endm
 
     .macro merge_csr number
     load_csr a0, \number
     csrs    \number, a0
+    .endm
+
+/*
+ * put_mip: write mip. Its MSIP is read-only: restore it through msip in the CLINT. Clobbers a0, a1; planned: a2.
+ */
+    .macro put_mip number
+    load_csr a0, \number
+    csrw    \number, a0
+    srli    a0, a0, 3
+    andi    a0, a0, 1
+#if GCPT_DIRECT
+    li      a1, GCPT_CLINT
+    sw      a0, GCPT_CLINT_MSIP(a1)
+#else
+    li      a1, GCPT_CLINT + GCPT_CLINT_MSIP
+    slli    a2, s2, 2
+    add     a1, a1, a2
+    sw      a0, (a1)
+#endif
     .endm
 
 /*

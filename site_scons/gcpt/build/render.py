@@ -191,6 +191,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "mip",
         "mnstatus",
         "henvcfg",
+        "hgatp",
         "vstart",
         "vl",
         "vtype",
@@ -287,8 +288,8 @@ def _writes(run: list[Csr]) -> Iterator[str]:
         if csr.name.startswith("pmpcfg"):
             second = next(rest)
             yield f"    put_pmpcfg {csr.number:#x}, {second.number:#x}  /* {csr.name}, {second.name} */"
-        elif csr.name == "vstimecmp":
-            yield f"    put_vstimecmp {csr.number:#x}"
+        elif csr.name in ("mip", "vstimecmp"):
+            yield f"    put_{csr.name} {csr.number:#x}"
         else:
             yield f"    {'merge_csr' if csr.merge else 'put_csr'} {csr.number:#x}  /* {csr.name} */"
 

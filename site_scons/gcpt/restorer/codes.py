@@ -112,4 +112,10 @@ CODES: tuple[Code, ...] = (
         "a trigger of the checkpoint counts in M mode, where it could stop the restorer: build without csrs=+sdtrig",
         "sdtrig",
     ),
+    Code(
+        20,
+        "NO_HYPERVISOR",
+        "needs H",
+        "mstatus.MPV or hgatp shows a guest, which needs a hart with H: restore on one, without csrs=-h",
+    ),
 )

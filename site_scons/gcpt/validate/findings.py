@@ -237,6 +237,13 @@ KINDS: tuple[FindingKind, ...] = (
         "mepc is not the pc below M mode: the generator did not prepare it, so the restorer writes the pc to it",
         "check that the pc is where the workload should be",
     ),
+    FindingKind(
+        "no-hypervisor",
+        _E,
+        "mstatus.MPV or hgatp shows a guest, and the restorer does not write the hypervisor's CSRs",
+        "build the restorer without csrs=-h, and restore on a machine whose harts have H",
+        "NO_HYPERVISOR",
+    ),
     # PMP.
     FindingKind(
         "mseccfg",

@@ -6,6 +6,7 @@ from gcpt.checkpoint.layouts import DEFAULT_VLEN, MAX_VLEN, RESERVED_SIZE
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus, pmp
 from gcpt.isa.fields import decode
+from gcpt.isa.guests import shows_guest
 from gcpt.restorer import trampoline
 from gcpt.validate.subject import Finding, Subject, finding
 
@@ -105,6 +106,10 @@ def check_last_writes(subject: Subject, hart: int, state: HartState) -> Iterator
         The findings.
     """
     groups = subject.config.csr_groups
+    if "h" not in groups and shows_guest(state):
+        yield finding(
+            "no-hypervisor", f"mstatus is {state.get('mstatus'):#x}, hgatp {state.get('hgatp'):#x}: csrs=+h", hart
+        )
     if "smepmp" in groups and state.get("mseccfg") & 3:
         yield finding("mseccfg", f"mseccfg is {state.get('mseccfg'):#x}", hart)
     trigger = {bits.name for bits in decode("tdata1", state.get("tdata1")) if bits.value}
