@@ -269,7 +269,7 @@ def test_refused_html_leaves_the_old_page(checkpoint: Path, build_restorer, tmp_
     page.write_text("before")
     before = checkpoint.read_bytes()
     assert "remove --hart and --json" in refusal(gcpt("info", checkpoint, "--html", page, "--json"))
-    assert "would overwrite the checkpoint" in refusal(gcpt("info", checkpoint, "--html", checkpoint))
+    assert "is also FILE" in refusal(gcpt("info", checkpoint, "--html", checkpoint))
     assert "No such file" in refusal(gcpt("info", checkpoint, "--html", tmp_path / "nowhere/page.html"))
     cut = tmp_path / "cut.gz"
     cut.write_bytes(before[:-2000])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcpt.checkpoint import containers, output, stamp, streams
+from gcpt.checkpoint import apart, containers, output, stamp, streams
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint, with_state
 from gcpt.checkpoint.layouts import RESERVED_SIZE
 from gcpt.checkpoint.places import PLACES, SINGLE_CORE, place_for
@@ -89,7 +89,8 @@ def convert(
         The length of the memory image in bytes.
 
     Raises:
-        UserError: Data would be lost, the layout cannot hold the state, or a file cannot be read or written.
+        UserError: Data would be lost, the layout cannot hold the state, a file cannot be read or written, or an output
+            is the other image of the source.
     """
     opened, target = source.opened, layout or source.layout
     if target == "flash":
@@ -97,6 +98,8 @@ def convert(
     else:
         _check_flash(source, flash_out)
     check_apart(out, flash_out)
+    apart.check("OUT", out, {"the flash image of IN": source.flash})
+    apart.check("--flash-out", flash_out, {"IN": opened.path})
     rest = source.flash_rest()
     if layout in (None, source.layout):
         memory, rest = streams.chunks(opened.path), streams.chunks(source.flash) if source.flash else rest
@@ -143,8 +146,7 @@ def check_apart(out: Path, flash_out: Path | None) -> None:
     Raises:
         UserError: Both are the same file.
     """
-    if flash_out and flash_out.resolve() == out.resolve():
-        raise UserError(f"--flash-out {flash_out}: is also the file for the memory image: choose another file")
+    apart.check("--flash-out", flash_out, {"the file for the memory image": out})
 
 
 def _check_flash(source: Source, flash_out: Path | None) -> None:

@@ -65,6 +65,7 @@ def command(
       gcpt debug linux.gz --symbols vmlinux -x "csrs satp" -x "bt"
       gcpt debug uboot.zst --server 1234 --script gcpt-gdb.py
     """
+    from gcpt.checkpoint import apart, output
     from gcpt.machines import gdb_script
     from gcpt.machines.arrival import run_restored
     from gcpt.machines.boot import prepare
@@ -75,15 +76,15 @@ def command(
         raise click.UsageError("--server starts no gdb: --symbols, --command and --batch need one: leave them out")
     if script and script.suffix != ".py":  # gdb recognises Python by it, and no checkpoint has such a name
         raise UserError(f"--script {script}: gdb needs a name that ends in .py: choose another name")
+    inputs = {"CHECKPOINT": checkpoint, "--flash": flash, "--restorer": restorer}
+    apart.check("--script", script, inputs | {f"--symbols {file}": Path(file) for file in symbols})
     with tempfile.TemporaryDirectory(prefix="gcpt-") as temporary:
         folder = Path(temporary)
         with unpacking(checkpoint, flash) as watch:
             setup = prepare(checkpoint, folder, restorer, flash, memory, watch)
         script = script or folder / "gcpt-gdb.py"
-        try:
-            script.write_text(gdb_script.text({hart: state.pc for hart, state in setup.harts.items()}))
-        except OSError as error:
-            raise UserError(f"--script {script}: {error.strerror}") from error
+        with output.replacing(script) as written:
+            written.write(gdb_script.text({hart: state.pc for hart, state in setup.harts.items()}).encode())
         if server is not None:
             return _serve(setup, server, script)
         files = [*([str(setup.elf)] if setup.elf else []), *symbols]

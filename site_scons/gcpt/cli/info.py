@@ -57,13 +57,12 @@ def command(
 
 
 def _write_page(out: Path, file: Path, flash: Path | None) -> int:
-    from gcpt.checkpoint import containers, streams
+    from gcpt.checkpoint import apart, containers, streams
     from gcpt.checkpoint.files import open_checkpoint
     from gcpt.report import checkpoint_page
     from gcpt.report.description import describe
 
-    if out.resolve() in {path.resolve() for path in (file, flash) if path}:
-        raise UserError(f"{out}: the page would overwrite the checkpoint: choose another file")
+    apart.check("--html", out, {"FILE": file, "--flash": flash})
     facts = describe(file, flash)
     if "layout" not in facts:
         raise UserError(f"{file}: a restorer, not a checkpoint: scons report makes the page of a restorer")

@@ -70,6 +70,7 @@ def command(
       gcpt pack --swap build/gcpt.bin packed/*.zst
       gcpt pack --swap --json build/gcpt.bin packed/*.zst | jq '.[] | select(.error)'
     """
+    from gcpt.checkpoint import apart
     from gcpt.checkpoint.files import open_checkpoint
     from gcpt.report import description
     from gcpt.restorer import packing
@@ -78,11 +79,14 @@ def command(
         raise UserError("--swap changes files in place: remove -o, --format, --flash and --base")
     restorer = packing.read(gcpt_bin)
     if swap:
+        for file in files:
+            apart.check("CKPT", file, {"GCPT_BIN": gcpt_bin})
         return _swap(restorer, files, force, as_json)
     if output is None or len(files) != 1:
         raise UserError("want one CKPT and -o OUT; or --swap to replace the restorers in packed images")
     say = result_printer(as_json, output)
-    _check_apart(output, gcpt_bin, files[0] if flash else None)
+    memory = files[0] if flash else None
+    apart.check("-o", output, {"GCPT_BIN": gcpt_bin, "the memory image, but the output is the flash image": memory})
     form = form or packing.format_for(output)
     if form == "flash" and not flash:
         raise UserError("--format flash needs a flash pair: name the flash image with --flash")
@@ -105,14 +109,6 @@ def command(
     harts = len(checkpoint.harts)
     say(f"{output}: {harts} hart{'s' * (harts > 1)}, {size:,} bytes, {form}{f' at {at:#x}' * (form == 'elf')}")
     return 0
-
-
-def _check_apart(output: Path, gcpt_bin: Path, memory: Path | None) -> None:
-    """Refuse an output that would overwrite the restorer, or the memory image of a flash pair."""
-    if output.resolve() == gcpt_bin.resolve():
-        raise UserError(f"-o {output} is also GCPT_BIN: choose another file for the image")
-    if memory and output.resolve() == memory.resolve():
-        raise UserError(f"-o {output} is the memory image, but the output is the flash image: choose another file")
 
 
 def _base(restorer: "Restorer", form: str, flash: bool, base: int | None, width: int) -> int:

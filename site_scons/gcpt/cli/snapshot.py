@@ -148,7 +148,7 @@ def command(
     Example: a machine that was started with -gdb tcp::1234 -qmp unix:/tmp/qmp,server=on,wait=off
       gcpt snapshot -o now.gz --gdb :1234 --qmp unix:/tmp/qmp
     """
-    from gcpt.checkpoint import containers
+    from gcpt.checkpoint import apart, containers
     from gcpt.checkpoint.convert import check_apart, check_pair
     from gcpt.checkpoint.places import place_for
     from gcpt.machines.gdb import GdbError
@@ -181,6 +181,10 @@ def command(
     elif not gdb_address:
         place_for(layout, harts)
     check_apart(output, flash_out)
+    inputs = {f"--load {file}": file for file, _ in loads} | {f"--data {file}": file for file, _ in data}
+    inputs |= {f"a file in QEMU's options, {word}": Path(word) for word in re.split("[,=]", ",".join(qemu)) if word}
+    for option, out in (("-o", output), ("--flash-out", flash_out)):
+        apart.check(option, out, inputs)
     name = container or containers.container_for(output, "raw")
     flash_name = containers.container_for(flash_out, "raw") if flash_out else "raw"
     with tempfile.TemporaryDirectory(prefix="gcpt-") as folder, ExitStack() as stack:

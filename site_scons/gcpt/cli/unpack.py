@@ -29,7 +29,7 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
       gcpt unpack packed.zst -o uboot.zst --restorer-out gcpt.bin
       gcpt unpack --json packed.zst --restorer-out gcpt.bin | jq .restorer.options
     """
-    from gcpt.checkpoint import containers, edits, streams
+    from gcpt.checkpoint import apart, containers, edits, streams
     from gcpt.checkpoint.output import write_all
     from gcpt.report import description
     from gcpt.restorer import packing
@@ -37,9 +37,7 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
     if not output and not restorer_out:
         raise UserError("nothing to write: give -o CKPT, --restorer-out gcpt.bin, or both")
     say = result_printer(as_json, output, restorer_out)
-    for other, what in ((image, "IMAGE"), (output, "-o")):
-        if restorer_out and other and restorer_out.resolve() == other.resolve():
-            raise UserError(f"--restorer-out {restorer_out} is also {what}: choose another file for the restorer")
+    apart.check("--restorer-out", restorer_out, {"IMAGE": image, "-o": output})
     if restorer_out and containers.ENDINGS.get(restorer_out.suffix.lower(), "raw") != "raw":
         raise UserError(f"--restorer-out {restorer_out}: a restorer is not compressed: choose a name such as gcpt.bin")
     container = container or (containers.container_for(output, "raw") if output else None)

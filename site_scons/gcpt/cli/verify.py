@@ -36,11 +36,15 @@ def command(
       gcpt verify uboot.zst
       gcpt verify --restorer build/gcpt.bin linux.gz
     """
+    from gcpt.checkpoint import apart
     from gcpt.machines.boot import prepare
     from gcpt.machines.comparison import Mismatch
-    from gcpt.machines.qemu import Qemu, QemuError
+    from gcpt.machines.qemu import LOGS, Qemu, QemuError
     from gcpt.machines.verification import verify_machine
 
+    for name in LOGS if logs else ():
+        inputs = {"CHECKPOINT": checkpoint, "--flash": flash, "--restorer": restorer}
+        apart.check("--logs:", logs and logs / name, inputs)
     with tempfile.TemporaryDirectory(prefix="gcpt-") as temporary:
         folder = Path(temporary)
         with unpacking(checkpoint, flash) as watch:

@@ -17,6 +17,8 @@ from gcpt.machines.children import child
 from gcpt.machines.gdb import TIMEOUT, Gdb, GdbClosedError
 
 PROGRAM = "qemu-system-riscv64"
+#: Names of the logs: QEMU's command line and messages, and the console's output.
+LOGS = ("qemu.log", "console.log")
 #: Seconds between two reads of the console's file, whose growth cannot be waited for.
 _POLL = 0.02
 #: Characters of output in an error message.
@@ -100,8 +102,7 @@ class Qemu:
         self.machine = machine
         self._image = image
         self._matched = 0
-        self.log = folder / "qemu.log"
-        self.console_log = folder / "console.log"
+        self.log, self.console_log = (folder / name for name in LOGS)
         self._sockets = tempfile.TemporaryDirectory(prefix="gcpt-")  # a socket's path has at most 107 characters
         self.gdb_path = Path(self._sockets.name) / "gdb"
         self._command = [

@@ -1,0 +1,39 @@
+"""The check that an output is no input and no other output, by any of its names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gcpt.errors import UserError
+
+
+def same(first: Path, second: Path) -> bool:
+    """Compare two paths by the files that they name.
+
+    Args:
+        first: A path; the file need not exist.
+        second: Another.
+
+    Returns:
+        Whether both are one file: through symbolic links, hard links or another spelling.
+    """
+    try:
+        return first.samefile(second)
+    except OSError:  # one of them does not exist yet
+        return first.absolute().resolve() == second.absolute().resolve()
+
+
+def check(option: str, out: Path | None, files: Mapping[str, Path | None]) -> None:
+    """Check that writing an output changes none of some other files.
+
+    Args:
+        option: The option or argument that names the output, for messages.
+        out: The output; None if there is none.
+        files: The other files by the option or argument that names them; None entries are ignored.
+
+    Raises:
+        UserError: The output is one of them.
+    """
+    for name, file in files.items():
+        if out and file and same(out, file):
+            separator = "" if option.endswith("=") else " "
+            raise UserError(f"{option}{separator}{out} is also {name}: choose another file")
