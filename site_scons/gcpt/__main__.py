@@ -1,7 +1,29 @@
-"""Run the command ``gcpt`` as ``python -m gcpt``."""
+"""Run the command ``gcpt``: as ``python -m gcpt``, and as the installed command."""
 
 import sys
 
-from gcpt.cli import main
+from gcpt import interrupts
+from gcpt.packages import explain
 
-sys.exit(main())
+
+def main() -> int:
+    """Run ``gcpt`` with the arguments of the process; Ctrl-C ends it without a traceback at any time.
+
+    Returns:
+        The exit status.
+    """
+    interrupts.end_at_once()  # while Python imports modules
+    try:
+        from gcpt.cli import main as run
+    except (ImportError, AttributeError) as error:
+        print(f"gcpt: {explain(error)}", file=sys.stderr)
+        return 2
+    interrupts.raise_again()
+    try:
+        return run()
+    finally:
+        interrupts.end_at_once()  # while Python ends
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,5 +1,26 @@
-"""The exception for faults that a user can fix."""
+"""The exception for faults that a user can fix, and its line."""
+
+import re
+
+#: Words that are much longer than any file's name, such as a number of thousands of digits.
+_LONG_WORD = re.compile(r"\w{1024,}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class UserError(Exception):
     """Invalid input. The message is the one line that the user sees: where, what is wrong, how to fix it."""
+
+
+def one_line(text: str) -> str:
+    r"""Format a message as one line that a terminal can show.
+
+    Args:
+        text: The message, of any number of lines, with names of any characters.
+
+    Returns:
+        The lines joined by spaces, with control characters as ``\xNN``, and with the start of each word that is much
+        longer than a file's name.
+    """
+    line = " ".join(part for part in map(str.strip, text.split("\n")) if part)
+    line = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", line)
+    return _LONG_WORD.sub(lambda match: f"{match[0][:20]}... ({len(match[0])} characters)", line)

@@ -10,11 +10,14 @@ from SCons.Errors import BuildError
 from SCons.Script import Action, Builder
 
 from gcpt.build import nanopb
+from gcpt.packages import explain
 
 
 def _generate(target, source, env):
     try:
         texts = nanopb.generate(Path(source[0].path))
+    except ImportError as error:
+        return BuildError(node=target, errstr=f"nanopb generator: {explain(error)}", status=1)
     except Exception as error:
         return BuildError(node=target, errstr=f"nanopb generator: {error}", status=1)
     for node, text in zip(target, texts, strict=True):

@@ -5,6 +5,7 @@ env["TOOLCHAINS"]: the toolchain of each configuration, by variant. env["ENV"], 
 commands and of tests. Also locks the build folder and sets SCons's signature file.
 """
 
+import codecs
 import fcntl
 import os
 import sys
@@ -16,7 +17,8 @@ from SCons.Script import ARGLIST, ARGUMENTS, COMMAND_LINE_TARGETS, Exit, GetOpti
 from SCons.Variables import Variables
 
 from gcpt.build import launch, toolchain, toolchains
-from gcpt.errors import UserError
+from gcpt.errors import UserError, one_line
+from gcpt.restorer import parse
 from gcpt.restorer.options import OPTIONS_FILE, TABLE, as_text, undashed
 from gcpt.restorer.resolution import resolve
 
@@ -30,6 +32,9 @@ HOST_VARIABLES = (
 
 #: Targets that write nothing to the build folder themselves; the builds that they start take its lock.
 _WITHOUT_LOCK = {"test", "lint", "mutants", "coverage", "bench", "toolchains"}
+
+#: First bytes of texts that Python does not read as UTF-8.
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 #: Prefix of variables that only tests inherit: longer runs, real checkpoints.
 _TEST_VARIABLES = "GCPT_"
@@ -53,6 +58,9 @@ def _options(env):
     try:
         variables.Update(env)
     except Exception as error:
+        with Path(file).open("rb") as text:
+            if text.read(4).startswith(_BYTE_ORDER_MARKS):
+                raise UserError(f"{file}: starts with a byte order mark: save it as UTF-8 without one") from None
         raise UserError(f"{file}: {error}: want lines such as mode = 'dual_core'") from None
     chosen = {option.name: env[option.name] for option in TABLE if option.name in env}
     return {name: as_text(value) for name, value in {**variables.UnknownVariables(), **chosen}.items()}
@@ -128,6 +136,7 @@ def generate(env):
     test_variables = {name: value for name, value in os.environ.items() if name.startswith(_TEST_VARIABLES)}
     env["TEST_ENV"] = env["ENV"] | test_variables
     try:
+        parse.utf8("TMPDIR", os.environ.get("TMPDIR", ""))
         options = _options(env)
         targets = COMMAND_LINE_TARGETS or (["ide"] if options.get("ide") else [])
         env["OPTIONS"] = launch.with_defaults(options, targets)
@@ -142,7 +151,7 @@ def generate(env):
         if builds and not (targets and _WITHOUT_LOCK.issuperset(targets)):
             _lock(env["CONFIG"].build_dir)
     except UserError as error:
-        print(f"gcpt: {error}", file=sys.stderr)
+        print(f"gcpt: {one_line(str(error))}", file=sys.stderr)
         Exit(2)
     SCons.SConsign.File(os.path.abspath(env["CONFIG"].build_dir / ".sconsign"), _Signatures)
 

@@ -268,7 +268,7 @@ def test_output_does_not_overwrite_an_input(checkpoint_file: Make, build_restore
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     refusals = {
         "is also GCPT_BIN": ("pack", restorer, checkpoint, "-o", restorer),
-        "is the memory image": ("pack", restorer, memory, "--flash", flash, "-o", memory),
+        "is also the memory image": ("pack", restorer, memory, "--flash", flash, "-o", memory),
         "is also IMAGE": ("unpack", packed, "--restorer-out", packed),
         "is also -o": ("unpack", packed, "-o", out, "--restorer-out", tmp_path / "." / "out"),
         "nowhere/r: No such file or directory": ("unpack", packed, "-o", out, "--restorer-out", "/nowhere/r"),

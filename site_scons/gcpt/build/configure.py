@@ -10,9 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from gcpt import interrupts
 from gcpt.build import export
 from gcpt.checkout import ROOT
-from gcpt.errors import UserError
+from gcpt.errors import UserError, one_line
 from gcpt.restorer.options import BY_NAME, OF_RESTORER, Option, nearest
 from gcpt.restorer.resolution import resolve
 
@@ -94,12 +95,13 @@ def main(argv: Sequence[str]) -> int:
         Exit status: 0 success, 2 bad input.
     """
     folder, *arguments = argv
+    target = Path(folder) / export.OPTIONS
     if any(argument in _HELP for argument in arguments):
         print(help_text(), end="")
         return 0
     try:
-        target = Path(folder).absolute() / export.OPTIONS
         values = _absolute_paths(parse(arguments))
+        target = target.absolute()
         os.chdir(ROOT)  # the checks of paths expect the build's folder
         config = resolve(values)
         cache = {"cache_dir": str(config.cache_dir)} if config.cache_dir else {}
@@ -107,10 +109,10 @@ def main(argv: Sequence[str]) -> int:
         partial.write_text(export.options_text({**config.options, **cache}))
         partial.replace(target)
     except UserError as error:
-        print(f"gcpt: {error}", file=sys.stderr)
+        print(f"gcpt: {one_line(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"gcpt: {target}: {error.strerror}", file=sys.stderr)
+        print(f"gcpt: {error.filename or target}: {error.strerror}", file=sys.stderr)
         return 2
     print(
         f"{target.name}: {' '.join(f'{name}={value}' for name, value in config.options.items()) or 'default options'}"
@@ -119,4 +121,5 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    interrupts.end_at_once()
     sys.exit(main(sys.argv[1:]))

@@ -145,13 +145,15 @@ def makefile(root: Path) -> str:
     return f"""{_MARK}
 # make [CROSS_COMPILE=PREFIX] [GCPT_PAYLOAD_PATH=FILE] builds build/gcpt.bin, src/ and export_include/ with the options
 # of the last ./configure. The project has its own flags: CFLAGS and LDFLAGS are ignored.
+# The shell gets the variables from its environment: their values may have quotes.
+export CFLAGS CROSS_COMPILE GCPT_PAYLOAD_PATH
 .PHONY: app clean
 app:
 \t@{recipe(_project_check(root))}
-\t@case '$(CFLAGS)' in *-DCONFIG_*) echo {shlex.quote(_FLAGS)} >&2 ;; esac
-\t@here=$$PWD; payload='$(GCPT_PAYLOAD_PATH)'; case $$payload in '' | /*) ;; *) payload=$$here/$$payload ;; esac; \\
+\t@case "$$CFLAGS" in *-DCONFIG_*) echo {shlex.quote(_FLAGS)} >&2 ;; esac
+\t@here=$$PWD; payload=$$GCPT_PAYLOAD_PATH; case $$payload in '' | /*) ;; *) payload=$$here/$$payload ;; esac; \\
 \t{recipe(scons)} exported "export_dir=$$here" "options_file=$$here/{OPTIONS}" "build_dir=$$here/{BUILD}" \\
-\t$(if $(CROSS_COMPILE),'cross_compile=$(CROSS_COMPILE)') $${{payload:+"gcpt_payload=$$payload"}}
+\t$${{CROSS_COMPILE:+"cross_compile=$$CROSS_COMPILE"}} $${{payload:+"gcpt_payload=$$payload"}}
 
 clean:
 \trm -rf build export_include src/checkpoint.pb.c

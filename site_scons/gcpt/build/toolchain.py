@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gcpt.build import generated, render
+from gcpt.build import generated, nanopb, render
 from gcpt.errors import UserError
 from gcpt.restorer.config import BuildConfig
 
@@ -239,6 +239,8 @@ def check_sources(config: BuildConfig) -> None:
         if missing := [str(path.relative_to(folder)) for path in wanted if not path.is_file()]:
             remedy = "choose another folder" if own else "./sconsw --setup-only fetches it, or choose your own"
             raise UserError(f"{folder}{os.sep} has no {' and '.join(missing)}: {remedy} with {option}")
+    if config.protobuf and config.nanopb_dir:
+        nanopb.check_runtime(config.nanopb_dir)
 
 
 #: Targets that do not compile or link.

@@ -1,6 +1,8 @@
 """The check that an output is no input and no other output, by any of its names."""
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from gcpt.errors import UserError
@@ -19,7 +21,9 @@ def same(first: Path, second: Path) -> bool:
     try:
         return first.samefile(second)
     except OSError:  # one of them does not exist yet
-        return first.absolute().resolve() == second.absolute().resolve()
+        with suppress(OSError):  # a relative path, and the working directory was deleted
+            return os.path.realpath(first) == os.path.realpath(second)
+        return first == second
 
 
 def check(option: str, out: Path | None, files: Mapping[str, Path | None]) -> None:

@@ -6,7 +6,6 @@ protoc compiles the message classes from proto/checkpoint.proto once: at the fir
 import os
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ from google.protobuf.message import Message
 from gcpt.checkout import ROOT
 from gcpt.checkpoint.layouts import DEFAULT, HEADER_MAGIC, HEADER_VERSIONS, Layout
 from gcpt.errors import UserError
+from gcpt.scratch import scratch_folder
 
 PROTO = ROOT / "proto" / "checkpoint.proto"
 #: protoc's output: in an installed package, beside this file; in a checkout, under build/.
@@ -57,8 +57,8 @@ class Header:
 
 def _compiled(proto: Path) -> bytes:
     """Compile ``proto`` with protoc into an encoded FileDescriptorSet."""
-    with tempfile.TemporaryDirectory(prefix="gcpt-") as folder:
-        out = Path(folder) / "descriptors"
+    with scratch_folder() as folder:
+        out = folder / "descriptors"
         protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{proto.parent}", f"--descriptor_set_out={out}"]
         run = subprocess.run([*protoc, proto.name], capture_output=True, text=True, check=False)
         if run.returncode:

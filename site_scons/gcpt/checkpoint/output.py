@@ -3,11 +3,13 @@
 A target appears or changes only when its whole content is written. Raw files are sparse.
 """
 
+import errno
 import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +27,10 @@ ZSTD_MULTIPLE = 1 << 17
 _GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
 #: The path that stands for standard output.
 STANDARD_OUTPUT = Path("-")
+#: Characters of a file's name in the name of its partial file, which may be as long as the file's: 255 bytes.
+_NAME_PART = 40
+#: Numbers of this process's partial files.
+_numbers = count()
 
 
 @contextmanager
@@ -44,10 +50,17 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     if path == STANDARD_OUTPUT:
         raise UserError("standard output takes only raw, gzip and zstd images: name a file")
-    target = path.resolve()
+    try:
+        target = Path(os.path.realpath(path))
+    except OSError as error:  # a relative path, and the working directory was deleted
+        raise UserError(
+            f"{path}: {error.strerror}: the working directory was deleted: give an absolute path"
+        ) from error
+    if target.is_symlink():
+        raise UserError(f"{path}: {os.strerror(errno.ELOOP)}: choose another path")
     if target.exists() and not target.is_file():
         raise UserError(f"{path}: not a regular file, so it cannot be replaced: choose another path")
-    partial_path = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial_path = target.with_name(f".{target.name[:_NAME_PART]}.{os.getpid()}.{next(_numbers)}.partial")
     try:
         try:
             with partial_path.open("w+b") as file:

@@ -4,7 +4,6 @@ Exit status of every subcommand, unless it documents others: 0 success, 1 differ
 usage.
 """
 
-import io
 import os
 import signal
 import sys
@@ -18,7 +17,10 @@ import click
 
 from gcpt import __version__
 from gcpt.checkpoint.containers import unchanging
-from gcpt.errors import UserError
+from gcpt.cli.streams import prepare_streams
+from gcpt.errors import UserError, one_line
+from gcpt.interrupts import INTERRUPTED
+from gcpt.packages import explain
 
 #: The subcommands with their lines in ``gcpt --help``, in its order. Each is ``command`` in the module of its name.
 SUBCOMMANDS: dict[str, str] = {
@@ -78,7 +80,7 @@ def _print_error(text: str) -> int:
     Returns:
         The exit status for bad input.
     """
-    print(f"gcpt: {' '.join(text.split())}", file=sys.stderr)
+    print(f"gcpt: {one_line(text)}", file=sys.stderr)
     return 2
 
 
@@ -115,8 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if sys.stdout is None or sys.stderr is None:  # the next file to be opened would get its descriptor
         return _print_error("standard output is closed: redirect it to /dev/null instead") if sys.stderr else 2
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # file names may contain any bytes
+    prepare_streams()
     plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
     try:
         with _exit_on_signals(), unchanging():
@@ -134,11 +135,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _print_error(str(error))
     except (click.Abort, KeyboardInterrupt):
         print("gcpt: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except (_OutputClosedError, BrokenPipeError):
         _discard_output()
         return 0
+    except ImportError as error:
+        return _print_error(explain(error))
     except OSError as error:
         _discard_output()
-        return _print_error(f"{error.filename or 'standard output'}: {error.strerror}")
+        return _print_error(f"{error.filename or 'a temporary file'}: {error.strerror or error}")
     return status if isinstance(status, int) else 0

@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from gcpt.checkpoint.layouts import LAYOUTS
-from gcpt.cli.output import OutputPath, json_option, progress, result_printer, say_json, track
+from gcpt.cli.output import InputPath, OutputPath, json_option, progress, result_printer, say_json, track
 
 
 @click.command()
-@click.argument("checkpoint", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("checkpoint", metavar="IN", type=InputPath())
 @click.argument("out", type=OutputPath())
 @click.option("--layout", type=click.Choice(LAYOUTS), help="Where to put the state; by default it stays in place.")
 @click.option(
@@ -18,7 +18,7 @@ from gcpt.cli.output import OutputPath, json_option, progress, result_printer, s
     type=click.Choice(["raw", "gzip", "zstd"]),
     help="By default from OUT's ending (.gz, .gzip, .zst, .zstd; .raw, .bin, .img); without an ending as IN, or raw.",
 )
-@click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a pair, with or without the state.")
+@click.option("--flash", type=InputPath(), help="The flash image of a pair, with or without the state.")
 @click.option("--flash-out", type=OutputPath(), help="The flash image to write, for a flash pair.")
 @json_option
 def command(

@@ -4,14 +4,14 @@ import os
 import signal
 import socket
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from gcpt.cli.output import memory_option, unpacking
+from gcpt.cli.output import InputPath, OutputPath, memory_option, unpacking
 from gcpt.errors import UserError
+from gcpt.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from gcpt.machines.boot import BootSetup
@@ -20,20 +20,20 @@ GDB = "gdb-multiarch"
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", type=InputPath())
 @click.option(
     "--restorer",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     help="A gcpt.bin; by default the embedded one, or one built now.",
 )
-@click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
+@click.option("--flash", type=InputPath(), help="The flash image of a flash pair (it holds the state).")
 @click.option("--symbols", multiple=True, metavar="ELF", help="Symbols of the workload; may be repeated.")
 @click.option("--from-reset", is_flag=True, help="Stop at reset, before the restorer's first instruction.")
 @click.option(
     "-x", "--command", "commands", multiple=True, metavar="COMMAND", help="A gdb command to run then; may be repeated."
 )
 @click.option("--batch", is_flag=True, help="Quit after the commands.")
-@click.option("--script", type=click.Path(path_type=Path), help="Keep the script that defines gcpt's gdb commands.")
+@click.option("--script", type=OutputPath(), help="Keep the script that defines gcpt's gdb commands.")
 @click.option(
     "--server",
     type=click.IntRange(0, 65535),
@@ -78,8 +78,7 @@ def command(
         raise UserError(f"--script {script}: gdb needs a name that ends in .py: choose another name")
     inputs = {"CHECKPOINT": checkpoint, "--flash": flash, "--restorer": restorer}
     apart.check("--script", script, inputs | {f"--symbols {file}": Path(file) for file in symbols})
-    with tempfile.TemporaryDirectory(prefix="gcpt-") as temporary:
-        folder = Path(temporary)
+    with scratch_folder() as folder:
         with unpacking(checkpoint, flash) as watch:
             setup = prepare(checkpoint, folder, restorer, flash, memory, watch)
         script = script or folder / "gcpt-gdb.py"
@@ -92,7 +91,7 @@ def command(
             if not Path(file).is_file():
                 raise UserError(f"{file}: no such file")
         start = ["set confirm off", "set pagination off", "set architecture riscv:rv64"]
-        start += [f"add-symbol-file {file}" for file in files]
+        start += [f"add-symbol-file {_quoted(file)}" for file in files]
         try:
             with Qemu(setup.memory, setup.machine, folder) as running:
                 if from_reset:
@@ -100,9 +99,11 @@ def command(
                 else:
                     with running.gdb() as client:
                         run_restored(client, setup.harts, leave=setup.leave)
-                start += [f"target remote {running.gdb_path}", f"source {script}"]
-                start += ["harts"]
-                arguments = [word for line in [*start, *commands] for word in ("-ex", line)]
+                start += [f"target remote {running.gdb_path}"]
+                # -x takes a name with any characters, "source" does not.
+                steps = [("-ex", line) for line in start] + [("-x", os.path.abspath(script))]
+                steps += [("-ex", line) for line in ["harts", *commands]]
+                arguments = [word for step in steps for word in step]
                 print(f"gcpt: console output: {running.console_log}", flush=True)
                 before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to gdb
                 try:
@@ -117,6 +118,11 @@ def command(
             ) from error
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs it") from error
+
+
+def _quoted(name: str) -> str:
+    """Quote a file's name for gdb's add-symbol-file, in an absolute form: a name that starts with - is an option."""
+    return "".join(f"\\{character}" if character in " \t\n\\'\"" else character for character in os.path.abspath(name))
 
 
 def _serve(setup: "BootSetup", port: int, script: Path) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcpt.cli.output import json_option, progress, say_json, size_of, track
+from gcpt.cli.output import InputPath, json_option, progress, say_json, size_of, track
 from gcpt.console import print_table
 
 if TYPE_CHECKING:
@@ -17,14 +17,10 @@ _MAX_RANGES = 40
 
 
 @click.command()
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
-@click.option(
-    "--flash-a", type=click.Path(path_type=Path), help="The flash image of A, a flash pair (it holds the state)."
-)
-@click.option(
-    "--flash-b", type=click.Path(path_type=Path), help="The flash image of B, a flash pair (it holds the state)."
-)
+@click.argument("a", type=InputPath())
+@click.argument("b", type=InputPath())
+@click.option("--flash-a", type=InputPath(), help="The flash image of A, a flash pair (it holds the state).")
+@click.option("--flash-b", type=InputPath(), help="The flash image of B, a flash pair (it holds the state).")
 @click.option("--all", "everything", is_flag=True, help="Also compare the first MiB, header and blocks.")
 @json_option
 def command(a: Path, b: Path, flash_a: Path | None, flash_b: Path | None, everything: bool, as_json: bool) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 _MAX_SECONDS = 365 * 24 * 3600
 #: The largest memory of a machine, in bytes.
 _MAX_MEMORY = 1 << 41
+#: More digits than any size has: Python refuses to convert thousands of them.
+_MAX_DIGITS = 20
 
 
 class _Size(click.ParamType[int]):
@@ -32,7 +35,7 @@ class _Size(click.ParamType[int]):
         text = str(value)
         unit = {"M": 20, "G": 30}.get(text[-1:].upper())
         digits = text[:-1] if unit else text
-        if not digits.isdecimal():
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS):
             self.fail(f"{text!r} is not a size: give bytes, or MiB or GiB such as 512M or 4G", param, ctx)
         size = int(digits) << (unit or 0)
         if size > _MAX_MEMORY:
@@ -56,29 +59,56 @@ class Seconds(click.ParamType[float]):
         return seconds
 
 
+class InputPath(click.Path):
+    """The type of files to read: a Path with a name."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check a name and convert it to a Path."""
+        if not os.fspath(value):
+            self.fail("the name is empty: give a file", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class OutputPath(InputPath):
+    """The type of an output file: a Path with a name; ``-`` is standard output, and ``./-`` a file of this name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check a name and convert it to a Path."""
+        path = super().convert(value, param, ctx)
+        return Path.cwd() / path if path == Path("-") and value != "-" else path
+
+
 class Address(click.ParamType[int]):
-    """The type of options with an address: decimal, or with a prefix such as 0x."""
+    """The type of options with an address: 0 to 2^64 - 1, decimal, or with a prefix such as 0x."""
 
     name = "ADDR"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Parse an address."""
         try:
-            return int(str(value), 0)
+            address = int(str(value), 0)
         except ValueError:
             self.fail(f"{value!r} is not an address: give a number such as 0x80200000", param, ctx)
+        if not 0 <= address < 1 << 64:
+            self.fail(f"{value!r} is out of range: give an address from 0 to below 2^64", param, ctx)
+        return address
 
 
-class OutputPath(click.Path):
-    """The type of an output file: a Path; ``-`` is standard output, and ``./-`` a file of this name."""
+def check_code_address(subject: str, address: int) -> None:
+    """Check that a hart can execute an instruction at an address.
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
+    Args:
+        subject: The option, for the message.
+        address: The address.
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Convert a name to a Path."""
-        path = super().convert(value, param, ctx)
-        return Path.cwd() / path if path == Path("-") and value != "-" else path
+    Raises:
+        UserError: The address is odd.
+    """
+    if address % 2:
+        raise UserError(f"{subject}: no instruction starts at the odd address {address:#x}: give an even one")
 
 
 def result_printer(as_json: bool, *outputs: Path | None) -> Callable[[str], None]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcpt.cli.output import Address, OutputPath, json_option, progress, result_printer, say_json, track
+from gcpt.cli.output import Address, InputPath, OutputPath, json_option, progress, result_printer, say_json, track
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ _DRAM = 0x8000_0000
 
 
 @click.command()
-@click.argument("gcpt_bin", type=click.Path(path_type=Path))
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CKPT...")
+@click.argument("gcpt_bin", type=InputPath())
+@click.argument("files", nargs=-1, required=True, type=InputPath(), metavar="CKPT...")
 @click.option("-o", "--output", type=OutputPath(), help="The image to write; - is standard output.")
 @click.option(
     "--format",
@@ -26,7 +26,7 @@ _DRAM = 0x8000_0000
     type=click.Choice(["raw", "gzip", "zstd", "flash", "elf", "hex"]),
     help="By default from the output's ending; raw without one.",
 )
-@click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
+@click.option("--flash", type=InputPath(), help="The flash image of a flash pair (it holds the state).")
 @click.option(
     "--width",
     type=click.Choice(["1", "2", "4", "8", "16", "32", "64"]),

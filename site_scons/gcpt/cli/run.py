@@ -1,22 +1,22 @@
 """``gcpt run``: boot a checkpoint in QEMU, with its console on the terminal."""
 
-import tempfile
 from pathlib import Path
 
 import click
 
-from gcpt.cli.output import memory_option, unpacking
+from gcpt.cli.output import InputPath, memory_option, unpacking
 from gcpt.errors import UserError
+from gcpt.scratch import scratch_folder
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", type=InputPath())
 @click.option(
     "--restorer",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     help="A gcpt.bin; by default the embedded one, or one built now.",
 )
-@click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
+@click.option("--flash", type=InputPath(), help="The flash image of a flash pair (it holds the state).")
 @memory_option
 def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory: int) -> int:
     """Boot CHECKPOINT in stock QEMU (virt) and continue it, with the console on this terminal.
@@ -31,9 +31,9 @@ def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory:
     from gcpt.machines.children import child
     from gcpt.machines.qemu import PROGRAM
 
-    with tempfile.TemporaryDirectory(prefix="gcpt-") as folder:
+    with scratch_folder() as folder:
         with unpacking(checkpoint, flash) as watch:
-            setup = prepare(checkpoint, Path(folder), restorer, flash, memory, watch)
+            setup = prepare(checkpoint, folder, restorer, flash, memory, watch)
         qemu = [PROGRAM, *setup.machine.arguments(setup.memory), "-serial", "mon:stdio"]
         try:
             with child(qemu) as running:

@@ -1,7 +1,6 @@
 """``gcpt snapshot``: take a checkpoint of a stock QEMU, started here or already running."""
 
 import re
-import tempfile
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from gcpt.cli.output import (
     Address,
     OutputPath,
     Seconds,
+    check_code_address,
     json_option,
     memory_option,
     progress,
@@ -21,15 +21,18 @@ from gcpt.cli.output import (
     track,
 )
 from gcpt.errors import UserError
+from gcpt.scratch import scratch_folder
 
 
 class _Load(click.ParamType[tuple[Path, int]]):
     name = "FILE@ADDR"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Path, int]:
-        file, at, address = str(value).rpartition("@")
+        file, _, address = str(value).rpartition("@")
         try:
-            return Path(file if at else ""), int(address, 0)
+            if not file:
+                raise ValueError
+            return Path(file), Address().convert(address, param, ctx)
         except ValueError:
             self.fail(f"{value!r}: want FILE@ADDR, such as fw_jump.bin@0x80100000", param, ctx)
 
@@ -160,7 +163,7 @@ def command(
     for pattern in patterns:
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, ValueError, OverflowError, RecursionError) as error:
             raise UserError(f"--on {pattern!r}: not a regular expression: {error}") from error
     if bool(gdb_address) != bool(qmp_address):
         raise UserError("--gdb and --qmp must be given together: give both, or neither to start a machine")
@@ -173,6 +176,14 @@ def command(
         raise UserError("nothing to run: give --load FILE@ADDR, or --gdb and --qmp of a running machine")
     say = result_printer(as_json, output, flash_out)
     steps = _steps(click.get_current_context().meta["order"], patterns, texts)
+    if at is not None:
+        check_code_address("--at", at)
+    if start is not None:
+        check_code_address("--start", start)
+    elif loads:
+        check_code_address(f"--load {loads[0][0]}", loads[0][1])
+    if vlen & (vlen - 1):
+        raise UserError(f"--vlen {vlen}: want a power of two, such as 128 or 256")
     moment = Moment(steps, at, hart, after, timeout)
     if layout == "flash":
         check_pair(1 if gdb_address else harts, flash_out)
@@ -187,14 +198,14 @@ def command(
         apart.check(option, out, inputs)
     name = container or containers.container_for(output, "raw")
     flash_name = containers.container_for(flash_out, "raw") if flash_out else "raw"
-    with tempfile.TemporaryDirectory(prefix="gcpt-") as folder, ExitStack() as stack:
+    with scratch_folder() as folder, ExitStack() as stack:
         try:
             with progress("stepping", after, "instructions") if after else nullcontext(lambda _: None) as advance_steps:
                 if gdb_address and qmp_address:
-                    source = attach(gdb_address, qmp_address, moment, Path(folder), advance_steps)
+                    source = attach(gdb_address, qmp_address, moment, folder, advance_steps)
                 else:
                     content = [*(Load(*load) for load in loads), *(Load(*load, "--data", True) for load in data)]
-                    source = launch(content, start, harts, memory, vlen, qemu, moment, Path(folder), advance_steps)
+                    source = launch(content, start, harts, memory, vlen, qemu, moment, folder, advance_steps)
                 machine = stack.enter_context(source)
             with progress(f"writing {output}", machine.size) as advance:
                 length = write(

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from gcpt.cli.output import OutputPath, json_option, progress, result_printer, say_json, track
+from gcpt.cli.output import InputPath, OutputPath, json_option, progress, result_printer, say_json, track
 from gcpt.errors import UserError
 
 
 @click.command()
-@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("image", type=InputPath())
 @click.option("-o", "--output", type=OutputPath(), help="The checkpoint to write; - is standard output.")
 @click.option(
     "--container",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gcpt.cli.output import json_option, progress, say_json
+from gcpt.cli.output import InputPath, json_option, progress, say_json
 from gcpt.restorer.platforms import BY_NAME
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ _MAX_FINDINGS = 4
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", type=InputPath())
 @click.option(
     "--platform",
     type=click.Choice(list(BY_NAME)),
     help="The machine; by default that of the embedded restorer, else xiangshan.",
 )
 @click.option("--harts", type=click.IntRange(1), help="Number of harts of the machine; by default enough.")
-@click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
+@click.option("--flash", type=InputPath(), help="The flash image of a flash pair (it holds the state).")
 @json_option
 def command(checkpoint: Path, platform: str | None, harts: int | None, flash: Path | None, as_json: bool) -> int:
     """Check whether CHECKPOINT would restore on a platform and continue there. Nothing is run.

@@ -1,26 +1,26 @@
 """``gcpt verify``: boot a checkpoint in QEMU and compare every register with it."""
 
 import re
-import tempfile
 from pathlib import Path
 
 import click
 
-from gcpt.cli.output import Seconds, json_option, say_json, unpacking
+from gcpt.cli.output import InputPath, OutputPath, Seconds, json_option, say_json, unpacking
 from gcpt.console import print_table
 from gcpt.errors import UserError
+from gcpt.scratch import scratch_folder
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", type=InputPath())
 @click.option(
     "--restorer",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     help="A gcpt.bin; by default the embedded one, or one built now.",
 )
-@click.option("--flash", type=click.Path(path_type=Path), help="The flash image of a flash pair (it holds the state).")
+@click.option("--flash", type=InputPath(), help="The flash image of a flash pair (it holds the state).")
 @click.option("--timeout", type=Seconds(), default=60, show_default=True, help="Seconds for all harts to arrive.")
-@click.option("--logs", type=click.Path(path_type=Path), help="Keep QEMU's logs in this folder.")
+@click.option("--logs", type=OutputPath(), help="Keep QEMU's logs in this folder.")
 @json_option
 def command(
     checkpoint: Path, restorer: Path | None, flash: Path | None, timeout: float, logs: Path | None, as_json: bool
@@ -45,8 +45,7 @@ def command(
     for name in LOGS if logs else ():
         inputs = {"CHECKPOINT": checkpoint, "--flash": flash, "--restorer": restorer}
         apart.check("--logs:", logs and logs / name, inputs)
-    with tempfile.TemporaryDirectory(prefix="gcpt-") as temporary:
-        folder = Path(temporary)
+    with scratch_folder() as folder:
         with unpacking(checkpoint, flash) as watch:
             setup = prepare(checkpoint, folder, restorer, flash, watch=watch)
         if logs:

@@ -1,12 +1,13 @@
 """A thin adapter for stock QEMU: an image file as a machine's memory, its console, gdb stub and exit status."""
 
+import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import struct
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,13 @@ from typing import Self
 from gcpt.checkpoint.layouts import MIB
 from gcpt.machines.children import child
 from gcpt.machines.gdb import TIMEOUT, Gdb, GdbClosedError
+from gcpt.scratch import short_folder
 
 PROGRAM = "qemu-system-riscv64"
 #: Names of the logs: QEMU's command line and messages, and the console's output.
 LOGS = ("qemu.log", "console.log")
+#: Name of the socket of the gdb stub.
+_SOCKET = "gdb"
 #: Seconds between two reads of the console's file, whose growth cannot be waited for.
 _POLL = 0.02
 #: Characters of output in an error message.
@@ -35,6 +39,18 @@ def cpu(vlen: int = 128) -> str:
         The argument of -cpu.
     """
     return f"rv64,v=true,vlen={vlen},vext_spec=v1.0,h=true,sstc=true"
+
+
+def escaped(value: object) -> str:
+    """Return a value of one of QEMU's comma-separated options.
+
+    Args:
+        value: The value, such as a path.
+
+    Returns:
+        The value as text, with its commas doubled.
+    """
+    return str(value).replace(",", ",,")
 
 
 @dataclass(frozen=True)
@@ -69,8 +85,8 @@ class Machine:
         return [
             *("-machine", f"{self.name},memory-backend=ram", "-cpu", self.cpu, "-smp", str(self.harts)),
             *("-m", f"{self.memory // MIB}M"),
-            *("-object", f"memory-backend-file,id=ram,size={self.memory},mem-path={image},share=on"),
-            *(["-drive", f"if=pflash,format=raw,file={self.flash}"] if self.flash else []),
+            *("-object", f"memory-backend-file,id=ram,size={self.memory},mem-path={escaped(image)},share=on"),
+            *(["-drive", f"if=pflash,format=raw,file={escaped(self.flash)}"] if self.flash else []),
             *("-bios", "none", "-nodefaults", "-display", "none", "-monitor", "none"),
             *self.extra,
         ]
@@ -102,9 +118,10 @@ class Qemu:
         self.machine = machine
         self._image = image
         self._matched = 0
+        self._command_line = ""
         self.log, self.console_log = (folder / name for name in LOGS)
-        self._sockets = tempfile.TemporaryDirectory(prefix="gcpt-")  # a socket's path has at most 107 characters
-        self.gdb_path = Path(self._sockets.name) / "gdb"
+        self._sockets = short_folder(_SOCKET)
+        self.gdb_path = self._sockets / _SOCKET
         self._command = [
             *(PROGRAM, *machine.arguments(image), *(["-S"] if paused else [])),
             *("-chardev", "stdio,id=con,signal=off", "-serial", "chardev:con"),
@@ -120,7 +137,8 @@ class Qemu:
         return self
 
     def _start(self, command: list[str], listening: socket.socket) -> None:
-        self.log.write_text(shlex.join(command) + "\n")
+        self._command_line = shlex.join(command) + "\n"
+        self.log.write_bytes(os.fsencode(self._command_line))
         # The console goes to a file: a full socket or pipe would stop the guest.
         with self.log.open("a") as log, self.console_log.open("w") as console:
             # In its own process group: Ctrl-C on the terminal is for gdb and must not end the machine.
@@ -132,7 +150,7 @@ class Qemu:
         self._child.__exit__(None, None, None)  # QEMU exits cleanly on SIGTERM
         if self._process.stdin:
             self._process.stdin.close()
-        self._sockets.cleanup()
+        shutil.rmtree(self._sockets, ignore_errors=True)
 
     def failure(self, what: str) -> QemuError:
         """Build the error for something that went wrong.
@@ -149,7 +167,7 @@ class Qemu:
 
     def _messages(self) -> list[str]:
         """Return QEMU's messages, which follow its command line in the log."""
-        return self.log.read_text(errors="replace").splitlines()[1:]
+        return self.log.read_text(errors="surrogateescape").split(self._command_line, 1)[-1].splitlines()
 
     def gdb(self) -> Gdb:
         """Connect a gdb client and wait for QEMU's first answers; close it before connecting another.
@@ -180,7 +198,7 @@ class Qemu:
             text: The text; a newline is Enter.
         """
         assert self._process.stdin is not None
-        self._process.stdin.write(text.encode())
+        self._process.stdin.write(os.fsencode(text))
         self._process.stdin.flush()
 
     def output(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Self
 from qemu.qmp import QMPClient, QMPError
 
 from gcpt.errors import UserError
+from gcpt.scratch import LONGEST_SOCKET, fits_socket
 
 Address = str | tuple[str, int]
 #: Seconds for QEMU's greeting, enough on a busy machine.
@@ -22,12 +23,15 @@ def address(text: str) -> Address:
         The path, or host and port.
 
     Raises:
-        UserError: The port is out of range.
+        UserError: The port is out of range, or the path too long.
     """
     host, _, port = text.removeprefix("tcp:").rpartition(":")
-    if not port.isdigit():
-        return text.removeprefix("unix:")
-    if int(port) > 0xFFFF:
+    if not (port.isascii() and port.isdigit()):
+        path = text.removeprefix("unix:")
+        if not fits_socket(path):
+            raise UserError(f"{text}: a socket's path has at most {LONGEST_SOCKET} bytes: give a relative one")
+        return path
+    if len(port) > 5 or not 1 <= int(port) <= 0xFFFF:
         raise UserError(f"{text}: port {port} is out of range: want 1 to {0xFFFF}")
     return host or "localhost", int(port)
 
@@ -42,7 +46,7 @@ def for_qemu(text: str) -> str:
         ``unix:PATH`` or ``tcp:HOST:PORT``.
 
     Raises:
-        UserError: The port is out of range.
+        UserError: The port is out of range, or the path too long.
     """
     parsed = address(text)
     return f"unix:{parsed}" if isinstance(parsed, str) else f"tcp:{parsed[0]}:{parsed[1]}"

@@ -188,7 +188,7 @@ def attach(
             gdb = Gdb.unix(Path(parsed)) if isinstance(parsed, str) else Gdb.tcp(*parsed)
         except OSError as error:
             start = f"start QEMU with -gdb {for_qemu(gdb_address)},server=on,wait=off"
-            raise UserError(f"--gdb {gdb_address}: {error.strerror}: {start}") from error
+            raise UserError(f"--gdb {gdb_address}: {error.strerror or error}: {start}") from error
         with gdb:
             try:
                 _run_to_moment(gdb, moment, advance)

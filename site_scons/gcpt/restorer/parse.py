@@ -12,8 +12,15 @@ from gcpt.isa.csrs import GROUPS
 from gcpt.restorer.options import Option, nearest
 
 #: Characters that SCons, the C preprocessor or the assembler would interpret in a path.
-_NOT_IN_PATHS = '$#"\\\n'
+_NOT_IN_PATHS = "$#\"'\\\n"
 _ADDRESS_BITS = 56
+#: More digits than any decimal number of an option has: Python refuses to convert thousands of them.
+_MAX_DIGITS = 20
+
+
+def _decimal(text: str) -> int:
+    """The number of a text of ASCII digits; -1 for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else -1
 
 
 def choice(option: Option, text: str) -> str:
@@ -111,9 +118,10 @@ def count(name: str, text: str, largest: int) -> int:
     Raises:
         UserError: The text is not such a number.
     """
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= largest):
+    number = _decimal(text)
+    if not 1 <= number <= largest:
         raise UserError(f"{name}={text}: want a number from 1 to {largest}")
-    return int(text)
+    return number
 
 
 def hart_list(name: str, text: str, harts: int, allow_all: bool = False) -> tuple[int, ...]:
@@ -136,11 +144,11 @@ def hart_list(name: str, text: str, harts: int, allow_all: bool = False) -> tupl
     if allow_all and text == "all":
         return tuple(range(harts))
     words = text.split(",")
-    if not all(word.isascii() and word.isdigit() for word in words):
+    if any(_decimal(word) < 0 for word in words):
         raise UserError(
             f"{name}={text}: want hart numbers, such as {name}=0 or {name}=1,3{' or all' if allow_all else ''}"
         )
-    numbers = sorted({int(word) for word in words})
+    numbers = sorted({_decimal(word) for word in words})
     if numbers[-1] >= harts:
         remedy = "want hart 0" if harts == 1 else f"want harts 0 to {harts - 1}, or a larger harts="
         raise UserError(f"{name}={text}: hart {numbers[-1]} is out of range for harts={harts}: {remedy}")
@@ -166,28 +174,42 @@ def words(name: str, text: str) -> list[str]:
         raise UserError(f"{name}={text}: {error}: close every quote") from None
 
 
-def prefix(name: str, text: str, also: str = "") -> str:
+def prefix(name: str, text: str) -> str:
     """Check the start of a path or of a command name.
 
     Args:
         name: The option's name, for messages.
         text: The start of a path; "~" is expanded.
-        also: Characters to refuse besides those that the tools of the build would interpret.
 
     Returns:
         The expanded text.
 
     Raises:
-        UserError: The text has a refused character.
+        UserError: The text has a refused character, or is not UTF-8.
     """
-    wrong = next((character for character in text if character in _NOT_IN_PATHS + also), "")
+    wrong = next((character for character in text if character in _NOT_IN_PATHS), "")
     if wrong:
         raise UserError(f"{name}={text!r}: the build cannot use a path with {wrong!r}: rename the file or link to it")
+    utf8(name, text)
     return os.path.expanduser(text)
 
 
+def utf8(name: str, text: str) -> None:
+    """Check that a path is UTF-8, as SCons and protoc need it.
+
+    Args:
+        name: The option's or variable's name, for messages.
+        text: The path.
+
+    Raises:
+        UserError: The path has other bytes.
+    """
+    if any("\udc80" <= character <= "\udcff" for character in text):
+        raise UserError(f"{name}={text}: the build cannot use a path that is not UTF-8: rename the file or link to it")
+
+
 def path(name: str, text: str) -> Path:
-    """Check a path, as ``prefix`` does.
+    """Check a path, as ``prefix`` does, and that its folders can be reached.
 
     Args:
         name: The option's name, for messages.
@@ -197,9 +219,16 @@ def path(name: str, text: str) -> Path:
         The path, with "~" expanded.
 
     Raises:
-        UserError: The path has a refused character.
+        UserError: The path has a refused character, or leads through a file or a loop of links, or is too long.
     """
-    return Path(prefix(name, text))
+    checked = Path(prefix(name, text))
+    try:
+        checked.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise UserError(f"{name}={text}: {error.strerror}: choose another path") from None
+    return checked
 
 
 def file(name: str, text: str) -> Path:

@@ -71,7 +71,7 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
     _ = config.csr_groups  # raises UserError for an unknown group
     _is_on("bench_quick", text)
     parse.words("pytest_args", text["pytest_args"])
-    if text["save_options"] and Path(text["save_options"]).is_dir():
+    if text["save_options"] and parse.path("save_options", text["save_options"]).is_dir():
         raise UserError(f"save_options={text['save_options']}: this is a folder: want a file")
     _outputs("export_dir", text["export_dir"] or text["build_dir"])
     for name in ("prefix", "destdir"):
@@ -124,7 +124,7 @@ def _harts(mode: str, text: str) -> int:
 
 def _folder(name: str, text: str) -> Path:
     """The folder that the option ``name`` names; it need not exist."""
-    folder = Path(parse.prefix(name, text, also="'"))  # SCons and then shlex split commands with this path
+    folder = parse.path(name, text)
     if text and folder.exists() and not folder.is_dir():
         raise UserError(f"{name}={text}: this is a file: want a folder, such as build")
     return folder
@@ -133,7 +133,10 @@ def _folder(name: str, text: str) -> Path:
 def _outputs(name: str, text: str) -> Path:
     """The output folder that the option ``name`` names."""
     folder = _folder(name, text)
-    root, full = Path.cwd(), folder.resolve()
+    try:
+        root, full = Path.cwd(), folder.resolve()
+    except FileNotFoundError:
+        return folder  # the working directory was deleted: no project is there
     inside = full.relative_to(root).parts[:1] if full.is_relative_to(root) else ()
     if root.is_relative_to(full) or (inside and inside[0] in _SOURCES):
         raise UserError(
