@@ -24,10 +24,13 @@ def _new(parent: str | None = None) -> str:
         raise UserError(f"{error.filename or tried}: no temporary folder: {error.strerror}: {_REMEDY}") from error
 
 
-def _cause(error: BaseException) -> OSError | None:
-    """The OSError that led to ``error``, if there is one."""
-    cause = error if isinstance(error, OSError) else error.__cause__
-    return cause if isinstance(cause, OSError) else None
+def _cause(error: BaseException, folder: Path) -> OSError | None:
+    """The OSError of a file in ``folder`` that led to ``error``, if there is one."""
+    cause = error if isinstance(error, OSError) else error.__cause__ if isinstance(error, UserError) else None
+    if not isinstance(cause, OSError) or isinstance(cause, BrokenPipeError):
+        return None
+    name = str(error) if isinstance(error, UserError) else str(cause.filename or folder)
+    return cause if name.startswith(str(folder)) else None
 
 
 @contextmanager
@@ -38,19 +41,32 @@ def scratch_folder() -> Iterator[Path]:
         The folder.
 
     Raises:
-        UserError: It cannot be created, or a file in it cannot be written: the message names TMPDIR.
+        UserError: It cannot be created or removed, or a file in it cannot be written: the message names TMPDIR.
     """
-    folder = _new()
+    folder = Path(_new())
     try:
-        yield Path(folder)
-    except (OSError, UserError) as error:
-        cause = _cause(error)
-        name = (str(error) if isinstance(error, UserError) else str(error.filename or folder)) if cause else ""
-        if cause is None or isinstance(error, BrokenPipeError) or not name.startswith(folder):
-            raise
-        raise UserError(f"{Path(folder).parent}: temporary files: {cause.strerror or cause}: {_REMEDY}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        yield folder
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)  # the error matters more than one of the removal
+        if cause := _cause(error, folder):
+            raise UserError(f"{folder.parent}: temporary files: {cause.strerror or cause}: {_REMEDY}") from error
+        raise
+    remove_folder(folder)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a temporary folder with all its files.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        UserError: It, or a file in it, cannot be removed.
+    """
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise UserError(f"{folder}: temporary files were not removed: {error.strerror}: remove the folder") from error
 
 
 def fits_socket(path: str | Path) -> bool:

@@ -249,7 +249,7 @@ def opened(path: Path, remember: bool = True) -> Iterator[BinaryIO]:
                 raise
             check_unchanged(path, file, before)
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+        raise UserError(f"{path}: {error.strerror or error}") from error
 
 
 def _is_standard_output(status: os.stat_result) -> bool:

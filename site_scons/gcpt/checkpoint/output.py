@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
@@ -33,6 +33,72 @@ _NAME_PART = 40
 _numbers = count()
 
 
+def _target(path: Path) -> Path:
+    """The file that a path names, through symbolic links; UserError if it has none."""
+    try:
+        target = Path(os.path.realpath(path))
+    except OSError as error:  # a relative path, and the working directory was deleted
+        raise UserError(
+            f"{path}: {error.strerror}: the working directory was deleted: give an absolute path"
+        ) from error
+    if target.is_symlink():
+        raise UserError(f"{path}: {os.strerror(errno.ELOOP)}: choose another path")
+    return target
+
+
+class _Partial:
+    """A new file, written beside the file that it replaces in the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._target = _target(path)
+        if self._target.exists() and not self._target.is_file():
+            raise UserError(f"{path}: not a regular file, so it cannot be replaced: choose another path")
+        part = self._target.name[:_NAME_PART]
+        self._name = self._target.with_name(f".{part}.{os.getpid()}.{next(_numbers)}.partial")
+        try:
+            self.file = self._name.open("w+b")
+        except OSError:  # after the file was created, perhaps
+            with suppress(OSError):
+                self._name.unlink(missing_ok=True)
+            raise
+
+    def finish(self) -> None:
+        """Complete the file on the disk, with the mode of the file that it replaces."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        if self._target.exists():
+            os.fchmod(self.file.fileno(), stat.S_IMODE(self._target.stat().st_mode))
+        self.file.close()
+
+    def replace(self) -> None:
+        """Replace the file: only the finished one."""
+        if self._target.exists():
+            containers.forget(self._target)
+        self._name.replace(self._target)
+
+    def remove(self) -> None:
+        """Remove what is written; the error that led to it matters more than one of the removal."""
+        with suppress(OSError):
+            self.file.close()
+        with suppress(OSError):
+            self._name.unlink(missing_ok=True)
+
+
+@contextmanager
+def _partial(path: Path) -> Iterator[_Partial]:
+    """Open a new file, which is removed after an exception; UserError if it cannot be written or replaced."""
+    try:
+        partial = _Partial(path)
+        try:
+            yield partial
+        except BaseException:
+            partial.remove()
+            raise
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}: nothing was written") from error
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a new file that replaces another one when the ``with`` block ends without an exception.
@@ -50,31 +116,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     if path == STANDARD_OUTPUT:
         raise UserError("standard output takes only raw, gzip and zstd images: name a file")
-    try:
-        target = Path(os.path.realpath(path))
-    except OSError as error:  # a relative path, and the working directory was deleted
-        raise UserError(
-            f"{path}: {error.strerror}: the working directory was deleted: give an absolute path"
-        ) from error
-    if target.is_symlink():
-        raise UserError(f"{path}: {os.strerror(errno.ELOOP)}: choose another path")
-    if target.exists() and not target.is_file():
-        raise UserError(f"{path}: not a regular file, so it cannot be replaced: choose another path")
-    partial_path = target.with_name(f".{target.name[:_NAME_PART]}.{os.getpid()}.{next(_numbers)}.partial")
-    try:
-        try:
-            with partial_path.open("w+b") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            if target.exists():
-                partial_path.chmod(stat.S_IMODE(target.stat().st_mode))
-                containers.forget(target)
-            partial_path.replace(target)
-        finally:
-            partial_path.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}: nothing was written") from error
+    with _partial(path) as partial:
+        yield partial.file
+        partial.finish()
+        partial.replace()
 
 
 def check_standard_output() -> None:
@@ -173,16 +218,18 @@ def write_all(files: Sequence[tuple[Path, Iterable[bytes], str]]) -> list[int]:
         UserError: A file cannot be written.
     """
     with ExitStack() as stack:
-        lengths = []
+        lengths, partials = [], []
         for out, content, container in files:
             if out == STANDARD_OUTPUT:
                 file = stack.enter_context(_standard_output())
                 lengths.append(_write(file, content, container, sparse=False))
                 continue
-            file = stack.enter_context(replacing(out))
-            lengths.append(_write(file, content, container))
-            file.flush()
-            os.fsync(file.fileno())
+            partial = stack.enter_context(_partial(out))
+            lengths.append(_write(partial.file, content, container))
+            partial.finish()
+            partials.append(partial)
+        for partial in partials:  # all are complete: only a rename can fail from here on
+            partial.replace()
         return lengths
 
 

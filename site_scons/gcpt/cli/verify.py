@@ -39,6 +39,7 @@ def command(
     from gcpt.checkpoint import apart
     from gcpt.machines.boot import prepare
     from gcpt.machines.comparison import Mismatch
+    from gcpt.machines.gdb import GdbError
     from gcpt.machines.qemu import LOGS, Qemu, QemuError
     from gcpt.machines.verification import verify_machine
 
@@ -58,7 +59,7 @@ def command(
             with Qemu(setup.memory, setup.machine, logs or folder) as running:
                 try:
                     report = verify_machine(running, setup.harts, groups, clint, timeout, setup.leave)
-                except QemuError as error:
+                except (GdbError, QemuError) as error:
                     if line := re.search(r"^gcpt: error (\d+) hart \d+.*$", running.output(), re.MULTILINE):
                         return _report_refusal(line[0], int(line[1]), as_json)
                     return _report_failure(f"{checkpoint}: {_reason(error)}", as_json)

@@ -52,7 +52,7 @@ class Request:
         Returns:
             Paths relative to the root.
         """
-        folders = ("firmware", "firmware/include", "tests/firmware/host")
+        folders = ("firmware", "firmware/include", "tests/firmware/host", "tests/support")
         return [f"{folder}/{path.name}" for folder in folders for path in sorted((self.root / folder).glob("*.[ch]"))]
 
 

@@ -16,7 +16,7 @@ from typing import Self
 from gcpt.checkpoint.layouts import MIB
 from gcpt.machines.children import child
 from gcpt.machines.gdb import TIMEOUT, Gdb, GdbClosedError
-from gcpt.scratch import short_folder
+from gcpt.scratch import remove_folder, short_folder
 
 PROGRAM = "qemu-system-riscv64"
 #: Names of the logs: QEMU's command line and messages, and the console's output.
@@ -25,6 +25,8 @@ LOGS = ("qemu.log", "console.log")
 _SOCKET = "gdb"
 #: Seconds between two reads of the console's file, whose growth cannot be waited for.
 _POLL = 0.02
+#: Seconds for the end of a QEMU that closed its socket.
+_END = 10
 #: Characters of output in an error message.
 _TAIL = 2000
 
@@ -128,12 +130,16 @@ class Qemu:
         ]
 
     def __enter__(self) -> Self:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with socket.socket(socket.AF_UNIX) as listening:  # opened here, so that clients can connect at once
-            listening.bind(str(self.gdb_path))
-            listening.listen()
-            gdb = ["-chardev", f"socket,id=gdb,fd={listening.fileno()},server=on,wait=off", "-gdb", "chardev:gdb"]
-            self._start([*self._command, *gdb], listening)
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with socket.socket(socket.AF_UNIX) as listening:  # opened here, so that clients can connect at once
+                listening.bind(str(self.gdb_path))
+                listening.listen()
+                gdb = ["-chardev", f"socket,id=gdb,fd={listening.fileno()},server=on,wait=off", "-gdb", "chardev:gdb"]
+                self._start([*self._command, *gdb], listening)
+        except BaseException:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+            raise
         return self
 
     def _start(self, command: list[str], listening: socket.socket) -> None:
@@ -150,7 +156,7 @@ class Qemu:
         self._child.__exit__(None, None, None)  # QEMU exits cleanly on SIGTERM
         if self._process.stdin:
             self._process.stdin.close()
-        shutil.rmtree(self._sockets, ignore_errors=True)
+        remove_folder(self._sockets)
 
     def failure(self, what: str) -> QemuError:
         """Build the error for something that went wrong.
@@ -176,13 +182,17 @@ class Qemu:
             The client.
 
         Raises:
-            QemuError: QEMU ended.
+            QemuError: QEMU ended, or its socket cannot be used.
             GdbError: The stub refused, or did not answer in time.
         """
         try:
             return Gdb.unix(self.gdb_path)
         except (GdbClosedError, OSError) as error:  # QEMU closes its socket only when it ends
-            raise self._ended(self.wait_exit()) from error
+            try:
+                status = self._process.wait(_END)
+            except subprocess.TimeoutExpired:
+                raise self.failure(f"no connection to QEMU's gdb stub: {error}") from error
+            raise self._ended(status) from error
 
     def _ended(self, status: int, when: str = "early, with") -> QemuError:
         if status == -signal.SIGBUS:  # a write to a page of its memory's file that the disk has no room for

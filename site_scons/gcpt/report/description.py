@@ -8,8 +8,8 @@ from gcpt.checkpoint import containers, search, stamp, streams
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, RESERVED_SIZE
 from gcpt.checkpoint.reader import FileReader
+from gcpt.checkpoint.search import NoCheckpointError
 from gcpt.checkpoint.state import HartState
-from gcpt.errors import UserError
 from gcpt.isa import fields, mstatus
 from gcpt.isa.csrs import BY_NUMBER
 from gcpt.restorer import plan
@@ -156,7 +156,7 @@ def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
         facts["restorer"] = build
     try:
         opened = open_checkpoint(path, flash)
-    except UserError:
+    except NoCheckpointError:
         if not build:
             raise
         return facts

@@ -101,7 +101,7 @@ def read(path: Path) -> Restorer:
             size = stamp.size(head)
             data = head + file.read((size or 0) - len(head)) if size else b""
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+        raise UserError(f"{path}: {error.strerror or error}") from error
     if not size:
         raise UserError(f"{path}: not a restorer: want a gcpt.bin, whose bytes 4 to 7 are its size")
     if len(data) < size:

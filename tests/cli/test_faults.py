@@ -1,0 +1,237 @@
+"""Every command when one of its system calls fails: one line, status 2, and all files whole.
+
+Each command runs once to list the calls that concern its files, its temporary folder and its sockets; then once for
+each call that fails. GCPT_FAULTS=all fails every call; otherwise a sample, which GCPT_FAULTS=NUMBER seeds.
+"""
+
+import os
+import random
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from command import here
+from faulty import ERRORS, Call, Run, compile_shim, processes_of, run
+from restorer import Restorer
+
+from gcpt.checkpoint import edits, output
+from gcpt.checkpoint.files import open_checkpoint
+from gcpt.checkpoint.layouts import MIB
+from gcpt.errors import UserError
+from gcpt.machines import demo
+
+#: Calls that fail for each command in a sample.
+_SAMPLE = 4
+#: The most calls of one name on one file that fail: a machine's socket has hundreds.
+_MOST = 24
+_CHOICE = os.environ.get("GCPT_FAULTS", "1")
+_SPIN = bytes.fromhex("6f000000")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line whose words may name files of the folder. outputs: files that it writes or replaces."""
+
+    line: str
+    outputs: tuple[str, ...] = ()
+    starts_machine: bool = False
+
+    @property
+    def words(self) -> list[str]:
+        return self.line.split()
+
+
+_MACHINE = True
+COMMANDS = [
+    Command("info c.zst"),
+    Command("info c.gz --hart 0 --json"),
+    Command("info packed.elf"),
+    Command("info gcpt.bin"),
+    Command("info m.bin --flash f.bin"),
+    Command("info c.bin --html page.html", ("page.html",)),
+    Command("validate c.bin"),
+    Command("validate packed.zst"),
+    Command("diff c.bin c.gz"),
+    Command("convert c.zst o.gz", ("o.gz",)),
+    Command("convert c.gz o.zst --layout protobuf", ("o.zst",)),
+    Command("convert c.bin o.bin", ("o.bin",)),
+    Command("convert c.zst c.zst", ("c.zst",)),
+    Command("convert c.gz om.bin --layout flash --flash-out of.gz", ("om.bin", "of.gz")),
+    *(
+        Command(f"pack gcpt.bin c.{source} -o o --format {form}", ("o",))
+        for source, form in zip(("zst", "gz", "bin", "zst", "gz"), ("raw", "gzip", "zstd", "elf", "hex"), strict=True)
+    ),
+    Command("pack other.bin m.bin --flash f.bin -o o --format flash", ("o",)),
+    Command("pack --swap other.bin packed.zst", ("packed.zst",)),
+    Command("pack --swap other.bin packed.raw", ("packed.raw",)),
+    Command("unpack packed.zst -o o.zst --restorer-out r.bin", ("o.zst", "r.bin")),
+    Command("snapshot -o o.zst --load spin@0x80100000", ("o.zst",), _MACHINE),
+    Command("snapshot -o o.bin --load spin@0x80100000 --layout flash --flash-out of", ("o.bin", "of"), _MACHINE),
+    Command("verify packed.zst", (), _MACHINE),
+    Command("verify c.zst --restorer gcpt.bin --logs logs", ("logs/qemu.log", "logs/console.log"), _MACHINE),
+    Command("run packed.raw", (), _MACHINE),
+    Command("debug packed.zst --batch --script s.py", ("s.py",), _MACHINE),
+]
+
+
+#: Calls that may fail without a consequence, and why: then output and files are those of a run without a fault.
+HARMLESS = {
+    "fstat": "Python opens a file without it: it only chooses the buffer's size, and looks for folders",
+    "stat": "a path that cannot be looked at counts as absent, or is resolved as it is written",
+    "lseek": "Python opens a file without its position",
+    "connect": "gcpt tries again until QEMU opens its socket",
+    "fork": "Python forks after vfork fails",
+    "open": "tempfile tries the next folder; rmtree tries again with another mode",
+    "write": "tempfile tries the next folder",
+    "unlink": "tempfile ignores it for its trial file; rmtree tries again with another mode",
+    "rmdir": "rmtree tries again with another mode",
+    "mkdir": "the folder of the logs exists already",
+}
+#: Those of open, write, unlink, rmdir and mkdir are only for files here.
+_TEMPORARY = re.compile(r"tmp(/.*)?")
+#: Calls that remove temporary files: what could not be removed is left, and the line names it.
+_REMOVAL = {"open", "opendir", "readdir", "fstat", "stat", "unlink", "rmdir"}
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_shim(tmp_path_factory.mktemp("shim"))
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory, build_restorer: Callable[..., Restorer]) -> Path:
+    """A folder with all inputs: copied for each run."""
+    folder = tmp_path_factory.mktemp("inputs")
+    (folder / "tmp").mkdir()
+    shutil.copy(build_restorer(platform="qemu-virt", mode="auto").image, folder / "gcpt.bin")
+    shutil.copy(build_restorer(platform="qemu-virt", mode="single_core").image, folder / "other.bin")
+    for name, container in (("c.zst", "zstd"), ("c.gz", "gzip"), ("c.bin", "raw")):
+        zeros = (bytes(MIB) for _ in range(4))
+        output.write(folder / name, edits.patched(zeros, demo.image().items()), container)
+    for words in (
+        ("convert", folder / "c.bin", folder / "m.bin", "--layout", "flash", "--flash-out", folder / "f.bin"),
+        *(
+            ("pack", folder / "gcpt.bin", folder / "c.zst", "-o", folder / f"packed.{end}")
+            for end in ("zst", "raw", "elf")
+        ),
+    ):
+        done = here(*words)
+        assert done.returncode == 0, done.stderr
+    (folder / "spin").write_bytes(_SPIN)
+    return folder
+
+
+def _fresh(inputs: Path, folder: Path, command: Command) -> None:
+    """Make ``folder`` as it is before the command: the outputs exist."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(inputs, folder)
+    for name in command.outputs:
+        if not name.startswith("logs/") and not (folder / name).exists():
+            (folder / name).write_bytes(b"as it was")
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _relative(call: Call, folder: Path) -> str:
+    return call.file.removeprefix(str(folder)).lstrip("/")
+
+
+def _is_complete(path: Path, data: bytes, command: Command) -> bool:
+    """Whether an output is whole; that of a machine is never the same twice."""
+    if not command.starts_machine or path.suffix == ".py":
+        return False
+    if path.parent.name == "logs":
+        return True
+    if path.name == "of":
+        return len(data) == MIB
+    try:
+        return bool(open_checkpoint(path, path.with_name("of") if path.name == "o.bin" else None).harts)
+    except UserError:
+        return False
+
+
+def _problems(
+    command: Command, folder: Path, call: Call, result: Run, clean: Run, states: list[dict[str, bytes]]
+) -> list[str]:
+    """What is wrong with a run in which ``call`` failed. states: the files before, and after a run without a fault."""
+    before, after = states
+    problems = []
+    now = _files(folder)
+    relative = _relative(call, folder)
+    temporary = bool(_TEMPORARY.fullmatch(relative))
+    harmless = call.name in HARMLESS and (temporary or call.name in ("fstat", "stat", "lseek", "connect", "fork"))
+    lines = [line for line in result.stderr.splitlines() if line.startswith("gcpt: ")]
+    if result.status == 2:
+        others = result.stderr.count("\n") - len(lines) if not command.line.startswith("debug") else 0  # gdb's own
+        if len(lines) != 1 or others or "None" in lines[0]:
+            problems.append(f"not one line: {result.stderr}")
+    elif command.line.startswith("verify") and call.file.startswith("socket:") and result.status == 1:
+        if result.stderr or result.stdout.count("\n") != 1:  # "failed", as for any machine that does not answer
+            problems.append(f"not one line: {result.stdout}{result.stderr}")
+    elif result.status != 0 or not harmless:
+        problems.append(f"status {result.status}: {result.stderr}")
+    elif not command.starts_machine and (result.stdout, result.stderr) != (clean.stdout, clean.stderr):
+        problems.append(f"another output: {result.stdout}{result.stderr}")
+    written = set()
+    for name in command.outputs:
+        if name in now and (now[name] == after[name] or _is_complete(folder / name, now[name], command)):
+            written.add(name)
+        elif now.get(name) != before.get(name):
+            problems.append(f"{name}: neither as before nor whole")
+    if result.status == 0 and len(written) != len(command.outputs):
+        problems.append("an output was not written")
+    if (
+        written
+        and len(written) != len(command.outputs)
+        and not (command.line.startswith("verify") or call.name == "rename")
+    ):
+        problems.append(f"only {written} written")
+    problems += [
+        f"{name}: input changed" for name in before if name not in command.outputs and now.get(name) != before[name]
+    ]
+    known = {*before, *command.outputs}
+    left = {*now, *(str(path.relative_to(folder)) for path in (folder / "tmp").iterdir())} - known
+    if left and not (temporary and call.name in _REMOVAL):
+        problems.append(f"left: {left}")
+    if running := processes_of(folder):
+        problems.append(f"still running: {running}")
+    return problems
+
+
+def _chosen(calls: list[Call], folder: Path, generator: random.Random) -> list[Call]:
+    """The calls to fail: of all that are alike (name and file), a few evenly spread; or one of each of some."""
+    groups: dict[tuple[str, str], list[Call]] = {}
+    for call in calls:
+        groups.setdefault((call.name, re.sub(r"\d+", "", _relative(call, folder))), []).append(call)
+    if _CHOICE != "all":
+        return [generator.choice(group) for group in generator.sample(list(groups.values()), min(_SAMPLE, len(groups)))]
+    return [call for group in groups.values() for call in group[:: -(-len(group) // _MOST)]]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.line)
+def test_each_call_fails_once(command: Command, inputs: Path, shim: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    _fresh(inputs, folder, command)
+    before = _files(folder)
+    clean = run(shim, folder, command.words)
+    assert clean.status == 0, clean.stderr
+    states = [before, _files(folder)]
+    generator = random.Random(f"{_CHOICE} {command.line}")
+    chosen = _chosen(clean.calls, folder, generator)
+    failures, injected = [], 0
+    for call in chosen:
+        error = generator.choice(ERRORS[call.name])
+        _fresh(inputs, folder, command)
+        result = run(shim, folder, command.words, call, error)
+        if not result.failed:  # a machine's run has not always the same calls
+            continue
+        injected += 1
+        problems = _problems(command, folder, call, result, clean, states)
+        failures += [f"{error} from {call}: {problem}" for problem in problems]
+    print(f"{len(clean.calls)} calls, {injected} failed (GCPT_FAULTS={_CHOICE})")
+    assert not failures, "\n".join(failures)
