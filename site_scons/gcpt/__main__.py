@@ -3,7 +3,8 @@
 import sys
 
 from gcpt import interrupts
-from gcpt.packages import explain
+
+interrupts.end_at_once()  # while Python imports modules
 
 
 def main() -> int:
@@ -12,10 +13,11 @@ def main() -> int:
     Returns:
         The exit status.
     """
-    interrupts.end_at_once()  # while Python imports modules
     try:
         from gcpt.cli import main as run
     except (ImportError, AttributeError) as error:
+        from gcpt.packages import explain
+
         print(f"gcpt: {explain(error)}", file=sys.stderr)
         return 2
     interrupts.raise_again()

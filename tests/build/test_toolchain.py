@@ -1,3 +1,4 @@
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def test_missing_sources_are_named_and_how_to_get_them(tmp_path):
     (tmp_path / "nanopb").mkdir()
     for name in toolchain.NANOPB_SOURCES:
         (tmp_path / "nanopb" / name).touch()
+    (tmp_path / "nanopb" / "pb.h").write_text(f'#define NANOPB_VERSION "nanopb-{version("nanopb")}"\n')
     toolchain.check_sources(resolve(values))
     with pytest.raises(UserError, match=r"has no newlib/libc/tinystdio/vfiprintf.c and .*strnlen.c"):
         toolchain.check_sources(resolve({**values, "log": "info"}))

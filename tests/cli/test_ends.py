@@ -88,12 +88,14 @@ def test_ending_a_command_ends_qemu(
         assert not list(temporary.iterdir())
 
 
-def test_full_standard_output(checkpoint_file: Make) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_full_standard_output(unbuffered: str, checkpoint_file: Make) -> None:
     path = checkpoint_file()
+    environment = {**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered}
     for arguments in (["info", path], ["info", path, "--hart", "0", "--all", "--json"], ["completion", "bash"]):
         with Path("/dev/full").open("w") as full:
             run = subprocess.run(
-                [*GCPT, *arguments], env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+                [*GCPT, *arguments], env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
             )
         assert (run.returncode, run.stderr) == (2, "gcpt: standard output: No space left on device\n")
 
@@ -136,17 +138,19 @@ def test_a_pipe_is_refused(command: str, checkpoint_file: Make, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
-def test_file_names_of_any_bytes(checkpoint_file: Make, tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_file_names_of_any_bytes(unbuffered: str, checkpoint_file: Make, tmp_path: Path) -> None:
     """They are printed with the same bytes."""
     name = b"\xff\xc3\xa4.zst"
     path = tmp_path / os.fsdecode(name)
     checkpoint_file().rename(path)
-    strict = {**ENVIRONMENT, "PYTHONIOENCODING": "utf-8:strict"}
+    strict = {**ENVIRONMENT, "PYTHONIOENCODING": "utf-8:strict", "PYTHONUNBUFFERED": unbuffered}
     for arguments in (["info", path], ["diff", path, path], ["info", path, "--html", "page"]):
         run = subprocess.run([*GCPT, *arguments], env=strict, capture_output=True, cwd=tmp_path, check=False)
         assert (run.returncode, run.stderr) == (0, b"")
         assert name in run.stdout or run.stdout.startswith(b"page: ")
-    assert refusal(gcpt("info", path, "--hart", "7")).startswith(str(tmp_path))
+    run = subprocess.run([*GCPT, "info", path, "--hart", "7"], env=strict, capture_output=True, check=False)
+    assert (run.returncode, run.stderr.startswith(b"gcpt: " + os.fsencode(path))) == (2, True)
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1", "TERM": "xterm"}, {"TERM": "dumb"}])

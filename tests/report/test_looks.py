@@ -16,7 +16,7 @@ from gcpt.machines.synthetic import DRAM, Mode, Recipe
 
 Report = Callable[..., Path]
 #: A file name that is markup, for a payload and a checkpoint.
-NAME = "<script>document.title = 'run'<&script><img src=x onerror=document.title=1>"
+NAME = "<script>document.title = `run`<&script><img src=x onerror=document.title=1>"
 
 
 @pytest.fixture(scope="session")

@@ -30,10 +30,13 @@ class _Output(io.FileIO):
 def prepare_streams() -> None:
     """Make standard output and standard error take names of any bytes, and let errors of the first name it."""
     codecs.register_error("gcpt", _escaped)
-    if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.BufferedWriter):
-        sys.stdout.flush()
-        raw = io.BufferedWriter(_Output(sys.stdout.fileno(), "w", closefd=False))
-        encoding, lines = sys.stdout.encoding, sys.stdout.line_buffering
-        sys.stdout = io.TextIOWrapper(raw, encoding, "gcpt", line_buffering=lines)
+    before = sys.stdout
+    if isinstance(before, io.TextIOWrapper) and isinstance(before.buffer, io.BufferedWriter | io.FileIO):
+        before.flush()
+        file = _Output(before.fileno(), "w", closefd=False)
+        buffer = file if isinstance(before.buffer, io.FileIO) else io.BufferedWriter(file)  # python -u has no buffer
+        sys.stdout = io.TextIOWrapper(
+            buffer, before.encoding, "gcpt", line_buffering=before.line_buffering, write_through=before.write_through
+        )
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="gcpt")
