@@ -188,7 +188,10 @@ RESTORED: tuple[Fault, ...] = (
     Fault("mepc", _set(mepc=DRAM + 0x12_3450)),
     Fault("pointer-outside", _set(mtvec=0x4000_0000)),
     Fault("csrs-left-out", _set(pmpaddr20=5)),
+    Fault("csrs-left-out", _set(mnstatus=1 << 3)),
+    Fault("csrs-left-out", _set(mstateen0=1 << 63)),
     Fault("csrs-left-out-minor", _set(mhpmevent9=5)),
+    Fault("csrs-left-out-minor", _set(srmcfg=5)),
     Fault("csrs-unknown", _csr(0x7C0, 1)),
     Fault("vectors-4-only", _only_four_vectors),
     # With the interrupt disabled: it would be taken before the first instruction.
@@ -197,5 +200,19 @@ RESTORED: tuple[Fault, ...] = (
     Fault("vstimecmp-due", _due(_set(vstimecmp=5, htimedelta=0, stimecmp=_FAR))),
     Fault("stie-clear", _set(mie=0x80)),
 )
-#: A warning, because some machines have no PMP; QEMU's harts have it.
-OFF = Fault("pmp-off", _set(pmpcfg0=0, pmpcfg2=0), _S)
+#: Errors that no restorer notices, because it does not write mseccfg.
+UNNOTICED: tuple[Fault, ...] = tuple(Fault("mseccfg-left-out", _set(mseccfg=value)) for value in (1, 2, 3, 7))
+#: Groups that a restorer leaves out and that it could not write: further restorers' ``csrs=`` and its code.
+_LOCKED_LATER = _set(pmpaddr16=_ALL, pmpcfg4=_L | _NAPOT | _R)
+NOT_ADVISED: tuple[tuple[Fault, str, str], ...] = (
+    (UNNOTICED[0], "+smepmp", "PMP"),
+    (Fault("csrs-left-out-minor", _set(tdata1=2 << 60 | 1 << 6)), "+sdtrig", "TRIGGER"),
+    (Fault("csrs-left-out", _LOCKED_LATER), "+pmp64", "PMP"),
+)
+#: Faults with which the mret itself, or the first fetch, traps on harts with PMP.
+OFF: tuple[Fault, ...] = (
+    Fault("pmp-off", _set(pmpcfg0=0, pmpcfg2=0), _S),
+    Fault("pmp-off", _set(pmpcfg0=0, pmpcfg2=0), _BARE),
+    Fault("pmp-off", _set(pmpcfg0=0, pmpcfg2=0), Recipe((Mode.U,), locks=False)),
+    Fault("pmp-off", _set(pmpcfg0=0, pmpcfg2=0, pmpaddr16=_ALL, pmpcfg4=_NAPOT | _R | _W | _X), _S),
+)

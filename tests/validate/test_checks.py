@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from faults import LOOP, OFF, REFUSED, RESTORED, TRAPPED, Fault, sound
+from faults import LOOP, OFF, REFUSED, RESTORED, TRAPPED, UNNOTICED, Fault, sound
 
 from gcpt.checkpoint import header, output, streams
 from gcpt.checkpoint.header import Header
@@ -60,13 +60,13 @@ def test_many_sound_harts(tmp_path: Path, mode: Mode) -> None:
 
 
 #: Further findings that the same fault causes.
-_RELATED = {"pmp-locked": ("pmp-pc", "pmp-root")}
+_RELATED = {"pmp-locked": ("pmp-pc", "pmp-root"), "pmp-off": ("csrs-left-out",)}
 
 
 @pytest.mark.parametrize(
     "fault",
     # Faults that need a restorer with options are in tests/validate/test_verdicts.py.
-    [fault for fault in (*REFUSED, *TRAPPED, *RESTORED, OFF) if not fault.options],
+    [fault for fault in (*REFUSED, *TRAPPED, *RESTORED, *UNNOTICED, *OFF) if not fault.options],
     ids=lambda fault: fault.code,
 )
 def test_faults_of_a_hart(tmp_path: Path, fault: Fault) -> None:
@@ -74,6 +74,21 @@ def test_faults_of_a_hart(tmp_path: Path, fault: Fault) -> None:
     fault.change(checkpoint.harts[0])
     report = validate(_file(tmp_path, checkpoint, more=list(fault.memory)), "qemu-virt")
     _assert_finding(fault.code, report, _RELATED.get(fault.code, ()))
+
+
+@pytest.mark.parametrize(
+    ("platform", "value", "codes"),
+    [
+        ("xiangshan", 1 << 3, ["csrs-left-out"]),
+        ("xiangshan-syscnt", 1 << 3, []),
+        ("xiangshan-syscnt", 1 << 3 | 1 << 7, ["csrs-left-out"]),
+    ],
+)
+def test_nmie(tmp_path: Path, platform: str, value: int, codes: list[str]) -> None:
+    """A restorer for harts that reset with NMIE clear sets it."""
+    checkpoint = sound()
+    checkpoint.harts[0].set("mnstatus", value)
+    assert _codes(validate(_file(tmp_path, checkpoint), platform)) == codes
 
 
 @pytest.mark.parametrize("level", [Mode.M, Mode.M_NEMU], ids=lambda mode: mode.value)
@@ -265,9 +280,12 @@ def test_codes_are_words_and_signals_are_codes() -> None:
     assert all(kind.severity is Severity.ERROR for kind in findings.KINDS if kind.signal not in ("", "M_MODE_LOSS"))
 
 
+_TESTS = ("checks", "losses", "verdicts")
+
+
 def test_every_finding_is_tested() -> None:
     """Its code is in this file, in the tables of faults, or in the tests with restorers."""
     folder = Path(__file__).parents[1]
-    files = ("validate/test_checks.py", "support/faults.py", "validate/test_verdicts.py")
-    text = "".join((folder / name).read_text() for name in files)
+    names = ("support/faults.py", "firmware/test_hypervisor.py", *(f"validate/test_{name}.py" for name in _TESTS))
+    text = "".join((folder / name).read_text() for name in names)
     assert [code for code in findings.BY_CODE if f'"{code}"' not in text] == []

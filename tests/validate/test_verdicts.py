@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from bench import CODES, DRAM, Bench, assert_exact, memory_of, of_place
-from faults import OFF, REFUSED, RESTORED, TRAP, TRAPPED, Fault, sound
+from faults import NOT_ADVISED, OFF, REFUSED, RESTORED, TRAP, TRAPPED, Fault, sound
 
 from gcpt.checkpoint import header
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import DEFAULT, HEADER_WINDOW, MULTI_CORE, MULTI_CORE_OFFSET
 from gcpt.checkpoint.places import DUAL_CORE, NEMU, PROTOBUF, SINGLE_CORE
+from gcpt.machines import qemu
 from gcpt.machines.arrival import run_to_first
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe, Synthetic
@@ -65,13 +66,38 @@ def test_trapped_at_once(bench: Bench, fault: Fault) -> None:
         assert "gcpt: error" not in running.output()
 
 
-def test_no_pmp_entry_is_on(bench: Bench) -> None:
-    """QEMU 7.2 already traps at the mret to a mode below M."""
-    memory = bench.restored(_damaged(OFF), SINGLE_CORE, bench.build("single_core"))
-    assert [finding.kind.code for finding in validate(memory).findings] == ["pmp-off"]
+@pytest.mark.parametrize("fault", OFF)
+def test_no_pmp_entry_is_on(bench: Bench, fault: Fault) -> None:
+    """QEMU 7.2 already traps at the mret to a mode below M. It has 16 entries."""
+    memory = bench.restored(_damaged(fault), SINGLE_CORE, bench.build("single_core"))
+    assert _errors(validate(memory)) == [("pmp-off", 0)]
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
         run_to_first(gdb, {0: TRAP})
         assert gdb.read_csr(0, MCAUSE) == 2
+
+
+def test_no_pmp(bench: Bench) -> None:
+    """On harts without PMP, a checkpoint of such harts restores, with a restorer that writes none."""
+    checkpoint = _damaged(OFF[0])
+    memory = bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core", csrs="-pmp16"))
+    report = validate(memory)
+    assert [finding.kind.code for finding in report.of(Severity.WARNING)] == ["pmp-off-left-out", "csrs-left-out"]
+    assert _errors(report) == []
+    with bench.run(memory, Machine(cpu=f"{qemu.cpu()},pmp=false"), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: checkpoint.harts[0].pc})
+
+
+@pytest.mark.parametrize(("fault", "csrs", "signal"), NOT_ADVISED, ids=lambda value: str(value))
+def test_no_advice_leads_to_a_refusal(bench: Bench, fault: Fault, csrs: str, signal: str) -> None:
+    """A group that the restorer cannot write is not advised; a restorer that is built for it refuses the checkpoint."""
+    checkpoint = _damaged(fault)
+    memory = bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core"))
+    (finding,) = validate(memory).findings
+    assert finding.kind.code == fault.code
+    assert f"csrs={csrs};" not in finding.what and csrs not in finding.kind.remedy
+    assert csrs not in finding.what or f"no restorer can write them: csrs={csrs} ends with code" in finding.what
+    end = bench.end(bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core", csrs=csrs)), Machine(cpu=_EPMP))
+    assert (end.status, end.error()[0]) == (CODES[signal],) * 2
 
 
 @pytest.mark.parametrize("fault", RESTORED, ids=lambda fault: fault.code)

@@ -59,32 +59,131 @@ class Csr(NamedTuple):
     merge: bool = False
 
 
-GROUPS: dict[str, str] = {
-    "base": "machine and supervisor state that every rv64 hart with S mode has",
-    "envcfg": "menvcfg, senvcfg (privileged 1.12)",
-    "f": "floating-point control and status",
-    "v": "vector control and status",
-    "h": "hypervisor and VS state",
-    "sstc": "supervisor timer compare",
-    "vstimer": "VS timer compare (H with Sstc)",
-    "pmp16": "physical memory protection, entries 0..15",
-    "pmp64": "physical memory protection, entries 16..63",
-    "hpm3": "the first event selector, which firmware leaves set (OpenSBI's PMU reset)",
-    "hpm": "event selectors 4..31; off by default in a restorer without C, where they cost 290 instructions",
-    "counters": "free-running counters; off by default, because they keep counting during the restore",
-    "smstateen": "state-enable registers",
-    "smepmp": "machine security configuration",
-    "smrnmi": "resumable non-maskable interrupts",
-    "smcntrpmf": "mode filters of mcycle and minstret",
-    "smctr": "control transfer records",
-    "aia": "advanced interrupt architecture: selection, virtual interrupts and priorities",
-    "csrind": "the other windows of indirect CSR access",
-    "sdtrig": "the trigger that tselect selects, and contexts",
-    "zcmt": "table jumps",
-    "zicfiss": "shadow stack pointer",
-    "ssqosid": "quality-of-service identifiers",
-    "smcdeleg": "supervisor counter inhibition",
-    "xscustom": "XiangShan's own control registers",
+class Loss(Enum):
+    """What happens to software that was right before the checkpoint if a restorer leaves a group of CSRs out.
+
+    The worst of what the group's CSRs do counts.
+
+    Attributes:
+        COMPUTES: The same instructions give other results, or interrupts arrive at other times or not at all.
+        TRAPS: Instructions trap that did not.
+        COUNTS: The CSRs count, tune or debug: results stay the same.
+    """
+
+    COMPUTES = "software computes differently"
+    TRAPS = "software traps"
+    COUNTS = "software computes the same"
+
+
+class Group(NamedTuple):
+    """CSRs that ``csrs=`` and platforms select together.
+
+    Attributes:
+        what: Its CSRs, in words.
+        loss: What leaving it out does to software.
+        why: What exactly its loss does.
+        on_qemu: Whether a test shows the loss on QEMU 7.2. It lacks the other groups, except base, which every restorer
+            writes.
+    """
+
+    what: str
+    loss: Loss
+    why: str
+    on_qemu: bool = True
+
+
+_COMPUTES, _TRAPS, _COUNTS = Loss.COMPUTES, Loss.TRAPS, Loss.COUNTS
+
+GROUPS: dict[str, Group] = {
+    "base": Group(
+        "machine and supervisor state that every rv64 hart with S mode has",
+        _COMPUTES,
+        "nothing works without it: csrs=-base is refused",
+        on_qemu=False,
+    ),
+    "envcfg": Group(
+        "menvcfg, senvcfg (privileged 1.12)",
+        _TRAPS,
+        "stimecmp and cbo instructions trap below M mode, and PBMT bits in page tables fault",
+    ),
+    "f": Group("floating-point control and status", _COMPUTES, "results are rounded in another mode; flags are lost"),
+    "v": Group("vector control and status", _COMPUTES, "vector registers, vl and vtype are lost"),
+    "h": Group(
+        "hypervisor and VS state",
+        _COMPUTES,
+        "hypervisors read other values; guests lose their translation (code 20)",
+    ),
+    "sstc": Group("supervisor timer compare", _COMPUTES, "the timer interrupt comes at another time"),
+    "vstimer": Group("VS timer compare (H with Sstc)", _COMPUTES, "the guest's timer interrupt comes at another time"),
+    "pmp16": Group(
+        "physical memory protection, entries 0..15",
+        _TRAPS,
+        "on a hart with PMP, S and U mode may access nothing without an entry",
+    ),
+    "pmp64": Group(
+        "physical memory protection, entries 16..63",
+        _TRAPS,
+        "S and U mode may not access what only these entries allow",
+        on_qemu=False,
+    ),
+    "hpm3": Group(
+        "the first event selector, which firmware leaves set (OpenSBI's PMU reset)", _COUNTS, "the event is not counted"
+    ),
+    "hpm": Group(
+        "event selectors 4..31; off by default in a restorer without C, where they cost 290 instructions",
+        _COUNTS,
+        "the events are not counted",
+    ),
+    "counters": Group(
+        "free-running counters; off by default, because they keep counting during the restore",
+        _COUNTS,
+        "counters go on from other values",
+    ),
+    "smstateen": Group(
+        "state-enable registers",
+        _TRAPS,
+        "without mstateen0, senvcfg, fcsr of Zfinx, AIA's CSRs and others trap below M mode",
+        on_qemu=False,
+    ),
+    "smepmp": Group(
+        "machine security configuration",
+        _COMPUTES,
+        "locked PMP entries cannot be edited (RLB), rules have another meaning (MML, MMWP), seed traps (USEED, SSEED)",
+    ),
+    "smrnmi": Group(
+        "resumable non-maskable interrupts",
+        _COMPUTES,
+        "with NMIE clear no interrupt is taken and the first trap goes astray; an NMI handler returns elsewhere",
+        on_qemu=False,
+    ),
+    "smcntrpmf": Group(
+        "mode filters of mcycle and minstret", _COUNTS, "the counters count in other modes", on_qemu=False
+    ),
+    "smctr": Group("control transfer records", _COUNTS, "nothing is recorded", on_qemu=False),
+    "aia": Group(
+        "advanced interrupt architecture: selection, virtual interrupts and priorities",
+        _COMPUTES,
+        "software accesses another indirect register; interrupts come in another order or not at all",
+    ),
+    "csrind": Group(
+        "the other windows of indirect CSR access",
+        _COUNTS,
+        "they reach only counters (Smcdeleg) and control transfer records (Smctr)",
+        on_qemu=False,
+    ),
+    "sdtrig": Group(
+        "the trigger that tselect selects, and contexts", _COUNTS, "a debugger in the workload misses its breakpoint"
+    ),
+    "zcmt": Group("table jumps", _COMPUTES, "cm.jt and cm.jalt jump through another table", on_qemu=False),
+    "zicfiss": Group("shadow stack pointer", _TRAPS, "the next access to the shadow stack faults", on_qemu=False),
+    "ssqosid": Group("quality-of-service identifiers", _COUNTS, "other shares of caches and bandwidth", on_qemu=False),
+    "smcdeleg": Group("supervisor counter inhibition", _COUNTS, "counters count that were stopped", on_qemu=False),
+    "xscustom": Group(
+        "XiangShan's own control registers",
+        _COUNTS,
+        "predictors, prefetchers and buffers work differently",
+        on_qemu=False,
+    ),
 }
 
 _E, _T, _P, _L = When.EARLY, When.TIMER, When.LOCK, When.LAST

@@ -67,7 +67,7 @@ def entries(state: Registers, count: int = 64) -> Iterator[Entry]:
             yield Entry(number, start << 2, end << 2, config & 7, bool(config & 0x80), mode == _TOR)
 
 
-def allows(state: Registers, address: int, size: int, access: int, machine: bool = False) -> bool:
+def allows(state: Registers, address: int, size: int, access: int, machine: bool = False, count: int = 64) -> bool:
     """Check whether PMP allows an access: the first entry that matches a byte of it decides.
 
     Args:
@@ -76,11 +76,12 @@ def allows(state: Registers, address: int, size: int, access: int, machine: bool
         size: Bytes.
         access: READ, WRITE or EXECUTE.
         machine: Whether the hart is in M mode.
+        count: How many entries are in force.
 
     Returns:
         Whether the access succeeds.
     """
-    for entry in entries(state):
+    for entry in entries(state, count):
         if entry.start < address + size and address < entry.end:
             if machine and not entry.locked:
                 return True

@@ -63,8 +63,8 @@ def _group_rows(linked: Linked) -> list[dict[str, Any]]:
     groups = sizes.csr_groups(linked)
     largest = max(group.bytes for group in groups.values())
     return [
-        {"name": name, "what": what, "share": _share(groups[name].bytes, largest), **vars(groups[name])}
-        for name, what in csrs.GROUPS.items()
+        {"name": name, "what": group.what, "share": _share(groups[name].bytes, largest), **vars(groups[name])}
+        for name, group in csrs.GROUPS.items()
         if name in groups
     ]
 

@@ -249,8 +249,14 @@ KINDS: tuple[FindingKind, ...] = (
         "mseccfg",
         _E,
         "mseccfg.MML or MMWP is set: the restorer cannot execute its last instructions",
-        "build the restorer without csrs=+smepmp",
+        "take the checkpoint again on harts without Smepmp, or under firmware that does not set them",
         "PMP",
+    ),
+    FindingKind(
+        "mseccfg-left-out",
+        _E,
+        "mseccfg.MML or MMWP is set, which no restorer can restore: PMP rules would have another meaning",
+        "take the checkpoint again on harts without Smepmp, or under firmware that does not set them",
     ),
     FindingKind(
         "trigger",
@@ -270,19 +276,28 @@ KINDS: tuple[FindingKind, ...] = (
         "pmp-pc",
         _E,
         "PMP forbids the fetch at the pc: the first instruction traps",
-        "compare pmpcfg and pmpaddr with what the workload set: the generator may not have saved all of them",
+        "compare pmpcfg and pmpaddr with what the workload set: the generator may not have saved all of them, or the "
+        "restorer not write all (csrs=+pmp64)",
     ),
     FindingKind(
         "pmp-root",
         _E,
         "PMP forbids reading the root of the page tables: the first fetch traps",
-        "compare pmpcfg and pmpaddr with what the workload set: the generator may not have saved all of them",
+        "compare pmpcfg and pmpaddr with what the workload set: the generator may not have saved all of them, or the "
+        "restorer not write all (csrs=+pmp64)",
     ),
     FindingKind(
         "pmp-off",
+        _E,
+        "no PMP entry is on among those that the restorer writes: below M mode a hart with PMP executes nothing",
+        "build the restorer with csrs=+pmp64 if later entries are on; if the checkpoint was taken on harts without "
+        "PMP, restore it on such harts, with csrs=-pmp16",
+    ),
+    FindingKind(
+        "pmp-off-left-out",
         _W,
-        "no PMP entry is on: below M mode a hart with PMP (XiangShan, QEMU, Spike) executes nothing",
-        "if the checkpoint was taken on a machine without PMP, restore on such a machine",
+        "as pmp-off, for a restorer that does not write PMP",
+        "restore on harts without PMP",
     ),
     # Pointers.
     FindingKind(
@@ -343,14 +358,14 @@ KINDS: tuple[FindingKind, ...] = (
     FindingKind(
         "csrs-left-out",
         _W,
-        "the checkpoint uses CSRs in groups that the restorer does not write",
-        "build the restorer with csrs=+GROUP (docs/csrs.md), if the machine has them",
+        "the checkpoint uses CSRs in groups that the restorer does not write, and software needs them",
+        "build the restorer with the csrs= that is named (docs/csrs.md), if the machine has these CSRs",
     ),
     FindingKind(
         "csrs-left-out-minor",
         _N,
         "as csrs-left-out, for groups that count, tune or debug: software computes the same without them",
-        "to write them, build the restorer with csrs=+GROUP (docs/csrs.md)",
+        "to write them, build the restorer with the csrs= that is named (docs/csrs.md)",
     ),
     FindingKind(
         "csrs-unknown",

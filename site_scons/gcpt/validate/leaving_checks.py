@@ -10,6 +10,9 @@ from gcpt.isa.guests import shows_guest
 from gcpt.restorer import trampoline
 from gcpt.validate.subject import Finding, Subject, finding
 
+#: The bits of mseccfg that restrict M mode (Smepmp): they bind the restorer too.
+_MML_MMWP = 3
+
 
 def is_possible_vlenb(vlenb: int) -> bool:
     """Return whether ``vlenb`` is a vector register length in bytes that a hart can have.
@@ -110,17 +113,18 @@ def check_last_writes(subject: Subject, hart: int, state: HartState) -> Iterator
         yield finding(
             "no-hypervisor", f"mstatus is {state.get('mstatus'):#x}, hgatp {state.get('hgatp'):#x}: csrs=+h", hart
         )
-    if "smepmp" in groups and state.get("mseccfg") & 3:
-        yield finding("mseccfg", f"mseccfg is {state.get('mseccfg'):#x}", hart)
+    if state.get("mseccfg") & _MML_MMWP:
+        code = "mseccfg" if "smepmp" in groups else "mseccfg-left-out"
+        yield finding(code, f"mseccfg is {state.get('mseccfg'):#x}", hart)
     trigger = {bits.name for bits in decode("tdata1", state.get("tdata1")) if bits.value}
     if "sdtrig" in groups and "m" in trigger:
         yield finding("trigger", f"tdata1 is {state.get('tdata1'):#x}", hart)
-    if "pmp16" not in groups:
+    if not subject.pmp_entries:
         return
     starts = [subject.reserved.start]
     if not subject.config.direct:
         block = subject.block(hart)
         starts += [block, block + subject.location.place.layout.int_reg]
     areas = (range(start, start + RESERVED_SIZE) for start in starts)
-    if entry := pmp.locking_out(state, areas, 64 if "pmp64" in groups else 16):
+    if entry := pmp.locking_out(state, areas, subject.pmp_entries):
         yield finding("pmp-locked", f"entry {entry.number}, {entry.start:#x} to {entry.end:#x}", hart)

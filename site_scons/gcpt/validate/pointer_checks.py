@@ -85,7 +85,7 @@ def pointers(state: HartState) -> Iterator[tuple[int, int]]:
 
 
 def check_pmp(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
-    """Report PMP entries that forbid the first fetch, or that none is on.
+    """Report PMP entries that forbid the first fetch, or that none is on, among those that the restorer writes.
 
     Args:
         subject: The checkpoint, its restorer and its machine.
@@ -95,15 +95,17 @@ def check_pmp(subject: Subject, hart: int, state: HartState) -> Iterator[Finding
     Yields:
         The findings.
     """
-    machine = state.mode == mstatus.MACHINE
-    if not any(pmp.entries(state)):
-        if not machine:
+    machine, count = state.mode == mstatus.MACHINE, subject.pmp_entries
+    if not any(pmp.entries(state, count)):
+        if not machine and count:
             yield finding("pmp-off", f"the mode is {state.mode}", hart)
+        elif not machine and not any(pmp.entries(state)):
+            yield finding("pmp-off-left-out", f"the mode is {state.mode}", hart)
         return
-    if has_physical_pc(state) and not pmp.allows(state, state.pc, _FETCH_SIZE, pmp.EXECUTE, machine):
+    if has_physical_pc(state) and not pmp.allows(state, state.pc, _FETCH_SIZE, pmp.EXECUTE, machine, count):
         yield finding("pmp-pc", f"the pc is {state.pc:#x}", hart)
     for root in roots(state):
-        if root.used and not pmp.allows(state, root.address, 8, pmp.READ):
+        if root.used and not pmp.allows(state, root.address, 8, pmp.READ, count=count):
             yield finding("pmp-root", f"{root.register} points to {root.address:#x}", hart)
 
 

@@ -1,18 +1,19 @@
 """Checks of a hart's registers: CSRs that the restorer does not write, vector registers, due timers."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gcpt.checkpoint.layouts import CSR_COUNT
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
-from gcpt.isa.csrs import BY_NUMBER, INVENTORY, When
+from gcpt.isa.csrs import BY_NUMBER, GROUPS, INVENTORY, Csr, Loss, When
+from gcpt.validate.leaving_checks import check_last_writes
 from gcpt.validate.subject import Finding, Subject, finding
 
-#: Groups that count, tune or debug: software computes the same results without them.
-_MINOR_GROUPS = {"hpm3", "hpm", "counters", "smcntrpmf", "smctr", "sdtrig", "smrnmi", "xscustom"}
 #: Bits 11:10 of a CSR's number if it is read-only (privileged specification, CSR address mapping).
 _READ_ONLY = 3
 _STCE, _STIE = 1 << 63, 1 << 5
+_NMIE = 1 << 3
 #: A compare value that is never due.
 _NEVER = (1 << 64) - 1
 #: The most register names in one line.
@@ -30,21 +31,52 @@ def check_csrs(subject: Subject, hart: int, state: HartState) -> Iterator[Findin
     Yields:
         The findings.
     """
-    groups, unwritten = subject.config.csr_groups, (When.ALIAS, When.NEVER)
-    left_out = [
-        csr for csr in INVENTORY if csr.group not in groups and csr.when not in unwritten and state.get(csr.name)
-    ]
-    for code, minor in (("csrs-left-out", False), ("csrs-left-out-minor", True)):
-        csrs = [csr for csr in left_out if (csr.group in _MINOR_GROUPS) == minor]
-        if csrs:
-            option = ",".join(f"+{group}" for group in dict.fromkeys(csr.group for csr in csrs))
-            yield finding(code, f"{_listed([csr.name for csr in csrs])}: csrs={option}", hart)
+    left_out = list(_left_out(subject, state))
+    refusals = {group: _refusal(subject, hart, state, group) for group in dict.fromkeys(csr.group for csr in left_out)}
+    for loss in Loss:
+        code = "csrs-left-out-minor" if loss is Loss.COUNTS else "csrs-left-out"
+        csrs = [csr for csr in left_out if GROUPS[csr.group].loss is loss]
+        if writable := [csr for csr in csrs if not refusals[csr.group]]:
+            yield finding(code, f"{_listed(writable)}: {_option(writable)}; without it, {loss.value}", hart)
+        # The finding mseccfg-left-out reports mseccfg.
+        if refused := [csr for csr in csrs if refusals[csr.group] and csr.name != "mseccfg"]:
+            codes = ", ".join(str(signal) for signal in dict.fromkeys(refusals[csr.group] for csr in refused))
+            what = f"{_listed(refused)}: no restorer can write them: {_option(refused)} ends with code {codes}"
+            yield finding(code, f"{what}; without them, {loss.value}", hart)
     unknown = [n for n in range(CSR_COUNT) if state.csr[n] and n not in BY_NUMBER and n >> 10 != _READ_ONLY]
     if unknown:
-        yield finding("csrs-unknown", _listed(list(map(hex, unknown))), hart)
+        yield finding("csrs-unknown", _joined(list(map(hex, unknown))), hart)
 
 
-def _listed(names: list[str]) -> str:
+def _left_out(subject: Subject, state: HartState) -> Iterator[Csr]:
+    """List the CSRs that are state, are not zero, and are not written."""
+    for csr in INVENTORY:
+        if csr.group in subject.config.csr_groups or csr.when in (When.ALIAS, When.NEVER):
+            continue
+        value = state.get(csr.name)
+        if csr.name == "mnstatus" and subject.config.platform.rnmi:
+            value &= ~_NMIE  # which the restorer sets when it starts
+        if value:
+            yield csr
+
+
+def _refusal(subject: Subject, hart: int, state: HartState, group: str) -> int:
+    """Return the code with which a restorer that wrote ``group`` too would refuse the checkpoint; 0 if none."""
+    config = replace(subject.config, csrs=",".join((*subject.config.csr_groups, group)))
+    present = set(check_last_writes(subject, hart, state))
+    added = set(check_last_writes(replace(subject, config=config), hart, state)) - present
+    return max((finding.signal for finding in added), default=0)
+
+
+def _option(csrs: list[Csr]) -> str:
+    return "csrs=" + ",".join(f"+{group}" for group in dict.fromkeys(csr.group for csr in csrs))
+
+
+def _listed(csrs: list[Csr]) -> str:
+    return _joined([csr.name for csr in csrs])
+
+
+def _joined(names: list[str]) -> str:
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
     return ", ".join(names[:_MAX_NAMES]) + more
 

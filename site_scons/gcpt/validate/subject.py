@@ -99,6 +99,12 @@ class Subject:
         return range(start, start + RESERVED_SIZE)
 
     @property
+    def pmp_entries(self) -> int:
+        """How many PMP entries the restorer writes."""
+        groups = self.config.csr_groups
+        return 0 if "pmp16" not in groups else 64 if "pmp64" in groups else 16
+
+    @property
     def memory(self) -> str:
         """Address range of the memory image, for messages."""
         return f"{self.dram:#x} to {self.dram + self.size:#x}"
