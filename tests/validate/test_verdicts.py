@@ -87,7 +87,7 @@ def test_no_pmp(bench: Bench) -> None:
         run_to_first(gdb, {0: checkpoint.harts[0].pc})
 
 
-@pytest.mark.parametrize(("fault", "csrs", "signal"), NOT_ADVISED, ids=lambda value: str(value))
+@pytest.mark.parametrize(("fault", "csrs", "signal"), NOT_ADVISED, ids=[row[1] for row in NOT_ADVISED])
 def test_no_advice_leads_to_a_refusal(bench: Bench, fault: Fault, csrs: str, signal: str) -> None:
     """A group that the restorer cannot write is not advised; a restorer that is built for it refuses the checkpoint."""
     checkpoint = _damaged(fault)

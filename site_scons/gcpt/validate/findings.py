@@ -276,22 +276,22 @@ KINDS: tuple[FindingKind, ...] = (
         "pmp-pc",
         _E,
         "PMP forbids the fetch at the pc: the first instruction traps",
-        "compare pmpcfg and pmpaddr with what the workload set: the generator may not have saved all of them, or the "
-        "restorer not write all (csrs=+pmp64)",
+        "compare pmpcfg and pmpaddr with what the workload set: the generator may not have saved all of them; "
+        "csrs-left-out names those that the restorer does not write",
     ),
     FindingKind(
         "pmp-root",
         _E,
         "PMP forbids reading the root of the page tables: the first fetch traps",
-        "compare pmpcfg and pmpaddr with what the workload set: the generator may not have saved all of them, or the "
-        "restorer not write all (csrs=+pmp64)",
+        "compare pmpcfg and pmpaddr with what the workload set: the generator may not have saved all of them; "
+        "csrs-left-out names those that the restorer does not write",
     ),
     FindingKind(
         "pmp-off",
         _E,
         "no PMP entry is on among those that the restorer writes: below M mode a hart with PMP executes nothing",
-        "build the restorer with csrs=+pmp64 if later entries are on; if the checkpoint was taken on harts without "
-        "PMP, restore it on such harts, with csrs=-pmp16",
+        "if later entries are on, csrs-left-out names them; if the checkpoint was taken on harts without PMP, restore "
+        "it on such harts, with csrs=-pmp16",
     ),
     FindingKind(
         "pmp-off-left-out",
