@@ -36,6 +36,7 @@ def sound(recipe: Recipe | None = None) -> Synthetic:
             state.set("hgatp", 0)
         for event in range(4, 32):
             state.set(f"mhpmevent{event}", 0)
+        state.x[2] = state.pc & -_PAGE  # a stack pointer that page tables map
         state.set("mie", state.get("mie") | 0x20)  # STIE; pending interrupts stay disabled
     return Synthetic(checkpoint.harts, [*checkpoint.memory, (TRAP, LOOP)])
 
@@ -120,6 +121,23 @@ def _root(address: int, mode: int = 8) -> Change:
     return _set(satp=mode << 60 | address >> 12)
 
 
+def _table(entry: int) -> tuple[int, bytes]:
+    """A page table in place of zeros whose entries are all the same."""
+    return EMPTY, struct.pack("<Q", entry) * 512
+
+
+def _pointer(address: int) -> int:
+    return address >> 12 << 10 | 1
+
+
+def _unmapped(state: HartState) -> None:
+    _at(state.pc ^ 1 << 30)(state)
+
+
+def _unmapped_stack(state: HartState) -> None:
+    state.x[2] ^= 1 << 30
+
+
 def _only_four_vectors(state: HartState) -> None:
     state.v[4:] = [bytes(16)] * 28
 
@@ -180,6 +198,10 @@ TRAPPED: tuple[Fault, ...] = (
     Fault("root-outside", _root(0x3000_0000), _S, (1, 12)),
     Fault("root-overwritten", _root(DRAM + 0xF_0000), _S, (1, 12)),
     Fault("root-empty", _root(EMPTY), _S, (12,)),
+    Fault("pc-unmapped", _unmapped, _S, (12,)),
+    Fault("pc-unmapped", _root(EMPTY), _S, (12,), (_table(_pointer(DRAM) | 0xC6),)),
+    Fault("table-outside", _root(EMPTY), _S, (1, 12), (_table(_pointer(0x3000_0000)),)),
+    Fault("table-overwritten", _root(EMPTY), _S, (1, 12), (_table(_pointer(DRAM + 0xF_0000)),)),
 )
 
 #: Faults that restore and continue: warnings and notes.
@@ -187,6 +209,8 @@ RESTORED: tuple[Fault, ...] = (
     Fault("m-mode-far", _at(DRAM + 0x50_0000), _M, memory=((DRAM + 0x50_0000, LOOP),)),
     Fault("mepc", _set(mepc=DRAM + 0x12_3450)),
     Fault("pointer-outside", _set(mtvec=0x4000_0000)),
+    Fault("pc-absent", _root(EMPTY), _S, memory=(_table(_pointer(DRAM) | 0xE),)),
+    Fault("stack-unmapped", _unmapped_stack, _S),
     Fault("csrs-left-out", _set(pmpaddr20=5)),
     Fault("csrs-left-out", _set(mnstatus=1 << 3)),
     Fault("csrs-left-out", _set(mstateen0=1 << 63)),

@@ -349,6 +349,37 @@ KINDS: tuple[FindingKind, ...] = (
         "check that the memory image belongs to this state",
     ),
     FindingKind(
+        "pc-unmapped",
+        _E,
+        "the page tables do not map the pc to a page that the hart's mode may execute: the next instruction traps",
+        "check that the memory image belongs to this state, and that nothing overwrote the page tables",
+    ),
+    FindingKind(
+        "pc-absent",
+        _W,
+        "the fetch at the pc may fault, and the operating system or hypervisor may map its page then: the page is not "
+        "there yet (in U mode or for a guest), or its A bit is clear",
+        "nothing, if the workload's software or the machine (Svadu) handles it",
+    ),
+    FindingKind(
+        "table-outside",
+        _E,
+        "the page tables of the pc lead outside the image's memory",
+        "check that the image is complete and for this platform",
+    ),
+    FindingKind(
+        "table-overwritten",
+        _E,
+        "a page table of the pc is in the restorer or in a hart's state",
+        "keep the workload out of the reserved memory (docs/formats.md)",
+    ),
+    FindingKind(
+        "stack-unmapped",
+        _W,
+        "the page tables do not map the stack pointer (x2) to a page that the hart's mode may write",
+        "nothing, if the workload does not use x2 as a stack pointer",
+    ),
+    FindingKind(
         "pointer-outside",
         _W,
         "mtvec, or the root of page tables not in use at the pc, is outside the image's memory",

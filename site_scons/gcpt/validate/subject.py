@@ -71,6 +71,7 @@ class Subject:
         harts: Restored harts by number.
         machine_harts: Harts of the machine; 0: as many as the checkpoint needs.
         contents: Bytes of the memory image by address, where the checks need them.
+        pages: Pages of the memory image by address: those on the way from the pc and the stack pointer.
     """
 
     config: BuildConfig
@@ -86,6 +87,7 @@ class Subject:
     harts: dict[int, HartState]
     machine_harts: int = 0
     contents: dict[int, bytes] = field(default_factory=dict)
+    pages: dict[int, bytes] = field(default_factory=dict)
 
     @property
     def dram(self) -> int:

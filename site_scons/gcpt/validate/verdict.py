@@ -23,6 +23,7 @@ from gcpt.restorer.resolution import resolve
 from gcpt.validate.findings import Severity
 from gcpt.validate.image_checks import check_clocks, check_hart_count, check_image, check_overlaps
 from gcpt.validate.leaving_checks import check_last_writes, check_leaving, check_vlen, is_possible_vlenb
+from gcpt.validate.paging_checks import check_paging, read_pages
 from gcpt.validate.pointer_checks import check_pc, check_pmp, check_translation, pointers
 from gcpt.validate.register_checks import check_csrs, check_timers, check_vectors
 from gcpt.validate.subject import Check, Finding, HartCheck, Subject, finding
@@ -33,7 +34,7 @@ _DEFAULT_PLATFORM = "xiangshan"
 IMAGE_CHECKS: tuple[Check, ...] = (check_image, check_overlaps, check_hart_count)
 HART_CHECKS: tuple[HartCheck, ...] = (
     *(check_vlen, check_leaving, check_last_writes),
-    *(check_pc, check_translation, check_pmp, check_csrs, check_vectors, check_timers),
+    *(check_pc, check_translation, check_paging, check_pmp, check_csrs, check_vectors, check_timers),
 )
 
 
@@ -146,6 +147,7 @@ def validate(
         harts=harts,
         machine_harts=machine_harts,
         contents=contents,
+        pages=read_pages(FileReader(path) if flash else read, config.platform.dram, harts.values()),
     )
     unmarked = [
         finding("magic-missing", "the magic number is missing", hart)
