@@ -107,7 +107,11 @@ def test_bad_input(tmp_path: Path) -> None:
 
 
 _NEMU = ("m.gz", "s-sv39.gz", "u-sv39.zstd", "vs-bare.gz", "protobuf-s-sv39.gz")
-_OF_NEMU = {"csrs-left-out-minor", "csrs-unknown"}
+
+
+def _of_nemu(name: str) -> set[str]:
+    """The codes of a checkpoint of NEMU's: the workload uses x2 for a number."""
+    return {"csrs-left-out-minor", "csrs-unknown"} | ({"stack-unmapped"} if "sv39" in name else set())
 
 
 @pytest.mark.parametrize(
@@ -116,8 +120,8 @@ _OF_NEMU = {"csrs-left-out-minor", "csrs-unknown"}
         ("linux-dual-sstc.zst", "qemu-virt", {"csrs-left-out-minor", "stimecmp-due"}),
         ("linux-dual-sstc.zst", "xiangshan", {"csrs-left-out-minor", "stimecmp-due", "translation-platform"}),
         ("linux-single-sstc.zst", "qemu-virt", {"csrs-left-out-minor"}),
-        *((f"nemu-{name}", "xiangshan", _OF_NEMU | {"csrs-left-out"}) for name in _NEMU),
-        *((f"nemu-{name}", "xiangshan-syscnt", _OF_NEMU) for name in _NEMU),
+        *((f"nemu-{name}", "xiangshan", _of_nemu(name) | {"csrs-left-out"}) for name in _NEMU),
+        *((f"nemu-{name}", "xiangshan-syscnt", _of_nemu(name)) for name in _NEMU),
         ("uboot-1hart-single_core.zst", "qemu-virt", {"csrs-left-out-minor", "stimecmp-due"}),
         ("uboot-2hart-dual_core.zst", "qemu-virt", {"csrs-left-out-minor", "stimecmp-due", "mtimecmp-due"}),
     ],

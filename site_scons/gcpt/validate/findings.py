@@ -375,7 +375,7 @@ KINDS: tuple[FindingKind, ...] = (
     ),
     FindingKind(
         "stack-unmapped",
-        _W,
+        _N,
         "the page tables do not map the stack pointer (x2) to a page that the hart's mode may write",
         "nothing, if the workload does not use x2 as a stack pointer",
     ),
