@@ -13,7 +13,13 @@ from gcpt.dev import docs_site
 from gcpt.restorer import options
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "third_party/README.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    ROOT / "third_party/README.md",
+    *sorted(ROOT.glob("docs/*.md")),
+]
 #: What ends a command in a line: placeholders, comments, descriptions.
 _END = re.compile(r" {2,}| #| \||\s>|;|&&")
 #: Values that docs/adding.md adds.
