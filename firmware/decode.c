@@ -1,6 +1,8 @@
 /* Decodes a protobuf header into a plan and checks that every address derived from it is safe to use. */
 #include "decode.h"
 
+#include <stdbool.h>
+
 #include "checkpoint.pb.h"
 #include "pb_decode.h"
 
@@ -61,7 +63,7 @@ static bool within(uint64_t begin, uint64_t bytes, uint64_t area, uint64_t size)
 }
 
 /* All values are untrusted input: no address is used before it is known to be in memory and outside the restorer. */
-void gcpt_check_plan(const struct gcpt_plan *plan, uint64_t image, uint64_t image_end)
+void gcpt_check_plan(const struct gcpt_plan *plan, uint64_t image, uint64_t image_end, uint64_t header, uint64_t size)
 {
     if (plan->harts < 1 || plan->harts > GCPT_MAX_HARTS)
         gcpt_fail(GCPT_CODE_BAD_HEADER);
@@ -76,11 +78,13 @@ void gcpt_check_plan(const struct gcpt_plan *plan, uint64_t image, uint64_t imag
 #if GCPT_FLASH
     in_memory |= within(begin, bytes, GCPT_FLASH, GCPT_RESERVED_SIZE + GCPT_BLOCK_SIZE);
 #endif
-    if (!in_memory || (begin < image_end && image < begin + bytes))
+    bool over_image = (begin < image_end && image < begin + bytes);
+    bool over_header = (begin < header + size && header < begin + bytes);
+    if (!in_memory || over_image || over_header)
         gcpt_fail(GCPT_CODE_BAD_HEADER);
 }
 
-bool gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64_t origin)
+uint64_t gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64_t origin)
 {
     const pb_msgdesc_t *const no_submessage = NULL;
     const pb_msgdesc_t header_message = DESCRIPTOR(checkpoint_header, checkpoint_header_version_tag);
@@ -91,7 +95,7 @@ bool gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64_t o
     pb_istream_t stream = pb_istream_from_buffer(bytes, GCPT_LONGEST_HEADER);
     bool whole = decode(&stream, &header_message, &header);
     if (header.magic_number != GCPT_HEADER_MAGIC)
-        return false;
+        return 0;
     /* nanopb also ends a message at the end of the bytes, but such a message may be truncated. */
     if (!whole || !decode(&stream, &layout_message, &fields) || stream.bytes_left == 0)
         gcpt_fail(GCPT_CODE_DECODE);
@@ -105,5 +109,5 @@ bool gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64_t o
         GCPT_LAYOUT_FIELDS(GCPT_FIELD)
 #undef GCPT_FIELD
     };
-    return true;
+    return GCPT_LONGEST_HEADER - stream.bytes_left;
 }

@@ -20,9 +20,10 @@ bool gcpt_find_header(struct gcpt_plan *plan, uint64_t image, uint64_t image_end
     for (unsigned i = 0; i < sizeof places / sizeof places[0]; i++) {
         /* A header in the window comes from the start of the image, so its cpt_offset counts from there. */
         uint64_t origin = places[i] == window ? image : places[i];
-        if (places[i] == 0 || !gcpt_decode_header(plan, (const uint8_t *)places[i], origin))
+        uint64_t size = places[i] ? gcpt_decode_header(plan, (const uint8_t *)places[i], origin) : 0;
+        if (size == 0)
             continue;
-        gcpt_check_plan(plan, image, image_end);
+        gcpt_check_plan(plan, image, image_end, places[i], size);
         gcpt_log_header(places[i]);
         return true;
     }

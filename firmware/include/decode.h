@@ -2,7 +2,6 @@
 #ifndef GCPT_DECODE_H
 #define GCPT_DECODE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "plan.h"
@@ -11,15 +10,15 @@
 #define GCPT_LONGEST_HEADER 512
 
 /*
- * Decode a header into `plan`; false if there is none. bytes: GCPT_LONGEST_HEADER bytes. origin: the address from which
- * cpt_offset counts. A header that cannot be decoded or has an unknown version ends the run.
+ * Decode a header into `plan`; return its size in bytes, 0 if there is none. bytes: GCPT_LONGEST_HEADER bytes. origin:
+ * the address from which cpt_offset counts. A header that cannot be decoded or has an unknown version ends the run.
  */
-bool gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64_t origin);
+uint64_t gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64_t origin);
 
 /*
  * End the run unless every block lies in memory and overlaps neither another block nor the restorer, which occupies
- * the addresses from image up to image_end.
+ * the addresses from image up to image_end, nor the header of `size` bytes at `header`.
  */
-void gcpt_check_plan(const struct gcpt_plan *plan, uint64_t image, uint64_t image_end);
+void gcpt_check_plan(const struct gcpt_plan *plan, uint64_t image, uint64_t image_end, uint64_t header, uint64_t size);
 
 #endif

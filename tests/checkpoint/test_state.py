@@ -107,7 +107,7 @@ def test_a_known_place_needs_no_magic_number(tmp_path: Path) -> None:
 
 
 def test_the_number_of_marked_blocks_is_limited() -> None:
-    assert search.count_marked(lambda offset, size: (0xBEEF).to_bytes(8, "little"), DUAL_CORE) == MAX_HARTS
+    assert len(search.marked_harts(lambda offset, size: (0xBEEF).to_bytes(8, "little"), DUAL_CORE, 1)) == MAX_HARTS
 
 
 def test_no_checkpoint(tmp_path: Path) -> None:

@@ -62,10 +62,12 @@ def decoder(host_program) -> ctypes.CDLL:  # type: ignore[no-untyped-def]
     return ctypes.CDLL(str(host_program("host.so", ["host.c"], "-shared", "-fPIC")))
 
 
-def _fits(value: Header, origin: int, image: int) -> bool:
+def _fits(value: Header, size: int, origin: int, image: int) -> bool:
     if search.header_fault(value, origin):
         return False
-    found = Location(search.header_target(value, 0, origin - image), value.cpu_num, value)
+    found = Location(search.header_target(value, origin - image, origin - image), value.cpu_num, value)
+    if search.header_overlap(value, found.place, size):
+        return False
     return not plan.misplacement(found, PLATFORM, image, image + IMAGE_SIZE)
 
 
@@ -74,12 +76,12 @@ def _expected(data: bytes, base: int, image: int) -> int | Header:
     if not header.present(data):
         return NO_HEADER
     try:
-        value, _ = header.decode(data)
+        value, size = header.decode(data)
     except UserError:
         return CODES["DECODE"]
     if value.version not in HEADER_VERSIONS:
         return CODES["VERSION"]
-    return value if _fits(value, base, image) else CODES["BAD_HEADER"]
+    return value if _fits(value, size, base, image) else CODES["BAD_HEADER"]
 
 
 def _agree(decoder: ctypes.CDLL, data: bytes) -> None:
@@ -174,7 +176,7 @@ def test_blocks_that_just_do_not_overlap(decoder: ctypes.CDLL, last: str, short:
     layout = replace(MULTI_CORE, **{last: begin})
     low, size = min(offsets.values()), sizes[last]
     packed = Header(168, harts, begin + size - low - short, layout=layout)
-    assert _fits(packed, PLATFORM.dram + 3 * MIB, PLATFORM.dram) == (not short)
+    assert _fits(packed, len(header.encode(packed)), *_PLACES[0]) == (not short)
     _agree(decoder, header.encode(packed))
 
 
@@ -186,20 +188,23 @@ def _at(begin: int, harts: int = 1) -> Header:
 
 _LOW, _HIGH = MULTI_CORE.span(1)
 _FIRST_FREE = PLATFORM.dram + IMAGE_SIZE
+#: The first address after a header that a block can begin at, and that of a header that follows a block.
+_BEHIND = _PLACES[0][0] + 80
+_BEFORE = _PLACES[0][0] - (_HIGH - _LOW)
 _LAST = PLATFORM.dram + PLATFORM.dram_size - (_HIGH - _LOW)
 
 
-@pytest.mark.parametrize(("edge", "step"), [(_FIRST_FREE, -8), (_LAST, 8)], ids=["restorer", "memory"])
+@pytest.mark.parametrize(("edge", "step"), [(_FIRST_FREE, -8), (_LAST, 8), (_BEHIND, -8), (_BEFORE, 8)])
 def test_blocks_at_an_edge(decoder: ctypes.CDLL, edge: int, step: int) -> None:
-    """Blocks may touch the restorer's end and the end of memory, but not cross them."""
+    """Blocks may touch the restorer's end, the end of memory and their header, but not cross them."""
     for begin, fits in ((edge, True), (edge + step, False)):
-        assert _fits(_at(begin), *_PLACES[0]) == fits
+        assert _fits(_at(begin), len(header.encode(_at(begin))), *_PLACES[0]) == fits
         _agree(decoder, header.encode(_at(begin)))
 
 
 def test_no_harts(decoder: ctypes.CDLL) -> None:
     """0 harts are refused although their blocks would take no memory."""
-    assert not _fits(_at(PLATFORM.dram + 16 * MIB, harts=0), *_PLACES[0])
+    assert not _fits(_at(PLATFORM.dram + 16 * MIB, harts=0), 80, *_PLACES[0])
     _agree(decoder, header.encode(_at(PLATFORM.dram + 16 * MIB, harts=0)))
 
 

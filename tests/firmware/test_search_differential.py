@@ -205,8 +205,10 @@ _MARKED = st.one_of(
     st.sets(st.integers(1, 6), max_size=4).map(lambda others: {0} | others),
 )
 _MAGICS = st.sampled_from([CHECKPOINT_MAGIC] * 7 + [CHECKPOINT_MAGIC | 1 << 32, 0])
-#: Distances from a header to blocks: right behind it, not aligned, back to the image's start, far below and above.
-_DISTANCES = st.sampled_from([160, 172, _WORD - 3 * MIB, _WORD - 2 * MIB, _WORD - 8 * MIB, MIB, 1 << 41, 1 << 63])
+#: Distances from a header to blocks: right behind it, not aligned, over it, back to the image's start, far away.
+_DISTANCES = st.sampled_from(
+    [160, 172, 0, 64, _WORD - MIB, _WORD - 3 * MIB, _WORD - 2 * MIB, _WORD - 8 * MIB, MIB, 1 << 41, 1 << 63]
+)
 #: Rare values of a header's fields, most of them wrong.
 _RARE = {
     "cpt_offset": _DISTANCES,
@@ -343,6 +345,8 @@ def test_image_that_ends_in_a_header(sides_of: Callable[[str], Sides]) -> None:
             [(MULTI_CORE_OFFSET, header.encode(Header(_WORD - 3 * MIB, 1, MIB, layout=MULTI_CORE)))],
             "BAD_HEADER",
         ),
+        ("auto", [(MULTI_CORE_OFFSET, header.encode(Header(64, 1, MIB, layout=MULTI_CORE)))], "BAD_HEADER"),
+        ("auto", [(MULTI_CORE_OFFSET, header.encode(Header(_WORD - MIB, 2, MIB, layout=MULTI_CORE)))], "BAD_HEADER"),
         ("few harts", [(MULTI_CORE_OFFSET, header.encode(Header(168, 5, MIB)))], "HARTS"),
     ],
 )

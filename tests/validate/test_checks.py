@@ -255,6 +255,30 @@ def test_counts(tmp_path: Path, harts: int, count: int, codes: list[str]) -> Non
     assert [code for code in dict.fromkeys(reported) if "hart" in code] == codes
 
 
+@pytest.mark.parametrize(
+    ("count", "marked", "findings"),
+    [
+        (2, (0, 2), [("hart-unmarked", 1), ("hart-count-2", None)]),
+        (3, (0, 2), [("hart-unmarked", 1)]),
+        (3, (0, 2, 3), [("hart-unmarked", 1), ("harts-uncounted", None)]),
+        (4, (0, 1, 3), [("hart-unmarked", 2)]),
+        (2, (0, 1, 3), []),
+    ],
+)
+def test_gaps(tmp_path: Path, count: int, marked: tuple[int, ...], findings: list[tuple[str, int | None]]) -> None:
+    """Each counted block without the magic number is a finding of its own, as a restorer counts."""
+    checkpoint = sound(Recipe(harts=4, locks=False))
+    words = [_word(DRAM + DUAL_CORE.block(0) + DEFAULT.csr_reserve, count)]
+    words += [_word(DRAM + DUAL_CORE.block(hart) + DEFAULT.magic_number, 0) for hart in {*range(4)} - {*marked}]
+    report = validate(_file(tmp_path, checkpoint, DUAL_CORE, words), "qemu-virt")
+    assert [(one.kind.code, one.hart) for one in report.findings if "hart" in one.kind.code] == findings
+
+
+def test_blocks_over_their_header(tmp_path: Path) -> None:
+    report = _with_header(tmp_path, Header(64, 1, MIB, layout=MULTI_CORE))
+    assert _codes(report) == ["header-value"]
+
+
 def test_impossible_count(tmp_path: Path) -> None:
     assert "too-many-harts" in _codes(_validate_count(tmp_path, 1, 1 << 63))
 

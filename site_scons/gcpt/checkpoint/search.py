@@ -92,17 +92,25 @@ def is_marked(read: Reader, place: Place, hart: int) -> bool:
     return read_word(read, place.block(hart) + place.layout.magic_number) == CHECKPOINT_MAGIC
 
 
-def count_marked(read: Reader, place: Place) -> int:
-    """Count consecutive blocks, from the first, that have the magic number.
+def _first_unmarked(read: Reader, place: Place, first: int) -> int:
+    """The first hart from ``first`` on whose block has no magic number; MAX_HARTS if all have it."""
+    return next((hart for hart in range(first, MAX_HARTS) if not is_marked(read, place, hart)), MAX_HARTS)
+
+
+def marked_harts(read: Reader, place: Place, harts: int) -> frozenset[int]:
+    """List the harts whose blocks have the magic number, and those that a larger count would include.
 
     Args:
         read: Reads the image.
         place: The place of the blocks.
+        harts: The number of harts by ``count_harts``.
 
     Returns:
-        The number of blocks, up to MAX_HARTS.
+        The marked harts of ``harts``, and the consecutive marked ones that follow, up to MAX_HARTS.
     """
-    return next((hart for hart in range(MAX_HARTS) if not is_marked(read, place, hart)), MAX_HARTS)
+    counted = min(harts, MAX_HARTS)
+    marked = {hart for hart in range(counted) if is_marked(read, place, hart)}
+    return frozenset(marked | set(range(counted, _first_unmarked(read, place, counted))))
 
 
 def written_count(read: Reader, place: Place) -> int:
@@ -141,7 +149,7 @@ def count_harts(read: Reader, place: Place) -> int:
     count = written_count(read, place) or 1
     if count != SEVERAL:
         return count
-    return next((hart for hart in range(SEVERAL, MAX_HARTS) if not is_marked(read, place, hart)), MAX_HARTS)
+    return _first_unmarked(read, place, SEVERAL)
 
 
 def _header_bytes(read: Reader, at: int) -> bytes:
@@ -207,10 +215,27 @@ def header_target(value: Header, at: int, origin: int) -> Place:
     return Place(PlaceKind.PROTOBUF, base, value.single_core_size, value.layout, at)
 
 
+def header_overlap(value: Header, place: Place, size: int) -> str:
+    """Check that the blocks do not overlap their header.
+
+    Args:
+        value: The header.
+        place: The place that it describes.
+        size: The size of the header in bytes.
+
+    Returns:
+        The fault; "" if there is none.
+    """
+    low, high = value.layout.span(value.cpu_num)
+    begin, end = place.block(0) + low, place.block(value.cpu_num - 1) + high
+    overlap = begin < place.header_at + size and place.header_at < end
+    return f"the blocks at {begin:#x} to {end:#x} overlap the header" if overlap else ""
+
+
 def _follow(read: Reader, data: bytes, at: int, origin: int) -> Location:
     """The location that the header ``data`` at image offset ``at`` describes; HeaderError if it is refused."""
     try:
-        value, _ = header.decode(data)
+        value, size = header.decode(data)
     except UserError as error:
         raise HeaderError("header-undecodable", at, str(error)) from error
     if value.version not in HEADER_VERSIONS:
@@ -219,6 +244,8 @@ def _follow(read: Reader, data: bytes, at: int, origin: int) -> Location:
     if fault := header_fault(value, origin):
         raise HeaderError("header-value", at, fault)
     place = header_target(value, at, origin)
+    if at == origin and (fault := header_overlap(value, place, size)):  # a window is in the restorer, which is checked
+        raise HeaderError("header-value", at, fault)
     return Location(place if is_marked(read, place, 0) else replace(place, marked=False), value.cpu_num, value)
 
 

@@ -67,7 +67,7 @@ KINDS: tuple[FindingKind, ...] = (
     FindingKind(
         "header-value",
         _E,
-        "a value in the protobuf header points outside memory, into the restorer or into another block",
+        "a value in the protobuf header points outside memory, or into the restorer, another block or the header",
         "take the checkpoint again, or fix the header",
         "BAD_HEADER",
     ),

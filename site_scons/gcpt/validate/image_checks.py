@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from gcpt.checkpoint import output
 from gcpt.checkpoint.layouts import MAX_HARTS
 from gcpt.checkpoint.places import PlaceKind
+from gcpt.checkpoint.search import SEVERAL
 from gcpt.validate.subject import Finding, Subject, finding
 
 
@@ -64,13 +65,14 @@ def check_hart_count(subject: Subject) -> Iterator[Finding]:
     if place.header_at >= 0:
         return
     if place.kind is PlaceKind.DUAL_CORE:
-        counts = f"the count is {subject.counted}, marked blocks: {subject.marked}"
-        for hart in range(subject.marked, min(harts, MAX_HARTS)):
-            yield finding("hart-unmarked", counts, hart)
-        if subject.marked > harts:
+        counts = f"the count is {subject.counted}, marked blocks: {len(subject.marked)}"
+        for hart in range(min(harts, MAX_HARTS)):
+            if hart not in subject.marked:
+                yield finding("hart-unmarked", counts, hart)
+        if any(hart >= harts for hart in subject.marked):
             yield finding("harts-uncounted", counts)
-        if subject.counted == 2 < subject.marked:
-            yield finding("hart-count-2", f"{subject.marked} blocks are marked")
+        if subject.counted == SEVERAL < harts:
+            yield finding("hart-count-2", f"{len(subject.marked)} blocks are marked")
     elif subject.counted > 1:
         yield finding("harts-uncounted", f"the count is {subject.counted}, but layout {place.kind.value} has one hart")
 

@@ -133,6 +133,7 @@ def validate(
     harts, cut = _read_harts(read, location, config)
     sizes = {address: size for state in harts.values() for address, size in pointers(state)}
     length, contents = _scan(path, sizes, config.platform.dram, advance)
+    is_counted = location.place.kind is PlaceKind.DUAL_CORE
     subject = Subject(
         config=config,
         location=location,
@@ -141,7 +142,7 @@ def validate(
         payload=_payload(options or {}, config),
         size=length,
         container=containers.container_of(path),
-        marked=search.count_marked(read, location.place) if location.place.kind is PlaceKind.DUAL_CORE else 1,
+        marked=search.marked_harts(read, location.place, location.harts) if is_counted else frozenset(),
         counted=0 if location.header else search.written_count(read, location.place),
         places=search.find_all(read),
         harts=harts,

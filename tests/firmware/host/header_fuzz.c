@@ -2,6 +2,7 @@
  * A libFuzzer target that decodes any bytes as a header. It checks each accepted plan again, field by field and in
  * arithmetic that cannot wrap; a refused header must end with a code about headers. The sanitizers check the rest.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

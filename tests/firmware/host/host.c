@@ -14,8 +14,9 @@ int host_decode(struct gcpt_plan *plan, const uint8_t *bytes, const struct place
     int code = setjmp(end_of_run);
     if (code)
         return code;
-    if (!gcpt_decode_header(plan, bytes, place->origin))
+    uint64_t size = gcpt_decode_header(plan, bytes, place->origin);
+    if (size == 0)
         return NO_HEADER;
-    gcpt_check_plan(plan, place->image, place->image_end);
+    gcpt_check_plan(plan, place->image, place->image_end, place->origin, size);
     return ACCEPTED;
 }
