@@ -39,7 +39,7 @@ def test_the_report_ends_the_output_with_a_line_for_each_file(project):
     names = [*(f"build/single_core/{name}" for name in OUTPUTS), *(f"build/{name}" for name in LATEST)]
     assert sorted(line.split("  ")[0] for line in lines) == sorted(names)
     size = (project / "build/gcpt.bin").stat().st_size
-    assert f"build/gcpt.bin  {size:,} bytes of 1,792" in lines
+    assert f"build/gcpt.bin  {size:,} bytes of 3,584" in lines
 
 
 def test_nothing_to_do(built):

@@ -84,10 +84,13 @@ def test_linker_includes():
 
 
 def test_budgets_are_those_of_the_loaders():
-    assert budgets.budget(resolve({"mode": "single_core"})) == 0x700
+    assert budgets.budget(resolve({"mode": "single_core"})) == 0xE00
+    for csrs in ("rva22", "rv64gc", "base,f,pmp16", "rva22,hpm"):
+        limit = budgets.budget(resolve({"mode": "single_core", "csrs": csrs}))
+        assert limit == (0xE00 if "hpm" in csrs else 0x700)
     assert budgets.budget(resolve({})) == budgets.budget(resolve({"mode": "dual_core"})) == 12288
     assert budgets.budget(resolve({"log": "info"})) > 12288
-    assert budgets.line("x/gcpt.bin", 1664, resolve({"mode": "single_core"})) == "x/gcpt.bin  1,664 bytes of 1,792"
+    assert budgets.line("x/gcpt.bin", 1664, resolve({"mode": "single_core"})) == "x/gcpt.bin  1,664 bytes of 3,584"
     assert budgets.line("x/gcpt.map", 1664, resolve({"mode": "single_core"})) == "x/gcpt.map  1,664 bytes"
 
 

@@ -34,15 +34,23 @@ all_toolchains = pytest.mark.parametrize("options", ALL.values(), ids=ALL)
 )
 def test_one_hart(bench: Bench, options: dict[str, str], recipe: Recipe) -> None:
     restorer = bench.build("single_core", **options)
-    assert restorer.size <= SMALLEST
+    assert restorer.size <= SMALL
     bench.exact(recipe, SINGLE_CORE, restorer)
+
+
+@all_toolchains
+def test_the_sets_of_groups_for_small_loaders(bench: Bench, options: dict[str, str]) -> None:
+    assert bench.build("dual_core", csrs="rva22", **options).size <= SMALL
+    assert bench.build("single_core", csrs="rv64gc", **options).size <= SMALLEST
+    restorer = bench.build("single_core", csrs="rva22", **options)
+    assert restorer.size <= SMALLEST
+    bench.exact(Recipe((Mode.VS,)), SINGLE_CORE, restorer)
 
 
 @all_toolchains
 @pytest.mark.parametrize(("mode", "place"), [("dual_core", DUAL_CORE), ("normal", PROTOBUF)], ids=["blocks", "header"])
 def test_several_harts(bench: Bench, options: dict[str, str], mode: str, place: Place) -> None:
     restorer = bench.build(mode, **options)
-    assert restorer.size <= SMALL or mode == "normal" or restorer.config.debug
     bench.exact(Recipe(tuple(Mode), harts=6), place, restorer)
 
 

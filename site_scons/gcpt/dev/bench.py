@@ -25,9 +25,13 @@ from gcpt.machines.restores import CASES, CROWD, Restores
 from gcpt.restorer.resolution import resolve
 
 BUDGETS = ROOT / "tests/budgets.toml"
-#: The restorers to build and their options. Cases run the restorer that is named like their mode.
+#: The restorers to build and their options. Cases name the one that they run.
 RESTORERS = {
     **{mode: {"mode": mode, "platform": "qemu-virt"} for mode in ("single_core", "dual_core", "normal", "auto")},
+    **{
+        f"single_core, csrs={csrs}": {"mode": "single_core", "platform": "qemu-virt", "csrs": csrs}
+        for csrs in ("rva22", "rv64gc")
+    },
     "single_core, xiangshan": {"mode": "single_core", "platform": "xiangshan"},
 }
 
@@ -65,7 +69,7 @@ def measure(options: list[str], folder: Path, quick: bool) -> Figures:
     compared: dict[str, float] = {}
     for case in CASES:
         progress(f"restore {case.name}")
-        restores = Restores(case, built[case.mode], folder)
+        restores = Restores(case, built[case.restorer], folder)
         instructions |= {case.name + part: number for part, number in restores.instructions().items()}
         exact[case.name], compared[case.name] = restores.exact()
     result: Figures = {

@@ -69,10 +69,14 @@ def csrs_table() -> str:
         )
         for c in csrs.INVENTORY
     )
+    sets = _table(
+        "| set | for | groups | limit of the quiet restorer of one hart |",
+        ((f"`{name}`", s.what, " ".join(s.groups), f"{s.limit:#x} bytes") for name, s in csrs.SETS.items()),
+    )
     groups = ((f"`{name}`", g.what, g.loss.value, g.why, g.on_qemu) for name, g in csrs.GROUPS.items())
     marked = ((*row, "yes" if on_qemu else "no") for *row, on_qemu in groups)
     head = _table("| group | CSRs | if it is left out, | because | seen on QEMU 7.2 |", marked)
-    return head + "\n" + _table("| number | name | group | when | note | source |", rows)
+    return sets + "\n" + head + "\n" + _table("| number | name | group | when | note | source |", rows)
 
 
 def findings_table() -> str:

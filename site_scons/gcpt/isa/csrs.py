@@ -186,6 +186,34 @@ GROUPS: dict[str, Group] = {
     ),
 }
 
+_RV64GC = ("base", "envcfg", "f", "sstc", "pmp16", "hpm3")
+_RVA22 = (*_RV64GC, "v", "h", "vstimer")
+_RVA23 = (*_RVA22, "smstateen", "smcntrpmf", "aia", "zicfiss", "smrnmi", "smepmp")
+
+
+class GroupSet(NamedTuple):
+    """Groups under one name, which ``csrs=`` accepts.
+
+    Attributes:
+        what: The harts that it is for, in words.
+        groups: Names of CSR groups.
+        limit: Largest size in bytes of a direct restorer that writes these groups or fewer: what loaders copy by
+            default (docs/consumers.md).
+    """
+
+    what: str
+    groups: tuple[str, ...]
+    limit: int
+
+
+#: The sets of groups, each one contained in the next; restorers write the last one by default.
+SETS: dict[str, GroupSet] = {
+    "rv64gc": GroupSet("harts without V and H; for XS-GEM5 without V", _RV64GC, 0x700),
+    "rva22": GroupSet("RVA22 with V, H and Sstc", _RVA22, 0x700),
+    "rva23": GroupSet("RVA23 and what supervisors of such harts use; the default", _RVA23, 0xE00),
+}
+DEFAULT_SET = "rva23"
+
 _E, _T, _P, _L = When.EARLY, When.TIMER, When.LOCK, When.LAST
 _A, _V, _N = When.ALIAS, When.VECTOR, When.NEVER
 

@@ -32,12 +32,19 @@ class Case:
     Attributes:
         name: Its name in results.
         mode: ``mode=`` of the restorer.
+        csrs: ``csrs=`` of the restorer.
         recipe: The synthetic checkpoint.
     """
 
     name: str
     mode: str
     recipe: Recipe
+    csrs: str = ""
+
+    @property
+    def restorer(self) -> str:
+        """The name of the restorer in the bench."""
+        return self.mode + (f", csrs={self.csrs}" if self.csrs else "")
 
 
 _MODES = {
@@ -57,6 +64,11 @@ def _several(mode: str, harts: int) -> Case:
 CASES: tuple[Case, ...] = (
     *(Case(f"single_core, {name}", "single_core", Recipe((mode,), locks=False)) for name, mode in _MODES.items()),
     Case("single_core, S, locked PMP entries", "single_core", Recipe()),
+    *(
+        Case(f"single_core, csrs=rva22, {name}", "single_core", Recipe((_MODES[name],), locks=False), "rva22")
+        for name in ("S", "M")
+    ),
+    Case("single_core, csrs=rva22, S, locked PMP entries", "single_core", Recipe(), "rva22"),
     *(_several("dual_core", harts) for harts in (1, 2, 8, 32, 128)),
     *(_several("normal", harts) for harts in (1, 128)),
 )

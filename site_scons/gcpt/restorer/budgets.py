@@ -1,13 +1,10 @@
 """Size budgets of restorers, in bytes without the payload."""
 
+from gcpt.isa.csrs import DEFAULT_SET, SETS
 from gcpt.restorer.config import BuildConfig
 
-#: A direct restorer: the smallest default limit of a loader (docs/consumers.md), XS-GEM5 without V.
-SINGLE_CORE = 0x700
 #: Addition for HTIF: tohost and fromhost in one cache line each, and the flag in a separate section.
 HTIF = 0x80
-#: A direct restorer with additional CSR groups, flash or a payload: the default limit of difftest and gsim.
-SINGLE_CORE_MORE = 0xE00
 PROTOBUF = 12288
 #: A restorer that prints. It shares the first MiB with the state, which starts far above this size.
 PRINTING = 0x8000
@@ -24,11 +21,19 @@ def budget(config: BuildConfig) -> int:
     """
     if config.direct:
         htif = "htif" in (config.platform.uart.kind, config.platform.end)
-        large = config.csrs or config.flash or config.payload
-        return (SINGLE_CORE_MORE if large else SINGLE_CORE) + (HTIF if htif else 0)
+        return _direct(config) + (HTIF if htif else 0)
     if config.log == "quiet" and not config.display_cpu and not config.selfcheck:
         return PROTOBUF
     return PRINTING
+
+
+def _direct(config: BuildConfig) -> int:
+    """The limit of the smallest set that has all of the restorer's groups."""
+    default = SETS[DEFAULT_SET].limit
+    if config.flash or config.payload:
+        return default
+    limits = (one.limit for one in SETS.values() if set(config.csr_groups) <= set(one.groups))
+    return min(limits, default=default)
 
 
 def line(path: str, size: int, config: BuildConfig) -> str:

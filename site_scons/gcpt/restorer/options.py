@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from gcpt.isa.csrs import DEFAULT_SET, SETS
 from gcpt.restorer import platforms
 
 MODES = ("normal", "dual_core", "single_core", "auto")
@@ -91,8 +92,8 @@ TABLE: tuple[Option, ...] = (
         "csrs",
         _STATE,
         "[+|-]GROUP[,...]",
-        "(the platform's)",
-        "CSR groups to write: these and base, or + and - changes (docs/csrs.md)",
+        f"({DEFAULT_SET})",
+        f"CSR groups or sets ({', '.join(SETS)}) to write: exactly these, or + and - changes (docs/csrs.md)",
         "csrs{}",
         digest=True,
     ),

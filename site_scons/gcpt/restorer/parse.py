@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from gcpt.errors import UserError
-from gcpt.isa.csrs import GROUPS
+from gcpt.isa.csrs import GROUPS, SETS
 from gcpt.restorer.options import Option, nearest
 
 #: Characters that SCons, the C preprocessor or the assembler would interpret in a path.
@@ -49,7 +49,8 @@ def groups(name: str, text: str, default: tuple[str, ...]) -> tuple[str, ...]:
 
     Args:
         name: The option's name, for messages.
-        text: Either all groups (base is implied), or changes to the default: ``+GROUP`` adds, ``-GROUP`` removes.
+        text: Either all groups (base is implied), or changes to the default: ``+GROUP`` adds, ``-GROUP`` removes. The
+            name of a set of SETS stands for its groups.
         default: The groups that changes apply to.
 
     Returns:
@@ -67,16 +68,22 @@ def groups(name: str, text: str, default: tuple[str, ...]) -> tuple[str, ...]:
     for group in (word.lstrip("+-") for word in words):
         if not group:
             raise UserError(f"{name}={text}: no group follows a + or -; docs/csrs.md lists the groups")
-        if group not in GROUPS:
+        if group not in GROUPS and group not in SETS:
+            known = (*GROUPS, *SETS)
             raise UserError(
-                f"{name}={text}: unknown group {group}{nearest(group, tuple(GROUPS))}; docs/csrs.md lists the groups"
+                f"{name}={text}: unknown group {group}{nearest(group, known)}; docs/csrs.md lists the groups"
             )
-    removed = {word[1:] for word in words if word[0] == "-"}
+    removed = {group for word in words if word[0] == "-" for group in _members(word[1:])}
     if "base" in removed:
         raise UserError(f"{name}={text}: every restore needs the group base: remove -base")
-    added = [word.lstrip("+") for word in words if word[0] != "-"]
+    added = [group for word in words if word[0] != "-" for group in _members(word.lstrip("+"))]
     start = default if all(relative) else ("base",)
     return tuple(dict.fromkeys(group for group in (*start, *added) if group not in removed))
+
+
+def _members(name: str) -> tuple[str, ...]:
+    """The groups of a set, or the group itself."""
+    return SETS[name].groups if name in SETS else (name,)
 
 
 def address(name: str, text: str, multiple: int = 1) -> int:

@@ -6,6 +6,7 @@ Addresses are physical, in bytes. Source: each project's memory map, collected i
 from typing import NamedTuple
 
 from gcpt.errors import UserError
+from gcpt.isa import csrs
 
 UART_KINDS = ("uartlite", "16550", "htif")
 #: Ways to end a run.
@@ -65,7 +66,7 @@ class Platform(NamedTuple):
     clint: int
     uart: Uart
     end: str
-    csr_groups: tuple[str, ...]
+    csr_groups: tuple[str, ...] = csrs.SETS[csrs.DEFAULT_SET].groups
     dram: int = 0x8000_0000
     dram_size: int = 0x200_0000_0000
     syscnt: int = 0
@@ -77,8 +78,6 @@ class Platform(NamedTuple):
     paging: tuple[int, ...] = (8, 9)
 
 
-_RVA22 = ("base", "envcfg", "f", "v", "h", "sstc", "vstimer", "pmp16", "hpm3")
-
 PLATFORMS: tuple[Platform, ...] = (
     Platform(
         name="xiangshan",
@@ -86,7 +85,6 @@ PLATFORMS: tuple[Platform, ...] = (
         clint=0x3800_0000,
         uart=Uart("uartlite", 0x4060_0000),
         end="nemu_trap",
-        csr_groups=_RVA22,
         flash=0x1000_0000,
     ),
     Platform(
@@ -95,7 +93,6 @@ PLATFORMS: tuple[Platform, ...] = (
         clint=0x3800_0000,
         uart=Uart("uartlite", 0x4060_0000),
         end="nemu_trap",
-        csr_groups=_RVA22,
         syscnt=0x3A01_0000,
         flash=0x1000_0000,
         rnmi=True,
@@ -107,7 +104,6 @@ PLATFORMS: tuple[Platform, ...] = (
         clint=0x3800_0000,
         uart=Uart("16550", 0x310B_0000, 2),
         end="nemu_trap",
-        csr_groups=_RVA22,
         flash=0x1000_0000,
     ),
     Platform(
@@ -116,7 +112,6 @@ PLATFORMS: tuple[Platform, ...] = (
         clint=0x1F_1000_0000,
         uart=Uart("16550", 0x1F_0005_0000),
         end="nemu_trap",
-        csr_groups=_RVA22,
         dram=0x20_0000_0000,
         flash=0x1F_FFF8_0000,
     ),
@@ -126,7 +121,6 @@ PLATFORMS: tuple[Platform, ...] = (
         clint=0x200_0000,
         uart=Uart("16550", 0x1000_0000),
         end="sifive_test",
-        csr_groups=_RVA22,
         finisher=0x10_0000,
         flash=0x2000_0000,
         vlen=(128, 1024),
@@ -138,7 +132,6 @@ PLATFORMS: tuple[Platform, ...] = (
         clint=0x200_0000,
         uart=Uart("htif", 0),
         end="htif",
-        csr_groups=_RVA22,
         vlen=(128, 2048),
         paging=(8, 9, 10),
     ),
