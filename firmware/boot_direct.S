@@ -10,6 +10,7 @@
 #include "reset_macros.h"
 
     .section .text.boot, "ax", %progbits
+    .option norelax                 /* alignment is final */
 /* Every hart detects these errors; only hart 0 reports them. */
 cut_short:
     li      a0, GCPT_CODE_CUT_SHORT
@@ -25,11 +26,14 @@ no_checkpoint:
 park:
     j       gcpt_park
 
+    enable_traps
     .global gcpt_boot
+    .balign 4
+    .option norvc                   /* the end is aligned like the beginning of restore.S */
 gcpt_boot:
     reset_hart
     ld      a2, gcpt_base + LAYOUT_magic_number
-    li      a3, GCPT_CHECKPOINT_MAGIC
+    ld      a3, TRAP_CHECKPOINT_MAGIC(s5)
     bne     a2, a3, no_checkpoint
 #if GCPT_STOP
     j       park

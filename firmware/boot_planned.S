@@ -12,6 +12,7 @@
 #include "reset_macros.h"
 
     .section .text.boot, "ax", %progbits
+    .option norelax                 /* alignment is final */
 /* Every hart detects these errors; only hart 0 reports them. */
 cut_short:
     li      a0, GCPT_CODE_CUT_SHORT
@@ -22,7 +23,9 @@ needs_ram:
     bnez    a2, park
     j       gcpt_fail_alone
 
+    enable_traps
     .global gcpt_boot
+    .balign 4
 gcpt_boot:
     reset_hart
 #if !GCPT_RAM
@@ -30,7 +33,6 @@ gcpt_boot:
     li      a3, GCPT_DRAM
     bltu    a2, a3, needs_ram
 #endif
-    csrci   mstatus, MSTATUS_MIE    /* interrupts only end wfi; MIE may be set if the hart ran before */
     mv      s9, a1                  /* device tree; C preserves s9 */
     csrr    s2, mhartid
     li      t0, GCPT_HARTS

@@ -30,6 +30,7 @@ gcpt_fail_alone:
     csrw    mtvec, t0
     j       print
 #endif
+    .balign 4
 gcpt_trap_fatal:
     li      a0, GCPT_CODE_TRAP
     /* fall through */

@@ -1,7 +1,7 @@
 /*
  * The restore path: from a hart's block in memory to its registers. docs/restore-path.md explains it step by step.
  *
- * Entry: mtvec = gcpt_trap. Direct: s5 = gcpt_trap. Planned: s0-s2 and sp as in the table. Does not return.
+ * Entry: as reset_hart leaves it. Planned: s0-s2 and sp as in the table. Does not return.
  *
  * Registers while it runs, by labels of this file; a "trap" is one that gcpt_trap skips:
  *
@@ -18,26 +18,36 @@
  *              | integer registers' address - INT_BIAS     | integer_registers .. leave           | last load
  * s4           | planned: address of f0 in the block       | float_registers .. meeting           | gcpt_meet
  *              | planned: address of the integer registers | way_out .. integer_registers
- * s5           | direct: gcpt_trap                         | entry .. way_out
+ * s5           | gcpt_trap                                 | entry .. way_out
  *              | selfcheck=1: s9 before csrs_check         | csrs_check
- * s6           | the checkpoint's mtvec                    | way_out .. skipped_noted
+ * s6           | guarded: 1 with Smrnmi, else 0            | entry .. way_out
+ *              | the checkpoint's mtvec                    | way_out .. skipped_noted
  * s7           | PMP lock bits; 0 once locks were checked  | entry .. note_skipped                | look_at_locks
- * s8           | the hart's vlenb; 1 without V             | vector_registers .. way_out
+ * s8           | mstatus with FS and VS as far as they are | entry .. vector_registers
+ *              | the hart's vlenb; 1 without V             | vector_registers .. way_out
  *              | negative: complement of the trampoline's  | way_out .. leave                     | jump, out_of_reach
  *              | address (jump); else: leave by mret       |
  * s9           | number of skipped registers               | entry .. note_skipped                | gcpt_trap: + 1
- * s10          | the checkpoint's pc, which becomes mepc   | way_out .. skipped_noted             | jump: = mepc
- * s11          | the value for mstatus, MIE clear          | way_out .. skipped_noted
+ * s10          | the checkpoint's hvip                     | gcpt_skip_begin .. way_out
+ *              | the checkpoint's pc, which becomes mepc   | way_out .. skipped_noted             | jump: = mepc
+ * s11          | MSTATUS_FS | MSTATUS_VS                   | entry .. way_out
+ *              | the value for mstatus, MIE clear          | way_out .. skipped_noted
  * a0-a3        | scratch; traps preserve them              |                                      | macros
  * a4, a5       | scratch where no instruction can trap     |                                      | traps
  * t0-t4, ra    | scratch                                   |                                      | macros; log= traps
- * a6-a7, t5-t6 | not used                                  |                                      | log= traps
+ * a6, a7, t6   | guarded: sign is misa's D, H, S           | gcpt_restore .. prepared             | log= traps
+ * a6           | guarded: the checkpoint's mseccfg         | prepared .. gcpt_skip_end
+ * t5           | guarded: the bits that menvcfg has        | put_envcfg .. way_out
+ *
+ * "guarded" is a restorer that tests which groups of CSRs the hart has: not with log= or with csrs= of a machine's groups.
  */
 #include "gcpt_config.h"
 #include "macros.h"
 #include "reset_macros.h"
 #include "restore_macros.h"
 #include "gcpt_csrs.inc"
+
+#include "trap.h"
 
     .section .text.restore, "ax", %progbits
     .option arch, +d, +v, +h, +zifencei
@@ -55,10 +65,10 @@
 9:
     .endm
 
-/* set_vl_and_vtype: restore vl and vtype; a vtype with vill gives vill and vl = 0. Clears vstart. Clobbers a0, a1. */
+/* set_vl_and_vtype: restore vl and vtype, from a3 = address of vl; a vtype with vill gives vill and vl = 0. Clears vstart. Clobbers a0, a1. */
     .macro set_vl_and_vtype
-    load_csr a0, CSR_VL
-    load_csr a1, CSR_VTYPE
+    ld      a0, (a3)
+    ld      a1, 8 * (CSR_VTYPE - CSR_VL)(a3)
     vsetvl  zero, a0, a1
     .endm
 
@@ -93,45 +103,76 @@ gcpt_restore:
 #if !GCPT_CSRS_V
     li      s8, 0
 #endif
-    li      a0, MSTATUS_FS | MSTATUS_VS
-    csrw    mstatus, a0             /* also clears MIE, which earlier code may have set */
+#if !GCPT_DIRECT
+    csrw    mtvec, s5
+#endif
+#if GCPT_GUARDED
+    csrr    a0, misa
+    slli    a6, a0, 63 - 3          /* D */
+    slli    a7, a0, 63 - 7          /* H */
+    slli    t6, a0, 63 - 18         /* S */
+#endif
 #if GCPT_CSRS_PMP16
-    ld      s7, pmp_locks           /* until look_at_locks has checked the checkpoint's PMP */
+    ld      s7, TRAP_PMP_LOCKS(s5)  /* until look_at_locks has checked the checkpoint's PMP */
 #endif
 gcpt_skip_begin:
     csrs_before_vector
 
+    /* From here to supervisor_csrs the window is that of the user CSRs; direct: it begins at f0. */
+#if GCPT_DIRECT
+    field_address sp, FIELD(float_reg)
+    .set    window, (LAYOUT_float_reg - LAYOUT_csr_reg) / 8
+#else
+    csr_window GCPT_LOW_WINDOW
+#endif
 #if GCPT_CSRS_V
     /* Vector registers before vstart and vcsr: vsetvl clears vstart. */
 vector_registers:
-    csr_window CSR_VLENB
-    load_csr a1, CSR_VLENB
-    li      s8, 1                   /* keeps this value on a hart without V */
-    csrr    s8, CSR_VLENB
+#if GCPT_GUARDED
+    andi    a0, s8, MSTATUS_VS      /* a hart with vectors, of whatever subset, can set VS */
+    beqz    a0, no_vectors
+#endif
+    field_address a3, FIELD(csr_reg), 8 * CSR_VL
+    ld      a1, 8 * (CSR_VLENB - CSR_VL)(a3)
+    csrr    s8, CSR_VLENB           /* keeps the value of mstatus on a hart without V */
     bne     s8, a1, vlen_differs
 vlen_same:
+    srli    a1, s8, GCPT_MAX_VLENB_SHIFT + 1
+    bnez    a1, vector_registers_lost       /* a block holds GCPT_MAX_VLENB bytes of a register */
 #if !GCPT_FROM_FLASH
     set_vl_and_vtype                /* first: clears vstart, at which whole-register loads start */
 #endif
     field_address a2, FIELD(vector_reg)
     load_vector_registers
 #if GCPT_FROM_FLASH
+    field_address a3, FIELD(csr_reg), 8 * CSR_VL
     set_vl_and_vtype                /* last: the loads contain a vsetvli */
 #endif
+vector_csrs:
+    csrs_vector
 #endif
 
 float_registers:
 #if GCPT_DIRECT
-    field_address sp, FIELD(float_reg)      /* loads from sp have 2 bytes */
-    .set    window, (LAYOUT_float_reg - LAYOUT_csr_reg) / 8
 #define FLOAT_BASE sp
 #else
     field_address s4, FIELD(float_reg)
 #define FLOAT_BASE s4
 #endif
+#if GCPT_GUARDED
+    bgez    a6, no_d
+#endif
+load_float_registers:
+    .option push
+#if !GCPT_PROFILE
+    .option norvc                   /* c.fld and c.fldsp do not exist on a hart with Zcmp or Zcmt: the profiles have C */
+#endif
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     fld     f\n, 8 * \n(FLOAT_BASE)
     .endr
+    .option pop
+float_csrs:
+    csrs_float
 supervisor_csrs:
     csrs_after_vector
 
@@ -180,18 +221,13 @@ timers:
     /*
      * Decide how the hart leaves, while the console and the finisher are accessible: later, PMP may deny them.
      * Result at prepared: s6 = mtvec, s10 = mepc, s11 = mstatus, s8 = complement of the trampoline's address (jump) or
-     * not negative (mret). a3 = the restorer's MiB.
+     * not negative (mret).
      */
 way_out:
     load_csr s6, CSR_MTVEC
-#if GCPT_DIRECT
-    srli    a3, s5, 20
-#else
-    auipc   a3, 0
-    srli    a3, a3, 20
-#endif
-    srli    a4, s6, 20
-    beq     a4, a3, restarts        /* in the restorer's MiB: each trap would restart the restore */
+    xor     a4, s6, s5
+    srli    a4, a4, 20
+    beqz    a4, restarts            /* in the restorer's MiB: each trap would restart the restore */
     load_field a1, FIELD(mode)
     load_field s10, FIELD(pc)
     load_csr a0, CSR_MSTATUS
@@ -202,13 +238,21 @@ way_out:
     addi    a4, a1, -2
     bgez    a4, prepared_for_m
 prepared:
-#if GCPT_CSRS_H
+#if GCPT_CSRS_H && GCPT_GUARDED
+    bgez    a7, look_for_guest
+#elif GCPT_CSRS_H
     bnez    s9, look_for_h          /* the missing registers may be those of H */
 #else
     j       look_for_guest
 #endif
 no_guest:
-#if GCPT_CSRS_SMEPMP
+#if GCPT_CSRS_SMEPMP && GCPT_GUARDED
+    load_csr_alone a6, CSR_MSECCFG
+    beqz    a6, 1f
+    andi    a0, a6, 3
+    bnez    a0, locked_out
+1:
+#elif GCPT_CSRS_SMEPMP
     /* With MML or MMWP, M mode may execute only what a PMP rule of the workload allows: not the restorer. */
     load_csr_alone a0, CSR_MSECCFG
     andi    a0, a0, 3
@@ -263,14 +307,15 @@ leave:
  * lose mepc, MPP, MPIE and MIE; leave by a jump that needs no register. It is in a trampoline: hart h's begins
  * (h + 1) * GCPT_TRAMPOLINE_SIZE below the end of the reserved MiB (with ram=: in that memory):
  *    0  c.ldsp s8, 448(sp)    2  c.ldsp sp, 272(sp)    4  csrsi mstatus, MIE or nothing    8  jal zero, pc
- * a0 = mstatus, a1 = mode, a3 = the restorer's MiB, s10 = pc.
+ * a0 = mstatus, a1 = mode, s10 = pc.
  */
 prepared_for_m:                     /* MPP = mode is 2 (reserved) or 3 */
     beqz    a4, bad_state
     load_csr a4, CSR_MEPC
     bne     a4, s10, jump
-    srli    a4, s10, 20
-    bne     a4, a3, prepared
+    xor     a4, s10, s5
+    srli    a4, a4, 20
+    bnez    a4, prepared
 restarts:
     li      a0, GCPT_CODE_RESTARTS
     j       fail
@@ -278,8 +323,9 @@ not_prepared:
     li      a4, 3
     bne     a1, a4, bad_state
 jump:
-    srli    a4, s10, 20
-    beq     a4, a3, restarts
+    xor     a4, s10, s5
+    srli    a4, a4, 20
+    beqz    a4, restarts
     slli    a5, a0, 63 - 17         /* MPRV */
     bltz    a5, bad_mprv            /* would apply the workload's translation to the last loads */
 #if GCPT_FROM_FLASH && !GCPT_RAM
@@ -352,7 +398,7 @@ out_of_reach:
  * A hart or a restorer without H refuses a checkpoint with a guest, which would go on without its translation: MPV = 1,
  * or hgatp is not 0. A misa of 0 (not implemented) counts as one without H. Clobbers a0.
  */
-#if GCPT_CSRS_H
+#if GCPT_CSRS_H && !GCPT_GUARDED
 look_for_h:
     csrr    a0, misa
     slli    a0, a0, 63 - 7          /* H */
@@ -394,15 +440,48 @@ note_skipped:
  * With VS = Off there is no vector state to restore.
  */
 vlen_differs:
-    bnez    a1, 1f
+    addi    a2, s8, -1
+    and     a2, a2, s8
+    beqz    a2, 2f                  /* a power of 2: not mstatus, in which FS or VS is 3 */
+    li      s8, 1
+2:  bnez    a1, 1f
     li      a1, GCPT_DEFAULT_VLENB
     beq     s8, a1, vlen_same
 1:
+vector_registers_lost:
     load_csr_alone a2, CSR_MSTATUS
     andi    a2, a2, MSTATUS_VS
+#if GCPT_GUARDED
+    addi    a1, s8, -1
+    bnez    a1, 1f
     beqz    a2, float_registers
+1:
+#endif
+    beqz    a2, vector_csrs
     li      a0, GCPT_CODE_VLEN
     j       fail
+#if GCPT_GUARDED
+no_vectors:
+    li      s8, 1
+    addi    s9, s9, 1
+    j       vector_registers_lost
+#endif
+#endif
+#if GCPT_GUARDED
+/* Without D, or with a misa of 0 (not implemented); with F, the registers have 4 bytes; with Zfinx there is fcsr alone. Clobbers a0. */
+no_d:
+    csrr    a0, misa
+    beqz    a0, load_float_registers
+    slli    a0, a0, 63 - 5          /* F */
+    bgez    a0, 1f
+    .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    flw     f\n, 8 * \n(FLOAT_BASE)
+    .endr
+    j       float_csrs
+1:  li      a0, -1                  /* keeps this value on a hart without fcsr */
+    csrr    a0, fcsr
+    bgez    a0, float_csrs
+    j       supervisor_csrs
 #endif
 bad_mprv:
     li      a0, GCPT_CODE_M_MODE_MPRV
@@ -476,12 +555,6 @@ look_at_locks:
 locked_out:
     li      a0, GCPT_CODE_PMP
     j       fail
-
-    .section .rodata.pmp_locks, "a", %progbits
-    .balign 8
-    .type   pmp_locks, @object
-pmp_locks:
-    .dword 0x8080808080808080
 #endif
 
 #if !GCPT_FROM_FLASH || GCPT_RAM

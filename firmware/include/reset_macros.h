@@ -5,24 +5,47 @@
 #include "gcpt_config.h"
 
 /*
- * reset_hart: enable traps, set mtvec and s5 to gcpt_trap, and branch to cut_short if the image is truncated. Clobbers
- * a2, a3.
+ * enable_traps: a subroutine of reset_hart. While mstatus.MDT is 1, any trap is a double trap; while mnstatus.NMIE is 0,
+ * a trap is lost. So nothing before this can trap, and here only the write of mnstatus on a hart without Smrnmi: mtvec =
+ * t0, so that the trap returns, too. It sets MDT again on a hart with Smdbltrp.
+ */
+    .macro enable_traps
+enable_traps:
+    csrw    mtvec, t0
+    ld      s11, TRAP_UNITS_ON(s5)
+    csrw    mstatus, s11
+#if GCPT_GUARDED && GCPT_CSRS_SMRNMI
+    li      s6, 0
+#endif
+    csrsi   CSR_MNSTATUS, 8         /* NMIE */
+#if GCPT_GUARDED && GCPT_CSRS_SMRNMI
+    li      s6, 1
+#endif
+    jr      t0
+    .endm
+
+/*
+ * reset_hart: enable traps, and branch to cut_short if the image is truncated.
+ *
+ * Results: s5 = gcpt_trap; mtvec = s5 (direct) or gcpt_trap_fatal (planned); s11 = MSTATUS_FS | MSTATUS_VS; mstatus = s11,
+ * so that MIE, which earlier code may have set, and MDT are clear; s8 = mstatus as the hart holds s11; with guards, s6 = 1
+ * with Smrnmi, else 0. Clobbers a2, a3, t0.
  */
     .macro reset_hart
+    .option push
+    .option norvc
     lla     s5, gcpt_trap
+    jal     t0, enable_traps        /* 4 bytes each from gcpt_boot on: t0 is aligned */
+    .option pop
+    csrrw   s8, mstatus, s11
+#if GCPT_DIRECT
     csrw    mtvec, s5
-#if GCPT_RESET_RNMI
-    .global gcpt_set_nmie
-gcpt_set_nmie:
-    csrsi   CSR_MNSTATUS, 8         /* NMIE: while it is 0, traps are lost. Skipped on a hart without Smrnmi */
-#endif
-#if GCPT_RESET_DBLTRP
-    li      a2, 1                   /* two instructions of 2 bytes: shorter than li */
-    slli    a2, a2, 42              /* MDT: while it is 1, any trap is a double trap */
-    csrc    mstatus, a2
+#else
+    lla     a2, gcpt_trap_fatal     /* C code uses no instruction that a hart may lack */
+    csrw    mtvec, a2
 #endif
     ld      a2, gcpt_complete_flag
-    li      a3, GCPT_COMPLETE_FLAG
+    ld      a3, TRAP_COMPLETE_FLAG(s5)
     bne     a2, a3, cut_short
     .endm
 

@@ -59,6 +59,12 @@
     .set    window, \number
     .endm
 
+/* move_csr_window number: the same from a window less than 2 KiB away. */
+    .macro move_csr_window number
+    addi    CSR_BASE, CSR_BASE, 8 * ((\number) - window)
+    .set    window, \number
+    .endm
+
     .macro load_csr reg, number
     ld      \reg, 8 * ((\number) - window)(CSR_BASE)
     .endm
@@ -68,6 +74,66 @@
     lui     \reg, %hi(8 * ((\number) - window))
     add     \reg, \reg, CSR_BASE
     ld      \reg, %lo(8 * ((\number) - window))(\reg)
+    .endm
+
+/*
+ * Guards: whether the hart has what the CSRs up to `label` need. A guard that misa decides counts in s9 what it leaves
+ * out; if misa is 0 (not implemented), it leaves out nothing. Registers: see the table in restore.S. Clobber a0.
+ */
+    .macro only_if_negative reg, label
+    bltz    \reg, 8f
+    csrr    a0, misa
+    beqz    a0, 8f
+    addi    s9, s9, 1
+    j       \label
+8:
+    .endm
+
+    .macro only_with_h label
+    only_if_negative a7, \label
+    .endm
+
+    .macro only_with_s label
+    only_if_negative t6, \label
+    .endm
+
+/* Sstc: menvcfg.STCE can be set. Zicfiss: menvcfg.SSE can be set. */
+    .macro only_with_sstc label
+    bgez    t5, \label
+    .endm
+
+    .macro only_with_zicfiss label
+    slli    a0, t5, 63 - 3
+    bgez    a0, \label
+    .endm
+
+    .macro only_with_smrnmi label
+    beqz    s6, \label
+    .endm
+
+/*
+ * probe number, label: go on at `label` if the hart lacks the CSR: the trap ends in `absent`. Clobbers a0, a2.
+ * absent label, 16 bytes: it also clears mstatus.MDT, as mret would. absent_envcfg: the same, with t5 = 0.
+ */
+    .macro probe number, label
+    addi    a2, s5, absent_\label
+    csrw    mtvec, a2
+    csrr    a0, \number
+    csrw    mtvec, s5
+    .endm
+
+    .macro absent label
+    csrw    mstatus, s11
+    csrw    mtvec, s5
+    j       \label
+    nop
+    .endm
+
+    .macro absent_envcfg label
+    csrw    mstatus, s11
+    csrw    mtvec, s5
+    li      t5, 0
+    j       \label
     .endm
 
 /* load_csr_alone reg, number: load_csr of any CSR, independent of the window. Planned: clobbers t0. */
@@ -83,17 +149,20 @@
 /*
  * load_csr reg, number: reg = the checkpoint's value of the CSR, which must be in the window.
  * put_csr number: write the CSR. merge_csr number: set the CSR's bits that are 1 in the checkpoint.
- * put_csr_alone number: put_csr from a fixed address (direct), independent of the window.
- * All but the loads clobber a0.
+ * hold_hvip number: s10 = the value of hvip, which put_held writes later.
+ * All but the loads leave the value in a0.
  */
     .macro put_csr number
     load_csr a0, \number
     csrw    \number, a0
     .endm
 
-    .macro put_csr_alone number
-    load_csr_alone a0, \number
-    csrw    \number, a0
+    .macro hold_hvip number
+    load_csr s10, \number
+    .endm
+
+    .macro put_held number
+    csrw    \number, s10
     .endm
 
     .macro merge_csr number
@@ -118,6 +187,40 @@
     add     a1, a1, a2
     sw      a0, (a1)
 #endif
+    .endm
+
+/*
+ * put_envcfg menvcfg, senvcfg: write both; t5 = the bits of menvcfg that the hart has, 0 without menvcfg. Clobbers a0,
+ * a2.
+ */
+    .macro put_envcfg menvcfg, senvcfg
+    addi    a2, s5, absent_envcfg_written
+    csrw    mtvec, a2
+    li      a0, -1
+    csrw    \menvcfg, a0
+    csrw    mtvec, s5
+    load_csr a0, \menvcfg
+    csrrw   t5, \menvcfg, a0
+    load_csr_alone a0, \senvcfg
+    csrw    \senvcfg, a0
+envcfg_written:
+    .endm
+
+/* put_mseccfg: write mseccfg, whose value is in a6, unless it is 0, as it is after reset. */
+    .macro put_mseccfg number
+    beqz    a6, 1f
+    csrw    \number, a6
+1:
+    .endm
+
+/*
+ * put_selected number: write the window of indirect access (mireg, ...) that follows the write of its selector from a0.
+ * Selector 0 selects nothing, and access would trap.
+ */
+    .macro put_selected number
+    beqz    a0, 1f
+    put_csr \number
+1:
     .endm
 
 /*

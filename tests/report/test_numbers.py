@@ -110,7 +110,7 @@ def test_bytes_of_a_group_are_what_leaving_it_out_saves(report: Report, build_re
 
 
 def test_instructions(browser: Browser, report: Report, tmp_path: Path) -> None:
-    folder = report(**SINGLE)
+    folder = report(**SINGLE, csrs="rva22")
     harts = synthetic.make(Recipe((Mode.S,), locks=False))
     pieces = [*synthetic.blocks(Checkpoint(SINGLE_CORE, harts.harts)), *harts.memory]
     memory = tmp_path / "memory"

@@ -212,7 +212,7 @@ RESTORED: tuple[Fault, ...] = (
     Fault("pc-absent", _root(EMPTY), _S, memory=(_table(_pointer(DRAM) | 0xE),)),
     Fault("stack-unmapped", _unmapped_stack, _S),
     Fault("csrs-left-out", _set(pmpaddr20=5)),
-    Fault("csrs-left-out", _set(mnstatus=1 << 3), options=(("csrs", "rva22"),)),
+    Fault("csrs-left-out", _set(mnstatus=1 << 7), options=(("csrs", "rva22"),)),
     Fault("csrs-left-out", _set(mstateen0=1 << 63), options=(("csrs", "rva22"),)),
     Fault("csrs-left-out-minor", _set(mhpmevent9=5)),
     Fault("csrs-left-out-minor", _set(srmcfg=5)),

@@ -76,21 +76,6 @@ def test_faults_of_a_hart(tmp_path: Path, fault: Fault) -> None:
     _assert_finding(fault.code, report, _RELATED.get(fault.code, ()))
 
 
-@pytest.mark.parametrize(
-    ("platform", "value", "codes"),
-    [
-        ("xiangshan", 1 << 3, ["csrs-left-out"]),
-        ("xiangshan-syscnt", 1 << 3, []),
-        ("xiangshan-syscnt", 1 << 3 | 1 << 7, ["csrs-left-out"]),
-    ],
-)
-def test_nmie(tmp_path: Path, platform: str, value: int, codes: list[str]) -> None:
-    """A restorer for harts that reset with NMIE clear sets it."""
-    checkpoint = sound()
-    checkpoint.harts[0].set("mnstatus", value)
-    assert _codes(validate(_file(tmp_path, checkpoint), platform)) == codes
-
-
 @pytest.mark.parametrize("level", [Mode.M, Mode.M_NEMU], ids=lambda mode: mode.value)
 @pytest.mark.parametrize("distance", [-8, 8])
 def test_reach_of_the_jump(tmp_path: Path, level: Mode, distance: int) -> None:

@@ -1,6 +1,6 @@
 """Generated sources of the firmware, from the configuration, the layouts and the inventories. Pure functions."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from gcpt.checkpoint import layouts
 from gcpt.isa import csrs
@@ -16,8 +16,17 @@ HTIF_ALIGNMENT = 64
 WINDOW_CSRS = 512
 WINDOW_BELOW = 256
 WINDOW_COMPRESSED = 64
+#: The first distance in bytes that one addition cannot move a base register.
+_NEAR = 2048
+#: Bytes of the constants before the trap handler, and of the code before them with which a failed probe goes on
+#: (firmware/include/trap.h).
+_TRAP_CONSTANTS = 32
+_ABSENT_SIZE = 16
 #: The position of the floating-point registers as a CSR number: the base register while a direct restorer loads them.
 _FLOAT_WINDOW = (layouts.DEFAULT.float_reg - layouts.DEFAULT.csr_reg) // 8
+
+#: The window and the first CSR number beyond it of the vector, floating-point and other user CSRs.
+_LOW_WINDOW, _LOW_CSRS = 0, 0x100
 
 _PLAN_FIELDS = ("base", "block_size", "harts", "restored")
 
@@ -31,7 +40,7 @@ def sources(config: BuildConfig) -> list[str]:
     Returns:
         File names in firmware/.
     """
-    names = ["head.S", "fail.S", "trap.S", "restore.S", "complete.S"]
+    names = ["head.S", "fail.S", "restore.S", "complete.S"]
     names.append("boot_direct.S" if config.direct else "boot_planned.S")
     if not config.direct:
         names.append("plan.c")
@@ -133,6 +142,8 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_OTHER_HARTS_LOW": others_low,
         "GCPT_OTHER_HARTS_HIGH": others_high,
         "GCPT_SELFCHECK": int(config.selfcheck),
+        "GCPT_GUARDED": int(config.guarded),
+        "GCPT_PROFILE": int(config.csrs in csrs.SETS),
         "GCPT_PMP_ENTRIES": 64 if "pmp64" in config.csr_groups else 16,
         "GCPT_LOG": int(config.log != "quiet"),
         "GCPT_LOG_DEBUG": int(config.log == "debug"),
@@ -154,8 +165,6 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_UART": platform.uart.address,
         "GCPT_UART_SHIFT": platform.uart.shift,
         "GCPT_FINISHER": platform.finisher,
-        "GCPT_RESET_RNMI": int(platform.rnmi),
-        "GCPT_RESET_DBLTRP": int(platform.dbltrp),
         "GCPT_PAYLOAD": int(config.payload is not None),
         "GCPT_PAYLOAD_POSITION": config.payload_position,
         "GCPT_DTB": int(config.dtb is not None),
@@ -170,6 +179,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_CSR_COUNT": layouts.CSR_COUNT,
         "GCPT_DEFAULT_VLENB": layouts.DEFAULT_VLEN // 8,
         "GCPT_MAX_VLENB": layouts.MAX_VLEN // 8,
+        "GCPT_MAX_VLENB_SHIFT": (layouts.MAX_VLEN // 8).bit_length() - 1,
         "GCPT_TRAMPOLINE_SHIFT": trampoline.SHIFT,
         "GCPT_TRAMPOLINE_SIZE": 1 << trampoline.SHIFT,
         "GCPT_TRAMPOLINE_END": platform.dram + layouts.RESERVED_SIZE,
@@ -182,6 +192,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         defines[f"GCPT_HEADER_VERSION_{i}"] = version
     if config.header_addr is not None:
         defines["GCPT_HEADER_ADDR"] = config.header_addr
+    defines["GCPT_LOW_WINDOW"] = _LOW_WINDOW
     for group in csrs.GROUPS:
         defines[f"GCPT_CSRS_{group.upper()}"] = int(group in config.csr_groups)
     for name in (
@@ -196,6 +207,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "vl",
         "vtype",
         "vlenb",
+        "fcsr",
         "pmpcfg0",
         "pmpaddr0",
         "mseccfg",
@@ -281,34 +293,112 @@ def _base(numbers: list[int]) -> int:
     return max(candidates, key=lambda base: sum(base <= number < base + WINDOW_COMPRESSED for number in numbers))
 
 
-def _writes(run: list[Csr]) -> Iterator[str]:
-    """Lines with the macros of restore_macros.h that write ``run``; PMP configurations are written in pairs."""
-    rest = iter(run)
-    for csr in rest:
-        if csr.name.startswith("pmpcfg"):
-            second = next(rest)
-            yield f"    put_pmpcfg {csr.number:#x}, {second.number:#x}  /* {csr.name}, {second.name} */"
-        elif csr.name in ("mip", "vstimecmp"):
-            yield f"    put_{csr.name} {csr.number:#x}"
-        else:
-            yield f"    {'merge_csr' if csr.merge else 'put_csr'} {csr.number:#x}  /* {csr.name} */"
+def _write(csr: Csr, config: BuildConfig) -> str:
+    """The macro of restore_macros.h that writes a CSR."""
+    if config.guarded and csr.name == "menvcfg":
+        return f"    put_envcfg {csr.number:#x}, {csrs.BY_NAME['senvcfg'].number:#x}  /* menvcfg, senvcfg */"
+    if csr.name in ("mip", "vstimecmp") or (config.guarded and csr.name == "mseccfg"):
+        return f"    put_{csr.name} {csr.number:#x}"
+    if csr.name in ("mireg", "sireg", "vsireg"):
+        return f"    put_selected {csr.number:#x}  /* {csr.name} */"
+    return f"    {'merge_csr' if csr.merge else 'put_csr'} {csr.number:#x}  /* {csr.name} */"
 
 
-def _macro(name: str, windows: list[tuple[int, list[Csr]]], at: int | None = None, direct: bool = False) -> list[str]:
-    """An assembler macro that writes the CSRs of windows.
+def _guards(csr: Csr, config: BuildConfig) -> tuple[str, ...]:
+    """What tells whether the hart has a CSR: outer guard first; macros of restore_macros.h begin with these names.
 
-    at: CSR number of the base register before the macro. direct: in a direct restorer, hvip alone needs no window.
+    A hypervisor CSR has a number 0x2.. or 0x6.. or is written by traps of a hart with H.
     """
-    lines = [f"    .macro {name}"]
+    if not config.guarded:
+        return ()
+    if csr.group in ("sstc", "vstimer", "zicfiss") and "envcfg" in config.csr_groups:
+        return ("zicfiss" if csr.group == "zicfiss" else "sstc",)
+    hypervisor = ("h",) if csr.number >> 8 in (2, 6) or csr.name in csrs.TRAP_VALUES else ()
+    if csr.group in csrs.PROBED or csr.group == "csrind":
+        return (f"probe_{'aia' if csr.group == 'csrind' else csr.group}", *hypervisor)
+    if csr.group == "smrnmi":
+        return ("smrnmi",)
+    supervisor = csr.group == "base" and (csr.number >> 8 == 1 or csr.name in ("medeleg", "mideleg"))
+    return hypervisor or (("s",) if supervisor else ())
+
+
+class _Code:
+    """Lines of one macro, with the present window and the open guards."""
+
+    def __init__(self, config: BuildConfig, name: str, window: int | None) -> None:
+        self.lines = [f"    .macro {name}"]
+        self._config, self._name = config, name
+        self._window = window
+        #: Open guards with the window at their beginning and their label.
+        self._open: list[tuple[str, int | None, str]] = []
+        self._labels = 0
+
+    def _close(self, depth: int) -> None:
+        while len(self._open) > depth:
+            _, window, label = self._open.pop()
+            self.lines.append(f"{label}:")
+            if window != self._window:
+                self._window = None
+
+    def guard(self, guards: tuple[str, ...], csr: Csr) -> None:
+        """Open and close guards so that exactly these are open. csr: the first CSR behind them."""
+        common = 0
+        while common < min(len(guards), len(self._open)) and self._open[common][0] == guards[common]:
+            common += 1
+        self._close(common)
+        for guard in guards[common:]:
+            self._labels += 1
+            label = f"{self._name}_{self._labels}_end"
+            if guard.startswith("probe_"):
+                self.lines.append(f"    probe {csr.number:#x}, {label}")
+            else:
+                self.lines.append(f"    only_with_{guard} {label}")
+            self._open.append((guard, self._window, label))
+
+    def window(self, base: int) -> None:
+        """Set the base register, unless it is there."""
+        if self._window is not None and 0 < abs(8 * (base - self._window)) < _NEAR:
+            self.lines.append(f"    move_csr_window {base:#x}")
+        elif base != self._window:
+            self.lines.append(f"    csr_window {base:#x}")
+        self._window = base
+
+    def end(self, window: int | None = None) -> list[str]:
+        """Close all guards and the macro. window: the base register that the next macro expects."""
+        self._close(0)
+        if window is not None:
+            self.window(window)
+        return [*self.lines, "    .endm", ""]
+
+
+def _macro(
+    config: BuildConfig, name: str, windows: list[tuple[int, list[Csr]]], at: int | None = None, end: int | None = None
+) -> list[str]:
+    """An assembler macro that writes the CSRs of windows. hvip is loaded in reach of hgatp, long before it is written.
+
+    at: CSR number of the base register before the macro. end: the same afterwards, if the next macro relies on it.
+    """
+    code = _Code(config, name, at)
     for base, run in windows:
-        if direct and [csr.name for csr in run] == ["hvip"]:
-            lines.append(f"    put_csr_alone {run[0].number:#x}  /* hvip */")
-            continue
-        if base != at:
-            lines.append(f"    csr_window {base:#x}")
-            at = base
-        lines += _writes(run)
-    return [*lines, "    .endm", ""]
+        rest = iter(run)
+        for csr in rest:
+            code.guard(_guards(csr, config), csr)
+            if config.guarded and csr.name == "senvcfg":
+                continue  # put_envcfg writes it
+            if csr.name == "hvip":
+                code.lines.append(f"    put_held {csr.number:#x}  /* hvip */")
+                continue
+            code.window(base)
+            if csr.name.startswith("pmpcfg"):
+                second = next(rest)
+                code.lines.append(
+                    f"    put_pmpcfg {csr.number:#x}, {second.number:#x}  /* {csr.name}, {second.name} */"
+                )
+            else:
+                code.lines.append(_write(csr, config))
+            if csr.name == "hgatp":
+                code.lines.append(f"    hold_hvip {csrs.BY_NAME['hvip'].number:#x}")
+    return code.end(end)
 
 
 def csr_assembly(config: BuildConfig) -> str:
@@ -330,28 +420,45 @@ def csr_assembly(config: BuildConfig) -> str:
     by_hand = [csrs.BY_NAME[name] for name in ("mtvec", "mepc", "mstatus")]
     last = [csr for csr in last if csr not in by_hand]
     reach = [*last, *by_hand, csrs.BY_NAME["mip"]]
-    final = _windows(lock, reach) or [(_base([csr.number for csr in reach]), [])]
+    final = _windows([csr for csr in lock if csr.name != "mseccfg" or not config.guarded], reach)
+    final = final or [(_base([csr.number for csr in reach]), [])]
+    if config.guarded:
+        at = next((i for i, csr in enumerate(final[0][1]) if csr.name in csrs.TRAP_VALUES), len(final[0][1]))
+        final[0][1][at:at] = [csr for csr in lock if csr.name == "mseccfg"]  # needs no window
     end = final[-1][0]
     lines = ["/* Generated from the CSR inventory (site_scons/gcpt/isa/csrs.py). */", ""]
-    lines += _macro("csrs_before_vector", _windows(before))
+    lines += _macro(config, "csrs_before_vector", _windows(before))
     after = early[len(before) :]
-    near = [csr for csr in after if config.direct and csr.number - _FLOAT_WINDOW < WINDOW_BELOW]
+    low = _FLOAT_WINDOW if config.direct else _LOW_WINDOW
+    for name, group in (("csrs_vector", "v"), ("csrs_float", "f")):
+        lines += _macro(config, name, [(low, [csr for csr in after if csr.group == group])], low)
+    after = [csr for csr in after if csr.group not in ("v", "f")]
+    near = [csr for csr in after if csr.number < _LOW_CSRS]
     *windows, (_, run) = _windows(after[len(near) :])
     waiting = [csr for i, csr in enumerate(timer) if _span([*run, *timer[: i + 1]]) < WINDOW_CSRS]
     base = _base([csr.number for csr in (*run, *waiting)])
-    lines += _macro("csrs_after_vector", [(_FLOAT_WINDOW, near), *windows, (base, run)], _FLOAT_WINDOW)
+    lines += _macro(config, "csrs_after_vector", [(low, near), *windows, (base, run)], low, base)
     late = _windows(timer[len(waiting) :])
     if config.direct and [csr.name for csr in late[0][1]] == ["mip"]:
         late[0] = (end, late[0][1])
-    lines += _macro("csrs_timer", [(base, waiting), *late, (end, [])], base, config.direct)
-    lines += _macro("csrs_lock", final, end)
-    lines += _macro("csrs_last", [(end, last)], end)
+    lines += _macro(config, "csrs_timer", [(base, waiting), *late], base, end)
+    lines += _macro(config, "csrs_lock", final, end, end)
+    lines += _macro(config, "csrs_last", [(end, last)], end)
     if config.selfcheck:
-        lines += _check_macros([*early, *timer, *lock], [*last, csrs.BY_NAME["mtvec"]], end)
-    return "\n".join(lines)
+        lines += _check_macros(config, [*early, *timer, *lock], [*last, csrs.BY_NAME["mtvec"]], end)
+    return "\n".join(lines + _absent(lines))
 
 
-def _check_macros(written: list[Csr], last: list[Csr], window: int) -> list[str]:
+def _absent(lines: list[str]) -> list[str]:
+    """Where the probes of ``lines`` go on when they fail: code before the trap handler, and its distances from it."""
+    labels = [line.split()[-1] for line in lines if line.startswith("    probe ")]
+    labels += ["envcfg_written" for line in lines if line.startswith("    put_envcfg ")]
+    sets = [f"    .set absent_{label}, {-_TRAP_CONSTANTS - _ABSENT_SIZE * (i + 1)}" for i, label in enumerate(labels)]
+    code = [f"    absent{'_envcfg' if 'envcfg' in label else ''} {label}" for label in reversed(labels)]
+    return [*sets, "", "    .macro absent_groups", *code, "    .endm", ""]
+
+
+def _check_macros(config: BuildConfig, written: list[Csr], last: list[Csr], window: int) -> list[str]:
     """The macros that read back the written CSRs. window: CSR number of the base register afterwards.
 
     Reading a CSR that the hart lacks traps. So CSRs that a trap writes are read first and restored at the end.
@@ -367,7 +474,7 @@ def _check_macros(written: list[Csr], last: list[Csr], window: int) -> list[str]
         lines.append(f"    csr_window {base:#x}")
         lines += [f"    {checks[csr.name]} {csr.number:#x}  /* {csr.name} */" for csr in run]
     lines.append(f"    csr_window {window:#x}")
-    lines += [*_writes(trapped), "    .endm", "", "    .macro csrs_check_last"]
+    lines += [*(_write(csr, config) for csr in trapped), "    .endm", "", "    .macro csrs_check_last"]
     lines += [f"    check_csr {csr.number:#x}  /* {csr.name} */" for csr in last]
     return [*lines, "    .endm", ""]
 

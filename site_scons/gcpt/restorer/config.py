@@ -90,6 +90,14 @@ class BuildConfig:
         return parse.groups("csrs", self.csrs, default)
 
     @property
+    def guarded(self) -> bool:
+        """Whether the restorer tests which groups the hart has before it writes them.
+
+        ``csrs=`` with exactly the groups of a machine needs no test, and log= reports each CSR that the hart lacks.
+        """
+        return self.log == "quiet" and (not self.csrs or self.csrs.lstrip()[0] in "+-")
+
+    @property
     def load_address(self) -> int:
         """The image's link address; the image runs anywhere, unless it is in flash and has memory at ``ram``."""
         return self.platform.flash if self.flash else self.platform.dram

@@ -55,8 +55,6 @@ class Platform(NamedTuple):
         syscnt: Address of XiangShan's SYSCNT; 0 if mtime is in the CLINT.
         finisher: Address of the sifive_test device; 0 if there is none.
         flash: Address of a flash image; 0 if there is no flash.
-        rnmi: Harts reset with mnstatus.NMIE clear (Smrnmi).
-        dbltrp: Harts reset with mstatus.MDT set (Smdbltrp).
         vlen: Smallest and largest VLEN of the harts, in bits.
         paging: Modes of satp besides Bare (8 Sv39, 9 Sv48, 10 Sv57).
     """
@@ -72,8 +70,6 @@ class Platform(NamedTuple):
     syscnt: int = 0
     finisher: int = 0
     flash: int = 0
-    rnmi: bool = False
-    dbltrp: bool = False
     vlen: tuple[int, int] = (128, 128)
     paging: tuple[int, ...] = (8, 9)
 
@@ -95,8 +91,6 @@ PLATFORMS: tuple[Platform, ...] = (
         end="nemu_trap",
         syscnt=0x3A01_0000,
         flash=0x1000_0000,
-        rnmi=True,
-        dbltrp=True,
     ),
     Platform(
         name="kmh-fpga",

@@ -54,8 +54,8 @@ def _left_out(subject: Subject, state: HartState) -> Iterator[Csr]:
         if csr.group in subject.config.csr_groups or csr.when in (When.ALIAS, When.NEVER):
             continue
         value = state.get(csr.name)
-        if csr.name == "mnstatus" and subject.config.platform.rnmi:
-            value &= ~_NMIE  # which the restorer sets when it starts
+        if csr.name == "mnstatus":
+            value &= ~_NMIE  # which every restorer sets when it starts
         if value:
             yield csr
 
