@@ -182,7 +182,8 @@ gcpt_meet:
 2:  addi    t0, t0, 4
     addi    t2, t2, 1
     bltu    t2, t1, 1b
-    jr      s4
+    mv      ra, s4
+    ret
 /*
  * A waiting hart times out after GCPT_PATIENCE ticks, by its own mtimecmp, which the restore overwrites later. Time may
  * jump beyond the timeout when the last hart writes mtime: then all harts have arrived, and the msip follows.
@@ -212,7 +213,8 @@ wait_at_meeting:
 2:
 #endif
     jal     wait_for_msip
-    jr      s4
+    mv      ra, s4
+    ret
 missing:
     j       gcpt_fail
 

@@ -291,22 +291,22 @@ integer_registers:
 #else
     addi    sp, s4, -INT_BIAS
 #endif
-    .irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,25,26,27,28,29,30,31
+    not     t2, s8                  /* the jump's register is x7: with Zicfilp, no landing pad is needed at its target */
+    .irp n, 1,3,4,5,6,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     ld      x\n, INT_BIAS + 8 * \n(sp)
     .endr
 leave:
-    bltz    s8, 1f
-    ld      s8, INT_BIAS + 8 * 24(sp)
+    bgez    t2, 1f
+    ld      t2, INT_BIAS + 8 * 7(sp)
     ld      sp, INT_BIAS + 8 * 2(sp)
     mret
-1:  not     s8, s8
-    jr      s8
+1:  jr      t2
 
 /*
  * M mode. If the generator prepared an mret (mepc = pc and MPP = M, as NEMU does), leave by mret. Otherwise mret would
  * lose mepc, MPP, MPIE and MIE; leave by a jump that needs no register. It is in a trampoline: hart h's begins
  * (h + 1) * GCPT_TRAMPOLINE_SIZE below the end of the reserved MiB (with ram=: in that memory):
- *    0  c.ldsp s8, 448(sp)    2  c.ldsp sp, 272(sp)    4  csrsi mstatus, MIE or nothing    8  jal zero, pc
+ *    0  c.ldsp t2, 312(sp)    2  c.ldsp sp, 272(sp)    4  csrsi mstatus, MIE or nothing    8  jal zero, pc
  * a0 = mstatus, a1 = mode, s10 = pc.
  */
 prepared_for_m:                     /* MPP = mode is 2 (reserved) or 3 */
@@ -562,5 +562,5 @@ locked_out:
     .balign 8
     .type   trampoline, @object
 trampoline:
-    .dword 0x3000607361526c1e       /* c.ldsp s8, 448(sp); c.ldsp sp, 272(sp); csrsi mstatus, 0 */
+    .dword 0x30006073615273f2       /* c.ldsp t2, 312(sp); c.ldsp sp, 272(sp); csrsi mstatus, 0 */
 #endif

@@ -149,11 +149,17 @@
 /*
  * load_csr reg, number: reg = the checkpoint's value of the CSR, which must be in the window.
  * put_csr number: write the CSR. merge_csr number: set the CSR's bits that are 1 in the checkpoint.
+ * put_csr_alone number: put_csr, independent of the window.
  * hold_hvip number: s10 = the value of hvip, which put_held writes later.
  * All but the loads leave the value in a0.
  */
     .macro put_csr number
     load_csr a0, \number
+    csrw    \number, a0
+    .endm
+
+    .macro put_csr_alone number
+    load_csr_alone a0, \number
     csrw    \number, a0
     .endm
 

@@ -108,6 +108,32 @@ def test_nothing_traps_before_traps_are_enabled(build_restorer, platform, mode):
     assert code[jump + 1] == "csrrw s8,mstatus,s11"  # a trap has set MDT again
 
 
+@pytest.mark.parametrize("mode", ["single_core", "dual_core"])
+def test_jumps_that_need_no_landing_pad(build_restorer, mode):
+    """With Zicfilp, the target of an indirect jump through any other register must be a landing pad."""
+    restorer = build_restorer(platform="qemu-virt", mode=mode, **_REFERENCE)
+    with (restorer.folder / "gcpt.elf").open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".symtab").iter_symbols()
+        compiled = {symbol.name for symbol in symbols if symbol["st_info"]["type"] == "STT_FUNC"}
+    jumps = [
+        (function, text)
+        for function, text in _in_functions(_listing(restorer))
+        if re.match(r"(jr|jalr)\b", text) and function not in compiled
+    ]
+    assert jumps and all(re.search(r"\b(ra|t0|t2)\)?$", text) for _, text in jumps), jumps
+
+
+def _in_functions(listing: str) -> list[tuple[str, str]]:
+    """(function, instruction) of each line of a listing by objdump; local labels belong to the function before."""
+    instructions, function = [], ""
+    for line in listing.splitlines():
+        if match := re.match(r"[0-9a-f]+ <([A-Za-z_]\w*)>:", line):
+            function = match[1]
+        elif match := re.match(r" *[0-9a-f]+:\t[0-9a-f ]+\t(.*)", line):
+            instructions.append((function, " ".join(match[1].split())))
+    return instructions
+
+
 def test_the_newer_xiangshan_is_told_the_time(build_restorer):
     """None of the emulators has SYSCNT."""
     code = _code(build_restorer(platform="xiangshan-syscnt", mode="single_core", **_REFERENCE))

@@ -340,12 +340,17 @@ class _Code:
             if window != self._window:
                 self._window = None
 
-    def guard(self, guards: tuple[str, ...], csr: Csr) -> None:
-        """Open and close guards so that exactly these are open. csr: the first CSR behind them."""
+    def _close_others(self, guards: tuple[str, ...]) -> int:
+        """Close the open guards that are not among these; count the ones that stay open."""
         common = 0
         while common < min(len(guards), len(self._open)) and self._open[common][0] == guards[common]:
             common += 1
         self._close(common)
+        return common
+
+    def guard(self, guards: tuple[str, ...], csr: Csr) -> None:
+        """Open and close guards so that exactly these are open. csr: the first CSR behind them."""
+        common = self._close_others(guards)
         for guard in guards[common:]:
             self._labels += 1
             label = f"{self._name}_{self._labels}_end"
@@ -355,8 +360,11 @@ class _Code:
                 self.lines.append(f"    only_with_{guard} {label}")
             self._open.append((guard, self._window, label))
 
-    def window(self, base: int) -> None:
-        """Set the base register, unless it is there."""
+    def window(self, base: int, guards: tuple[str, ...] = ()) -> None:
+        """Set the base register, unless it is there. guards: first close all others."""
+        if guards:
+            self._close_others(guards)
+
         if self._window is not None and 0 < abs(8 * (base - self._window)) < _NEAR:
             self.lines.append(f"    move_csr_window {base:#x}")
         elif base != self._window:
@@ -382,11 +390,15 @@ def _macro(
     for base, run in windows:
         rest = iter(run)
         for csr in rest:
-            code.guard(_guards(csr, config), csr)
-            if config.guarded and csr.name == "senvcfg":
-                continue  # put_envcfg writes it
+            guards = _guards(csr, config)
+            if guards and not guards[0].startswith("probe_") and csr.name != "hvip":
+                code.window(base, guards)
+            code.guard(guards, csr)
             if csr.name == "hvip":
                 code.lines.append(f"    put_held {csr.number:#x}  /* hvip */")
+                continue
+            if config.direct and csr.name == "sstateen0":
+                code.lines.append(f"    put_csr_alone {csr.number:#x}  /* sstateen0 */")
                 continue
             code.window(base)
             if csr.name.startswith("pmpcfg"):
@@ -413,6 +425,9 @@ def csr_assembly(config: BuildConfig) -> str:
     early, timer, lock, last = (
         csrs.chosen(config.csr_groups, when) for when in (When.EARLY, When.TIMER, When.LOCK, When.LAST)
     )
+    checked = [*early, *timer, *lock]
+    if config.guarded and "envcfg" in config.csr_groups:
+        early.remove(csrs.BY_NAME["senvcfg"])  # put_envcfg writes it, without a window
     names = list(csrs.BY_NAME)
     before_vector = set(names[: names.index("vl")])
     before = [csr for csr in early if csr.name in before_vector]
@@ -445,7 +460,7 @@ def csr_assembly(config: BuildConfig) -> str:
     lines += _macro(config, "csrs_lock", final, end, end)
     lines += _macro(config, "csrs_last", [(end, last)], end)
     if config.selfcheck:
-        lines += _check_macros(config, [*early, *timer, *lock], [*last, csrs.BY_NAME["mtvec"]], end)
+        lines += _check_macros(config, checked, [*last, csrs.BY_NAME["mtvec"]], end)
     return "\n".join(lines + _absent(lines))
 
 
