@@ -552,6 +552,8 @@ look_at_locks:
     srli    a0, a0, 20
     bltu    a0, a1, 3b
     bltu    a2, a0, 3b
+#endif
+#if GCPT_CSRS_PMP16 || GCPT_CSRS_SMEPMP
 locked_out:
     li      a0, GCPT_CODE_PMP
     j       fail

@@ -81,11 +81,11 @@ def test_the_database_is_that_of_the_options_and_not_made_again(project):
 def test_clangd_sees_faults_in_c_and_of_the_preprocessor_in_assembly(project):
     project.build("compiledb")
     project.replace("firmware/head.S", '#include "gcpt_config.h"', '#include "gcpt_config.h"\n#include "nosuch.h"')
-    project.replace("firmware/trap.S", "#if GCPT_LOG", "#if GCPT_LOGS")
+    project.replace("firmware/boot_planned.S", "#if GCPT_STOP", "#if GCPT_STOPS")
     project.replace("firmware/plan.c", "#include", "static int unused_thing = nothing;\n#include")
-    problems = clangd(project, *(project / f"firmware/{name}" for name in ("head.S", "trap.S", "plan.c")))
+    problems = clangd(project, *(project / f"firmware/{name}" for name in ("head.S", "boot_planned.S", "plan.c")))
     assert any(line.startswith("head.S: [pp_file_not_found]") for line in problems)
-    assert any(line.startswith("trap.S: [-Wundef]") and "GCPT_LOGS" in line for line in problems)
+    assert any(line.startswith("boot_planned.S: [-Wundef]") and "GCPT_STOPS" in line for line in problems)
     assert any(line.startswith("plan.c: [undeclared_var_use]") for line in problems)
 
 

@@ -139,7 +139,7 @@ def test_real_checkpoints(shared_file: Callable[[str], Path], name: str, platfor
 def test_a_real_pair(shared_file: Callable[[str], Path]) -> None:
     memory, flash = (shared_file(f"checkpoints/nemu-flash-s-sv39-nov.{part}.gz") for part in ("mem", "flash"))
     assert gcpt("validate", memory, "--flash", flash, "--platform", "xiangshan-syscnt").returncode == 0
-    assert "mnstatus: csrs=+smrnmi;" in gcpt("validate", memory, "--flash", flash).stdout
+    assert gcpt("validate", memory, "--flash", flash).returncode == 0
     assert gcpt("validate", memory).returncode == 1
     # Without the memory image, the state points to nothing.
     assert "pc-outside" in gcpt("validate", flash).stdout or "root-empty" in gcpt("validate", flash).stdout

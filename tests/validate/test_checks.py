@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from faults import LOOP, OFF, REFUSED, RESTORED, TRAPPED, UNNOTICED, Fault, sound
+from faults import LOOP, OFF, REFUSED, RESTORED, TRAPPED, Fault, sound
 
 from gcpt.checkpoint import header, output, streams
 from gcpt.checkpoint.header import Header
@@ -66,7 +66,7 @@ _RELATED = {"pmp-locked": ("pmp-pc", "pmp-root"), "pmp-off": ("csrs-left-out",)}
 @pytest.mark.parametrize(
     "fault",
     # Faults that need a restorer with options are in tests/validate/test_verdicts.py.
-    [fault for fault in (*REFUSED, *TRAPPED, *RESTORED, *UNNOTICED, *OFF) if not fault.options],
+    [fault for fault in (*REFUSED, *TRAPPED, *RESTORED, *OFF) if not fault.options],
     ids=lambda fault: fault.code,
 )
 def test_faults_of_a_hart(tmp_path: Path, fault: Fault) -> None:

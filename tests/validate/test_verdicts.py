@@ -87,16 +87,24 @@ def test_no_pmp(bench: Bench) -> None:
         run_to_first(gdb, {0: checkpoint.harts[0].pc})
 
 
+def _with(fault: Fault, csrs: str) -> str:
+    """``csrs=`` of a restorer of the fault's options that also writes the group of ``csrs``, which begins with +."""
+    groups = dict(fault.options).get("csrs", "")
+    return f"{groups},{csrs[1:]}" if groups else csrs
+
+
 @pytest.mark.parametrize(("fault", "csrs", "signal"), NOT_ADVISED, ids=[row[1] for row in NOT_ADVISED])
 def test_no_advice_leads_to_a_refusal(bench: Bench, fault: Fault, csrs: str, signal: str) -> None:
     """A group that the restorer cannot write is not advised; a restorer that is built for it refuses the checkpoint."""
     checkpoint = _damaged(fault)
-    memory = bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core"))
+    memory = bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core", **dict(fault.options)))
     (finding,) = validate(memory).findings
     assert finding.kind.code == fault.code
     assert f"csrs={csrs};" not in finding.what and csrs not in finding.kind.remedy
     assert csrs not in finding.what or f"no restorer can write them: csrs={csrs} ends with code" in finding.what
-    end = bench.end(bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core", csrs=csrs)), Machine(cpu=_EPMP))
+    end = bench.end(
+        bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core", csrs=_with(fault, csrs))), Machine(cpu=_EPMP)
+    )
     assert (end.status, end.error()[0]) == (CODES[signal],) * 2
 
 
@@ -104,7 +112,7 @@ def test_no_advice_leads_to_a_refusal(bench: Bench, fault: Fault, csrs: str, sig
 def test_restored(bench: Bench, fault: Fault) -> None:
     """No error: the hart reaches its pc. A signal is the code of the line that the restorer prints."""
     checkpoint = _damaged(fault)
-    memory = bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core"))
+    memory = bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core", **dict(fault.options)))
     report = validate(memory)
     assert _errors(report) == []
     assert fault.code in [finding.kind.code for finding in report.findings]
