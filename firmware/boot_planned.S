@@ -138,7 +138,7 @@ silence_msip:
     li      t0, GCPT_CLINT + GCPT_CLINT_MSIP
     slli    t1, s2, 2
     add     t0, t0, t1
-    sw      zero, (t0)
+    store_device sw, zero, (t0)
 1:  csrr    t1, mip
     andi    t1, t1, MIP_MSIP
     bnez    t1, 1b
@@ -178,7 +178,7 @@ gcpt_meet:
     bnez    t3, 2f
 #endif
     li      t3, 1
-    sw      t3, (t0)
+    store_device sw, t3, (t0)
 2:  addi    t0, t0, 4
     addi    t2, t2, 1
     bltu    t2, t1, 1b
@@ -191,20 +191,20 @@ gcpt_meet:
 wait_at_meeting:
 #if !GCPT_SYSCNT
     li      t3, GCPT_CLINT + GCPT_CLINT_MTIME
-    ld      t4, (t3)
+    load_device ld, t4, (t3)
     li      t1, GCPT_PATIENCE
     add     t4, t4, t1
     li      t0, GCPT_CLINT + GCPT_CLINT_MTIMECMP
     slli    t1, s2, 3
     add     t0, t0, t1
-    sd      t4, (t0)
+    store_device sd, t4, (t0)
     li      t0, MIP_MSIP | MIP_MTIP
     csrw    mie, t0
 1:  wfi
     csrr    t0, mip
     andi    t0, t0, MIP_MSIP
     bnez    t0, 2f
-    ld      t0, (t3)
+    load_device ld, t0, (t3)
     bltu    t0, t4, 1b              /* a stale MTIP, from before mtimecmp was written */
     ld      t0, met
     ld      t1, PLAN_restored(s1)

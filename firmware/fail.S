@@ -3,6 +3,8 @@
  * memory, only the console lock of the planned restorer, so that it works from flash and after any trap.
  */
 #include "gcpt_config.h"
+#include "macros.h"
+#include "reset_macros.h"
 #include "uart.h"
 
     .section .head, "ax", %progbits
@@ -143,7 +145,7 @@ gcpt_end:
     slli    t1, a6, 16
     li      t2, 0x3333
     or      t1, t1, t2
-1:  sw      t1, (t0)
+1:  store_device sw, t1, (t0)
 #elif GCPT_END_HTIF
     lla     t0, tohost
     slli    t1, a6, 1
@@ -182,12 +184,12 @@ put:
 #else
     li      t1, GCPT_UART
     li      t3, 0x10000
-1:  UART_LOAD t2, GCPT_UART_STATUS(t1)
+1:  load_device UART_LOAD, t2, GCPT_UART_STATUS(t1)
     andi    t2, t2, GCPT_UART_MASK
     addi    t3, t3, -1
     beqz    t3, 2f
     UART_NOT_READY t2, 1b
-2:  UART_STORE a0, GCPT_UART_DATA(t1)
+2:  store_device UART_STORE, a0, GCPT_UART_DATA(t1)
 #endif
     jr      t0
 

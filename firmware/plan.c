@@ -1,11 +1,13 @@
 /* The planner: finds and checks the checkpoint, fills the plan and wakes the other harts. */
 #include "plan.h"
 
+#include "device.h"
 #include "display.h"
 #include "header.h"
 #include "log.h"
 
-struct gcpt_plan gcpt_the_plan;
+/* All harts read it: in .data, which the loader initializes. */
+struct gcpt_plan gcpt_the_plan __attribute__((section(".data.plan")));
 extern uint64_t gcpt_sleepers[2];
 
 static const struct gcpt_layout default_layout = {
@@ -77,7 +79,7 @@ static bool find(struct gcpt_plan *plan, uint64_t image, uint64_t image_end)
 /* Wake the sleeping harts; from flash, where harts cannot record that they sleep, wake every possible hart. */
 static void wake_sleepers(void)
 {
-    volatile uint32_t *msip = (volatile uint32_t *)(GCPT_CLINT + GCPT_CLINT_MSIP);
+    uint32_t *msip = (uint32_t *)(GCPT_CLINT + GCPT_CLINT_MSIP);
     for (unsigned word = 0; word < 2; word++, msip += 64) {
 #if GCPT_RAM
         uint64_t asleep = word ? GCPT_OTHER_HARTS_HIGH : GCPT_OTHER_HARTS_LOW;
@@ -86,7 +88,7 @@ static void wake_sleepers(void)
 #endif
         for (unsigned hart = 0; asleep; asleep >>= 1, hart++)
             if (asleep & 1)
-                msip[hart] = 1;
+                gcpt_write_device(&msip[hart], 1);
     }
 }
 

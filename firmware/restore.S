@@ -215,7 +215,7 @@ timers:
     ld      a0, (a2)                /* in hart h's own block, but still at + 8h */
     li      a1, GCPT_CLINT + GCPT_CLINT_MTIMECMP
     add     a1, a1, a3
-    sd      a0, (a1)
+    store_device sd, a0, (a1)
     field_address s4, FIELD(int_reg)
 #endif
     /*

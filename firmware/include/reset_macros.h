@@ -49,14 +49,33 @@ enable_traps:
     bne     a2, a3, cut_short
     .endm
 
+/*
+ * store_device instruction, reg, place: write a device register after all earlier stores to memory.
+ * load_device instruction, reg, place: read a device register before all later loads from memory.
+ * The direct restorer shares no memory with anyone, and needs no order.
+ */
+    .macro store_device instruction, reg, place
+#if !GCPT_DIRECT
+    fence   w, o
+#endif
+    \instruction \reg, \place
+    .endm
+
+    .macro load_device instruction, reg, place
+    \instruction \reg, \place
+#if !GCPT_DIRECT
+    fence   i, r
+#endif
+    .endm
+
 /* store_double reg, address, scratch: store reg at a constant address; two instructions if it is below 2 GiB. */
     .macro store_double reg, address, scratch
     .if (\address) < 0x7ffff000
     lui     \scratch, %hi(\address)
-    sd      \reg, %lo(\address)(\scratch)
+    store_device sd, \reg, %lo(\address)(\scratch)
     .else
     li      \scratch, \address
-    sd      \reg, (\scratch)
+    store_device sd, \reg, (\scratch)
     .endif
     .endm
 
@@ -66,10 +85,10 @@ enable_traps:
     li      a1, GCPT_SYSCNT
     li      a2, GCPT_SYSCNT_MTIME
     add     a1, a1, a2
-    sd      a0, (a1)
+    store_device sd, a0, (a1)
     li      a2, 1
-    sw      a2, GCPT_SYSCNT_UPDATE - GCPT_SYSCNT_MTIME(a1)
-1:  lw      a2, GCPT_SYSCNT_UPDATE - GCPT_SYSCNT_MTIME(a1)
+    store_device sw, a2, GCPT_SYSCNT_UPDATE - GCPT_SYSCNT_MTIME(a1)
+1:  load_device lw, a2, GCPT_SYSCNT_UPDATE - GCPT_SYSCNT_MTIME(a1)
     bnez    a2, 1b                  /* the hardware clears it when mtime has the value */
 #else
     store_double a0, GCPT_CLINT + GCPT_CLINT_MTIME, a1

@@ -186,12 +186,12 @@
     andi    a0, a0, 1
 #if GCPT_DIRECT
     li      a1, GCPT_CLINT
-    sw      a0, GCPT_CLINT_MSIP(a1)
+    store_device sw, a0, GCPT_CLINT_MSIP(a1)
 #else
     li      a1, GCPT_CLINT + GCPT_CLINT_MSIP
     slli    a2, s2, 2
     add     a1, a1, a2
-    sw      a0, (a1)
+    store_device sw, a0, (a1)
 #endif
     .endm
 

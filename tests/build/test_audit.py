@@ -151,6 +151,7 @@ FAULTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "NOBITS reach out of the MiB": ("within_reserved", {".zero   64": ".zero   0x100000"}, {}),
     "a section below": ("within_reserved", *BELOW),
     "a payload that is not configured": ("payload_in_place", {"#PAYLOAD": "nop"}, {}),
+    "shared data that is not loaded": ("shared_data_is_loaded", {".zero   64": "lock: .zero 64"}, {}),
     "too large": ("budget", {".dword  1": ".zero 0xe00"}, {}),
 }
 

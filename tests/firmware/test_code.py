@@ -108,6 +108,50 @@ def test_nothing_traps_before_traps_are_enabled(build_restorer, platform, mode):
     assert code[jump + 1] == "csrrw s8,mstatus,s11"  # a trap has set MDT again
 
 
+_DEVICES = (0x200_0000, 0x200_C000 + 0x1000), (0x1000_0000, 0x1000_1000), (0x10_0000, 0x10_1000)
+_STORE, _LOAD = ("sd", "sw", "sb"), ("ld", "lw", "lbu")
+
+
+def _device_accesses(instructions: list[str]) -> list[int]:
+    """Indices of loads and stores through a register that lui has set to a page of a device, and sums with it."""
+    bases: set[str] = set()
+    accesses = []
+    for index, (name, _, operands) in enumerate(text.partition(" ") for text in instructions):
+        registers = re.findall(r"[a-z]+\d*", operands)
+        if name in (*_STORE, *_LOAD) and registers[-1] in bases:
+            accesses.append(index)
+        if name in (*_STORE, "fence") or name.startswith("b") or not registers:
+            continue
+        if name == "lui":
+            page = int(operands.split(", ")[1], 0) << 12
+            is_base = any(start <= page < end for start, end in _DEVICES)
+        else:
+            is_base = name in ("add", "addi", "addiw", "mv", "sh2add") and bool(bases & set(registers[1:]))
+        (bases.add if is_base else bases.discard)(registers[0])
+    return accesses
+
+
+@pytest.mark.parametrize(
+    "options",
+    [_REFERENCE, {"cross_compile": "riscv64-linux-gnu-"}, {"toolchain": "llvm"}, {"toolchain": "zig"}],
+    ids=["riscv64-unknown-elf", "riscv64-linux-gnu", "llvm", "zig"],
+)
+@pytest.mark.parametrize("mode", ["dual_core", "auto"])
+def test_device_accesses_are_ordered(build_restorer, mode, options):
+    """No emulator reorders memory and devices; compilers differ in what their atomics order."""
+    listing = build_restorer(platform="qemu-virt", mode=mode, **options).listing()
+    code = [
+        " ".join(match[1].split()).replace("fence\t", "fence ")
+        for match in re.finditer(r"^ *[0-9a-f]+: [0-9a-f ]+\t(.*?)(?: <.*>)?$", listing, re.MULTILINE)
+    ]
+    accesses = _device_accesses(code)
+    stores = [i for i in accesses if code[i].split()[0] in _STORE]
+    assert len(stores) >= 7 and len(accesses) - len(stores) >= 3
+    wrong = [code[i - 1 : i + 2] for i in stores if code[i - 1] != "fence w, o"]
+    wrong += [code[i - 1 : i + 2] for i in set(accesses) - set(stores) if code[i + 1] != "fence i, r"]
+    assert not wrong
+
+
 @pytest.mark.parametrize("mode", ["single_core", "dual_core"])
 def test_jumps_that_need_no_landing_pad(build_restorer, mode):
     """With Zicfilp, the target of an indirect jump through any other register must be a landing pad."""

@@ -45,6 +45,10 @@ DYNAMIC_SECTIONS = (
 )
 
 
+#: Symbols of memory that is not loaded.
+_PER_HART = ("gcpt_stacks", "gcpt_trampolines")
+
+
 @dataclass(frozen=True)
 class Violation:
     """A violation of a rule.
@@ -208,6 +212,19 @@ def payload_in_place(linked: Linked) -> Iterator[str]:
         yield f"{path} ({len(expected)} bytes) is not at {position:#x}; found {actual}"
 
 
+def shared_data_is_loaded(linked: Linked) -> Iterator[str]:
+    """Data that harts share is in .data, which the loader initializes: .bss holds what each hart has for itself."""
+    areas = {index: section for index, section in enumerate(linked.sections) if section["sh_type"] == "SHT_NOBITS"}
+    for symbol in linked.symbols:
+        section = areas.get(symbol["st_shndx"])
+        if section is None or symbol["st_info"]["type"] == "STT_SECTION" or symbol.name in _PER_HART:
+            continue
+        if symbol.name.startswith(("$", ".L")):
+            continue  # mapping symbols and local labels
+        if section["sh_addr"] <= symbol["st_value"] < section["sh_addr"] + section["sh_size"]:
+            yield f"{symbol.name} is in {section.name}, which holds garbage at first: put it into .data"
+
+
 def budget(linked: Linked) -> Iterator[str]:
     """The restorer does not exceed the budget of its kind."""
     size = linked.end - linked.base - (linked.config.dtb.stat().st_size if linked.config.dtb else 0)
@@ -229,6 +246,7 @@ RULES: tuple[Rule, ...] = (
     leaves_state_alone,
     within_reserved,
     payload_in_place,
+    shared_data_is_loaded,
     budget,
 )
 
