@@ -47,7 +47,7 @@
 #include "restore_macros.h"
 #include "gcpt_csrs.inc"
 
-#include "trap.h"
+#include "trap.inc"
 
     .section .text.restore, "ax", %progbits
     .option arch, +d, +v, +h, +zifencei

@@ -11,7 +11,7 @@
 #define MSTATUS_VS      0x600
 #define MSTATUS_FS      0x6000
 #define MSTATUS_MPRV    0x20000
-/* Distances of the constants in trap.h from gcpt_trap. */
+/* Distances of the constants in trap.inc from gcpt_trap. */
 #define TRAP_COMPLETE_FLAG      -32
 #define TRAP_CHECKPOINT_MAGIC   -24
 #define TRAP_UNITS_ON           -16

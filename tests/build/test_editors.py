@@ -39,6 +39,7 @@ def clangd(project, *files):
         command = [*clangd_command, f"--check={file}"]
         done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
         problems = [line.partition("] ")[2] for line in done.stderr.splitlines() if line[:2] in ("E[", "W[")]
+        problems = [line for line in problems if "tweak:" not in line]  # the refactorings that it offers
         return [f"{file.name}: {line}" for line in problems or ["failed"] * bool(done.returncode)]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -19,7 +19,7 @@ WINDOW_COMPRESSED = 64
 #: The first distance in bytes that one addition cannot move a base register.
 _NEAR = 2048
 #: Bytes of the constants before the trap handler, and of the code before them with which a failed probe goes on
-#: (firmware/include/trap.h).
+#: (firmware/include/trap.inc).
 _TRAP_CONSTANTS = 32
 _ABSENT_SIZE = 16
 #: The position of the floating-point registers as a CSR number: the base register while a direct restorer loads them.
