@@ -10,8 +10,8 @@
 struct gcpt_plan gcpt_the_plan __attribute__((section(".data.plan")));
 extern uint64_t gcpt_sleepers[2];
 
-static const struct gcpt_layout default_layout = {
-#define GCPT_FIELD(name, offset) .name = offset,
+enum default_layout {
+#define GCPT_FIELD(name, offset) DEFAULT_##name = offset,
     GCPT_LAYOUT_FIELDS(GCPT_FIELD)
 #undef GCPT_FIELD
 };
@@ -21,14 +21,19 @@ static bool is_parked(uint64_t hart)
     return ((hart < 64 ? (uint64_t)GCPT_STOP_LOW : GCPT_STOP_HIGH) >> (hart & 63)) & 1;
 }
 
-/* Fill the plan with one hart in the default layout at `base`; true if its block has the magic number. */
+/* If a block in the default layout at `base` has the magic number, fill the plan with that one hart and return true. */
 static bool find_default(struct gcpt_plan *plan, uint64_t base)
 {
-    plan->layout = default_layout;
+    if (*(const uint64_t *)(base + DEFAULT_magic_number) != GCPT_CHECKPOINT_MAGIC)
+        return false;
+    /* Field by field: a copy of the whole would be a call of memcpy, which copies bytes. */
+#define GCPT_FIELD(name, offset) plan->layout.name = DEFAULT_##name;
+    GCPT_LAYOUT_FIELDS(GCPT_FIELD)
+#undef GCPT_FIELD
     plan->base = base;
     plan->block_size = GCPT_BLOCK_SIZE;
     plan->harts = 1;
-    return *gcpt_field(plan, 0, magic_number) == GCPT_CHECKPOINT_MAGIC;
+    return true;
 }
 
 #if GCPT_FIND_MULTI_CORE

@@ -15,7 +15,7 @@ CORPUS = HERE / "corpus" / "header"
 DECODER = HERE.parents[1] / "firmware" / "decode.c"
 SANITIZERS = ("-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
 RUNS = 150_000
-_SOURCES = ("header_fuzz.c", "host.c")
+_SOURCES = ("header_fuzz.c", "host.c", "oracle.c")
 #: Faults to plant in the decoder: (text, its replacement).
 FAULTS = {
     "misaligned base": ("plan->base % 8 != 0", "false"),
@@ -25,7 +25,7 @@ FAULTS = {
     "blocks overlap": ("plan->block_size >= high - low", "plan->block_size >= 8"),
     "last block beyond memory": ("(plan->harts - 1) * plan->block_size + ", ""),
     "into the restorer": ("image < begin + bytes", "image == begin + bytes"),
-    "reads too far": ("(bytes, GCPT_LONGEST_HEADER)", "(bytes, GCPT_LONGEST_HEADER + 1)"),
+    "reads too far": ("bytes + GCPT_LONGEST_HEADER;", "bytes + GCPT_LONGEST_HEADER + 1;"),
 }
 
 

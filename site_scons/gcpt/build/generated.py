@@ -91,7 +91,7 @@ def uses_nanopb(name: str) -> bool:
     Returns:
         True if it does.
     """
-    return "pb_decode.h" in _words(name)
+    return "checkpoint.pb.h" in _words(name)
 
 
 @cache

@@ -1,6 +1,7 @@
 /*
  * A libFuzzer target that decodes any bytes as a header. It checks each accepted plan again, field by field and in
- * arithmetic that cannot wrap; a refused header must end with a code about headers. The sanitizers check the rest.
+ * arithmetic that cannot wrap; a refused header must end with a code about headers. nanopb must accept and refuse the
+ * same bytes, and read the same values. The sanitizers check the rest.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -84,14 +85,25 @@ static void check(const struct gcpt_plan *plan, const struct place *place)
     }
 }
 
+static void compare(int code, const struct gcpt_plan *plan, const uint8_t *bytes, uint64_t origin)
+{
+    struct gcpt_plan expected = { 0 };
+    int oracle = oracle_decode(&expected, bytes, origin);
+    if (oracle != ACCEPTED || code != GCPT_CODE_BAD_HEADER)
+        require(code == oracle, "as nanopb", "code");
+    if (oracle == ACCEPTED)
+        require(memcmp(plan, &expected, sizeof expected) == 0, "as nanopb", "values");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     /* On the heap, so that AddressSanitizer detects a read beyond the end. */
     uint8_t *bytes = calloc(1, GCPT_LONGEST_HEADER);
     memcpy(bytes, data, size < GCPT_LONGEST_HEADER ? size : GCPT_LONGEST_HEADER);
     for (unsigned i = 0; i < sizeof places / sizeof places[0]; i++) {
-        struct gcpt_plan plan;
+        struct gcpt_plan plan = { 0 };
         int code = host_decode(&plan, bytes, &places[i]);
+        compare(code, &plan, bytes, places[i].origin);
         if (code == ACCEPTED)
             check(&plan, &places[i]);
         else

@@ -17,4 +17,7 @@ struct place {
 /* Returns ACCEPTED, NO_HEADER or the code with which the run would end. bytes: GCPT_LONGEST_HEADER bytes. */
 int host_decode(struct gcpt_plan *plan, const uint8_t *bytes, const struct place *place);
 
+/* What nanopb makes of the same bytes: ACCEPTED, NO_HEADER, or the code; of an accepted header all but `restored`. */
+int oracle_decode(struct gcpt_plan *plan, const uint8_t *bytes, uint64_t origin);
+
 #endif
