@@ -111,6 +111,7 @@ void gcpt_make_plan(uint64_t hart, uint64_t image, uint64_t image_end)
         plan->restored = 0;
         for (uint64_t i = 0; i < plan->harts; i++)
             plan->restored += !is_parked(i);
+        plan->nemu = plan->harts == 1 && plan->layout.csr_reserve && !*gcpt_field(plan, 0, csr_reserve);
         gcpt_log_plan(plan);
         gcpt_display(plan);
     } else {

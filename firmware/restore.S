@@ -238,6 +238,22 @@ way_out:
     addi    a4, a1, -2
     bgez    a4, prepared_for_m
 prepared:
+#if GCPT_SIE_LOST != 0
+    /* NEMU moved SIE into SPIE, in every mode, and no mret moves it back. Its blocks have no count of harts. */
+#if GCPT_SIE_LOST < 0
+#if GCPT_DIRECT
+    ld      a1, gcpt_base + LAYOUT_csr_reserve
+    bnez    a1, sie_restored
+#else
+    ld      a1, PLAN_nemu(s1)
+    beqz    a1, sie_restored
+#endif
+#endif
+    andi    a1, s11, MSTATUS_SPIE
+    srli    a1, a1, 4
+    or      s11, s11, a1
+#endif
+sie_restored:
 #if GCPT_CSRS_H && GCPT_GUARDED
     bgez    a7, look_for_guest
 #elif GCPT_CSRS_H
@@ -375,7 +391,7 @@ jump:
     sd      a3, (s8)
     not     s8, s8
     fence.i
-    j       prepared
+    j       sie_restored
 #endif
 
 out_of_reach:
@@ -391,7 +407,7 @@ out_of_reach:
     xori    s11, s11, MSTATUS_MPIE
 1:  li      a0, GCPT_CODE_M_MODE_LOSS
     jal     gcpt_note
-    j       prepared
+    j       sie_restored
 #endif
 
 /*

@@ -18,6 +18,7 @@ struct gcpt_plan {
     uint64_t block_size; /* bytes from one hart's block to the next */
     uint64_t harts;      /* harts in the checkpoint; 0: no checkpoint, boot the payload */
     uint64_t restored;   /* harts in the checkpoint that are not parked */
+    uint64_t nemu;       /* 1 if NEMU wrote the checkpoint: one hart, and a count of 0 */
     struct gcpt_layout layout;
 };
 
@@ -26,6 +27,7 @@ _Static_assert(__builtin_offsetof(struct gcpt_plan, base) == PLAN_base, "PLAN_ba
 _Static_assert(__builtin_offsetof(struct gcpt_plan, block_size) == PLAN_block_size, "PLAN_block_size");
 _Static_assert(__builtin_offsetof(struct gcpt_plan, harts) == PLAN_harts, "PLAN_harts");
 _Static_assert(__builtin_offsetof(struct gcpt_plan, restored) == PLAN_restored, "PLAN_restored");
+_Static_assert(__builtin_offsetof(struct gcpt_plan, nemu) == PLAN_nemu, "PLAN_nemu");
 #define GCPT_FIELD(name, offset) \
     _Static_assert(__builtin_offsetof(struct gcpt_plan, layout.name) == PLAN_##name, "PLAN_" #name);
 GCPT_LAYOUT_FIELDS(GCPT_FIELD)

@@ -180,7 +180,7 @@ def test_count_restores_all_harts(tmp_path: Path, checkpoint_file: Make) -> None
     many = checkpoint_file(Recipe(harts=3), PROTOBUF, lambda harts: [setattr(one, "count", 2) for one in harts])
     _converted(many, tmp_path / "two", "--layout", "dual_core")
     assert {one.count for one in open_checkpoint(tmp_path / "two").harts} == {2}
-    lone = checkpoint_file(Recipe(), SINGLE_CORE)
+    lone = checkpoint_file(Recipe(), SINGLE_CORE, lambda harts: setattr(harts[0], "count", 0))
     _converted(lone, tmp_path / "none", "--layout", "dual_core")
     assert open_checkpoint(tmp_path / "none").harts[0].count == 0
     wrong = checkpoint_file(Recipe(), SINGLE_CORE, lambda harts: setattr(harts[0], "count", 77))

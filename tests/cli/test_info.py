@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gcpt import __version__
 from gcpt.checkpoint import edits, output, streams
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint
 from gcpt.checkpoint.state import HartState
+from gcpt.isa import mstatus
 from gcpt.machines import synthetic
 from gcpt.machines.restores import PLACES
 from gcpt.machines.synthetic import DRAM, Mode, Recipe
@@ -159,3 +161,24 @@ def test_bad_input(tmp_path: Path, checkpoint_file: Make) -> None:
     assert "elf: " in refusal(gcpt("info", elf))
     assert refusal(gcpt("info", path, "--hart", "1")) == f"{path}: no hart 1: the file has 1 hart, numbered from 0"
     assert "--all needs the registers of a hart" in refusal(gcpt("info", path, "--all"))
+
+
+@pytest.mark.parametrize(
+    ("harts", "count", "reserve", "name"),
+    [(1, 0, True, "NEMU"), (1, 1, True, "QEMU"), (2, 0, True, "QEMU"), (1, 0, False, "unknown")],
+)
+def test_generator(checkpoint_file: Make, harts: int, count: int, reserve: bool, name: str) -> None:
+    place = PLACES["normal"]
+    place = place if reserve else replace(place, layout=replace(place.layout, csr_reserve=0))
+
+    def change(states: list[HartState]) -> None:
+        for state in states:
+            state.count = count
+            state.set("mstatus", state.get("mstatus") & ~mstatus.SIE | mstatus.SPIE)
+
+    path = checkpoint_file(Recipe(harts=harts), place, change)
+    generator = _info(path)["generator"]
+    assert generator["name"] == name and generator["reason"]
+    assert f"generator: {name} ({generator['reason']})" in gcpt("info", path).stdout
+    codes = {finding["code"] for finding in json.loads(gcpt("validate", "--json", path).stdout)["findings"]}
+    assert ("generator-unknown" in codes) == (name == "unknown")

@@ -28,7 +28,7 @@ _FLOAT_WINDOW = (layouts.DEFAULT.float_reg - layouts.DEFAULT.csr_reg) // 8
 #: The window and the first CSR number beyond it of the vector, floating-point and other user CSRs.
 _LOW_WINDOW, _LOW_CSRS = 0, 0x100
 
-_PLAN_FIELDS = ("base", "block_size", "harts", "restored")
+_PLAN_FIELDS = ("base", "block_size", "harts", "restored", "nemu")
 
 
 def sources(config: BuildConfig) -> list[str]:
@@ -137,6 +137,8 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_DISPLAY_LOW": display_low,
         "GCPT_DISPLAY_HIGH": display_high,
         "GCPT_EXACT": int(config.exact),
+        # 1: restore SIE from SPIE; 0: do not; -1: the restorer decides.
+        "GCPT_SIE_LOST": {"auto": -1, "nemu": 1, "qemu": 0}[config.generator],
         "GCPT_FROM_FLASH": int(config.flash),
         "GCPT_RAM": int(config.ram is not None),
         "GCPT_OTHER_HARTS_LOW": others_low,

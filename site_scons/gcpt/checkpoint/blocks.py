@@ -43,8 +43,13 @@ def ranges(checkpoint: Checkpoint) -> list[Range]:
 
 
 def _count(checkpoint: Checkpoint, state: HartState) -> int:
-    """The count to write: the present one, if a restorer that reads it restores the same number of harts."""
+    """The count to write: the present one, if a restorer that reads it restores the same number of harts.
+
+    A count of 0 means NEMU, and so it stays.
+    """
     harts = len(checkpoint.harts)
+    if state.count is None:
+        return harts
     valid = (state.count or 1) == harts or (state.count == SEVERAL and harts > SEVERAL)
     return state.count if valid or checkpoint.place.kind is PlaceKind.SINGLE_CORE else harts
 

@@ -120,6 +120,9 @@ def read_checkpoint(read: Reader, place: Place | None = None) -> Checkpoint:
         vlenb = checked_vlenb(hart, read_word(read, place.block(hart) + place.layout.csr(_VLENB)))
         block = read(place.block(hart), own_size(place, hart, vlenb))
         harts.append(read_hart(block, place.layout, hart))
+    if len(harts) > 1:
+        for state in harts:
+            state.count = state.count or None  # NEMU has one hart
     return Checkpoint(place, harts)
 
 

@@ -32,7 +32,8 @@ class HartState:
         v: 32 vector registers of vlenb bytes each.
         free: Bytes that no restore reads and that are not all zero, by the name of the field that has them, without
             zeros at the end. "vector_reg" stands for the bytes behind the vector registers.
-        count: The number of harts that the generator wrote into the block.
+        count: The number of harts that the generator wrote into the block; None if nothing says it. In the only block
+            of a checkpoint, 0 means NEMU and any other number QEMU.
     """
 
     pc: int
@@ -44,7 +45,7 @@ class HartState:
     csr: list[int] = field(default_factory=lambda: [0] * CSR_COUNT)
     v: list[bytes] = field(default_factory=lambda: [bytes(DEFAULT_VLEN // 8)] * 32)
     free: dict[str, bytes] = field(default_factory=dict)
-    count: int = field(default=0, compare=False)
+    count: int | None = field(default=None, compare=False)
 
     def get(self, name: str) -> int:
         """Get the value of a CSR.
@@ -163,7 +164,7 @@ def read_hart(block: bytes | bytearray, layout: Layout, hart: int) -> HartState:
         csr=csr,
         v=[bytes(block[start : start + vlenb]) for start in registers],
         free=_read_free(block, layout, ranges),
-        count=_words(block, layout.csr_reserve, 1)[0] if layout.csr_reserve else 0,
+        count=_words(block, layout.csr_reserve, 1)[0] if layout.csr_reserve else None,
     )
 
 

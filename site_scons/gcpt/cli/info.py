@@ -95,6 +95,7 @@ def _print(facts: dict[str, Any]) -> None:
         print(f"layouts: {', '.join(places)}; mode=auto restores the first")
     if header := facts.get("header"):
         print("header: " + ", ".join(f"{name} {_hex(value)}" for name, value in header.items()))
+    print(f"generator: {facts['generator']['name']} ({facts['generator']['reason']})")
     columns = ("hart", "pc", "mode", "isa", "vlen", "satp", "vsatp", "hgatp", "enabled", "pending")
     rows = []
     for hart in facts["harts"]:

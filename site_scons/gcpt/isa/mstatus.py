@@ -38,6 +38,18 @@ def with_sd(value: int) -> int:
     return value | SD if dirty else value & ~SD
 
 
+def with_sie(value: int) -> int:
+    """Restore SIE from SPIE, where NEMU moved it.
+
+    Args:
+        value: mstatus as NEMU writes it.
+
+    Returns:
+        The value with SIE set if SPIE is.
+    """
+    return value | SIE if value & SPIE else value
+
+
 def after_mret(value: int) -> int:
     """Compute mstatus after an mret.
 

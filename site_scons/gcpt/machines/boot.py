@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gcpt.checkout import ROOT
-from gcpt.checkpoint import output
+from gcpt.checkpoint import generators, output
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, MAX_VLEN, MIB
 from gcpt.checkpoint.state import HartState
@@ -103,6 +103,7 @@ def prepare(
         chosen = packing.read(restorer)
         packing.overwrite(first, 0, packing.start(chosen, checkpoint.place, before).data)
     config = _config(chosen)
+    generators.assume(checkpoint.harts, config.generator)
     machine = Machine(len(checkpoint.harts), size, qemu.cpu(_vlen(checkpoint)), flash=raw_flash)
     return BootSetup(checkpoint, raw, machine, config, elf, _leave_address(chosen, config, flash is not None))
 

@@ -48,7 +48,9 @@ def expected_csrs(state: HartState, groups: tuple[str, ...]) -> dict[str, int]:
     """
     csr = state.get
     value = csr("mstatus")
-    value = mstatus.with_sd(mstatus.after_mret(value) if leaves_by_mret(state) else value)
+    if leaves_by_mret(state):
+        value = mstatus.after_mret(mstatus.with_sie(value) if state.count == 0 else value)
+    value = mstatus.with_sd(value)
     frm, fflags = csr("frm") | csr("fcsr") >> 5, csr("fflags") | csr("fcsr") & 0x1F
     vxrm, vxsat = csr("vxrm") | csr("vcsr") >> 1, csr("vxsat") | csr("vcsr") & 1
     mie, delegated, guest = csr("mie"), csr("mideleg"), csr("hideleg")

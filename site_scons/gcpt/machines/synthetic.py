@@ -176,6 +176,8 @@ def make(recipe: Recipe) -> Synthetic:
         memory += _translation(state, random, recipe, hart)
         _privilege(state, random, recipe, hart)
         _aliases(state, recipe)
+        if recipe.harts == 1:
+            state.count = 0 if recipe.mode(hart) is Mode.M_NEMU else 1
         harts.append(state)
     return Synthetic(harts, memory)
 
@@ -381,7 +383,8 @@ def blocks(checkpoint: Checkpoint, dram: int = DRAM) -> list[tuple[int, bytes]]:
     pieces = []
     for hart, state in enumerate(harts):
         block = bytearray(block_size(place.layout, len(harts)))
-        write_hart(block, place.layout, hart, state, len(harts))
+        count = len(harts) if state.count is None else state.count
+        write_hart(block, place.layout, hart, state, count)
         pieces.append((dram + place.block(hart), bytes(block)))
     if place.header_at >= 0:
         offset = place.base - place.header_at

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gcpt.checkpoint import containers, search, stamp, streams
+from gcpt.checkpoint import containers, generators, search, stamp, streams
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, RESERVED_SIZE
 from gcpt.checkpoint.reader import FileReader
@@ -181,5 +181,7 @@ def _checkpoint(opened: CheckpointFile) -> dict[str, Any]:
         header = opened.header
         facts["header"] = {"at": place.header_at, "version": header.version, "cpu_num": header.cpu_num}
         facts["header"] |= {"cpt_offset": header.cpt_offset, "single_core_size": header.single_core_size}
+    name, reason = generators.identify(opened.harts)
+    facts["generator"] = {"name": name, "reason": reason}
     facts["harts"] = harts(opened.harts)
     return facts

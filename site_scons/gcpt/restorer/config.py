@@ -46,6 +46,7 @@ class BuildConfig:
     log: str = "quiet"
     csrs: str = ""
     exact: bool = False
+    generator: str = "auto"
     selfcheck: bool = False
     flash: bool = False
     ram: int | None = None
@@ -154,6 +155,7 @@ class BuildConfig:
             "uart": "" if uart == machine.uart else "htif" if uart.kind == "htif" else str(uart),
             "csrs": self.csrs,
             "exact": str(int(self.exact)),
+            "generator": self.generator,
             "selfcheck": str(int(self.selfcheck)),
             "flash": str(int(self.flash)),
             "ram": "" if self.ram is None else f"{self.ram:#x}",

@@ -10,6 +10,7 @@ from gcpt.isa.csrs import DEFAULT_SET, SETS
 from gcpt.restorer import platforms
 
 MODES = ("normal", "dual_core", "single_core", "auto")
+GENERATORS = ("auto", "nemu", "qemu")
 LOG_LEVELS = ("quiet", "info", "debug")
 TOOLCHAINS = ("auto", "gnu", "llvm", "zig")
 #: Prefix of the reference GNU toolchain.
@@ -99,6 +100,13 @@ TABLE: tuple[Option, ...] = (
     ),
     _choice("exact", _STATE, ("0", "1"), "refuse an M-mode checkpoint that only an inexact mret can resume", "exact"),
     _choice("selfcheck", _STATE, ("0", "1"), "read the CSRs back and report differences", "selfcheck"),
+    _choice(
+        "generator",
+        _STATE,
+        GENERATORS,
+        "what wrote the checkpoint: NEMU moves mstatus.SIE to SPIE; auto: NEMU if one hart and a count of 0",
+        "{}",
+    ),
     Option("header_addr", _STATE, "ADDR", "", "first address to search for the protobuf header", "header{}"),
     Option(
         "gcpt_payload",

@@ -90,6 +90,12 @@ KINDS: tuple[FindingKind, ...] = (
         "build the restorer with the mode= of the right layout; mode=auto uses the first",
     ),
     FindingKind(
+        "generator-unknown",
+        _W,
+        "nothing says whether NEMU wrote the checkpoint, which moves mstatus.SIE to SPIE: SIE may be lost",
+        "build the restorer with generator=nemu if NEMU wrote it, or with generator=qemu",
+    ),
+    FindingKind(
         "zstd-length",
         _W,
         "NEMU's zstd loader accepts only images whose length is a multiple of 128 KiB",

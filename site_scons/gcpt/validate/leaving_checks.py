@@ -73,6 +73,9 @@ def check_leaving(subject: Subject, hart: int, state: HartState) -> Iterator[Fin
         yield finding("mpp", f"the mode is {state.mode}, mstatus.MPP is {mstatus.mpp(value)}", hart)
     if value & mstatus.MPRV:
         yield finding("mprv", f"the mode is {state.mode}, mstatus is {value:#x}", hart)
+    lost = value & (mstatus.SIE | mstatus.SPIE) == mstatus.SPIE
+    if lost and state.count is None and subject.location.harts == 1 and subject.config.generator == "auto":
+        yield finding("generator-unknown", f"mstatus is {value:#x}, and the layout has no csr_reserve", hart)
     if state.get("mepc") != state.pc:
         yield finding("mepc", f"mepc is {state.get('mepc'):#x}, the pc {state.pc:#x}", hart)
 
