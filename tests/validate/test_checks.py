@@ -11,6 +11,7 @@ from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import DEFAULT, MIB, MULTI_CORE, MULTI_CORE_OFFSET
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint, Place
 from gcpt.errors import UserError
+from gcpt.isa import mstatus
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Mode, Recipe, Synthetic
 from gcpt.validate import findings
@@ -288,6 +289,20 @@ def test_codes_are_words_and_signals_are_codes() -> None:
     assert len(findings.BY_CODE) == len(findings.KINDS)
     assert {kind.signal for kind in findings.KINDS} - {""} <= {code.name for code in CODES}
     assert all(kind.severity is Severity.ERROR for kind in findings.KINDS if kind.signal not in ("", "M_MODE_LOSS"))
+
+
+def test_unknown_generator(tmp_path: Path) -> None:
+    """Only where SIE may be lost: one hart, SPIE without SIE, and no csr_reserve."""
+    uncounted = dataclasses.replace(PROTOBUF, layout=dataclasses.replace(PROTOBUF.layout, csr_reserve=0))
+    for place, bits, codes in (
+        (uncounted, mstatus.SPIE, ["generator-unknown"]),
+        (uncounted, mstatus.SPIE | mstatus.SIE, []),
+        (PROTOBUF, mstatus.SPIE, []),
+    ):
+        checkpoint = sound()
+        [state] = checkpoint.harts
+        state.set("mstatus", state.get("mstatus") & ~(mstatus.SIE | mstatus.SPIE) | bits)
+        assert _codes(validate(_file(tmp_path, checkpoint, place), "qemu-virt")) == codes
 
 
 _TESTS = ("checks", "losses", "verdicts")
