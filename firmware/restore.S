@@ -249,9 +249,9 @@ prepared:
     beqz    a1, sie_restored
 #endif
 #endif
-    andi    a1, s11, MSTATUS_SPIE
-    srli    a1, a1, 4
-    or      s11, s11, a1
+    srli    a0, a0, 4               /* a0 = mstatus: SPIE to SIE */
+    andi    a0, a0, MSTATUS_SIE
+    or      s11, s11, a0
 #endif
 sie_restored:
 #if GCPT_CSRS_H && GCPT_GUARDED

@@ -6,7 +6,7 @@
 
 #define CAUSE_ILLEGAL   2
 #define MSTATUS_MIE     0x8
-#define MSTATUS_SPIE    0x20
+#define MSTATUS_SIE     0x2
 #define MSTATUS_MPIE    0x80
 #define MSTATUS_MPP     0x1800
 #define MSTATUS_VS      0x600
