@@ -49,7 +49,7 @@ def host_program(tmp_path_factory: pytest.TempPathFactory) -> HostProgram:
             for suffix, text in zip((".pb.c", ".pb.h"), nanopb.generate(proto), strict=True):
                 (folder / f"checkpoint{suffix}").write_text(text)
             files += [folder / "checkpoint.pb.c", *(runtime / name for name in toolchain.NANOPB_SOURCES)]
-        includes = [f"-I{path}" for path in (folder, ROOT / "firmware" / "include", HERE, runtime)]
+        includes = [f"-I{path}" for path in (folder, HERE, ROOT / "firmware" / "include", runtime)]
         clang = ["clang-19", "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", *toolchain.NANOPB_DEFINES]
         command = [*clang, *flags, *includes, *map(str, files), "-o", str(folder / target)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)

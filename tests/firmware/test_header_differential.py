@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gcpt.build.render import PLAN_FIELDS
 from gcpt.checkpoint import header, search
 from gcpt.checkpoint.header import MAX_SIZE, Header
 from gcpt.checkpoint.layouts import (
@@ -48,7 +49,7 @@ _PLACES = [(PLATFORM.dram + 3 * MIB, PLATFORM.dram), (PLATFORM.dram, PLATFORM.dr
 class Plan(ctypes.Structure):
     """struct gcpt_plan."""
 
-    _fields_ = [(name, ctypes.c_uint64) for name in ("base", "block_size", "harts", "restored", *DEFAULT.items())]
+    _fields_ = [(name, ctypes.c_uint64) for name in (*PLAN_FIELDS, *DEFAULT.items())]
 
 
 class HostPlace(ctypes.Structure):

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gcpt.build import render
-from gcpt.checkpoint import header
+from gcpt.build.render import PLAN_FIELDS
+from gcpt.checkpoint import header, search
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import (
     CHECKPOINT_MAGIC,
@@ -56,7 +57,7 @@ CONFIGS = {
     "southlake": {"mode": "auto", "platform": "southlake"},
 }
 _WORD = 1 << 64
-_PLAN = ("base", "block_size", "harts", "restored", *DEFAULT.items())
+_PLAN = (*PLAN_FIELDS, *DEFAULT.items())
 
 #: Bytes and their offset in the image; later pieces overwrite earlier ones.
 Pieces = list[tuple[int, bytes]]
@@ -158,11 +159,15 @@ def _tools_outcome(read: Reader, config: BuildConfig, size: int | None) -> Outco
         return CODES["NO_CHECKPOINT"]
     if found.harts > config.harts:
         return CODES["HARTS"]
+    uncounted = found.place.layout.csr_reserve and not search.written_count(read, found.place)
     return {
         "base": (config.platform.dram + found.place.base) % _WORD,
         "block_size": found.place.stride,
         "harts": found.harts,
         "restored": len(set(range(found.harts)) - set(config.stop_cpu)),
+        "nemu": int(
+            found.harts == 1 and found.place.layout.csr_reserve and not search.written_count(read, found.place)
+        ),
         **found.place.layout.items(),
     }
 

@@ -28,7 +28,8 @@ _FLOAT_WINDOW = (layouts.DEFAULT.float_reg - layouts.DEFAULT.csr_reg) // 8
 #: The window and the first CSR number beyond it of the vector, floating-point and other user CSRs.
 _LOW_WINDOW, _LOW_CSRS = 0, 0x100
 
-_PLAN_FIELDS = ("base", "block_size", "harts", "restored", "nemu")
+#: The members of struct gcpt_plan before the layout.
+PLAN_FIELDS = ("base", "block_size", "harts", "restored", "nemu")
 
 
 def sources(config: BuildConfig) -> list[str]:
@@ -230,7 +231,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
 def _offsets() -> dict[str, int]:
     """Offsets in bytes of the fields of a block and of the members of the plan."""
     offsets = {f"LAYOUT_{name}": offset for name, offset in layouts.DEFAULT.items().items()}
-    plan = (*_PLAN_FIELDS, *layouts.DEFAULT.items())
+    plan = (*PLAN_FIELDS, *layouts.DEFAULT.items())
     return offsets | {f"PLAN_{name}": 8 * i for i, name in enumerate(plan)}
 
 
