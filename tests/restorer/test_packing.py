@@ -175,6 +175,24 @@ def test_elf(parts: tuple[dict[int, bytes], int]) -> None:
         assert b"".join(streams.chunks(Path(file.name))) == content[first:]
 
 
+@given(
+    IMAGES, st.dictionaries(st.sampled_from(["tohost", "fromhost", "begin_signature"]), st.integers(0, (1 << 64) - 1))
+)
+def test_elf_with_symbols(parts: tuple[dict[int, bytes], int], symbols: dict[str, int]) -> None:
+    """Sections and symbols do not change what is loaded; pyelftools finds each symbol."""
+    content = _image(parts)
+    with tempfile.NamedTemporaryFile() as file:
+        elf_image.write(file.file, streams.pages(_chunks(content, 1 << 20)), 0x8000_0000, symbols)
+        file.flush()
+        elf = ELFFile(file.file)
+        assert 0 < elf["e_shstrndx"] < elf["e_shnum"]
+        table = elf.get_section_by_name(".symtab")
+        assert {symbol.name: symbol["st_value"] for symbol in table.iter_symbols() if symbol.name} == symbols
+        assert {symbol["st_size"] for symbol in table.iter_symbols() if symbol.name} <= {8}
+        first = elf_image.base_of(Path(file.name)) - 0x8000_0000
+        assert b"".join(streams.chunks(Path(file.name))) == content[first:]
+
+
 @pytest.mark.parametrize(
     ("offset", "data", "says"),
     [

@@ -6,7 +6,7 @@ first byte.
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,11 @@ from gcpt.isa.paging import PAGE_SIZE
 _EHDR, _PHDR = struct.Struct("<16sHHIQQQIHHHHHH"), struct.Struct("<IIQQQQQQ")
 _IDENT = MAGICS["elf"] + bytes((2, 1, 1)) + bytes(9)
 _EXECUTABLE, _RISCV, _LOAD, _READ_WRITE_EXECUTE = 2, 243, 1, 7
+#: ELF64: a section header and a symbol (System V ABI, chapter 4).
+_SHDR, _SYMBOL = struct.Struct("<IIQQQQIIQQ"), struct.Struct("<IBBHQQ")
+_SYMBOL_TABLE, _STRING_TABLE, _GLOBAL_OBJECT, _ABSOLUTE = 2, 3, 0x11, 0xFFF1
+#: Size of a symbol in bytes: HTIF's are doublewords.
+_SYMBOL_SIZE = 8
 #: e_flags: RVC and the double-precision ABI (RISC-V ELF psABI), as in the workloads' own files.
 _FLAGS = 0x5
 #: The shortest run of zeros, in bytes, that separates two segments; a shorter run becomes a hole in the file.
@@ -38,13 +43,17 @@ class _Segment:
     at: int
 
 
-def write(file: BinaryIO, pages: Iterable[tuple[int, bytes]], base: int) -> int:
+def write(
+    file: BinaryIO, pages: Iterable[tuple[int, bytes]], base: int, symbols: Mapping[str, int] | None = None
+) -> int:
     """Write an image as an ELF file.
 
     Args:
         file: The file, open for writing, empty.
         pages: Offset and bytes of the pages that are not zero, and of the last page.
         base: Physical load address, a multiple of 4 KiB.
+        symbols: Addresses of doublewords by name, such as ``tohost``: the file then has sections, which loaders such
+            as Spike's require. None: the file has no sections.
 
     Returns:
         The length of the image in bytes.
@@ -71,10 +80,37 @@ def write(file: BinaryIO, pages: Iterable[tuple[int, bytes]], base: int) -> int:
     for segment in segments:
         addresses, sizes = (segment.address, segment.address), (segment.size, segment.size)
         file.write(_PHDR.pack(_LOAD, _READ_WRITE_EXECUTE, segment.at, *addresses, *sizes, PAGE_SIZE))
+    sections, section_table = (0, 0, 0), 0
+    if symbols is not None:
+        content, headers = _sections(symbols, file.tell())
+        file.write(content)
+        section_table = file.tell()
+        file.write(b"".join(headers))
+        sections = (_SHDR.size, len(headers), len(headers) - 1)
     file.seek(0)
-    counts = (_EHDR.size, _PHDR.size, len(segments), 0, 0, 0)
-    file.write(_EHDR.pack(_IDENT, _EXECUTABLE, _RISCV, 1, base, table, 0, _FLAGS, *counts))
+    counts = (_EHDR.size, _PHDR.size, len(segments), *sections)
+    file.write(_EHDR.pack(_IDENT, _EXECUTABLE, _RISCV, 1, base, table, section_table, _FLAGS, *counts))
     return segments[-1].address + segments[-1].size - base if segments else 0
+
+
+def _sections(symbols: Mapping[str, int], at: int) -> tuple[bytes, list[bytes]]:
+    """Return .symtab, .strtab and .shstrtab for offset ``at`` of a file, and the section headers, .shstrtab's last."""
+    names, table = b"\0", _SYMBOL.pack(0, 0, 0, 0, 0, 0)
+    for name, address in symbols.items():
+        table += _SYMBOL.pack(len(names), _GLOBAL_OBJECT, 0, _ABSOLUTE, address, _SYMBOL_SIZE)
+        names += name.encode() + b"\0"
+    section_names = b"\0.symtab\0.strtab\0.shstrtab\0"
+    contents = (
+        (b".symtab", _SYMBOL_TABLE, table, 2, _SYMBOL.size),
+        (b".strtab", _STRING_TABLE, names, 0, 0),
+        (b".shstrtab", _STRING_TABLE, section_names, 0, 0),
+    )
+    data, headers = b"", [bytes(_SHDR.size)]
+    for section, kind, content, link, entry in contents:
+        start = section_names.index(b"\0" + section) + 1
+        headers.append(_SHDR.pack(start, kind, 0, 0, at + len(data), len(content), link, bool(link), 1, entry))
+        data += content
+    return data, headers
 
 
 def _segments(file: BinaryIO) -> list[_Segment]:

@@ -1,12 +1,17 @@
-"""``gcpt run``: boot a checkpoint in QEMU, with its console on the terminal."""
+"""``gcpt run``: boot a checkpoint on a simulator, with its console on the terminal."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from gcpt.cli.judge import judge_options
 from gcpt.cli.output import InputPath, memory_option, unpacking
 from gcpt.errors import UserError
 from gcpt.scratch import scratch_folder
+
+if TYPE_CHECKING:
+    from gcpt.machines.judges import Judge
 
 
 @click.command()
@@ -18,25 +23,32 @@ from gcpt.scratch import scratch_folder
 )
 @click.option("--flash", type=InputPath(), help="The flash image of a flash pair (it holds the state).")
 @memory_option
-def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory: int) -> int:
-    """Boot CHECKPOINT in stock QEMU (virt) and continue it, with the console on this terminal.
+@judge_options
+def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory: int, judge: "Judge") -> int:
+    """Boot CHECKPOINT in stock QEMU (virt) or Spike and continue it, with the console on this terminal.
 
-    The checkpoint file is not changed. Exit status: the guest's. Press Ctrl-A X to quit QEMU.
+    The checkpoint file is not changed. Exit status: the guest's. Press Ctrl-A X to quit QEMU, Ctrl-C twice
+    to quit Spike.
 
     \b
     Example:
       gcpt run uboot.zst
+      gcpt run --on spike uboot.zst
     """
     from gcpt.machines.boot import prepare
     from gcpt.machines.children import child
-    from gcpt.machines.qemu import PROGRAM
+    from gcpt.machines.judges import INSTALLATION
+    from gcpt.machines.spike_verification import machine, write_elf
 
     with scratch_folder() as folder:
         with unpacking(checkpoint, flash) as watch:
-            setup = prepare(checkpoint, folder, restorer, flash, memory, watch)
-        qemu = [PROGRAM, *setup.machine.arguments(setup.memory), "-serial", "mon:stdio"]
+            setup = prepare(checkpoint, folder, restorer, flash, memory, watch, judge)
+        if judge.name == "spike":
+            command = machine(setup).command(write_elf(setup, folder))
+        else:
+            command = [judge.program, *setup.machine.arguments(setup.memory), "-serial", "mon:stdio"]
         try:
-            with child(qemu) as running:
+            with child(command) as running:
                 return running.wait()
         except FileNotFoundError as error:
-            raise UserError(f"{PROGRAM}: not found: ./sconsw --setup-only installs QEMU") from error
+            raise UserError(f"{judge.program}: not found: {INSTALLATION[judge.name]}") from error

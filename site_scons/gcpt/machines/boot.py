@@ -17,6 +17,7 @@ from gcpt.checkpoint.streams import Watch
 from gcpt.errors import UserError
 from gcpt.machines import builds, qemu
 from gcpt.machines.builds import BuiltRestorer
+from gcpt.machines.judges import QEMU, Judge
 from gcpt.machines.qemu import Machine
 from gcpt.restorer import packing, plan
 from gcpt.restorer.config import BuildConfig
@@ -25,8 +26,8 @@ from gcpt.restorer.resolution import resolve
 
 #: Build folder of the restorers that are built on demand.
 _BUILD_DIR = Path("build/restorers")
-#: QEMU's virt machine: its least memory and the size of its flash in bytes, its name as a platform.
-_MIN_MEMORY, _FLASH_SIZE, _PLATFORM = 128 * MIB, 32 * MIB, "qemu-virt"
+#: QEMU's virt machine: its least memory and the size of its flash in bytes.
+_MIN_MEMORY, _FLASH_SIZE = 128 * MIB, 32 * MIB
 #: The last instructions of firmware/restore.S: ld sp, 272(sp); mret.
 _LEAVE_CODE = bytes.fromhex("526173002030")
 
@@ -42,6 +43,7 @@ class BootSetup:
         config: Build options of the restorer.
         elf: The restorer with symbols, if known.
         leave: Physical address of the restorer's mret to the workload; None if unknown.
+        judge: The simulator to boot it on.
     """
 
     checkpoint: CheckpointFile
@@ -50,6 +52,12 @@ class BootSetup:
     config: BuildConfig
     elf: Path | None
     leave: int | None
+    judge: Judge = QEMU
+
+    @property
+    def vlen(self) -> int:
+        """VLEN of hart 0 in bits."""
+        return _vlen(self.checkpoint)
 
     @property
     def harts(self) -> dict[int, HartState]:
@@ -65,6 +73,7 @@ def prepare(
     flash: Path | None = None,
     memory: int = 0,
     watch: Watch = iter,
+    judge: Judge = QEMU,
 ) -> BootSetup:
     """Unpack a checkpoint and put a restorer over its start.
 
@@ -75,15 +84,18 @@ def prepare(
         flash: The flash image of a flash pair.
         memory: The machine's memory in bytes; by default, and at least, the image's size.
         watch: Wraps the images' content as it is unpacked, such as for a progress bar.
+        judge: The simulator to boot it on.
 
     Returns:
         The images and the machine.
 
     Raises:
-        UserError: A file cannot be read, the checkpoint does not fit stock QEMU, or no restorer can be built.
+        UserError: A file cannot be read, the checkpoint does not fit the judge, or no restorer can be built.
     """
     checkpoint = open_checkpoint(path, flash)
-    if _vlen(checkpoint) > MAX_VLEN // 2:
+    if judge.name == "spike" and flash:
+        raise UserError(f"--flash {flash}: Spike has no flash: give --on qemu, or gcpt convert the pair to one image")
+    if judge.name == "qemu" and _vlen(checkpoint) > MAX_VLEN // 2:
         raise UserError(f"{path}: VLEN is {_vlen(checkpoint)} bits, QEMU supports at most {MAX_VLEN // 2}")
     raw, raw_flash = folder / "memory", folder / "flash" if flash else None
     output.unpack(path, raw, max(memory, _MIN_MEMORY), watch)
@@ -98,22 +110,23 @@ def prepare(
         chosen = embedded
     else:
         if restorer is None:
-            built = _build("single_core" if flash else plan.MODES[checkpoint.place.kind])
+            built = _build("single_core" if flash else plan.MODES[checkpoint.place.kind], judge.platform)
             restorer, elf = built.image, built.elf
         chosen = packing.read(restorer)
         packing.overwrite(first, 0, packing.start(chosen, checkpoint.place, before).data)
-    config = _config(chosen)
+    config = _config(chosen, judge.platform)
     generators.assume(checkpoint.harts, config.generator)
-    machine = Machine(len(checkpoint.harts), size, qemu.cpu(_vlen(checkpoint)), flash=raw_flash)
-    return BootSetup(checkpoint, raw, machine, config, elf, _leave_address(chosen, config, flash is not None))
+    cpu, options = judge.cpu or qemu.cpu(_vlen(checkpoint)), judge.options
+    machine = Machine(len(checkpoint.harts), size, cpu, judge.machine, raw_flash, options, judge.program)
+    return BootSetup(checkpoint, raw, machine, config, elf, _leave_address(chosen, config, flash is not None), judge)
 
 
-def _build(mode: str) -> BuiltRestorer:
-    """Build a restorer of ``mode=`` for QEMU's virt machine."""
+def _build(mode: str, platform: str) -> BuiltRestorer:
+    """Build a restorer of ``mode=`` for ``platform``."""
     if not (ROOT / "SConstruct").is_file():
         raise UserError("no restorer: none is embedded and there is no checkout to build one: give --restorer gcpt.bin")
     try:
-        return builds.build(ROOT, _BUILD_DIR, {"mode": mode, "platform": _PLATFORM})
+        return builds.build(ROOT, _BUILD_DIR, {"mode": mode, "platform": platform})
     except subprocess.CalledProcessError as error:
         last_line = (error.stderr.strip() or error.stdout.strip() or "no output").splitlines()[-1]
         raise UserError(
@@ -121,13 +134,14 @@ def _build(mode: str) -> BuiltRestorer:
         ) from error
 
 
-def _config(restorer: Restorer) -> BuildConfig:
-    """Return the restorer's build options; if it has no stamp, those that restore most on QEMU's virt machine."""
-    virt = resolve({"mode": "auto", "platform": _PLATFORM})
-    config = restorer.config or virt
-    if config.platform.clint != virt.platform.clint:
+def _config(restorer: Restorer, platform: str) -> BuildConfig:
+    """Return the restorer's build options; if it has no stamp, those that restore most on ``platform``."""
+    most = resolve({"mode": "auto", "platform": platform})
+    config = restorer.config or most
+    if config.platform.clint != most.platform.clint:
+        judge = "Spike" if platform == "spike" else "QEMU"
         raise UserError(
-            f"{restorer.name}: this restorer is for platform={config.platform.name}, but QEMU needs {_PLATFORM}: "
+            f"{restorer.name}: this restorer is for platform={config.platform.name}, but {judge} needs {platform}: "
             "choose another with --restorer"
         )
     return config

@@ -66,15 +66,24 @@ def observe(gdb: Gdb, hart: int, groups: tuple[str, ...]) -> Observation:
         # While V = 1 the stub shows the guest's supervisor fields of mstatus; a trap restores those of HS mode.
         mixed = (before["mstatus"] or 0) & ~mstatus.SSTATUS | (read_present(gdb, hart, "mstatus") & mstatus.SSTATUS)
         csr["mstatus"] = mixed
-    csr["mstatus"] = mstatus.with_sd(csr["mstatus"] or 0)
-    if csr.get("vsstatus") is not None:
-        csr["vsstatus"] = mstatus.with_sd(csr["vsstatus"] or 0)
-    if csr.get("vsip") is not None:
-        csr["vsip"] = (csr["vsip"] or 0) & VSSIP >> 1
-    for name in ("mip", "hip", "hvip"):
-        if csr.get(name) is not None:
-            csr[name] = (csr[name] or 0) & (MIP_RESTORED | VS_INTERRUPTS)
-    return Observation(pc, privilege, virtual, x, f, v, csr)
+    return Observation(pc, privilege, virtual, x, f, v, comparable(csr))
+
+
+def comparable(csr: dict[str, int | None]) -> dict[str, int | None]:
+    """Leave out of CSRs what judges show differently, or what a restorer cannot write.
+
+    Args:
+        csr: Values by name; None: the hart has no such CSR.
+
+    Returns:
+        The values with SD as hardware has it, and without pending bits that follow signals.
+    """
+    masks = {"vsip": VSSIP >> 1} | dict.fromkeys(("mip", "hip", "hvip"), MIP_RESTORED | VS_INTERRUPTS)
+    result = {name: value if value is None else value & masks.get(name, -1) for name, value in csr.items()}
+    for name in ("mstatus", "vsstatus"):
+        if (value := result.get(name)) is not None:
+            result[name] = mstatus.with_sd(value)
+    return result
 
 
 def read_present(gdb: Gdb, hart: int, name: str) -> int:

