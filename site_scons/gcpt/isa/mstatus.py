@@ -5,6 +5,8 @@ VS, MPP, FS, XS = 3 << 9, 3 << 11, 3 << 13, 3 << 15
 MPRV, SUM, MXR, TVM, TW, TSR = 1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 21, 1 << 22
 UXL, SXL = 3 << 32, 3 << 34
 GVA, MPV, SD = 1 << 38, 1 << 39, 1 << 63
+#: Ssdbltrp's and Smdbltrp's traps in progress, and Zicfilp's landing pad that M mode expected.
+SDT, MPELP, MDT = 1 << 24, 1 << 41, 1 << 42
 
 #: The mstatus bits that sstatus shows, without SD.
 SSTATUS = SIE | SPIE | SPP | VS | FS | XS | SUM | MXR | UXL
@@ -53,7 +55,8 @@ def with_sie(value: int) -> int:
 def after_mret(value: int) -> int:
     """Compute mstatus after an mret.
 
-    MIE gets the value of MPIE, and MPIE becomes 1. MPP and MPV become 0, and so does MPRV when mret leaves M mode.
+    MIE gets the value of MPIE, and MPIE becomes 1. MPP, MPV, MPELP (Zicfilp) and MDT (Smdbltrp) become 0, and so do
+    MPRV when mret leaves M mode and SDT when it enters U, VS or VU mode (Ssdbltrp).
 
     Args:
         value: mstatus before the mret.
@@ -61,7 +64,9 @@ def after_mret(value: int) -> int:
     Returns:
         mstatus after it.
     """
-    result = value & ~(MIE | MPP | MPV)
+    result = value & ~(MIE | MPP | MPV | MPELP | MDT)
     if mpp(value) != MACHINE:
         result &= ~MPRV
+    if mpp(value) == USER or (mpp(value) == SUPERVISOR and value & MPV):
+        result &= ~SDT
     return result | MPIE | (MIE if value & MPIE else 0)

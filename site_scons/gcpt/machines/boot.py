@@ -118,7 +118,7 @@ def prepare(
     generators.assume(checkpoint.harts, config.generator)
     cpu, options = judge.cpu or qemu.cpu(_vlen(checkpoint)), judge.options
     machine = Machine(len(checkpoint.harts), size, cpu, judge.machine, raw_flash, options, judge.program)
-    return BootSetup(checkpoint, raw, machine, config, elf, _leave_address(chosen, config, flash is not None), judge)
+    return BootSetup(checkpoint, raw, machine, config, elf, leave_address(chosen, config, flash is not None), judge)
 
 
 def _build(mode: str, platform: str) -> BuiltRestorer:
@@ -152,7 +152,7 @@ def _vlen(checkpoint: CheckpointFile) -> int:
     return 8 * checkpoint.harts[0].get("vlenb") or DEFAULT_VLEN
 
 
-def _leave_address(restorer: Restorer, config: BuildConfig, from_flash: bool) -> int | None:
+def leave_address(restorer: Restorer, config: BuildConfig, from_flash: bool) -> int | None:
     """Return the address of the restorer's mret; None if it is unknown or ram= moves the trampolines."""
     offset = restorer.data.find(_LEAVE_CODE)
     if offset < 0 or config.ram is not None:

@@ -23,7 +23,7 @@ _MSTATUS, _MTVEC, _MEPC, _MNSTATUS = 0x300, 0x305, 0x341, 0x744
 _MRET, _LOOP = 0x3020_0073, 0x0000_006F
 _NMIE, _MDT_SHIFT = 8, 42
 #: Seconds for one run.
-_TIMEOUT = 60.0
+_TIMEOUT = 30.0
 _NAME = re.compile(r"\(0x[0-9a-f]*?([0-9a-f]{8})\) csrr +t0, (\S+)", re.MULTILINE)
 
 
