@@ -165,9 +165,7 @@ def _tools_outcome(read: Reader, config: BuildConfig, size: int | None) -> Outco
         "block_size": found.place.stride,
         "harts": found.harts,
         "restored": len(set(range(found.harts)) - set(config.stop_cpu)),
-        "nemu": int(
-            found.harts == 1 and found.place.layout.csr_reserve and not search.written_count(read, found.place)
-        ),
+        "nemu": int(found.harts == 1 and uncounted),
         **found.place.layout.items(),
     }
 
