@@ -317,8 +317,12 @@ def _guards(csr: Csr, config: BuildConfig) -> tuple[str, ...]:
     if csr.group in ("sstc", "vstimer", "zicfiss") and "envcfg" in config.csr_groups:
         return ("zicfiss" if csr.group == "zicfiss" else "sstc",)
     hypervisor = ("h",) if csr.number >> 8 in (2, 6) or csr.name in csrs.TRAP_VALUES else ()
-    if csr.group in csrs.PROBED or csr.group == "csrind":
-        return (f"probe_{'aia' if csr.group == 'csrind' else csr.group}", *hypervisor)
+    if csr.name in csrs.INDIRECT:
+        return ("probe_csrind", *hypervisor)
+    if csr.group == "aia":
+        return ("probe_csrind", "probe_aia", *hypervisor)
+    if csr.group in csrs.PROBED:
+        return (f"probe_{csr.group}", *hypervisor)
     if csr.group == "smrnmi":
         return ("smrnmi",)
     supervisor = csr.group == "base" and (csr.number >> 8 == 1 or csr.name in ("medeleg", "mideleg"))

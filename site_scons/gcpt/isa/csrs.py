@@ -307,11 +307,11 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x741, "mnepc", "smrnmi", _E, "Smrnmi"),
     Csr(0x742, "mncause", "smrnmi", _E, "Smrnmi"),
     Csr(0x744, "mnstatus", "smrnmi", _E, "Smrnmi", note="NMIE cannot be cleared by software"),
-    Csr(0x308, "mvien", "aia", _E, "AIA 5.3", after=("mideleg",)),
-    Csr(0x309, "mvip", "aia", _E, "AIA 5.3", after=("mvien",)),
     *_indirect("m", 0x350),
     *_indirect("s", 0x150),
     *_indirect("vs", 0x250),
+    Csr(0x308, "mvien", "aia", _E, "AIA 5.3", after=("mideleg",)),
+    Csr(0x309, "mvip", "aia", _E, "AIA 5.3", after=("mvien",)),
     Csr(0x608, "hvien", "aia", _E, "AIA 6.3", after=("hideleg",)),
     Csr(0x609, "hvictl", "aia", _E, "AIA 6.3"),
     Csr(0x646, "hviprio1", "aia", _E, "AIA 6.3"),
@@ -408,7 +408,11 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0xF15, "mconfigptr", "base", _N, "priv 3.1.17", note="read-only"),
 )
 
-#: Groups that nothing but a trap tells the absence of: a restorer probes the first CSR of each and skips the rest.
+#: The CSRs of indirect access: each hart with AIA has them, and a hart with Smcsrind may lack the rest of AIA.
+INDIRECT = frozenset(csr.name for csr in INVENTORY if csr.source == "Smcsrind" or csr.name.endswith("iselect"))
+
+#: Groups that nothing but a trap tells the absence of: a restorer probes the first CSR of each and skips the rest, and
+#: so for INDIRECT.
 PROBED = ("smstateen", "smcntrpmf", "aia", "smctr")
 
 #: CSRs that a trap into M mode writes on a hart with H and that the restore does not write last (priv 18.4).

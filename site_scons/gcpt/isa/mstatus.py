@@ -47,9 +47,9 @@ def with_sie(value: int) -> int:
         value: mstatus as NEMU writes it.
 
     Returns:
-        The value with SIE set if SPIE is.
+        The value with SIE set if SPIE is; but a write that sets SDT (Ssdbltrp) clears SIE.
     """
-    return value | SIE if value & SPIE else value
+    return value | SIE if value & SPIE and not value & SDT else value
 
 
 def after_mret(value: int) -> int:
