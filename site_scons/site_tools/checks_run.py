@@ -19,7 +19,12 @@ def _lint(options):
 
 
 def _mutants(options):
-    yield "gcpt.dev.mutants"
+    if options.get("sample"):
+        yield "gcpt.dev.mutation"
+        yield from [f"--seed={options['sample_seed']}"] if options.get("sample_seed") else []
+        yield options["sample"]
+    else:
+        yield "gcpt.dev.mutants"
     yield from [options["mutant"]] if options.get("mutant") else []
 
 

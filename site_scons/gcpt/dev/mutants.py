@@ -184,11 +184,12 @@ class Copy:
             check=False,
         )
 
-    def plant(self, mutant: Mutant) -> MutantResult:
+    def plant(self, mutant: Mutant, *arguments: str) -> MutantResult:
         """Plant a fault, run its tests, and remove the fault.
 
         Args:
             mutant: The fault.
+            arguments: Further arguments for pytest.
 
         Returns:
             Its result.
@@ -197,7 +198,7 @@ class Copy:
         original = file.read_text()
         try:
             file.write_text(original.replace(mutant.old, mutant.new))
-            detected, why = judge(mutant, self.test(mutant.tests))
+            detected, why = judge(mutant, self.test(mutant.tests, *arguments))
         except subprocess.TimeoutExpired:
             detected, why = None, f"the tests exceeded {_TIMEOUT:.0f} s"
         finally:
@@ -225,13 +226,14 @@ def judge(mutant: Mutant, done: "subprocess.CompletedProcess[str]") -> tuple[boo
     return True, first.partition(" ")[2].partition(" - ")[0]
 
 
-def run(mutants: Sequence[Mutant], root: Path, jobs: int) -> Iterator[MutantResult]:
+def run(mutants: Sequence[Mutant], root: Path, jobs: int, *arguments: str) -> Iterator[MutantResult]:
     """Plant all faults.
 
     Args:
         mutants: The faults.
         root: The project.
         jobs: Number of copies that run in parallel.
+        arguments: Further arguments for pytest.
 
     Yields:
         The results, in the order of ``mutants``.
@@ -244,7 +246,7 @@ def run(mutants: Sequence[Mutant], root: Path, jobs: int) -> Iterator[MutantResu
         def plant(mutant: Mutant) -> MutantResult:
             copy = copies.get()
             try:
-                return copy.plant(mutant)
+                return copy.plant(mutant, *arguments)
             finally:
                 copies.put(copy)
 

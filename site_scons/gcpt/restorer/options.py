@@ -191,6 +191,8 @@ TABLE: tuple[Option, ...] = (
     Option("lint", _TESTS, "CHECK[,...]", "(all)", "checks for scons lint to run"),
     _choice("lint_fix", _TESTS, ("0", "1"), "apply the fixes that the tools of scons lint offer", ""),
     Option("mutant", _TESTS, "WORD", "", "plant only the faults of scons mutants whose names contain this"),
+    Option("sample", _TESTS, "N", "", "plant N random faults in Python modules; mutant= chooses modules"),
+    Option("sample_seed", _TESTS, "N", "(random)", "seed of sample=, to repeat a sample"),
     Option("bench_json", _BENCH, "FILE", BENCH_JSON, "output file for the benchmark's figures"),
     Option("bench_compare", _BENCH, "FILE", "", "figures of an earlier benchmark to compare with"),
     _choice("bench_quick", _BENCH, ("0", "1"), "skip measurements of wall-clock time", ""),
