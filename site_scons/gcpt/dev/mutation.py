@@ -63,7 +63,13 @@ def load(root: Path) -> Table:
     """
     values = tomllib.loads((root / TABLE).read_text())
     equivalent = frozenset((row["file"], row["old"], row["new"]) for row in values.get("equivalent", ()))
-    return Table(values["floor"], {name: tuple(tests) for name, tests in values["tests"].items()}, equivalent)
+    package = root / PACKAGE
+    tests = {
+        str(path.relative_to(package)): tuple(tests)
+        for pattern, tests in values["tests"].items()
+        for path in sorted(package.glob(pattern))
+    }
+    return Table(values["floor"], tests, equivalent)
 
 
 class _Places(libcst.CSTVisitor):
