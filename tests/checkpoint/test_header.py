@@ -77,3 +77,35 @@ def test_undecodable(damaged: bytes) -> None:
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with contextlib.suppress(UserError):
         header.decode(data)
+
+
+def _varint(number: int, size: int = 1) -> bytes:
+    """The encoding of a number, padded to at least ``size`` bytes."""
+    groups = max(-(-number.bit_length() // 7), size)
+    digits = [number >> 7 * group & 0x7F | 0x80 for group in range(groups)]
+    return bytes([*digits[:-1], digits[-1] & 0x7F])
+
+
+@given(st.integers(0, (1 << 70) - 1) | st.sampled_from([(1 << 64) - 1, 1 << 64]), st.integers(1, 10))
+def test_numbers_of_64_bits(number: int, size: int) -> None:
+    stream = header._Stream(_varint(number, size))
+    if number < 1 << 64:
+        assert (stream.varint(), stream.at) == (number, len(stream._data))
+    else:
+        with pytest.raises(header._UndecodableError):
+            stream.varint()
+
+
+@given(
+    st.integers(0, (1 << 32) - 1) | st.sampled_from([(1 << 31) - 1, 1 << 31]), st.integers(1, 10), st.integers(32, 62)
+)
+def test_numbers_of_32_bits(number: int, size: int, bit: int) -> None:
+    """Plain, with zeros above, or with the sign extended to 64 bits; nothing else."""
+    encodings = [_varint(number, size), *([_varint(number | (1 << 64) - (1 << 32))] if number >> 31 else [])]
+    for data in encodings:
+        stream = header._Stream(data)
+        assert (stream.varint32(), stream.at) == (number, len(data))
+    with pytest.raises(header._UndecodableError):
+        header._Stream(_varint(number | 1 << bit)).varint32()
+    with pytest.raises(header._UndecodableError):
+        header._Stream(_varint(number, 11)).varint32()

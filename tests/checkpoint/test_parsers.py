@@ -156,7 +156,8 @@ def _harts(draw: st.DrawFn) -> list[HartState]:
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_read_undoes_write(harts: list[HartState], name: str, layout: Layout, apart: int) -> None:
     """At the places that commands write, and behind a header with its own layout and offset."""
-    places = [PLACES[name], Place(PlaceKind.PROTOBUF, MULTI_CORE_OFFSET + 8 * apart, MIB, layout, MULTI_CORE_OFFSET)]
+    base = MULTI_CORE_OFFSET + 8 * apart
+    places = [PLACES[name], *(Place(PlaceKind.PROTOBUF, base, MIB, layout, at) for at in (0, MULTI_CORE_OFFSET))]
     for place in places:
         read = _Reader(blocks.pieces(Checkpoint(place, harts)), MULTI_CORE_OFFSET + 7 * MIB)
         assert files.read_checkpoint(read) == Checkpoint(place, harts)

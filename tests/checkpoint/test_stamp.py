@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+import zlib
 
 import pytest
 from hypothesis import given
@@ -22,18 +23,21 @@ _STAMPS = st.builds(
 ONE = Stamp("0.1.0", "12ab34cd", True, {"mode": "single_core", "platform": "qemu-virt"})
 
 
-def image(before: bytes, follows: bytes = b"") -> bytes:
-    """A restorer that ends with ``before`` and the flag, and the bytes that follow it."""
-    code = bytes(400)
+def image(before: bytes, follows: bytes = b"", length: int = 400) -> bytes:
+    """A restorer of ``length`` bytes of code that ends with ``before`` and the flag, and the bytes that follow it."""
+    code = bytes(length)
     size = 8 + len(code) + len(before) + len(_FLAG)
     return struct.pack("<II", 0x6F, size) + code + before + _FLAG + follows
 
 
-@given(_STAMPS, st.binary(max_size=40))
-def test_find_undoes_encode(value: Stamp, follows: bytes) -> None:
+@given(_STAMPS, st.binary(max_size=40), st.sampled_from([0, 1, 400]))
+def test_find_undoes_encode(value: Stamp, follows: bytes, length: int) -> None:
+    """Also without any code, where the stamp begins as soon as it can."""
     data = stamp.encode(value)
     assert len(data) % 8 == 0
-    assert stamp.find(image(data, follows)) == value
+    assert stamp.find(image(data, follows, length)) == value
+    if value.commit:  # otherwise the stamp begins with zeros
+        assert stamp.find(image(data.lstrip(b"\0"), follows, length)) == value
 
 
 @given(st.binary(max_size=64))
@@ -50,6 +54,32 @@ def test_any_flipped_bit_invalidates_the_stamp() -> None:
         changed = bytearray(data)
         changed[-1 - bit // 8] ^= 1 << bit % 8
         assert stamp.find(image(bytes(changed))) is None, bit
+
+
+def _body(text: bytes) -> bytes:
+    """The body of a stamp with any text."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=stamp.DICTIONARY)
+    return bytes(4) + deflate.compress(text) + deflate.flush()
+
+
+@pytest.mark.parametrize(
+    ("body", "valid"),
+    [
+        (_body(b"0.1.0 mode=auto"), True),
+        (_body(b"0.1.0  mode=auto"), False),
+        (_body(b"0.1.0\tmode=auto"), False),
+        (_body(b"0.1.0 mode"), False),
+        (_body(b"mode=auto"), False),
+        (_body(b""), False),
+        (_body(b"0.1.0 mode=\xff"), False),
+        (_body(b"0.1.0 mode=auto") + b"x", False),
+        (_body(b"0.1.0 mode=auto")[:-1], False),
+        (_body(b"0.1.0 mode=auto")[:4], False),
+    ],
+)
+def test_only_a_whole_text_is_a_stamp(body: bytes, valid: bool) -> None:
+    """Although its length and its check are right."""
+    assert bool(stamp.find(image(body + bytes((stamp._check(body), len(body)))))) == valid
 
 
 def test_a_missing_or_truncated_restorer_has_no_stamp() -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from gcpt.checkpoint import files, header, output, search, state, streams
+from gcpt.checkpoint import files, header, output, registers, search, state, streams
 from gcpt.checkpoint.layouts import DEFAULT, MAX_HARTS, MULTI_CORE, MULTI_CORE_OFFSET, NEMU_PROTOBUF_OFFSET, Layout
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint, Place, PlaceKind
 from gcpt.checkpoint.state import block_size
 from gcpt.errors import UserError
+from gcpt.isa.csrs import INVENTORY
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import Mode, Recipe
 
@@ -37,7 +38,9 @@ def test_read_undoes_write(layout: Layout, vlen: int, hart: int) -> None:
     expected = synthetic.make(Recipe((Mode.VS,), vlen=vlen)).harts[0]
     block = bytearray(block_size(layout))
     state.write_hart(block, layout, hart, expected, 128)
-    assert state.read_hart(block, layout, hart) == expected
+    actual = state.read_hart(block, layout, hart)
+    assert actual == expected
+    assert actual.count == (128 if layout.csr_reserve else 0)  # not part of the equality
 
 
 def test_offsets_of_the_default_layout() -> None:
@@ -143,3 +146,20 @@ def test_an_undecodable_header_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no protobuf header"):
         files.load(path)
     assert header.present(streams.read_prefix(path, MULTI_CORE_OFFSET + 16)[MULTI_CORE_OFFSET:])
+
+
+def test_names_of_registers() -> None:
+    hart = synthetic.make(Recipe((Mode.M,))).harts[0]
+    hart.pc, hart.csr, hart.csr[0x305], hart.csr[0x7C0] = 5, [0] * 4096, 6, 7
+    hart.x, hart.f, hart.v = [0] * 31 + [8], [9] + [0] * 31, [bytes(16)] * 31 + [b"\1" + bytes(15)]
+    some = {"pc": 5, "x31 (t6)": 8, "f0": 9, "mtvec": 6, "csr 0x7c0": 7, "v31": "0" * 31 + "1"}
+    assert registers.registers(hart) == some
+    everything = registers.registers(hart, everything=True)
+    assert everything.items() >= some.items()
+    assert set(everything) == {
+        "pc",
+        *(f"x{i} ({name})" for i, name in enumerate(registers.X_NAMES)),
+        *(f"{kind}{i}" for kind in "fv" for i in range(32)),
+        *(csr.name for csr in INVENTORY),
+        "csr 0x7c0",
+    }

@@ -29,6 +29,20 @@ def test_chunks_are_the_content_and_never_empty(packed: Path) -> None:
     assert all(chunks)
 
 
+@given(st.lists(st.integers(0, 1200).map(lambda size: size - 600), max_size=5), st.integers(0, 5000))
+def test_holes_are_zeros(runs: list[int], tail: int) -> None:
+    """Data and holes (negative) of some 4 KiB blocks each, in any order, also at the end of the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "raw")
+        with path.open("wb") as file:
+            for run in runs:
+                file.write(b"\xa5" * (4096 * run)) if run > 0 else file.seek(4096 * -run, 1)
+            file.truncate(file.tell() + tail)
+        chunks = list(streams.raw_chunks(path))
+        assert all(0 < len(chunk) <= streams.PIECE for chunk in chunks)
+        assert b"".join(chunks) == path.read_bytes()
+
+
 @pytest.mark.parametrize("size", [0, 1, 4, 300_010, len(CONTENT), len(CONTENT) + 1])
 def test_prefix(packed: Path, size: int) -> None:
     assert streams.read_prefix(packed, size) == CONTENT[:size]

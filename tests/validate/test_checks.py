@@ -31,6 +31,7 @@ def _file(tmp_path: Path, checkpoint: Synthetic, place: Place = SINGLE_CORE, mor
 
 def _codes(report: Report, *severities: Severity) -> list[str]:
     chosen = severities or tuple(Severity)
+    assert all(finding.what and "None" not in finding.what for finding in report.findings)
     return [finding.kind.code for finding in report.findings if finding.severity in chosen]
 
 
@@ -75,6 +76,7 @@ def test_faults_of_a_hart(tmp_path: Path, fault: Fault) -> None:
     fault.change(checkpoint.harts[0])
     report = validate(_file(tmp_path, checkpoint, more=list(fault.memory)), "qemu-virt")
     _assert_finding(fault.code, report, _RELATED.get(fault.code, ()))
+    assert [finding.hart for finding in report.findings if finding.kind.code == fault.code] == [0]
 
 
 @pytest.mark.parametrize("level", [Mode.M, Mode.M_NEMU], ids=lambda mode: mode.value)
@@ -287,6 +289,7 @@ def test_codes_are_words_and_signals_are_codes() -> None:
     from gcpt.restorer.codes import CODES
 
     assert len(findings.BY_CODE) == len(findings.KINDS)
+    assert all(kind.means and kind.remedy and kind.code.islower() for kind in findings.KINDS)
     assert {kind.signal for kind in findings.KINDS} - {""} <= {code.name for code in CODES}
     assert all(kind.severity is Severity.ERROR for kind in findings.KINDS if kind.signal not in ("", "M_MODE_LOSS"))
 

@@ -76,7 +76,7 @@ def write(
             f"the image needs {len(segments):,} segments, but an ELF file holds at most {_MOST_SEGMENTS:,}: "
             "write another format"
         )
-    table = file.seek(0, os.SEEK_END)
+    table = file.seek(max(file.seek(0, os.SEEK_END), _EHDR.size))  # an empty image wrote nothing
     for segment in segments:
         addresses, sizes = (segment.address, segment.address), (segment.size, segment.size)
         file.write(_PHDR.pack(_LOAD, _READ_WRITE_EXECUTE, segment.at, *addresses, *sizes, PAGE_SIZE))
