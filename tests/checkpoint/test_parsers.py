@@ -159,7 +159,10 @@ def test_read_undoes_write(harts: list[HartState], name: str, layout: Layout, ap
     base = MULTI_CORE_OFFSET + 8 * apart
     places = [PLACES[name], *(Place(PlaceKind.PROTOBUF, base, MIB, layout, at) for at in (0, MULTI_CORE_OFFSET))]
     for place in places:
-        read = _Reader(blocks.pieces(Checkpoint(place, harts)), MULTI_CORE_OFFSET + 7 * MIB)
+        pieces = blocks.pieces(Checkpoint(place, harts))
+        parts = blocks.ranges(Checkpoint(place, harts))
+        assert [(at, at + len(data)) for at, data in sorted(pieces)] == parts
+        read = _Reader(pieces, MULTI_CORE_OFFSET + 7 * MIB)
         assert files.read_checkpoint(read) == Checkpoint(place, harts)
 
 

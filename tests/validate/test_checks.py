@@ -289,6 +289,7 @@ def test_codes_are_words_and_signals_are_codes() -> None:
     from gcpt.restorer.codes import CODES
 
     assert len(findings.BY_CODE) == len(findings.KINDS)
+    assert {severity.value for severity in Severity} == {"error", "warning", "note"}
     assert all(kind.means and kind.remedy and kind.code.islower() for kind in findings.KINDS)
     assert {kind.signal for kind in findings.KINDS} - {""} <= {code.name for code in CODES}
     assert all(kind.severity is Severity.ERROR for kind in findings.KINDS if kind.signal not in ("", "M_MODE_LOSS"))
