@@ -7,7 +7,8 @@
 /* Write a device register after all earlier stores to memory. */
 static inline void gcpt_write_device(uint32_t *address, uint32_t value)
 {
-    __asm__ volatile("fence w, o\n\tsw %0, %1" : : "r"(value), "m"(*address) : "memory");
+    __asm__ volatile("fence w, o" : : : "memory");
+    *(volatile uint32_t *)address = value;
 }
 
 #endif

@@ -36,8 +36,8 @@ static void change(void)
     int file = open(path, O_RDWR);
     if (!strcmp(action, "grow") && pwrite(file, path, 100, target.st_size) < 0)
         perror(path);
-    if (!strcmp(action, "rewrite") && (pread(file, &byte, 1, target.st_size / 2) < 0 ||
-                                       (byte ^= 1, pwrite(file, &byte, 1, target.st_size / 2) < 0)))
+    if (!strcmp(action, "rewrite") &&
+        (pread(file, &byte, 1, target.st_size / 2) < 0 || (byte ^= 1, pwrite(file, &byte, 1, target.st_size / 2) < 0)))
         perror(path);
     close(file);
     snprintf(other, sizeof other, "%s.other", path);
