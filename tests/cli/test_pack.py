@@ -205,7 +205,7 @@ def test_a_restorer_that_cannot_restore_it(checkpoint_file: Make, build_restorer
     cut, bad, other = tmp_path / "cut.bin", tmp_path / "bad.bin", tmp_path / "other.bin"
     data = single.image.read_bytes()
     cut.write_bytes(data[:-8])
-    assert "truncated: 1,7" in said(cut, one)
+    assert "truncated: 2," in said(cut, one)
     bad.write_bytes(data[:-8] + bytes(8))
     assert "the last 8 bytes are not the flag 0xcaff" in said(bad, one)
     other.write_bytes(_unstamped(data))

@@ -162,7 +162,7 @@ def locked() -> dict[str, dict[str, str]]:
         text = (REPO / lock).read_text().replace("\\\n", " ")
         lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
         for line in lines:
-            assert re.fullmatch(r"[\w-]+==[\w.]+( +--hash=sha256:[0-9a-f]{64})+ *", line), line
+            assert re.fullmatch(r"[\w-]+==[\w.]+( ; [^;]+?)?( +--hash=sha256:[0-9a-f]{64})+ *", line), line
         found[lock] = {name: pin for name, _, pin in (line.partition("==") for line in lines)}
     return found
 

@@ -43,6 +43,6 @@ def test_instructions_have_the_phase_of_their_address():
 
 def test_every_symbol_of_a_phase_is_in_the_firmware():
     """A renamed label would silently become part of the code before it."""
-    text = "".join(path.read_text() for path in FIRMWARE.rglob("*.[Sh]"))
+    text = "".join(path.read_text() for path in FIRMWARE.rglob("*.[Shi]*"))
     missing = [symbol for phase in phases.PHASES for symbol in phase.symbols if f"\n{symbol}:" not in text]
     assert missing == []

@@ -25,7 +25,7 @@ _C_FLAGS = (
     # The image runs at any address: no tables of absolute addresses.
     *("-fno-pie", "-fno-jump-tables"),
     # Turn off defaults of distributions.
-    *("-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-U_FORTIFY_SOURCE"),
+    *("-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fno-exceptions", "-U_FORTIFY_SOURCE"),
     *("-fno-common", "-ffunction-sections", "-fdata-sections"),
     *("-Wall", "-Wextra", "-Wundef", "-Werror", "-Wdate-time"),
 )
