@@ -39,7 +39,8 @@ static bool find_default(struct gcpt_plan *plan, uint64_t base)
 #if GCPT_FIND_MULTI_CORE
 /*
  * Find the blocks of several harts. QEMU writes the count 2 for any number of harts: from the third block on,
- * consecutive blocks with the magic number count too. A count of 0 means one hart.
+ * consecutive blocks with the magic number count too. A count of 0 means one hart. Each counted block must have the
+ * magic number.
  */
 static bool find_multi_core(struct gcpt_plan *plan)
 {
@@ -50,6 +51,10 @@ static bool find_multi_core(struct gcpt_plan *plan)
     if (count == 2)
         while (plan->harts < GCPT_MAX_HARTS && *gcpt_field(plan, plan->harts, magic_number) == GCPT_CHECKPOINT_MAGIC)
             plan->harts++;
+    if (plan->harts <= GCPT_HARTS)
+        for (uint64_t hart = 1; hart < plan->harts; hart++)
+            if (*gcpt_field(plan, hart, magic_number) != GCPT_CHECKPOINT_MAGIC)
+                gcpt_fail(GCPT_CODE_UNMARKED);
     return true;
 }
 #endif

@@ -22,6 +22,7 @@ from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer import packing
 from gcpt.restorer.platforms import BY_NAME as PLATFORMS
 from gcpt.restorer.platforms import CLINT_MTIME, PATIENCE
+from gcpt.validate.verdict import validate
 
 VIRT = PLATFORMS["qemu-virt"]
 _WFI, _NOP = 0x10500073, 0x13
@@ -166,3 +167,18 @@ def test_more_harts_than_the_restorer_serves(bench: Bench) -> None:
     memory = bench.restored(checkpoint, DUAL_CORE, bench.build("dual_core", harts="2"))
     code, _, words = bench.end(memory, Machine(harts=4)).error()
     assert (code, "too many harts" in words) == (CODES["HARTS"], True)
+
+
+@pytest.mark.parametrize(("count", "unmarked"), [(2, 1), (3, 2), (3, 1)])
+def test_counted_hart_without_a_block(bench: Bench, count: int, unmarked: int) -> None:
+    """The hart would get arbitrary values: the restorer and validate refuse the checkpoint."""
+    checkpoint = synthetic.make(Recipe(harts=4, locks=False))
+    block, layout = DRAM + DUAL_CORE.block(unmarked), DUAL_CORE.layout
+    words = [(DRAM + DUAL_CORE.block(0) + layout.csr_reserve, count), (block + layout.magic_number, 0)]
+    pieces = [(address, value.to_bytes(8, "little")) for address, value in words]
+    damaged = replace(checkpoint, memory=[*checkpoint.memory, *pieces])
+    memory = bench.restored(damaged, DUAL_CORE, bench.build("dual_core"))
+    refusals = [(finding.kind.code, finding.hart, finding.signal) for finding in validate(memory).findings]
+    assert ("hart-unmarked", unmarked, CODES["UNMARKED"]) in refusals
+    end = bench.end(memory, Machine(harts=4))
+    assert (end.status, end.error()[0]) == (CODES["UNMARKED"],) * 2

@@ -118,4 +118,10 @@ CODES: tuple[Code, ...] = (
         "needs H",
         "mstatus.MPV or hgatp shows a guest, which needs a hart with H: restore on one, without csrs=-h",
     ),
+    Code(
+        21,
+        "UNMARKED",
+        "counted hart without a block",
+        "hart 0's block counts a hart whose block has no magic number: take the checkpoint again",
+    ),
 )

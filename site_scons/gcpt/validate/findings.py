@@ -146,6 +146,7 @@ KINDS: tuple[FindingKind, ...] = (
         _E,
         "the checkpoint counts a hart whose block has no magic number: the hart would get arbitrary values",
         "take the checkpoint again; the count is in csr_reserve of hart 0's block",
+        "UNMARKED",
     ),
     FindingKind(
         "harts-uncounted",
