@@ -152,6 +152,11 @@ FAULTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "a section below": ("within_reserved", *BELOW),
     "a payload that is not configured": ("payload_in_place", {"#PAYLOAD": "nop"}, {}),
     "shared data that is not loaded": ("shared_data_is_loaded", {".zero   64": "lock: .zero 64"}, {}),
+    "code in the page of tohost": (
+        "no_code_beside_htif",
+        {".dword  1": ".dword  1\n    .type tohost, @object\ntohost:\n    .dword  0\n    .zero 0xff0"},
+        {},
+    ),
     "too large": ("budget", {".dword  1": ".zero 0xe00"}, {}),
 }
 

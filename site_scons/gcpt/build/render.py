@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from gcpt.checkpoint import layouts
 from gcpt.isa import csrs
 from gcpt.isa.csrs import Csr, When
+from gcpt.isa.paging import PAGE_SIZE
 from gcpt.restorer import platforms, trampoline
 from gcpt.restorer.codes import CODES
 from gcpt.restorer.config import STACK_SHIFT, BuildConfig
 
-#: Alignment in bytes of tohost and fromhost, which have one cache line each.
+#: Alignment in bytes of tohost and fromhost, which have one cache line each. In an image of several pages they have a
+#: page without code: QEMU makes it a device's, and QEMU 7.2 aborts at an instruction that reaches into one.
 HTIF_ALIGNMENT = 64
 #: CSR slots within reach of a 12-bit load offset from a base register: in total, below the base register, and upwards
 #: from it with a compressed load.
@@ -517,11 +519,14 @@ def link_definitions(config: BuildConfig) -> str:
         Linker script assignments.
     """
     base = config.load_address
+    alignment = 8
+    if _has_htif(config):
+        alignment = HTIF_ALIGNMENT if config.direct and not needs_printf(config) else PAGE_SIZE
     symbols = {
         "gcpt_load_address": base,
         "gcpt_state_begin": base + layouts.DEFAULT.magic_number,
         "gcpt_payload_position": config.payload_position,
-        "gcpt_data_alignment": HTIF_ALIGNMENT if _has_htif(config) else 8,
+        "gcpt_data_alignment": alignment,
     }
     if config.ram is not None:
         symbols["gcpt_ram"] = config.ram

@@ -46,8 +46,6 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
         raise UserError(f"{image}: no embedded restorer: no restorer that ends with the flag 0xcaff at the start")
     unstamped = "the restorer has no stamp: recognised by its head and flag, assumed to have no header window"
     notes = [] if old.stamp else [unstamped]
-    for note in notes:
-        say(f"note: {note}")
     files: list[tuple[Path, Iterable[bytes], str]] = []
     with progress(f"unpacking {output or image}", None) as advance:
         if restorer_out:
@@ -56,6 +54,8 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
             content = edits.patched(streams.chunks(image), [(0, before)])
             files.append((output, track(content, advance), container or "raw"))
         *_, size = write_all(files)
+    for note in notes:
+        say(f"note: {note}")
     written = {"file": str(output), "container": files[-1][2], "bytes": size} if output else None
     if output:
         say(f"{output}: {size:,} bytes, {files[-1][2]}")
