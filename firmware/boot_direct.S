@@ -38,8 +38,8 @@ gcpt_boot:
 #if GCPT_STOP
     j       park
 #else
-    csrr    a2, mhartid
-    bnez    a2, park
+    csrr    s9, mhartid             /* 0 from here on: no register was skipped yet */
+    bnez    s9, park
 #endif
     .global gcpt_boot_end
 gcpt_boot_end:

@@ -23,9 +23,9 @@
  * s6           | guarded: 1 with Smrnmi, else 0            | entry .. way_out
  *              | the checkpoint's mtvec                    | way_out .. skipped_noted
  * s7           | PMP lock bits; 0 once locks were checked  | entry .. note_skipped                | look_at_locks
- * s8           | mstatus with FS and VS as far as they are | entry .. vector_registers
- *              | the hart's vlenb; 1 without V             | vector_registers .. way_out
- *              | negative: complement of the trampoline's  | way_out .. leave                     | jump, out_of_reach
+ * LEAVING      | mstatus with FS and VS as far as they are | entry .. vector_registers
+ *  (t2 or s8)  | the hart's vlenb; 1 without V             | vector_registers .. way_out
+ *              | negative: complement of the trampoline's  | way_out .. leave                     | jump
  *              | address (jump); else: leave by mret       |
  * s9           | number of skipped registers               | entry .. note_skipped                | gcpt_trap: + 1
  * s10          | the checkpoint's hvip                     | gcpt_skip_begin .. way_out
@@ -72,13 +72,13 @@
     vsetvl  zero, a0, a1
     .endm
 
-/* load_vector_registers: load v0..v31, s8 bytes each, from the address a2. Clobbers a0, a2, a3. */
+/* load_vector_registers: load v0..v31, LEAVING bytes each, from the address a2. Clobbers a0, a2, a3. */
     .macro load_vector_registers
 #if GCPT_FROM_FLASH
     /* Vector loads from flash fault (NEMU): shift scalars into groups of 8 registers. Clobbers vl, vtype. */
-    vsetvli zero, s8, e64, m8, ta, ma
+    vsetvli zero, LEAVING, e64, m8, ta, ma
     .irp n, 0,8,16,24
-    mv      a3, s8
+    mv      a3, LEAVING
 1:  ld      a0, (a2)
     addi    a2, a2, 8
     vslide1down.vx v\n, v\n, a0
@@ -86,7 +86,7 @@
     bnez    a3, 1b
     .endr
 #else
-    slli    a3, s8, 3               /* bytes of 8 registers */
+    slli    a3, LEAVING, 3          /* bytes of 8 registers */
     vl8re8.v v0, (a2)
     add     a2, a2, a3
     vl8re8.v v8, (a2)
@@ -99,12 +99,12 @@
 
     .global gcpt_restore, gcpt_skip_begin, gcpt_skip_end
 gcpt_restore:
-    li      s9, 0                   /* skipped registers: the trap handler adds 1 for each */
-#if !GCPT_CSRS_V
-    li      s8, 0
-#endif
 #if !GCPT_DIRECT
+    li      s9, 0                   /* skipped registers: the trap handler adds 1 for each */
     csrw    mtvec, s5
+#endif
+#if !GCPT_CSRS_V
+    li      LEAVING, 0
 #endif
 #if GCPT_GUARDED
     csrr    a0, misa
@@ -129,15 +129,15 @@ gcpt_skip_begin:
     /* Vector registers before vstart and vcsr: vsetvl clears vstart. */
 vector_registers:
 #if GCPT_GUARDED
-    andi    a0, s8, MSTATUS_VS      /* a hart with vectors, of whatever subset, can set VS */
+    andi    a0, LEAVING, MSTATUS_VS /* a hart with vectors, of whatever subset, can set VS */
     beqz    a0, no_vectors
 #endif
     field_address a3, FIELD(csr_reg), 8 * CSR_VL
     ld      a1, 8 * (CSR_VLENB - CSR_VL)(a3)
-    csrr    s8, CSR_VLENB           /* keeps the value of mstatus on a hart without V */
-    bne     s8, a1, vlen_differs
+    csrr    LEAVING, CSR_VLENB      /* keeps the value of mstatus on a hart without V */
+    bne     LEAVING, a1, vlen_differs
 vlen_same:
-    srli    a1, s8, GCPT_MAX_VLENB_SHIFT + 1
+    srli    a1, LEAVING, GCPT_MAX_VLENB_SHIFT + 1
     bnez    a1, vector_registers_lost       /* a block holds GCPT_MAX_VLENB bytes of a register */
 #if !GCPT_FROM_FLASH
     set_vl_and_vtype                /* first: clears vstart, at which whole-register loads start */
@@ -220,7 +220,7 @@ timers:
 #endif
     /*
      * Decide how the hart leaves, while the console and the finisher are accessible: later, PMP may deny them.
-     * Result at prepared: s6 = mtvec, s10 = mepc, s11 = mstatus, s8 = complement of the trampoline's address (jump) or
+     * Result at prepared: s6 = mtvec, s10 = mepc, s11 = mstatus, LEAVING = complement of the trampoline's address (jump) or
      * not negative (mret).
      */
 way_out:
@@ -276,7 +276,7 @@ no_guest:
 #endif
     /* No check or message after this except selfcheck's: PMP may restrict M mode too. */
     csrs_lock
-    sfence.vma                      /* for PMP; no hfence: no guest has run since reset */
+    sfence.vma                      /* for satp and PMP */
 #if GCPT_SELFCHECK
     mv      s5, s9
     csrs_check
@@ -307,16 +307,19 @@ integer_registers:
 #else
     addi    sp, s4, -INT_BIAS
 #endif
-    not     t2, s8                  /* the jump's register is x7: with Zicfilp, no landing pad is needed at its target */
+#if !GCPT_DIRECT
+    mv      t2, LEAVING
+#endif
     .irp n, 1,3,4,5,6,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     ld      x\n, INT_BIAS + 8 * \n(sp)
     .endr
 leave:
-    bgez    t2, 1f
+    bltz    t2, 1f
     ld      t2, INT_BIAS + 8 * 7(sp)
     ld      sp, INT_BIAS + 8 * 2(sp)
     mret
-1:  jr      t2
+1:  not     t2, t2
+    jr      t2                      /* x7: with Zicfilp, no landing pad is needed at its target */
 
 /*
  * M mode. If the generator prepared an mret (mepc = pc and MPP = M, as NEMU does), leave by mret. Otherwise mret would
@@ -348,18 +351,18 @@ jump:
     j       out_of_reach            /* no place for a trampoline: DRAM belongs to the workload */
 #else
 #if GCPT_RAM
-    lla     s8, gcpt_trampolines
+    lla     LEAVING, gcpt_trampolines
     slli    a4, s2, GCPT_TRAMPOLINE_SHIFT
-    add     s8, s8, a4
+    add     LEAVING, LEAVING, a4
 #else
-    li      s8, GCPT_TRAMPOLINE_END - GCPT_TRAMPOLINE_SIZE
+    li      LEAVING, GCPT_TRAMPOLINE_END - GCPT_TRAMPOLINE_SIZE
 #if !GCPT_DIRECT
     slli    a4, s2, GCPT_TRAMPOLINE_SHIFT
-    sub     s8, s8, a4
+    sub     LEAVING, LEAVING, a4
 #endif
 #endif
     addi    a2, s10, -8
-    sub     a2, a2, s8              /* offset of the jal at s8 + 8 */
+    sub     a2, a2, LEAVING         /* offset of the jal at LEAVING + 8 */
 #if GCPT_RAM
     srai    a3, a2, 20
     srai    a5, a2, 63
@@ -383,13 +386,13 @@ jump:
     add     a3, a3, a5
 #endif
     addi    a3, a3, 0x6f
-    sw      a3, 8(s8)
+    sw      a3, 8(LEAVING)
     ld      a3, trampoline
     andi    a5, a0, MSTATUS_MIE
     slli    a5, a5, 32 + 15         /* the immediate of csrsi */
     or      a3, a3, a5
-    sd      a3, (s8)
-    not     s8, s8
+    sd      a3, (LEAVING)
+    not     LEAVING, LEAVING
     fence.i
     j       sie_restored
 #endif
@@ -399,7 +402,7 @@ out_of_reach:
     li      a0, GCPT_CODE_M_MODE_JUMP
     j       fail
 #else
-    /* Leave by mret (s8 is not negative) with a note: mepc (= pc), MPP and MPIE (as mret needs them) are lost. */
+    /* Leave by mret (LEAVING is not negative) with a note: mepc (= pc), MPP and MPIE (as mret needs them) are lost. */
     andi    a1, a0, MSTATUS_MIE
     li      a3, MSTATUS_MPP | MSTATUS_MPIE
     or      s11, s11, a3
@@ -407,6 +410,7 @@ out_of_reach:
     xori    s11, s11, MSTATUS_MPIE
 1:  li      a0, GCPT_CODE_M_MODE_LOSS
     jal     gcpt_note
+    li      LEAVING, 0
     j       sie_restored
 #endif
 
@@ -452,23 +456,23 @@ note_skipped:
 
 #if GCPT_CSRS_V
 /*
- * The checkpoint's vlenb (a1) differs from the hart's (s8). 0: the generator did not write it, and VLEN is 128 bits.
+ * The checkpoint's vlenb (a1) differs from the hart's (LEAVING). 0: the generator did not write it, and VLEN is 128 bits.
  * With VS = Off there is no vector state to restore.
  */
 vlen_differs:
-    addi    a2, s8, -1
-    and     a2, a2, s8
+    addi    a2, LEAVING, -1
+    and     a2, a2, LEAVING
     beqz    a2, 2f                  /* a power of 2: not mstatus, in which FS or VS is 3 */
-    li      s8, 1
+    li      LEAVING, 1
 2:  bnez    a1, 1f
     li      a1, GCPT_DEFAULT_VLENB
-    beq     s8, a1, vlen_same
+    beq     LEAVING, a1, vlen_same
 1:
 vector_registers_lost:
     load_csr_alone a2, CSR_MSTATUS
     andi    a2, a2, MSTATUS_VS
 #if GCPT_GUARDED
-    addi    a1, s8, -1
+    addi    a1, LEAVING, -1
     bnez    a1, 1f
     beqz    a2, float_registers
 1:
@@ -478,7 +482,7 @@ vector_registers_lost:
     j       fail
 #if GCPT_GUARDED
 no_vectors:
-    li      s8, 1
+    li      LEAVING, 1
     addi    s9, s9, 1
     j       vector_registers_lost
 #endif
@@ -516,23 +520,23 @@ fail:
 /*
  * look_at_locks: check the checkpoint's locked PMP entries, which apply to M mode too. Ends the run if one that denies
  * reads or execution overlaps the restorer's MiB or, planned, the MiB of the block or of its integer registers. Ignores
- * lower-numbered entries that would allow the access. Otherwise returns with s7 = 0. Clobbers a0-a5, t0-t4. It contains
+ * lower-numbered entries that would allow the access. Otherwise returns with s7 = 0. Clobbers a0-a5, t0, t1, t3-t5. It contains
  * no instruction that traps, so that a4 and a5 are its own.
  */
 look_at_locks:
     field_address t1, FIELD(csr_reg), 8 * CSR_PMPCFG0
     addi    t3, t1, 8 * (CSR_PMPADDR0 - CSR_PMPCFG0)
-    addi    t2, t3, 8 * 7           /* 8 entries a word; the sign bit is the lock of the last one */
-    addi    t0, t2, 8 * GCPT_PMP_ENTRIES
+    addi    t5, t3, 8 * 7           /* 8 entries a word; the sign bit is the lock of the last one */
+    addi    t0, t5, 8 * GCPT_PMP_ENTRIES
 1:  ld      a5, (t1)
-    mv      a4, t2
+    mv      a4, t5
 2:  bltz    a5, 5f
 3:  slli    a5, a5, 8
     addi    a4, a4, -8
     bnez    a5, 2b
     addi    t1, t1, 16              /* odd pmpcfg CSRs do not exist */
-    addi    t2, t2, 64
-    bne     t2, t0, 1b
+    addi    t5, t5, 64
+    bne     t5, t0, 1b
     li      s7, 0
     ret
 5:  srli    a0, a5, 56

@@ -4,6 +4,13 @@
 
 #include "gcpt_config.h"
 
+/* LEAVING: restore.S explains it. In the direct restorer, which has no C, nothing else clobbers a t register. */
+#if GCPT_DIRECT
+#define LEAVING t2
+#else
+#define LEAVING s8
+#endif
+
 /*
  * enable_traps: a subroutine of reset_hart. While mstatus.MDT is 1, any trap is a double trap; while mnstatus.NMIE is 0,
  * a trap is lost. So nothing before this can trap, and here only the write of mnstatus on a hart without Smrnmi: mtvec =
@@ -28,7 +35,7 @@ enable_traps:
  * reset_hart: enable traps, and branch to cut_short if the image is truncated.
  *
  * Results: s5 = gcpt_trap; mtvec = s5 (direct) or gcpt_trap_fatal (planned); s11 = MSTATUS_FS | MSTATUS_VS; mstatus = s11,
- * so that MIE, which earlier code may have set, and MDT are clear; s8 = mstatus as the hart holds s11; with guards, s6 = 1
+ * so that MIE, which earlier code may have set, and MDT are clear; LEAVING = mstatus as the hart holds s11; with guards, s6 = 1
  * with Smrnmi, else 0. Clobbers a2, a3, t0.
  */
     .macro reset_hart
@@ -37,14 +44,18 @@ enable_traps:
     lla     s5, gcpt_trap
     jal     t0, enable_traps        /* 4 bytes each from gcpt_boot on: t0 is aligned */
     .option pop
-    csrrw   s8, mstatus, s11
+    csrrw   LEAVING, mstatus, s11
 #if GCPT_DIRECT
     csrw    mtvec, s5
 #else
     lla     a2, gcpt_trap_fatal     /* C code uses no instruction that a hart may lack */
     csrw    mtvec, a2
 #endif
+#if GCPT_FLAG_NEAR
+    ld      a2, %lo(gcpt_flag_distance)(s5)
+#else
     ld      a2, gcpt_complete_flag
+#endif
     ld      a3, TRAP_COMPLETE_FLAG(s5)
     bne     a2, a3, cut_short
     .endm

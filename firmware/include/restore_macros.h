@@ -182,8 +182,7 @@
     .macro put_mip number
     load_csr a0, \number
     csrw    \number, a0
-    srli    a0, a0, 3
-    andi    a0, a0, 1
+    srli    a0, a0, 3               /* an msip has one bit: it ignores the others */
 #if GCPT_DIRECT
     li      a1, GCPT_CLINT
     store_device sw, a0, GCPT_CLINT_MSIP(a1)
@@ -245,7 +244,7 @@ envcfg_written:
 
 /*
  * put_pmpcfg: write two pmpcfg CSRs. If one has a lock bit set and s7 still holds the lock bits, look_at_locks first
- * checks all entries. Clobbers a0-a3 and, through look_at_locks, ra, a4, a5, t0-t4, s7.
+ * checks all entries. Clobbers a0-a3 and, through look_at_locks, ra, a4, a5, t0, t1, t3-t5, s7.
  */
     .macro put_pmpcfg first, second
     load_csr a0, \first

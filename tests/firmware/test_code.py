@@ -47,6 +47,9 @@ def test_c_touches_no_floating_point_or_vector_register(build_restorer, options)
     assert bool(compiled) == (options["mode"] != "single_core")
 
 
+#: The register that firmware/restore.S calls LEAVING.
+_LEAVING = {"single_core": "t2", "dual_core": "s8"}
+
 #: With these options the restorer is assembly only, which is the same from all toolchains; listings differ.
 _REFERENCE = {"cross_compile": CROSS_COMPILE}
 
@@ -90,7 +93,17 @@ def test_fences_that_no_simulator_misses(build_restorer, mode):
     code = _code(build_restorer(platform="qemu-virt", mode=mode, **_REFERENCE))
     assert _before(code, "csrw pmpcfg2", "sfence.vma")
     # The trampoline's last word, then fence.i, before the hart jumps there.
-    assert _before(code, "sd a3,0(s8)", "fence.i")
+    assert _before(code, f"sd a3,0({_LEAVING[mode]})", "fence.i")
+
+
+@pytest.mark.parametrize("csrs", ["", "rva22", "-h"])
+@pytest.mark.parametrize("mode", ["single_core", "dual_core"])
+def test_hgatp_is_fenced(build_restorer, mode, csrs):
+    """No simulator keeps translations from before the restore: the code shows the hfence.gvma that hardware needs."""
+    code = _code(build_restorer(platform="qemu-virt", mode=mode, **({"csrs": csrs} if csrs else {}), **_REFERENCE))
+    assert ("hfence.gvma" in code) == (csrs != "-h")
+    if csrs != "-h":
+        assert _before(code, "csrw hgatp", "hfence.gvma") and _before(code, "csrw pmpcfg2", "hfence.gvma")
 
 
 @pytest.mark.parametrize("mode", ["single_core", "dual_core"])
@@ -105,7 +118,7 @@ def test_nothing_traps_before_traps_are_enabled(build_restorer, platform, mode):
     assert code[first] == "csrw mtvec,t0"
     assert re.match(r"ld s11,-16\(s5\)", code[first + 1]) and code[first + 2] == "csrw mstatus,s11"
     assert code[enable + 1 + (code[enable + 1] == "li s6,1")] == "jr t0"
-    assert code[jump + 1] == "csrrw s8,mstatus,s11"  # a trap has set MDT again
+    assert code[jump + 1] == f"csrrw {_LEAVING[mode]},mstatus,s11"  # a trap has set MDT again
 
 
 _DEVICES = (0x200_0000, 0x200_C000 + 0x1000), (0x1000_0000, 0x1000_1000), (0x10_0000, 0x10_1000)

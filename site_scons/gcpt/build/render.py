@@ -6,7 +6,7 @@ from gcpt.checkpoint import layouts
 from gcpt.isa import csrs
 from gcpt.isa.csrs import Csr, When
 from gcpt.isa.paging import PAGE_SIZE
-from gcpt.restorer import platforms, trampoline
+from gcpt.restorer import budgets, platforms, trampoline
 from gcpt.restorer.codes import CODES
 from gcpt.restorer.config import STACK_SHIFT, BuildConfig
 
@@ -18,7 +18,7 @@ HTIF_ALIGNMENT = 64
 WINDOW_CSRS = 512
 WINDOW_BELOW = 256
 WINDOW_COMPRESSED = 64
-#: The first distance in bytes that one addition cannot move a base register.
+#: The first distance in bytes that one addition cannot move a base register, and one load cannot reach.
 _NEAR = 2048
 #: Bytes of the constants before the trap handler, and of the code before them with which a failed probe goes on
 #: (firmware/include/trap.inc).
@@ -140,6 +140,8 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_DISPLAY_LOW": display_low,
         "GCPT_DISPLAY_HIGH": display_high,
         "GCPT_EXACT": int(config.exact),
+        # Whether one load reaches the completeness flag from the trap handler.
+        "GCPT_FLAG_NEAR": int(budgets.budget(config) < _NEAR),
         # 1: restore SIE from SPIE; 0: do not; -1: the restorer decides.
         "GCPT_SIE_LOST": {"auto": -1, "nemu": 1, "qemu": 0}[config.generator],
         "GCPT_FROM_FLASH": int(config.flash),
@@ -272,10 +274,10 @@ def _span(run: Iterable[Csr]) -> int:
     return max(numbers) - min(numbers)
 
 
-def _windows(chosen: list[Csr], reach: Iterable[Csr] = ()) -> list[tuple[int, list[Csr]]]:
+def _windows(chosen: list[Csr], reach: Iterable[Csr] = (), near: int | None = None) -> list[tuple[int, list[Csr]]]:
     """Split CSRs into runs that are in reach of one base register, as (CSR number of the base register, run).
 
-    reach: CSRs that the last window must reach as well.
+    reach: CSRs that the last window must reach as well. near: the base register before the last window, if it matters.
     """
     runs: list[list[Csr]] = []
     for csr in chosen:
@@ -285,13 +287,21 @@ def _windows(chosen: list[Csr], reach: Iterable[Csr] = ()) -> list[tuple[int, li
             runs.append([csr])
     windows = []
     for i, run in enumerate(runs):
-        windows.append((_base([csr.number for csr in (*run, *(reach if i == len(runs) - 1 else ()))]), run))
+        last = i == len(runs) - 1
+        numbers = [csr.number for csr in (*run, *(reach if last else ()))]
+        windows.append((_base(numbers, near if last else None), run))
     return windows
 
 
-def _base(numbers: list[int]) -> int:
-    """The best CSR number for a base register: it reaches all, and as many as possible with compressed loads."""
+def _base(numbers: list[int], near: int | None = None) -> int:
+    """The best CSR number for a base register: it reaches all, and as many as possible with compressed loads.
+
+    near: the base register before; one that a single addition moves there comes first.
+    """
     lowest, highest = max(numbers) - (WINDOW_CSRS - WINDOW_BELOW) + 1, min(numbers) + WINDOW_BELOW
+    if near is not None:
+        within = range(max(lowest, near - _NEAR // 8 + 1), min(highest, near + _NEAR // 8 - 1) + 1)
+        lowest, highest = (within[0], within[-1]) if within else (lowest, highest)
     # Only these bases reach one more CSR with a compressed load than the next lower base.
     steps = sorted({number - WINDOW_COMPRESSED + 1 for number in numbers})
     candidates = [lowest, *(base for base in steps if lowest < base <= highest)]
@@ -419,6 +429,8 @@ def _macro(
                 code.lines.append(_write(csr, config))
             if csr.name == "hgatp":
                 code.lines.append(f"    hold_hvip {csrs.BY_NAME['hvip'].number:#x}")
+            if csr.name == csrs.TRAP_VALUES[-1]:
+                code.lines.append("    hfence.gvma  /* for hgatp and PMP, on a hart with H like these CSRs */")
     return code.end(end)
 
 
@@ -444,12 +456,6 @@ def csr_assembly(config: BuildConfig) -> str:
     by_hand = [csrs.BY_NAME[name] for name in ("mtvec", "mepc", "mstatus")]
     last = [csr for csr in last if csr not in by_hand]
     reach = [*last, *by_hand, csrs.BY_NAME["mip"]]
-    final = _windows([csr for csr in lock if csr.name != "mseccfg" or not config.guarded], reach)
-    final = final or [(_base([csr.number for csr in reach]), [])]
-    if config.guarded:
-        at = next((i for i, csr in enumerate(final[0][1]) if csr.name in csrs.TRAP_VALUES), len(final[0][1]))
-        final[0][1][at:at] = [csr for csr in lock if csr.name == "mseccfg"]  # needs no window
-    end = final[-1][0]
     lines = ["/* Generated from the CSR inventory (site_scons/gcpt/isa/csrs.py). */", ""]
     lines += _macro(config, "csrs_before_vector", _windows(before))
     after = early[len(before) :]
@@ -461,6 +467,12 @@ def csr_assembly(config: BuildConfig) -> str:
     *windows, (_, run) = _windows(after[len(near) :])
     waiting = [csr for i, csr in enumerate(timer) if _span([*run, *timer[: i + 1]]) < WINDOW_CSRS]
     base = _base([csr.number for csr in (*run, *waiting)])
+    final = _windows([csr for csr in lock if csr.name != "mseccfg" or not config.guarded], reach, base)
+    final = final or [(_base([csr.number for csr in reach], base), [])]
+    if config.guarded:
+        at = next((i for i, csr in enumerate(final[0][1]) if csr.name in csrs.TRAP_VALUES), len(final[0][1]))
+        final[0][1][at:at] = [csr for csr in lock if csr.name == "mseccfg"]  # needs no window
+    end = final[-1][0]
     lines += _macro(config, "csrs_after_vector", [(low, near), *windows, (base, run)], low, base)
     late = _windows(timer[len(waiting) :])
     if config.direct and [csr.name for csr in late[0][1]] == ["mip"]:
