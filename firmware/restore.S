@@ -323,8 +323,8 @@ leave:
 
 /*
  * M mode. If the generator prepared an mret (mepc = pc and MPP = M, as NEMU does), leave by mret. Otherwise mret would
- * lose mepc, MPP, MPIE and MIE; leave by a jump that needs no register. It is in a trampoline: hart h's begins
- * (h + 1) * GCPT_TRAMPOLINE_SIZE below the end of the reserved MiB (with ram=: in that memory):
+ * lose mepc, MPP, MPIE and MIE; leave by a jump that needs no register or, out of its reach on a hart with
+ * Smrnmi, by mnret. The jump is in a trampoline: hart h's begins (h + 1) * GCPT_TRAMPOLINE_SIZE below the end of the reserved MiB (with ram=: in that memory):
  *    0  c.ldsp t2, 312(sp)    2  c.ldsp sp, 272(sp)    4  csrsi mstatus, MIE or nothing    8  jal zero, pc
  * a0 = mstatus, a1 = mode, s10 = pc.
  */
@@ -398,6 +398,34 @@ jump:
 #endif
 
 out_of_reach:
+#if GCPT_CSRS_SMRNMI
+    /* mnret goes to mnepc, wherever that is, and leaves mepc and mstatus as they are. */
+    mv      a3, s9
+    li      a2, 0                   /* keeps this value on a hart without Smrnmi; else NMIE is set */
+    csrr    a2, CSR_MNSTATUS
+    mv      s9, a3                  /* no register of the checkpoint was skipped */
+    beqz    a2, no_mnret
+    csrw    CSR_MNEPC, s10
+    li      a2, MNSTATUS_MNPP | MNSTATUS_NMIE
+    csrw    CSR_MNSTATUS, a2
+    load_csr s10, CSR_MEPC
+    lla     LEAVING, leave_by_mnret
+    andi    a2, a0, MSTATUS_MIE
+    beqz    a2, 1f
+    lla     LEAVING, leave_by_mnret_with_mie
+1:  not     LEAVING, LEAVING
+    j       sie_restored
+leave_by_mnret_with_mie:            /* jumped to from leave; an interrupt needs the workload's registers */
+    ld      t2, INT_BIAS + 8 * 7(sp)
+    ld      sp, INT_BIAS + 8 * 2(sp)
+    csrsi   mstatus, MSTATUS_MIE
+    .insn   MNRET
+leave_by_mnret:
+    ld      t2, INT_BIAS + 8 * 7(sp)
+    ld      sp, INT_BIAS + 8 * 2(sp)
+    .insn   MNRET
+no_mnret:
+#endif
 #if GCPT_EXACT
     li      a0, GCPT_CODE_M_MODE_JUMP
     j       fail

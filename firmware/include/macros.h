@@ -12,6 +12,9 @@
 #define MSTATUS_VS      0x600
 #define MSTATUS_FS      0x6000
 #define MSTATUS_MPRV    0x20000
+#define MNSTATUS_NMIE   0x8
+#define MNSTATUS_MNPP   0x1800
+#define MNRET           0x70200073
 /* Distances of the constants in trap.inc from gcpt_trap. */
 #define TRAP_COMPLETE_FLAG      -32
 #define TRAP_CHECKPOINT_MAGIC   -24

@@ -13,7 +13,8 @@ from gcpt.checkpoint import edits, output
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Place
 from gcpt.checkpoint.state import HartState
 from gcpt.errors import UserError
-from gcpt.machines import demo, judges
+from gcpt.isa import mstatus
+from gcpt.machines import demo, judges, spike
 from gcpt.machines.synthetic import Mode, Recipe
 
 Make = Callable[..., Path]
@@ -64,6 +65,25 @@ def test_spike_with_another_isa(checkpoint_file: Make) -> None:
     isa = "rv64gc_zicntr_zihpm_zicbom_zicboz_svpbmt_sstc"
     run = gcpt("verify", "--isa", isa, path)
     assert (run.returncode, run.stdout.splitlines()[-1].endswith(", 0 unexplained")) == (0, True), run.stdout
+
+
+@pytest.mark.parametrize("enabled", [False, True], ids=["MIE clear", "MIE set"])
+def test_mnret_resumes_m_mode_anywhere(checkpoint_file: Make, enabled: bool) -> None:
+    """Out of a jump's reach, on a hart with Smrnmi, mepc and mstatus are as they were; without it, mret loses them."""
+
+    def change(harts: list[HartState]) -> None:
+        harts[0].pc = 0x8050_0000
+        harts[0].set("mie", 0)
+        harts[0].set("mstatus", harts[0].get("mstatus") & ~mstatus.MIE | (mstatus.MIE if enabled else 0))
+
+    path = checkpoint_file(Recipe((Mode.M,)), change=change)
+    isa = spike.isa()
+    run = gcpt("verify", "--isa", f"{isa}_smrnmi", "--json", path)
+    report = json.loads(run.stdout)
+    assert (run.returncode, report["unexplained"]) == (0, 0), run.stdout
+    assert "mnepc" in {row["name"] for row in report["differences"]}
+    run = gcpt("verify", "--isa", isa, path)
+    assert (run.returncode, "gcpt: error 14 hart 0" in run.stdout) == (1, True), run.stdout
 
 
 def test_a_refusal_on_spike(checkpoint_file: Make) -> None:

@@ -207,6 +207,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "mtvec",
         "mepc",
         "mip",
+        "mnepc",
         "mnstatus",
         "henvcfg",
         "hgatp",

@@ -97,6 +97,8 @@ def explanation(state: HartState, name: str, bits: int, qemu: bool = True) -> st
     """
     if name == "mideleg" and not bits & ~_HS_INTERRUPTS:
         return "a hart with H always delegates VS interrupts"
+    if name in ("mnepc", "mnstatus") and not leaves_by_mret(state):
+        return "an mnret resumes the hart where no jump reaches"
     enabled = (state.get("menvcfg") & _STCE, state.get("menvcfg") & state.get("henvcfg") & _STCE)
     disabled = sum(bit for bit, stce in zip((STIP, VSTIP), enabled, strict=True) if not stce)
     if qemu and name in ("mip", "sip", "hip", "hvip") and not bits & ~disabled:

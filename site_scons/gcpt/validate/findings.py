@@ -227,7 +227,7 @@ KINDS: tuple[FindingKind, ...] = (
     FindingKind(
         "m-mode-far",
         _W,
-        "the pc of an M-mode hart is out of a jump's reach: an mret resumes it, which loses mepc, MPP and MPIE",
+        "the pc of an M-mode hart is out of a jump's reach: without Smrnmi, an mret loses mepc, MPP and MPIE",
         "stop the workload elsewhere, or where mepc does not matter; with exact=1 the restorer refuses instead",
         "M_MODE_LOSS",
     ),
