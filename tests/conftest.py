@@ -36,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="OPTION=VALUE",
         help="a build option for all restorers that tests build (./sconsw test toolchain=llvm passes toolchain)",
     )
+    parser.addoption("--rtl-harts", type=int, choices=(1, 4), default=1, help="4: test Rocket's RTL with 4 harts too")
 
 
 @pytest.fixture(scope="session")

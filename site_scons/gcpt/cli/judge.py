@@ -7,18 +7,24 @@ from typing import Any
 import click
 
 #: The judges, as gcpt.machines.judges has them; not imported, because each subcommand's --help must be fast.
-_JUDGES = ("qemu", "spike")
+JUDGES = ("qemu", "spike", "rtl")
 
 
-def judge_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options to a subcommand, which gets the ``judge`` that they choose.
+def judge_options(*judges: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds the options to a subcommand, which gets the ``judge`` that they choose.
 
     Args:
-        function: The subcommand.
-
-    Returns:
-        The subcommand with the options.
+        judges: The judges that it has.
     """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        return _with_options(function, judges)
+
+    return decorate
+
+
+def _with_options(function: Callable[..., Any], judges: tuple[str, ...]) -> Callable[..., Any]:
+    """Return the subcommand with the options."""
 
     @wraps(function)
     def with_judge(
@@ -42,7 +48,7 @@ def judge_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--cpu", default="", metavar="CPU", help="QEMU's -cpu; by default one that fits CHECKPOINT."),
         click.option("--qemu", metavar="PROGRAM", help="The QEMU to run; by default qemu-system-riscv64."),
         click.option(
-            "--on", type=click.Choice(_JUDGES), help="The simulator; by default QEMU, or Spike if only that is there."
+            "--on", type=click.Choice(judges), help="The simulator; by default QEMU, or Spike if only that is there."
         ),
     ):
         with_judge = decorate(with_judge)

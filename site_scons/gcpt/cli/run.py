@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 )
 @click.option("--flash", type=InputPath(), help="The flash image of a flash pair (it holds the state).")
 @memory_option
-@judge_options
+@judge_options("qemu", "spike")
 def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory: int, judge: "Judge") -> int:
     """Boot CHECKPOINT in stock QEMU (virt) or Spike and continue it, with the console on this terminal.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gcpt.cli.judge import judge_options
+from gcpt.cli.judge import JUDGES, judge_options
 from gcpt.cli.output import InputPath, OutputPath, Seconds, json_option, say_json, unpacking
 from gcpt.console import print_table
 from gcpt.errors import UserError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--timeout", type=Seconds(), default=60, show_default=True, help="Seconds for all harts to arrive.")
 @click.option("--logs", type=OutputPath(), help="Keep the simulator's logs in this folder.")
 @json_option
-@judge_options
+@judge_options(*JUDGES)
 def command(
     checkpoint: Path,
     restorer: Path | None,
@@ -40,26 +40,28 @@ def command(
 ) -> int:
     """Verify that CHECKPOINT restores exactly.
 
-    Boots it in QEMU or Spike, stops each hart at its first restored instruction and compares every register, CSR and
-    timer. Mismatches with an explanation (WARL: the hart cannot hold the whole value; the hart does not have the CSR)
-    are listed with it. Exit status 1: there is a mismatch without one, or the restorer refused.
+    Boots it in QEMU, in Spike or on Rocket's RTL, stops each hart at its first restored instruction and compares every
+    register, CSR and timer. Mismatches with an explanation (WARL: the hart cannot hold the whole value; the hart does
+    not have the CSR) are listed with it. Exit status 1: there is a mismatch without one, or the restorer refused.
 
     \b
     Example:
       gcpt verify uboot.zst
       gcpt verify --restorer build/gcpt.bin linux.gz
       gcpt verify --on spike uboot.zst
+      gcpt verify --on rtl uboot.zst -- +verilator+seed+7
       gcpt verify --qemu ./qemu-system-riscv64 --cpu rv64,v=true,vlen=256 uboot.zst -- -icount shift=0
     """
     from gcpt.checkpoint import apart
-    from gcpt.machines import spike, spike_verification
+    from gcpt.machines import rocket, rocket_verification, spike, spike_verification
     from gcpt.machines.boot import prepare
     from gcpt.machines.gdb import GdbError
     from gcpt.machines.qemu import LOGS, Qemu, QemuError
+    from gcpt.machines.rocket import RocketError
     from gcpt.machines.spike import SpikeError
     from gcpt.machines.verification import verify_machine
 
-    for name in (spike.LOGS if judge.name == "spike" else LOGS) if logs else ():
+    for name in {"spike": spike.LOGS, "rtl": rocket.LOGS, "qemu": LOGS}[judge.name] if logs else ():
         inputs = {"CHECKPOINT": checkpoint, "--flash": flash, "--restorer": restorer}
         apart.check("--logs:", logs and logs / name, inputs)
     with scratch_folder() as folder:
@@ -76,6 +78,13 @@ def command(
                 report = spike_verification.verify(setup, folder, logs or folder, timeout)
             except SpikeError as error:
                 return _report_stop(checkpoint, error.console, f"{error}; --logs DIR keeps Spike's logs", as_json)
+            return _report(checkpoint, len(setup.harts), report, as_json)
+        if judge.name == "rtl":
+            try:
+                model = rocket_verification.machine(setup, lambda text: click.echo(f"gcpt: {text}", err=True))
+                report = rocket_verification.verify(setup, model, folder, logs or folder, timeout)
+            except RocketError as error:
+                return _report_stop(checkpoint, error.console, f"{error}; --logs DIR keeps its logs", as_json)
             return _report(checkpoint, len(setup.harts), report, as_json)
         try:
             with Qemu(setup.memory, setup.machine, logs or folder) as running:

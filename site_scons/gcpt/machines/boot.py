@@ -93,8 +93,10 @@ def prepare(
         UserError: A file cannot be read, the checkpoint does not fit the judge, or no restorer can be built.
     """
     checkpoint = open_checkpoint(path, flash)
-    if judge.name == "spike" and flash:
-        raise UserError(f"--flash {flash}: Spike has no flash: give --on qemu, or gcpt convert the pair to one image")
+    if judge.name != "qemu" and flash:
+        raise UserError(
+            f"--flash {flash}: {judge.title} has no flash: give --on qemu, or gcpt convert the pair to one image"
+        )
     if judge.name == "qemu" and _vlen(checkpoint) > MAX_VLEN // 2:
         raise UserError(f"{path}: VLEN is {_vlen(checkpoint)} bits, QEMU supports at most {MAX_VLEN // 2}")
     raw, raw_flash = folder / "memory", folder / "flash" if flash else None
@@ -114,7 +116,7 @@ def prepare(
             restorer, elf = built.image, built.elf
         chosen = packing.read(restorer)
         packing.overwrite(first, 0, packing.start(chosen, checkpoint.place, before).data)
-    config = _config(chosen, judge.platform)
+    config = _config(chosen, judge)
     generators.assume(checkpoint.harts, config.generator)
     cpu, options = judge.cpu or qemu.cpu(_vlen(checkpoint)), judge.options
     machine = Machine(len(checkpoint.harts), size, cpu, judge.machine, raw_flash, options, judge.program)
@@ -134,15 +136,14 @@ def _build(mode: str, platform: str) -> BuiltRestorer:
         ) from error
 
 
-def _config(restorer: Restorer, platform: str) -> BuildConfig:
-    """Return the restorer's build options; if it has no stamp, those that restore most on ``platform``."""
-    most = resolve({"mode": "auto", "platform": platform})
+def _config(restorer: Restorer, judge: Judge) -> BuildConfig:
+    """Return the restorer's build options; if it has no stamp, those that restore most on the judge's platform."""
+    most = resolve({"mode": "auto", "platform": judge.platform})
     config = restorer.config or most
     if config.platform.clint != most.platform.clint:
-        judge = "Spike" if platform == "spike" else "QEMU"
         raise UserError(
-            f"{restorer.name}: this restorer is for platform={config.platform.name}, but {judge} needs {platform}: "
-            "choose another with --restorer"
+            f"{restorer.name}: this restorer is for platform={config.platform.name}, but {judge.title} needs "
+            f"{judge.platform}: choose another with --restorer"
         )
     return config
 

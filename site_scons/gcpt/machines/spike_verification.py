@@ -10,7 +10,7 @@ from gcpt.isa.csrs import BY_NAME, When
 from gcpt.machines import probe, spike
 from gcpt.machines.boot import BootSetup
 from gcpt.machines.comparison import Comparison, Mismatch, compare_hart, timer_mismatches
-from gcpt.machines.expectation import STIP, VSTIP, compared_csrs
+from gcpt.machines.expectation import STIP, VSTIP, compared_csrs, limits
 from gcpt.machines.observation import Observation, comparable
 from gcpt.machines.probe import Step
 from gcpt.machines.spike import Reading, Spike, SpikeError
@@ -124,17 +124,12 @@ def _explain(
         return replace(mismatch, reason="the compare value came due since then")
     if entry.when == When.VECTOR or (entry.when == When.ALIAS and entry.name != "sstatus"):
         return mismatch
-    limits = [limit for name in _limits(entry.name) if (limit := BY_NAME[name]).when is When.EARLY]
-    before = [Step(limit.number, state.get(limit.name)) for limit in limits]
+    early = [limit for name in limits(entry.name) if (limit := BY_NAME[name]).when is When.EARLY]
+    before = [Step(limit.number, state.get(limit.name)) for limit in early]
     held = probe.held(running, entry.number, wanted, before, folder)
     if held is None or comparable({entry.name: held})[entry.name] != got:
         return mismatch
     return replace(mismatch, reason="WARL: the hart cannot hold the whole value")
-
-
-def _limits(name: str) -> list[str]:
-    """Return the CSRs that are written before a CSR, from the first to the last."""
-    return [limit for before in BY_NAME[name].after for limit in (*_limits(before), before)]
 
 
 def _came_due(name: str, wanted: int, got: int, csr: dict[str, int | None], mtime: int) -> bool:

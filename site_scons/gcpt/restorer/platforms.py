@@ -129,6 +129,15 @@ PLATFORMS: tuple[Platform, ...] = (
         vlen=(128, 2048),
         paging=(8, 9, 10),
     ),
+    Platform(
+        name="rocket",
+        what="Rocket of rocket-chip, chipyard or LiteX, with a simulator that speaks HTIF (fesvr)",
+        clint=0x200_0000,
+        uart=Uart("htif", 0),
+        end="htif",
+        dram_size=0x8000_0000,
+        paging=(8,),
+    ),
 )
 
 BY_NAME: dict[str, Platform] = {platform.name: platform for platform in PLATFORMS}
