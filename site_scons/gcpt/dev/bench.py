@@ -21,7 +21,8 @@ from gcpt.errors import UserError
 from gcpt.machines import qemu
 from gcpt.machines.builds import build
 from gcpt.machines.qemu import QemuError
-from gcpt.machines.restores import CASES, CROWD, Restores
+from gcpt.machines.restores import CASES, CROWD, Restores, cycles
+from gcpt.machines.rocket import RocketError
 from gcpt.restorer.resolution import resolve
 
 BUDGETS = ROOT / "tests/budgets.toml"
@@ -33,6 +34,7 @@ RESTORERS = {
         for csrs in ("rva22", "rv64gc")
     },
     "single_core, xiangshan": {"mode": "single_core", "platform": "xiangshan"},
+    "single_core, rocket": {"mode": "single_core", "platform": "rocket"},
 }
 
 
@@ -58,6 +60,7 @@ def measure(options: list[str], folder: Path, quick: bool) -> Figures:
 
     Raises:
         QemuError: A restore fails in QEMU.
+        RocketError: A restore fails on Rocket's RTL.
         subprocess.CalledProcessError: A build fails.
     """
     built = {}
@@ -72,8 +75,11 @@ def measure(options: list[str], folder: Path, quick: bool) -> Figures:
         restores = Restores(case, built[case.restorer], folder)
         instructions |= {case.name + part: number for part, number in restores.instructions().items()}
         exact[case.name], compared[case.name] = restores.exact()
+    progress("restore on Rocket's RTL (the first time, its simulator is built: about a minute)")
+    clocked = cycles(built["single_core, rocket"], folder)
     result: Figures = {
         "instructions": instructions,
+        "cycles": {f"single_core, rocket, memory latency {latency}": count for latency, count in clocked.items()},
         "exact": exact,
         "compared": compared,
         "bytes": {name: restorer.image.stat().st_size for name, restorer in built.items()},
@@ -164,7 +170,7 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"gcpt: {error}", file=sys.stderr)
         return 2
-    except (QemuError, subprocess.CalledProcessError) as error:
+    except (QemuError, RocketError, subprocess.CalledProcessError) as error:
         print(f"gcpt: {error}", file=sys.stderr)
         return 1
     figures.save(arguments.json, machine(options), result)

@@ -1,4 +1,4 @@
-"""Measure restorers on stock QEMU with synthetic checkpoints: instructions, exact values, seconds."""
+"""Measure restorers with synthetic checkpoints: instructions, exact values and seconds on QEMU, cycles on Rocket."""
 
 import time
 from collections import Counter
@@ -9,17 +9,20 @@ from statistics import median
 from gcpt.checkpoint import output
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint
-from gcpt.machines import synthetic
+from gcpt.machines import rocket, synthetic
 from gcpt.machines.arrival import run_to_first
 from gcpt.machines.builds import BuiltRestorer
 from gcpt.machines.comparison import compare_machine
 from gcpt.machines.count import trace
 from gcpt.machines.gdb import GdbError
 from gcpt.machines.qemu import Machine, Qemu
+from gcpt.machines.rocket import Rocket
 from gcpt.machines.synthetic import DRAM, Mode, Recipe
 from gcpt.restorer import packing
 from gcpt.restorer.config import BuildConfig
 
+#: Memory in bytes of a measured Rocket, and seconds for its hart to arrive.
+_ROCKET_MEMORY, _ROCKET_TIMEOUT = 128 * MIB, 300.0
 #: Trace only the reserved MiB.
 _FILTER = ("-dfilter", f"{DRAM:#x}+{MIB:#x}")
 PLACES = {"single_core": SINGLE_CORE, "dual_core": DUAL_CORE, "normal": PROTOBUF}
@@ -72,6 +75,8 @@ CASES: tuple[Case, ...] = (
     *(_several("dual_core", harts) for harts in (1, 2, 8, 32, 128)),
     *(_several("normal", harts) for harts in (1, 128)),
 )
+#: Latencies of Rocket's memory in cycles at which restores are measured.
+LATENCIES = (0, 30, 100)
 CROWD = next(case for case in CASES if case.name == "dual_core, 128 harts")
 
 
@@ -92,6 +97,33 @@ def one_hart(image: Path, config: BuildConfig, folder: Path) -> int:
     mode = config.mode if config.mode in PLACES else "normal"
     case = Case("one hart", mode, Recipe((Mode.S,), locks=False))
     return Restores(case, BuiltRestorer(image.parent, config), folder).instructions()[""]
+
+
+def cycles(built: BuiltRestorer, folder: Path) -> dict[int, int]:
+    """Count the cycles of restoring one hart in S mode on Rocket's RTL, with cold caches.
+
+    Args:
+        built: The restorer, for a platform with Rocket's memory map.
+        folder: Folder for the machine's memory and logs.
+
+    Returns:
+        Cycles from the restorer's first instruction to the workload's first, by latency of the memory.
+
+    Raises:
+        RocketError: The simulator cannot be built, or the hart did not arrive.
+    """
+    made = synthetic.make(Recipe(vector=False, hypervisor=False, locks=False))
+    memory, [state] = folder / "memory", made.harts
+    pieces = [*synthetic.blocks(Checkpoint(SINGLE_CORE, made.harts)), *made.memory]
+    output.write_pieces(memory, [(address - DRAM, data) for address, data in pieces], _ROCKET_MEMORY)
+    packing.place(memory, built.image)
+    start, program = {0: (state.pc, state.mode)}, rocket.simulator(1)
+
+    def count(latency: int) -> int:
+        machine = Rocket(program, _ROCKET_MEMORY, latency)
+        return rocket.read(machine, memory, start, folder, _ROCKET_TIMEOUT)[0].numbers["cycles"]
+
+    return {latency: count(latency) for latency in LATENCIES}
 
 
 class Restores:
