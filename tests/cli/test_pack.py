@@ -14,10 +14,13 @@ from guests import answer, exact
 from restorer import Restorer
 
 from gcpt.checkpoint import containers, edits, output, streams
+from gcpt.checkpoint.files import open_checkpoint
 from gcpt.checkpoint.layouts import MIB
-from gcpt.checkpoint.places import DUAL_CORE, Place, PlaceKind
-from gcpt.machines import qemu
+from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Place, PlaceKind
+from gcpt.checkpoint.state import HartState
+from gcpt.machines import judges, qemu, spike, synthetic
 from gcpt.machines.qemu import Machine, Qemu
+from gcpt.machines.spike import Spike
 from gcpt.machines.synthetic import Mode, Recipe
 
 Make = Callable[..., Path]
@@ -93,6 +96,27 @@ def test_a_memory_read_from_hex_boots(u_boot: Make, build_restorer: Build, tmp_p
         _ask(machine)
 
 
+def _spike(vlen: int) -> Spike:
+    return Spike(judges.choose("spike").program, spike.isa(vlen))
+
+
+@pytest.mark.parametrize("mode", ["single_core", "auto"])
+def test_spike_runs_the_elf_file(checkpoint_file: Make, build_restorer: Build, tmp_path: Path, mode: str) -> None:
+    """To the workload, and on a hart of another VLEN to the refusal, which ends the run through tohost."""
+    packed, restorer = tmp_path / "packed.elf", build_restorer(mode=mode, platform="spike")
+    recipe = Recipe((Mode.S,))
+    [state] = synthetic.make(recipe).harts
+    checkpoint = checkpoint_file(recipe)
+    _said(here("pack", restorer.image, checkpoint, "-o", packed))
+    reading = spike.read(_spike(128), packed, 0, state.pc, ["stvec"], tmp_path, 120)
+    assert (reading.numbers["pc"], reading.numbers["stvec"]) == (state.pc, state.get("stvec"))
+    assert spike.symbols(packed) == spike.symbols(restorer.elf) != {}
+    run = subprocess.run(_spike(256).command(packed), capture_output=True, text=True, timeout=120, check=False)
+    assert (run.returncode, "gcpt: error 10 hart 0" in run.stdout) == (10, True), run
+    _said(here("pack", "--swap", _restorer(build_restorer, "auto").image, packed))
+    assert spike.symbols(packed) == {}
+
+
 def _words(tokens: list[str], width: int) -> Iterator[tuple[int, bytes]]:
     """The data that $readmemh reads: offsets and bytes."""
     at = 0
@@ -102,6 +126,60 @@ def _words(tokens: list[str], width: int) -> Iterator[tuple[int, bytes]]:
         else:
             yield at, int(token, 16).to_bytes(width, "little")
             at += width
+
+
+def _load(hex_file: Path, raw: Path, width: int, size: int) -> list[tuple[int, bytes]]:
+    """Load a file into a memory of ``size`` bytes that is nowhere zero; return what was loaded."""
+    words = list(_words(hex_file.read_text().split(), width))
+    content = bytearray(b"\xa5" * size)
+    for at, data in words:
+        assert at + width <= size
+        content[at : at + width] = data
+    raw.write_bytes(content)
+    return words
+
+
+@pytest.mark.parametrize(
+    ("recipe", "place", "mode"),
+    [
+        pytest.param(Recipe((Mode.S,)), SINGLE_CORE, "single_core", id="single_core"),
+        pytest.param(Recipe((Mode.VS,), vlen=256), SINGLE_CORE, "auto", id="auto"),
+        pytest.param(Recipe((Mode.S, Mode.M), harts=3), DUAL_CORE, "auto", id="three harts"),
+        pytest.param(Recipe((Mode.S, Mode.U), harts=2), PROTOBUF, "normal", id="protobuf"),
+        pytest.param(Recipe((Mode.S,)), AT_START, "auto", id="nemu"),
+    ],
+)
+def test_hex_has_what_the_restorer_reads(
+    checkpoint_file: Make, build_restorer: Build, tmp_path: Path, recipe: Recipe, place: Place, mode: str
+) -> None:
+    """RTL memories start with any bits: zeros that the restorer reads are in the file."""
+
+    def clear_vectors(harts: list[HartState]) -> None:
+        for state in harts:
+            state.v = [bytes(len(register)) for register in state.v]
+
+    packed, memory = tmp_path / "packed.hex", tmp_path / "memory"
+    checkpoint = checkpoint_file(recipe, place, clear_vectors)
+    _said(here("pack", _restorer(build_restorer, mode).image, checkpoint, "-o", packed, "--width", "64"))
+    _load(packed, memory, 64, 128 * MIB)
+    assert open_checkpoint(memory).harts == open_checkpoint(checkpoint).harts
+    exact(memory)
+    assert packed.stat().st_size < 40 * MIB
+
+
+def test_hex_of_a_pair(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
+    memory, flash = tmp_path / "memory.zst", tmp_path / "flash.gz"
+    files = [tmp_path / name for name in ("flash.hex", "memory.hex")]
+    _said(here("convert", checkpoint_file(), memory, "--layout", "flash", "--flash-out", flash))
+    restorer = _restorer(build_restorer, "single_core", flash="1")
+    pair = ("--flash", flash, "-o", files[0], "--memory-out", files[1])
+    result = json.loads(_said(here("pack", "--json", restorer.image, memory, *pair)))
+    assert (result["bytes"], result["memory"]) == (MIB, {"file": str(files[1]), "bytes": 128 * MIB})
+    loaded = [tmp_path / "loaded flash", tmp_path / "loaded memory"]
+    for file, raw, size in zip(files, loaded, (MIB, 128 * MIB), strict=True):
+        _load(file, raw, 8, size)
+    assert open_checkpoint(loaded[1], loaded[0]).harts == open_checkpoint(memory, flash).harts
+    exact(loaded[1], "--flash", loaded[0])
 
 
 @pytest.mark.parametrize("options", [{}, {"flash": "1"}], ids=["position independent", "flash=1"])
@@ -249,6 +327,8 @@ def test_usage(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> 
         "want a multiple of 4096": (restorer, checkpoint, *out, "--format", "elf", "--base", "0x80000008"),
         "want a multiple of 8": (restorer, checkpoint, *out, "--format", "hex", "--base", "0x80000004"),
         "No such file or directory": (tmp_path / "none", checkpoint, *out),
+        "--memory-out is for a flash pair": (restorer, checkpoint, *out, "--memory-out", tmp_path / "memory"),
+        "--all-pages is for --format hex": (restorer, checkpoint, *out, "--all-pages"),
     }
     for words, arguments in refusals.items():
         assert words in refusal(here("pack", *arguments))

@@ -149,6 +149,23 @@ def test_the_embedded_restorer(checkpoint_file: Make, broken: Path, tmp_path: Pa
     assert "stvec" in gcpt("verify", raw).stdout
 
 
+@pytest.mark.parametrize("judge", ["qemu", "spike"])
+def test_an_embedded_restorer_of_another_platform(
+    checkpoint_file: Make, build_restorer: Callable[..., object], tmp_path: Path, judge: str
+) -> None:
+    """The simulator gets one with the same options, which restores the same registers."""
+    packed = tmp_path / "packed"
+    restorer = build_restorer(mode="single_core", csrs="+hpm").image  # type: ignore[attr-defined]
+    assert gcpt("pack", restorer, checkpoint_file(Recipe((Mode.S,))), "-o", packed).returncode == 0
+    run = gcpt("verify", "--on", judge, packed)
+    assert (run.returncode, run.stderr) == (0, ""), run.stdout
+    assert "note: the embedded restorer is for platform=xiangshan" in run.stdout
+    assert "the restorer leaves group hpm out (csrs=)" not in run.stdout
+    other = build_restorer(mode="auto", platform="qemu-virt").image  # type: ignore[attr-defined]
+    run = gcpt("verify", "--restorer", other, packed)
+    assert (run.returncode, "note" in run.stdout) == (0, False)
+
+
 def test_bad_input(tmp_path: Path, checkpoint_file: Make, build_restorer: Callable[..., object]) -> None:
     nothing, empty = tmp_path / "nothing", tmp_path / "empty"
     empty.write_bytes(bytes(4096))

@@ -231,6 +231,22 @@ def read_hex(text: str, width: int) -> dict[int, int]:
     return memory
 
 
+@pytest.mark.parametrize("all_pages", [False, True])
+def test_hex_with_zeros(tmp_path: Path, all_pages: bool) -> None:
+    """All pages on demand, else those of which a byte is read; never one beyond the image."""
+    content, path = bytearray(40 * 4096 + 24), tmp_path / "image.hex"
+    content[4096] = 1
+    image = packing.Packed(
+        iter([bytes(content)]), reads=[(8200, 8201), (20 * 4096 - 8, 20 * 4096 + 8), (1 << 20, 1 << 21)]
+    )
+    out = packing.Output(path, "hex", 0, 8, all_pages)
+    assert packing.write((out, image)) == [len(content)]
+    memory = read_hex(path.read_text(), 8)
+    pages = range(41) if all_pages else [1, 2, 19, 20, 40]
+    assert sorted(memory) == [at for page in pages for at in range(4096 * page, min(4096 * page + 4096, len(content)))]
+    assert [at for at, byte in memory.items() if byte] == [4096]
+
+
 @pytest.mark.parametrize("width", verilog_hex.WIDTHS)
 @pytest.mark.parametrize("base", [0, 0x8000_0000])
 def test_hex(width: int, base: int) -> None:

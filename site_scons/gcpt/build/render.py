@@ -9,10 +9,8 @@ from gcpt.isa.paging import PAGE_SIZE
 from gcpt.restorer import budgets, platforms, trampoline
 from gcpt.restorer.codes import CODES
 from gcpt.restorer.config import STACK_SHIFT, BuildConfig
+from gcpt.restorer.htif import HTIF_ALIGNMENT
 
-#: Alignment in bytes of tohost and fromhost, which have one cache line each. In an image of several pages they have a
-#: page without code: QEMU makes it a device's, and QEMU 7.2 aborts at an instruction that reaches into one.
-HTIF_ALIGNMENT = 64
 #: CSR slots within reach of a 12-bit load offset from a base register: in total, below the base register, and upwards
 #: from it with a compressed load.
 WINDOW_CSRS = 512

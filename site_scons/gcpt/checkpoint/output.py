@@ -29,6 +29,8 @@ _GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
 STANDARD_OUTPUT = Path("-")
 #: Characters of a file's name in the name of its partial file, which may be as long as the file's: 255 bytes.
 _NAME_PART = 40
+#: Writes content to a file, and returns the content's length in bytes.
+Writer = Callable[[BinaryIO, Iterable[bytes]], int]
 #: Numbers of this process's partial files.
 _numbers = count()
 
@@ -114,12 +116,16 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         UserError: ``path`` cannot be replaced, or the new file cannot be written (full disk, missing folder).
     """
-    if path == STANDARD_OUTPUT:
-        raise UserError("standard output takes only raw, gzip and zstd images: name a file")
+    _check_not_standard_output(path)
     with _partial(path) as partial:
         yield partial.file
         partial.finish()
         partial.replace()
+
+
+def _check_not_standard_output(path: Path) -> None:
+    if path == STANDARD_OUTPUT:
+        raise UserError("standard output takes only raw, gzip and zstd images: name a file")
 
 
 def check_standard_output() -> None:
@@ -205,11 +211,12 @@ def write(out: Path, content: Iterable[bytes], container: str) -> int:
     return write_all([(out, content, container)])[0]
 
 
-def write_all(files: Sequence[tuple[Path, Iterable[bytes], str]]) -> list[int]:
+def write_all(files: Sequence[tuple[Path, Iterable[bytes], str | Writer]]) -> list[int]:
     """Write several files that belong together: each as ``write`` does, and either all of them or none.
 
     Args:
-        files: The arguments of ``write`` for each file: path, content, container.
+        files: The arguments of ``write`` for each file: path, content, container. For a format that is no container,
+            the function that writes it.
 
     Returns:
         The length of the uncompressed content of each file in bytes, with padding.
@@ -220,12 +227,17 @@ def write_all(files: Sequence[tuple[Path, Iterable[bytes], str]]) -> list[int]:
     with ExitStack() as stack:
         lengths, partials = [], []
         for out, content, container in files:
-            if out == STANDARD_OUTPUT:
+            if not isinstance(container, str):
+                _check_not_standard_output(out)
+            elif out == STANDARD_OUTPUT:
                 file = stack.enter_context(_standard_output())
                 lengths.append(_write(file, content, container, sparse=False))
                 continue
             partial = stack.enter_context(_partial(out))
-            lengths.append(_write(partial.file, content, container))
+            if isinstance(container, str):
+                lengths.append(_write(partial.file, content, container))
+            else:
+                lengths.append(container(partial.file, content))
             partial.finish()
             partials.append(partial)
         for partial in partials:  # all are complete: only a rename can fail from here on

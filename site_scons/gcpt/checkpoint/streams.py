@@ -6,7 +6,7 @@ Images decompress to gigabytes, nearly all of them zero: no function holds a who
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -149,25 +149,28 @@ def read_prefix(path: Path, size: int) -> bytes:
     return bytes(prefix)
 
 
-def pages(content: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+def pages(content: Iterable[bytes], keep: Sequence[tuple[int, int]] = ()) -> Iterator[tuple[int, bytes]]:
     """Split an image into pages and leave out those that are zero.
 
     Args:
         content: The image, in chunks.
+        keep: Offsets of the first byte and after the last byte of each part whose pages are not left out.
 
     Yields:
-        Offset and bytes of each page that is not zero. The last page comes even if it is zero; it may be shorter than
-        PAGE_SIZE.
+        Offset and bytes of each page that is not zero or has a byte of ``keep``. The last page comes even if it is
+        zero; it may be shorter than PAGE_SIZE.
     """
     buffer, at, last = bytearray(), 0, -1
     for chunk in chain(content, [b""]):
         buffer += chunk
         whole = len(buffer) - len(buffer) % PAGE_SIZE if chunk else len(buffer)
-        if buffer[:whole] != bytes(whole):
+        kept = [(begin, end) for begin, end in keep if begin < at + whole and at < end]
+        if kept or buffer[:whole] != bytes(whole):
             for start in range(0, whole, PAGE_SIZE):
                 page = bytes(buffer[start : min(start + PAGE_SIZE, whole)])
-                if page != ZEROS[: len(page)]:
-                    last = at + start
+                first, after = at + start, at + start + len(page)
+                if page != ZEROS[: len(page)] or any(begin < after and first < end for begin, end in kept):
+                    last = first
                     yield last, page
         at += whole
         del buffer[:whole]

@@ -1,6 +1,7 @@
 """``gcpt pack``: embed a restorer into a checkpoint, or replace embedded restorers."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +33,16 @@ _DRAM = 0x8000_0000
     type=click.Choice(["1", "2", "4", "8", "16", "32", "64"]),
     default="8",
     show_default=True,
-    help="hex: bytes per word.",
+    help="hex: bytes of a word of the memory that loads the file, as in reg [8*WIDTH-1:0] memory [0:N].",
 )
+@click.option("--all-pages", is_flag=True, help="hex: also write zeros that the restorer does not read.")
 @click.option(
     "--base",
     type=Address(),
     help="Address of the image. elf: by default the restorer's memory or flash; hex: by default 0.",
+)
+@click.option(
+    "--memory-out", type=OutputPath(), help="With --flash: write the memory image too, in its ending's format."
 )
 @click.option("--swap", is_flag=True, help="Replace the restorer in each CKPT, in place.")
 @click.option("--force", is_flag=True, help="Overwrite data under the restorer.")
@@ -49,7 +54,9 @@ def command(
     form: str | None,
     flash: Path | None,
     width: str,
+    all_pages: bool,
     base: int | None,
+    memory_out: Path | None,
     swap: bool,
     force: bool,
     as_json: bool,
@@ -57,8 +64,9 @@ def command(
     """Embed the restorer GCPT_BIN into the checkpoint CKPT: one image that boots by itself.
 
     The result is a memory image, or with --flash the flash image of a pair. --format selects an ELF file (with segments
-    for nonzero data) or text for Verilog's $readmemh. A protobuf header that the restorer would overwrite moves into
-    the restorer's header window. The command refuses a restorer that could not restore the checkpoint. gcpt unpack
+    for nonzero data, and the symbols tohost and fromhost of a restorer with HTIF) or text for Verilog's $readmemh
+    (without zeros, except those that the restorer reads). A protobuf header that the restorer would overwrite moves
+    into the restorer's header window. The command refuses a restorer that could not restore the checkpoint. gcpt unpack
     reverses it.
 
     \b
@@ -66,6 +74,7 @@ def command(
       gcpt pack build/gcpt.bin uboot.zst -o packed.zst
       gcpt pack build/gcpt.bin uboot.zst -o packed.elf
       gcpt pack build/gcpt.bin memory.gz --flash flash.gz -o flash.bin
+      gcpt pack build/gcpt.bin memory.gz --flash flash.gz -o flash.hex --memory-out memory.hex
     Example: replace the restorer in every image
       gcpt pack --swap build/gcpt.bin packed/*.zst
       gcpt pack --swap --json build/gcpt.bin packed/*.zst | jq '.[] | select(.error)'
@@ -75,8 +84,10 @@ def command(
     from gcpt.report import description
     from gcpt.restorer import packing
 
-    if swap and (output or form or flash or base is not None):
-        raise UserError("--swap changes files in place: remove -o, --format, --flash and --base")
+    if swap and (output or form or flash or base is not None or memory_out or all_pages):
+        raise UserError(
+            "--swap changes files in place: remove -o, --format, --flash, --base, --memory-out and --all-pages"
+        )
     restorer = packing.read(gcpt_bin)
     if swap:
         for file in files:
@@ -84,21 +95,34 @@ def command(
         return _swap(restorer, files, force, as_json)
     if output is None or len(files) != 1:
         raise UserError("want one CKPT and -o OUT; or --swap to replace the restorers in packed images")
-    say = result_printer(as_json, output)
+    say = result_printer(as_json, output, memory_out)
     memory = files[0] if flash else None
     apart.check("-o", output, {"GCPT_BIN": gcpt_bin, "the memory image, but the output is the flash image": memory})
+    apart.check("--memory-out", memory_out, {"GCPT_BIN": gcpt_bin, "CKPT": memory, "--flash": flash, "-o": output})
+    if memory_out and not flash:
+        raise UserError("--memory-out is for a flash pair: name the flash image with --flash")
     form = form or packing.format_for(output)
     if form == "flash" and not flash:
         raise UserError("--format flash needs a flash pair: name the flash image with --flash")
+    if all_pages and form != "hex":
+        raise UserError(f"--all-pages is for --format hex: an image of format {form} has all zeros")
     at = _base(restorer, form, flash is not None, base, int(width))
     checkpoint = open_checkpoint(files[0], flash)
     packed = packing.pack(restorer, checkpoint, flash is not None, force)
     with progress(f"packing {output}", None) as advance:
-        size = packing.write(output, track(packed.content, advance), form, at, int(width))
+        tracked = replace(packed, content=track(packed.content, advance))
+        outputs = [(packing.Output(output, form, at, int(width), all_pages), tracked)]
+        if memory_out:
+            memory_form = packing.format_for(memory_out)
+            memory_at = _base(restorer, memory_form, False, None, int(width))
+            pair = packing.memory_of_pair(files[0])
+            outputs.append((packing.Output(memory_out, memory_form, memory_at, int(width), all_pages), pair))
+        size, *memory_size = packing.write(*outputs)
     if as_json:
         row: dict[str, Any] = {"file": str(output), "format": form, "at": at if form == "elf" else None, "bytes": size}
         row |= {"layout": checkpoint.place.kind.value, "harts": description.harts(checkpoint.harts)}
         row |= {"restorer": description.known_restorer(restorer.data), "notes": packed.notes}
+        row |= {"memory": {"file": str(memory_out), "bytes": memory_size[0]}} if memory_out else {}
         say_json({**row, "replaced": description.known_restorer(packed.old.data) if packed.old else None})
         return 0
     for note in packed.notes:
@@ -108,6 +132,8 @@ def command(
     say(f"restorer: {restorer}")
     harts = len(checkpoint.harts)
     say(f"{output}: {harts} hart{'s' * (harts > 1)}, {size:,} bytes, {form}{f' at {at:#x}' * (form == 'elf')}")
+    for memory_bytes in memory_size:
+        say(f"{memory_out}: the pair's memory, {memory_bytes:,} bytes, {memory_form}")
     return 0
 
 

@@ -72,6 +72,8 @@ def command(
                 logs.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise UserError(f"--logs {logs}: {error.strerror}: choose a folder") from error
+        if setup.note and not as_json:
+            print(f"note: {setup.note}")
         groups, clint = setup.config.csr_groups, setup.config.platform.clint
         if judge.name == "spike":
             try:

@@ -5,6 +5,7 @@ If the image has no usable restorer, one for QEMU's virt machine is built by the
 
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from gcpt.machines.qemu import Machine
 from gcpt.restorer import packing, plan
 from gcpt.restorer.config import BuildConfig
 from gcpt.restorer.packing import Restorer
+from gcpt.restorer.platforms import BY_NAME
 from gcpt.restorer.resolution import resolve
 
 #: Build folder of the restorers that are built on demand.
@@ -44,6 +46,7 @@ class BootSetup:
         elf: The restorer with symbols, if known.
         leave: Physical address of the restorer's mret to the workload; None if unknown.
         judge: The simulator to boot it on.
+        note: A sentence for the user; "" if there is nothing to say.
     """
 
     checkpoint: CheckpointFile
@@ -53,6 +56,7 @@ class BootSetup:
     elf: Path | None
     leave: int | None
     judge: Judge = QEMU
+    note: str = ""
 
     @property
     def vlen(self) -> int:
@@ -80,7 +84,8 @@ def prepare(
     Args:
         path: The memory image.
         folder: An existing folder for the raw images; nothing else is written, except a restorer's build.
-        restorer: A gcpt.bin; by default the embedded restorer, or one built for the checkpoint's layout.
+        restorer: A gcpt.bin; by default the embedded restorer, or one built with its options for the judge, or for the
+            checkpoint's layout.
         flash: The flash image of a flash pair.
         memory: The machine's memory in bytes; by default, and at least, the image's size.
         watch: Wraps the images' content as it is unpacked, such as for a progress bar.
@@ -107,12 +112,17 @@ def prepare(
     size = -(-raw.stat().st_size // MIB) * MIB
     os.truncate(raw, size)
     embedded, before = packing.bare(packing.first_mib(first), str(flash or path))
-    elf = None
-    if restorer is None and embedded and embedded.stamp:
+    elf, note = None, ""
+    if restorer is None and embedded and embedded.config and _fits(embedded.config, judge.platform):
         chosen = embedded
     else:
         if restorer is None:
-            built = _build("single_core" if flash else plan.MODES[checkpoint.place.kind], judge.platform)
+            wanted = {"mode": "single_core" if flash else plan.MODES[checkpoint.place.kind]}
+            if embedded and embedded.config:
+                wanted = plan.portable(embedded.config)
+                name = embedded.config.platform.name
+                note = f"the embedded restorer is for platform={name}: booted with its options for {judge.platform}"
+            built = _build({**wanted, "platform": judge.platform})
             restorer, elf = built.image, built.elf
         chosen = packing.read(restorer)
         packing.overwrite(first, 0, packing.start(chosen, checkpoint.place, before).data)
@@ -120,19 +130,26 @@ def prepare(
     generators.assume(checkpoint.harts, config.generator)
     cpu, options = judge.cpu or qemu.cpu(_vlen(checkpoint)), judge.options
     machine = Machine(len(checkpoint.harts), size, cpu, judge.machine, raw_flash, options, judge.program)
-    return BootSetup(checkpoint, raw, machine, config, elf, leave_address(chosen, config, flash is not None), judge)
+    leave = leave_address(chosen, config, flash is not None)
+    return BootSetup(checkpoint, raw, machine, config, elf, leave, judge, note)
 
 
-def _build(mode: str, platform: str) -> BuiltRestorer:
-    """Build a restorer of ``mode=`` for ``platform``."""
+def _fits(config: BuildConfig, platform: str) -> bool:
+    """Whether a restorer runs on a judge that needs ``platform``."""
+    return config.platform.clint == BY_NAME[platform].clint
+
+
+def _build(options: Mapping[str, str]) -> BuiltRestorer:
+    """Build a restorer."""
     if not (ROOT / "SConstruct").is_file():
         raise UserError("no restorer: none is embedded and there is no checkout to build one: give --restorer gcpt.bin")
     try:
-        return builds.build(ROOT, _BUILD_DIR, {"mode": mode, "platform": platform})
+        return builds.build(ROOT, _BUILD_DIR, options)
     except subprocess.CalledProcessError as error:
         last_line = (error.stderr.strip() or error.stdout.strip() or "no output").splitlines()[-1]
+        words = " ".join(f"{name}={value}" for name, value in options.items())
         raise UserError(
-            f"cannot build the restorer (mode={mode}): {last_line}: run ./sconsw mode={mode} for details"
+            f"cannot build the restorer ({words}): {last_line}: run ./sconsw {words} for details"
         ) from error
 
 
@@ -140,7 +157,7 @@ def _config(restorer: Restorer, judge: Judge) -> BuildConfig:
     """Return the restorer's build options; if it has no stamp, those that restore most on the judge's platform."""
     most = resolve({"mode": "auto", "platform": judge.platform})
     config = restorer.config or most
-    if config.platform.clint != most.platform.clint:
+    if not _fits(config, judge.platform):
         raise UserError(
             f"{restorer.name}: this restorer is for platform={config.platform.name}, but {judge.title} needs "
             f"{judge.platform}: choose another with --restorer"

@@ -7,19 +7,21 @@ the window behind the restorer's head; other data there, such as reset code, mov
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from gcpt.checkpoint import containers, edits, elf_image, header, output, stamp, streams, verilog_hex
+from gcpt.checkpoint import containers, edits, elf_image, header, output, search, stamp, streams, verilog_hex
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import HEADER_WINDOW, HEADER_WINDOW_SIZE, RESERVED_SIZE
 from gcpt.checkpoint.places import Place
 from gcpt.checkpoint.reader import FileReader, Reader
 from gcpt.checkpoint.search import HeaderError
 from gcpt.checkpoint.stamp import Stamp
+from gcpt.checkpoint.state import block_size
 from gcpt.errors import UserError
-from gcpt.restorer import plan
+from gcpt.restorer import htif, plan
 from gcpt.restorer.config import BuildConfig
 
 #: Formats of packed images; flash: the raw flash image of a pair.
@@ -32,6 +34,8 @@ _SAVED = struct.Struct("<8sII")
 _SAVED_MAGIC = b"gcptkept"
 #: Bytes at the image's start that may be reset code, which no restored workload executes again.
 _RESET_CODE = 64
+#: No image is longer, in bytes.
+_LARGEST_IMAGE = 1 << 56
 
 
 @dataclass(frozen=True)
@@ -262,17 +266,61 @@ def first_mib(path: Path) -> bytes:
 
 @dataclass(frozen=True)
 class Packed:
-    """A packed image.
+    """A packed image, or the memory image of a packed pair.
 
     Attributes:
         content: The image's bytes in chunks, to be read once.
         old: The restorer that was embedded before.
         notes: Sentences for the user.
+        htif: Offsets in the image of HTIF's words by name, if the restorer uses them.
+        reads: Parts of the image that the restorer reads or that hold it: offsets of the first byte and after the last.
     """
 
     content: Iterator[bytes]
-    old: Restorer | None
-    notes: list[str]
+    old: Restorer | None = None
+    notes: list[str] = field(default_factory=list)
+    htif: dict[str, int] = field(default_factory=dict)
+    reads: Sequence[tuple[int, int]] = ()
+
+
+class _Recorder:
+    """A Reader that remembers which parts of an image it read."""
+
+    def __init__(self, read: Reader) -> None:
+        self._read = read
+        self.ranges: list[tuple[int, int]] = []
+
+    def __call__(self, offset: int, size: int) -> bytes:
+        self.ranges.append((offset, offset + size))
+        return self._read(offset, size)
+
+
+def _searched(read: Reader) -> list[tuple[int, int]]:
+    """The parts of an image in which a restorer with mode=auto looks for a checkpoint."""
+    recorder = _Recorder(read)
+    with suppress(HeaderError):
+        search.find(recorder)
+    return recorder.ranges
+
+
+def _reads(restorer: Restorer, checkpoint: CheckpointFile, start: bytes) -> list[tuple[int, int]]:
+    """The parts of a packed image that hold the restorer, that it searches, and all blocks."""
+    place, harts = checkpoint.place, len(checkpoint.harts)
+    sizes = [block_size(place.layout, hart + 1) for hart in range(harts)]
+    blocks = [(place.block(hart), place.block(hart) + size) for hart, size in enumerate(sizes)]
+    return [(0, len(restorer.data)), *_searched(_reader(start, checkpoint.state_file)), *blocks]
+
+
+def memory_of_pair(path: Path) -> Packed:
+    """Read the memory image of a pair whose flash image is packed.
+
+    Args:
+        path: The memory image.
+
+    Returns:
+        The image, as it is: the restorer and the state are in flash.
+    """
+    return Packed(streams.chunks(path), reads=_searched(FileReader(path)))
 
 
 def pack(restorer: Restorer, checkpoint: CheckpointFile, flash: bool, force: bool = False) -> Packed:
@@ -305,28 +353,50 @@ def pack(restorer: Restorer, checkpoint: CheckpointFile, flash: bool, force: boo
         notes.append(f"the restorer covers {packed.kept} bytes, saved behind it: gcpt unpack puts them back")
     if packed.lost:
         notes.append(f"the restorer overwrote {packed.lost} bytes")
-    return Packed(edits.patched(streams.chunks(file), [(0, packed.data)]), old, notes)
+    content = edits.patched(streams.chunks(file), [(0, packed.data)])
+    return Packed(content, old, notes, htif.words(restorer.data), _reads(restorer, checkpoint, packed.data))
 
 
-def write(out: Path, content: Iterable[bytes], form: str, base: int, width: int) -> int:
-    """Write an image to a file, completely or not at all.
+@dataclass(frozen=True)
+class Output:
+    """A file to write.
+
+    Attributes:
+        path: The file.
+        form: One of FORMATS.
+        base: Physical address of the image's first byte (elf), or its address in the memory that loads the file (hex).
+        width: Bytes of a word (hex).
+        all_pages: Write all pages, not only those that the restorer reads or that are not zero (hex).
+    """
+
+    path: Path
+    form: str
+    base: int = 0
+    width: int = 1
+    all_pages: bool = False
+
+
+def write(*files: tuple[Output, Packed]) -> list[int]:
+    """Write images to files: each completely or not at all, and none if one of them fails.
 
     Args:
-        out: The file.
-        content: The image's bytes in chunks.
-        form: One of FORMATS.
-        base: Physical address of the first byte (elf), or its address in the memory that loads the file (hex).
-        width: Bytes of a word (hex).
+        files: Each file and its image.
 
     Returns:
-        The image's size in bytes, uncompressed.
+        The size of each image in bytes, uncompressed.
     """
-    if form not in ("elf", "hex"):
-        return output.write(out, content, "raw" if form == "flash" else form)
-    with output.replacing(out) as file:
-        if form == "elf":
-            return elf_image.write(file, streams.pages(content), base)
-        return verilog_hex.write(file, streams.pages(content), width, base)
+    return output.write_all([(out.path, image.content, _form(out, image)) for out, image in files])
+
+
+def _form(out: Output, image: Packed) -> str | output.Writer:
+    """The container of an output, or the function that writes its format."""
+    if out.form == "elf":
+        symbols = {name: out.base + offset for name, offset in image.htif.items()}
+        return lambda file, content: elf_image.write(file, streams.pages(content), out.base, symbols)
+    if out.form == "hex":
+        keep = [(0, _LARGEST_IMAGE)] if out.all_pages else image.reads
+        return lambda file, content: verilog_hex.write(file, streams.pages(content, keep), out.width, out.base)
+    return "raw" if out.form == "flash" else out.form
 
 
 def swap(path: Path, restorer: Restorer, force: bool = False) -> tuple[Restorer, list[str]]:
@@ -351,7 +421,7 @@ def swap(path: Path, restorer: Restorer, force: bool = False) -> tuple[Restorer,
     packed = pack(restorer, open_checkpoint(path), restorer.config is not None and restorer.config.flash, force)
     if old.data != restorer.data:
         container = containers.container_of(path)
-        write(path, packed.content, container, elf_image.base_of(path) if container == "elf" else 0, 0)
+        write((Output(path, container, elf_image.base_of(path) if container == "elf" else 0), packed))
     return old, packed.notes
 
 

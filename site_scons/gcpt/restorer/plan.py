@@ -24,6 +24,23 @@ MODES: dict[PlaceKind, str] = {
 }
 #: Options of a stamp that name files, which exist only where the restorer was built.
 _FILE_OPTIONS = ("gcpt_payload", "gcpt_payload_position", "gcpt_dtb")
+#: Options that a restorer for another machine can share.
+_PORTABLE_OPTIONS = (
+    *(
+        "mode",
+        "harts",
+        "stop_cpu",
+        "display_cpu",
+        "header_addr",
+        "csrs",
+        "exact",
+        "generator",
+        "selfcheck",
+        "flash",
+        "ram",
+    ),
+    "log",
+)
 _WORD = 1 << 64
 
 
@@ -64,6 +81,18 @@ def built_from(options: Mapping[str, str]) -> BuildConfig:
         UserError: The options are invalid: another version of gcpt wrote them.
     """
     return resolve({name: value for name, value in options.items() if name not in _FILE_OPTIONS})
+
+
+def portable(config: BuildConfig) -> dict[str, str]:
+    """List the options of a restorer that do not depend on its machine.
+
+    Args:
+        config: The restorer's configuration.
+
+    Returns:
+        Options by name, without platform and addresses of devices, payload and toolchain.
+    """
+    return {name: value for name, value in config.options.items() if name in _PORTABLE_OPTIONS}
 
 
 def restorer_end(config: BuildConfig, size: int | None) -> int:
