@@ -315,6 +315,42 @@ def test_a_restorer_without_a_stamp(checkpoint_file: Make, build_restorer: Build
     exact(packed)
 
 
+#: The instructions by which a restorer of each project is known, at their byte.
+_FOREIGN = {
+    "LibCheckpointAlpha": (0x48, "03330400 b7c30000 9b83f3ee"),
+    "LibCheckpoint": (8, "97020000 13038000 b3826240 67800000"),
+}
+
+
+@pytest.mark.parametrize("project", _FOREIGN)
+def test_another_projects_restorer(checkpoint_file: Make, build_restorer: Build, tmp_path: Path, project: str) -> None:
+    """It is whole although the flag is the last of its code; it is named, and replaced without --force."""
+    at, code = _FOREIGN[project]
+    foreign = bytearray(b"\x13\0\0\0" * 0x300)
+    foreign[:8] = bytes.fromhex("6f000002") + len(foreign).to_bytes(4, "little")
+    foreign[at : at + len(bytes.fromhex(code))] = bytes.fromhex(code)
+    foreign[0x8B0:] = (0xCAFF).to_bytes(8, "little").ljust(len(foreign) - 0x8B0, b"\0")
+    checkpoint, out, back = checkpoint_file(), tmp_path / "out", tmp_path / "back.bin"
+    embedded = _with(checkpoint, {0: bytes(foreign)}, tmp_path / "embedded")
+    assert f"restorer: 3,072 bytes, {project}, without a stamp" in _said(here("info", embedded))
+    page = tmp_path / "page.html"
+    _said(here("info", embedded, "--html", page))
+    assert f"{project}, without a stamp" in page.read_text()
+    codes = [row["code"] for row in json.loads(here("validate", "--json", embedded).stdout)["findings"]]
+    assert codes and "restorer-cut" not in codes
+    restorer = _restorer(build_restorer, "single_core")
+    assert f"replaced: 3,072 bytes, {project}'s, without a stamp" in _said(
+        here("pack", restorer.image, embedded, "-o", out)
+    )
+    _comes_apart(out, checkpoint, restorer)
+    _said(here("unpack", embedded, "-o", out, "--restorer-out", back))
+    assert back.read_bytes() == foreign
+    _said(here("pack", "--swap", restorer.image, embedded))
+    _comes_apart(embedded, checkpoint, restorer)
+    cut = _with(checkpoint, {0: bytes(foreign[:0x8B0])}, tmp_path / "cut")
+    assert "restorer-cut" in here("validate", cut).stdout
+
+
 def test_usage(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:
     checkpoint, restorer = checkpoint_file(), _restorer(build_restorer, "single_core").image
     out = ("-o", tmp_path / "out")

@@ -94,7 +94,9 @@ def size(head: bytes) -> int | None:
 
 
 def complete(image: bytes) -> bool:
-    """Check whether an image starts with a complete restorer: one whose last 8 bytes are the completeness flag.
+    """Check whether an image starts with a complete restorer: one that ends with the completeness flag.
+
+    In a restorer of LibCheckpointAlpha's the flag is the last of its code, and zeros follow up to its size.
 
     Args:
         image: The first bytes of an image, RESERVED_SIZE at most are needed.
@@ -103,7 +105,10 @@ def complete(image: bytes) -> bool:
         Whether it does; the restorer may have no stamp.
     """
     end = size(image)
-    return end is not None and image[end - len(_FLAG) : end] == _FLAG
+    if end is None or len(image) < end:
+        return False
+    flag = len(image[:end].rstrip(b"\0")) - len(_FLAG.rstrip(b"\0"))
+    return image[flag : flag + len(_FLAG)] == _FLAG and flag + len(_FLAG) <= end and (end - flag) % 8 == 0
 
 
 def find(image: bytes) -> Stamp | None:

@@ -84,7 +84,10 @@ def _print(facts: dict[str, Any]) -> None:
     content = f", {facts['content']:,} bytes" if "content" in facts else ""
     size = content or f", {facts['size']:,} bytes{' compressed' * (facts['container'] != 'elf')}"
     heading(f"{facts['file']}: {facts['container']}{size}")
-    if built := facts.get("restorer"):
+    built = facts.get("restorer")
+    if built and "options" not in built:
+        print(f"restorer: {built['size']:,} bytes, {built.get('project', 'unknown project')}, without a stamp")
+    elif built:
         options = " ".join(f"{name}={value}" for name, value in built["options"].items()) or "(default options)"
         print(f"restorer: {built['size']:,} bytes, gcpt {built['version']}, commit {built['commit']}, {options}")
     if "layout" not in facts:

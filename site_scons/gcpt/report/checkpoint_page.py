@@ -47,7 +47,12 @@ def _file_rows(facts: dict[str, Any], opened: CheckpointFile) -> list[tuple[str,
     ]
     if header := facts.get("header"):
         rows.append(("protobuf header", ", ".join(f"{name} {value:#x}" for name, value in header.items())))
-    if build := facts.get("restorer"):
+    build = facts.get("restorer")
+    if build and "options" not in build:
+        rows.append(
+            ("restorer", f"{build['size']:,} bytes, {build.get('project', 'unknown project')}, without a stamp")
+        )
+    elif build:
         options = " ".join(f"{name}={value}" for name, value in build["options"].items()) or "(default options)"
         rows.append(
             ("restorer", f"{build['size']:,} bytes, gcpt {build['version']}, commit {build['commit']}, {options}")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gcpt.checkpoint import containers, generators, search, stamp, streams
+from gcpt.checkpoint import containers, foreign, generators, search, stamp, streams
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, RESERVED_SIZE
 from gcpt.checkpoint.reader import FileReader
@@ -127,9 +127,10 @@ def known_restorer(data: bytes) -> dict[str, Any]:
         data: The restorer, without a payload.
 
     Returns:
-        As ``restorer``; for a restorer without a stamp only its size in bytes.
+        As ``restorer``; for a restorer without a stamp its size in bytes, and its project if it is known.
     """
-    return restorer(data) or {"size": len(data)}
+    project = foreign.project(data)
+    return restorer(data) or {"size": len(data)} | ({"project": project} if project else {})
 
 
 def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
@@ -149,6 +150,8 @@ def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
     """
     head = streams.read_prefix(flash or path, RESERVED_SIZE)
     build = restorer(head)
+    if build is None and stamp.complete(head):
+        build = known_restorer(head[: stamp.size(head)])
     facts: dict[str, Any] = {"file": str(path), "size": path.stat().st_size, "container": containers.container_of(path)}
     if facts["container"] == "raw":
         facts["content"] = facts["size"]

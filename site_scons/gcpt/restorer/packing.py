@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gcpt.checkpoint import containers, edits, elf_image, header, output, search, stamp, streams, verilog_hex
+from gcpt.checkpoint import containers, edits, elf_image, foreign, header, output, search, stamp, streams, verilog_hex
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import HEADER_WINDOW, HEADER_WINDOW_SIZE, RESERVED_SIZE
 from gcpt.checkpoint.places import Place
@@ -68,7 +68,8 @@ class Restorer:
 
     def __str__(self) -> str:
         if self.stamp is None:
-            return f"{len(self.data):,} bytes, without a stamp"
+            name = f"{project}'s, " if (project := foreign.project(self.data)) else ""
+            return f"{len(self.data):,} bytes, {name}without a stamp"
         options = " ".join(f"{name}={value}" for name, value in self.stamp.options.items()) or "the default options"
         commit = f" ({self.stamp.commit}{'+dirty' * self.stamp.dirty})" if self.stamp.commit else ""
         return f"{len(self.data):,} bytes, gcpt {self.stamp.version}{commit}, {options}"
