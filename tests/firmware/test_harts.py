@@ -1,6 +1,7 @@
 """Which harts restore and which sleep: parked harts, and harts beyond the checkpoint."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -181,4 +182,17 @@ def test_counted_hart_without_a_block(bench: Bench, count: int, unmarked: int) -
     refusals = [(finding.kind.code, finding.hart, finding.signal) for finding in validate(memory).findings]
     assert ("hart-unmarked", unmarked, CODES["UNMARKED"]) in refusals
     end = bench.end(memory, Machine(harts=4))
+    assert (end.status, end.error()[0]) == (CODES["UNMARKED"],) * 2
+
+
+def test_image_that_ends_before_a_counted_block(bench: Bench) -> None:
+    """The memory behind it is zero: the restorer finds no magic number there."""
+    checkpoint = synthetic.make(Recipe(harts=3, locks=False))
+    memory = bench.restored(checkpoint, DUAL_CORE, bench.build("dual_core"))
+    size = memory.stat().st_size
+    os.truncate(memory, DUAL_CORE.block(2))
+    refusals = [(finding.kind.code, finding.hart) for finding in validate(memory).findings]
+    assert {("block-cut", 2), ("hart-unmarked", 2)} <= set(refusals)
+    os.truncate(memory, size)
+    end = bench.end(memory, Machine(harts=3))
     assert (end.status, end.error()[0]) == (CODES["UNMARKED"],) * 2

@@ -7,11 +7,12 @@ from pathlib import Path
 from gcpt.checkpoint import blocks, containers, edits, header, output, search, streams
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import MAX_HARTS, MIB, Layout
-from gcpt.checkpoint.places import PLACES, Checkpoint, Place, own_size
+from gcpt.checkpoint.places import PLACES, Checkpoint, Place, PlaceKind, own_size
 from gcpt.checkpoint.reader import FileReader, Reader, read_word
 from gcpt.checkpoint.search import NoCheckpointError
 from gcpt.checkpoint.state import HartState, block_size, checked_vlenb, read_hart
 from gcpt.errors import UserError
+from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME
 
 _VLENB = BY_NAME["vlenb"].number
@@ -119,11 +120,24 @@ def read_checkpoint(read: Reader, place: Place | None = None) -> Checkpoint:
     for hart in range(count):
         vlenb = checked_vlenb(hart, read_word(read, place.block(hart) + place.layout.csr(_VLENB)))
         block = read(place.block(hart), own_size(place, hart, vlenb))
-        harts.append(read_hart(block, place.layout, hart))
+        state = read_hart(block, place.layout, hart)
+        _check_hart(read, place, hart, count, state)
+        harts.append(state)
     if len(harts) > 1:
         for state in harts:
             state.count = state.count or None  # NEMU has one hart
     return Checkpoint(place, harts)
+
+
+def _check_hart(read: Reader, place: Place, hart: int, harts: int, state: HartState) -> None:
+    """Refuse a hart without a block of its own: its registers would be arbitrary values."""
+    if hart and place.kind is PlaceKind.DUAL_CORE and not search.is_marked(read, place, hart):
+        raise UserError(
+            f"hart {hart}: its block has no magic number, but the count in hart 0's block is {harts} harts: "
+            "take the checkpoint again"
+        )
+    if state.get("mstatus") & mstatus.VS and (fault := search.vector_overlap(place, hart, harts, len(state.v[0]))):
+        raise UserError(f"hart {hart}: {fault}: take the checkpoint again with larger blocks")
 
 
 def load(path: Path, place: Place | None = None) -> Checkpoint:

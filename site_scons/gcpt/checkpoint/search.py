@@ -232,6 +232,28 @@ def header_overlap(value: Header, place: Place, size: int) -> str:
     return f"the blocks at {begin:#x} to {end:#x} overlap the header" if overlap else ""
 
 
+def vector_overlap(place: Place, hart: int, harts: int, vlenb: int) -> str:
+    """Check that a hart's vector registers end before the next block and the header.
+
+    The checks of a header do not know their length, which is in the block.
+
+    Args:
+        place: The place of the blocks.
+        hart: The hart.
+        harts: Number of harts in the checkpoint.
+        vlenb: Bytes of a vector register of this hart.
+
+    Returns:
+        The fault; "" if there is none.
+    """
+    low, high = place.layout.span(harts, vlenb)
+    begin, end = place.block(hart) + low, place.block(hart) + high
+    neighbours = {"the next block": place.block(hart + 1) + low} if hart + 1 < harts else {}
+    neighbours |= {"the header": place.header_at} if place.header_at >= 0 else {}
+    at = next((name for name, start in neighbours.items() if begin <= start < end), "")
+    return f"with VLEN {8 * vlenb} its state at {begin:#x} to {end:#x} overlaps {at}" if at else ""
+
+
 def _follow(read: Reader, data: bytes, at: int, origin: int) -> Location:
     """The location that the header ``data`` at image offset ``at`` describes; HeaderError if it is refused."""
     try:

@@ -145,7 +145,7 @@ def read_hart(block: bytes | bytearray, layout: Layout, hart: int) -> HartState:
     Raises:
         UserError: The block is too short, or its vlenb is invalid.
     """
-    truncated = UserError(f"hart {hart}: the image ends within its block")
+    truncated = UserError(f"hart {hart}: the image ends within its block: copy it again, with memory for all blocks")
     if len(block) < layout.csr(CSR_COUNT):
         raise truncated
     csr = _words(block, layout.csr_reg, CSR_COUNT)

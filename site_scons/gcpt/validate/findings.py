@@ -126,6 +126,12 @@ KINDS: tuple[FindingKind, ...] = (
         "the payload of the embedded restorer begins within the state of a hart",
         "build the restorer with another gcpt_payload_position=, or without a payload",
     ),
+    FindingKind(
+        "blocks-overlap",
+        _E,
+        "the vector registers of a hart, whose length is in its block, reach into the next block or the header",
+        "take the checkpoint again with blocks that have room for this VLEN",
+    ),
     # Harts.
     FindingKind(
         "too-many-harts",

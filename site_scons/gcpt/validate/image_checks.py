@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from gcpt.checkpoint import output
 from gcpt.checkpoint.layouts import MAX_HARTS
 from gcpt.checkpoint.places import PlaceKind
-from gcpt.checkpoint.search import SEVERAL
+from gcpt.checkpoint.search import SEVERAL, vector_overlap
+from gcpt.isa import mstatus
 from gcpt.validate.subject import Finding, Subject, finding
 
 
@@ -27,7 +28,7 @@ def check_image(subject: Subject) -> Iterator[Finding]:
 
 
 def check_overlaps(subject: Subject) -> Iterator[Finding]:
-    """Report an embedded restorer or its payload that overlaps a hart's state.
+    """Report an embedded restorer, its payload, another block or the header that overlaps a hart's state.
 
     Args:
         subject: The checkpoint, its restorer and its machine.
@@ -45,6 +46,12 @@ def check_overlaps(subject: Subject) -> Iterator[Finding]:
             )
         if subject.payload in state:
             yield finding("payload-over-state", f"the payload is at {subject.payload:#x}", hart)
+    location = subject.location
+    for hart, registers in subject.harts.items():
+        if "v" not in subject.config.csr_groups or not registers.get("mstatus") & mstatus.VS:
+            continue
+        if fault := vector_overlap(location.place, hart, location.harts, len(registers.v[0])):
+            yield finding("blocks-overlap", fault, hart)
 
 
 def check_hart_count(subject: Subject) -> Iterator[Finding]:

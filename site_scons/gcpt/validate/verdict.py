@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gcpt.checkpoint import containers, search, streams
 from gcpt.checkpoint.files import check_block
-from gcpt.checkpoint.layouts import MAX_HARTS, PAYLOAD_OFFSET, RESERVED_SIZE
+from gcpt.checkpoint.layouts import DEFAULT_VLEN, MAX_HARTS, PAYLOAD_OFFSET, RESERVED_SIZE
 from gcpt.checkpoint.places import PlaceKind
 from gcpt.checkpoint.reader import FileReader
 from gcpt.checkpoint.search import HeaderError, Location
@@ -176,13 +176,13 @@ def _read_harts(
         start = location.place.block(hart)
         size = block_size(layout, hart + 1)
         block = bytearray(read(start, size) if start >= 0 else b"")
-        if len(block) < layout.span(location.harts)[1]:
-            cut.append(finding("block-cut", f"the block is at {start:#x} of the image", hart))
-            continue
         offset = layout.csr(BY_NAME["vlenb"].number)
         vlenb = int.from_bytes(block[offset : offset + 8], "little")
-        if not is_possible_vlenb(vlenb):
-            block[offset : offset + 8] = bytes(8)  # read the vector registers as 128 bits
+        length = vlenb if is_possible_vlenb(vlenb) else DEFAULT_VLEN // 8
+        if len(block) < layout.span(location.harts, length)[1]:
+            cut.append(finding("block-cut", f"the block is at {start:#x} of the image", hart))
+            continue
+        block[offset : offset + 8] = length.to_bytes(8, "little")
         state = read_hart(block.ljust(size, b"\0"), layout, hart)
         state.set("vlenb", vlenb)
         harts[hart] = state
