@@ -159,7 +159,7 @@ def test_a_moment_that_is_not_reached(tmp_path: Path) -> None:
 
 def test_a_sleeping_hart_cannot_be_stepped(tmp_path: Path) -> None:
     (file := tmp_path / "code").write_bytes(bytes.fromhex("73005010 6ff0dfff"))  # 1: wfi; j 1b
-    where = ("-o", tmp_path / "out", "--load", f"{file}@{ADDRESS:#x}", "--after", "9")
+    where = ("-o", tmp_path / "out", "--load", f"{file}@{ADDRESS:#x}", "--harts", "2", "--after", "9")
     message = refusal(gcpt("snapshot", *where, "--timeout", "1"))
     assert message == "--after: hart 0 sleeps in a wfi and cannot be stepped: choose another --hart, or use --at"
 

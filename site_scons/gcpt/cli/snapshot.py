@@ -1,15 +1,19 @@
 """``gcpt snapshot``: take a checkpoint of a stock QEMU, started here or already running."""
 
 import re
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gcpt.checkpoint.layouts import LAYOUTS
 from gcpt.cli.output import (
     Address,
+    InputPath,
     OutputPath,
     Seconds,
     check_code_address,
@@ -22,6 +26,10 @@ from gcpt.cli.output import (
 )
 from gcpt.errors import UserError
 from gcpt.scratch import scratch_folder
+
+if TYPE_CHECKING:
+    from gcpt.checkpoint.points import Point
+    from gcpt.machines.snapshot import StoppedMachine
 
 
 class _Load(click.ParamType[tuple[Path, int]]):
@@ -62,8 +70,45 @@ def _steps(order: list[str], patterns: tuple[str, ...], texts: tuple[str, ...]) 
     return tuple(steps)
 
 
+def _points(
+    file: Path | None, every: int | None, last: int | None, simpoints: Path | None, interval: int | None
+) -> list["Point"]:
+    """Return the points of the options; none without them."""
+    from gcpt.checkpoint import points
+
+    if bool(every) != bool(last):
+        raise UserError("--every and --last must be given together: the distance of points, and the last one's most")
+    if bool(simpoints) != bool(interval):
+        raise UserError("--simpoints and --interval must be given together: the files number intervals")
+    if sum(map(bool, (file, every, simpoints))) > 1:
+        raise UserError("--points, --every and --simpoints each name all points: give one of them")
+    if every and last:
+        return points.uniform(every, last)
+    if simpoints and interval:
+        return points.simpoints(simpoints, interval)
+    return points.listed(file) if file else []
+
+
+def _check_points(
+    unrepeatable: str | None, after: int | None, layout: str, container: str | None, output: Path
+) -> None:
+    """Check that a list of points can be taken with the other options."""
+    if unrepeatable:
+        raise UserError(f"{unrepeatable}: QEMU cannot replay it, but a list of points needs that: leave it out")
+    if after:
+        raise UserError("--after takes one checkpoint: leave it out, or the list of points")
+    if layout == "flash" or container == "raw" or output == Path("-"):
+        raise UserError("a list of points is a folder of memory images: want -o FOLDER and zstd or gzip, and no flash")
+
+
 @click.command(cls=_InOrder)
-@click.option("-o", "--output", type=OutputPath(), required=True, help="The checkpoint to write; - is standard output.")
+@click.option(
+    "-o",
+    "--output",
+    type=OutputPath(),
+    required=True,
+    help="The checkpoint to write; - is standard output. For several, their folder.",
+)
 @click.option(
     "--load",
     "loads",
@@ -88,7 +133,19 @@ def _steps(order: list[str], patterns: tuple[str, ...], texts: tuple[str, ...]) 
 @click.option("--type", "texts", multiple=True, help="Type this after the preceding --on matched; \\n is a newline.")
 @click.option("--at", type=Address(), help="Then run until a hart is at this pc.")
 @click.option("--hart", type=click.IntRange(0, 127), help="The hart that --at and --after apply to.")
-@click.option("--after", type=click.IntRange(1), help="Then step so many instructions of one hart (0, or --hart).")
+@click.option(
+    "--after", type=click.IntRange(1), help="Then let one hart (0, or --hart) execute exactly so many instructions."
+)
+@click.option(
+    "--points",
+    "points_file",
+    type=InputPath(),
+    help="Take a checkpoint after each count of instructions in this file: one a line, and its weight if you like.",
+)
+@click.option("--every", type=click.IntRange(1), help="Take a checkpoint after every so many instructions, to --last.")
+@click.option("--last", type=click.IntRange(1), help="The most instructions before a checkpoint of --every.")
+@click.option("--simpoints", type=InputPath(), help="Take the checkpoints of simpoints0 and weights0 in this folder.")
+@click.option("--interval", type=click.IntRange(1), help="Instructions of an interval of --simpoints.")
 @click.option("--timeout", type=Seconds(), default=60, show_default=True, help="Seconds for each of these.")
 @click.option("--gdb", "gdb_address", metavar="ADDR", help="Use the running machine whose gdb stub is here.")
 @click.option("--qmp", "qmp_address", metavar="ADDR", help="Its QMP socket: unix:PATH or HOST:PORT.")
@@ -125,6 +182,11 @@ def command(
     at: int | None,
     hart: int | None,
     after: int | None,
+    points_file: Path | None,
+    every: int | None,
+    last: int | None,
+    simpoints: Path | None,
+    interval: int | None,
     timeout: float,
     gdb_address: str | None,
     qmp_address: str | None,
@@ -143,11 +205,17 @@ def command(
     The first MiB of memory belongs to the restorer: load firmware at 0x80100000. A checkpoint does not hold devices
     other than the CLINT (PLIC, UART, disks). A machine that was already running continues afterwards.
 
+    With one hart, --after counts at full speed: QEMU records the run, and replays it to the exact instruction. In one
+    replay, --points, --every and --simpoints take many checkpoints, -o/POINT/_POINT_WEIGHT_memory_.zstd. QEMU replays
+    neither several harts nor disks and networks, and shows no replayed guest (V = 1): there --after steps single
+    instructions, which is slow, and during which the hart takes no interrupt.
+
     \b
     Example: OpenSBI and U-Boot, after a command was typed at the prompt
       gcpt snapshot -o uboot.zst --load fw_jump.bin@0x80100000 --load u-boot.bin@0x80200000 \\
           --on 'stop autoboot' --type '\\n' --on '=> $' --type 'setenv answer 42\\n' --on '=> $'
       gcpt snapshot -o first.zst --load worker.bin@0x80100000 --json | jq '.harts[].pc'
+      gcpt snapshot -o set/checkpoint/worker --load worker.bin@0x80100000 --every 20000000 --last 400000000
     Example: a machine that was started with -gdb tcp::1234 -qmp unix:/tmp/qmp,server=on,wait=off
       gcpt snapshot -o now.gz --gdb :1234 --qmp unix:/tmp/qmp
     """
@@ -156,7 +224,8 @@ def command(
     from gcpt.checkpoint.places import place_for
     from gcpt.machines.gdb import GdbError
     from gcpt.machines.qemu import QemuError
-    from gcpt.machines.snapshot import Load, Moment, attach, launch
+    from gcpt.machines.replay import unrecorded
+    from gcpt.machines.snapshot import GuestError, Load, Moment, attach, launch, replayed
     from gcpt.machines.snapshot_file import write
     from gcpt.report.description import harts as summaries
 
@@ -174,6 +243,10 @@ def command(
         )
     if not gdb_address and not loads:
         raise UserError("nothing to run: give --load FILE@ADDR, or --gdb and --qmp of a running machine")
+    points = _points(points_file, every, last, simpoints, interval)
+    unrepeatable = "--gdb" if gdb_address else f"--harts {harts}" if harts > 1 else unrecorded(qemu)
+    if points:
+        _check_points(unrepeatable, after, layout, container, output)
     say = result_printer(as_json, output, flash_out)
     steps = _steps(click.get_current_context().meta["order"], patterns, texts)
     if at is not None:
@@ -184,7 +257,8 @@ def command(
         check_code_address(f"--load {loads[0][0]}", loads[0][1])
     if vlen & (vlen - 1):
         raise UserError(f"--vlen {vlen}: want a power of two, such as 128 or 256")
-    moment = Moment(steps, at, hart, after, timeout)
+    is_replayed = bool(points or (after and not unrepeatable))
+    moment = Moment(steps, at, hart, None if is_replayed else after, timeout)
     if layout == "flash":
         check_pair(1 if gdb_address else harts, flash_out)
     elif flash_out:
@@ -196,25 +270,66 @@ def command(
     inputs |= {f"a file in QEMU's options, {word}": Path(word) for word in re.split("[,=]", ",".join(qemu)) if word}
     for option, out in (("-o", output), ("--flash-out", flash_out)):
         apart.check(option, out, inputs)
-    name = container or containers.container_for(output, "raw")
+    name = container or ("zstd" if points else containers.container_for(output, "raw"))
     flash_name = containers.container_for(flash_out, "raw") if flash_out else "raw"
+    content = [*(Load(*load) for load in loads), *(Load(*load, "--data", True) for load in data)]
+    summary: list[dict[str, object]] = []
+
+    def write_file(machine: "StoppedMachine", path: Path) -> int:
+        with progress(f"writing {path}", machine.size) as advance:
+            return write(machine, path, name, layout, flash_out, flash_name, force, partial(track, advance=advance))
+
     with scratch_folder() as folder, ExitStack() as stack:
         try:
-            with progress("stepping", after, "instructions") if after else nullcontext(lambda _: None) as advance_steps:
-                if gdb_address and qmp_address:
-                    source = attach(gdb_address, qmp_address, moment, folder, advance_steps)
+            counted = points[-1].instructions if points else after
+            label = "recording" if is_replayed else "stepping"
+            with progress(label, counted, "instructions") if counted else nullcontext(lambda _: None) as advance_steps:
+                if is_replayed:
+                    counts = [point.instructions for point in points] or [after or 0]
+                    option = f"--after {after}" if after else f"the last point, {counts[-1]}"
+                    start_arguments = (content, start, memory, vlen, qemu, moment, counts, option)
+                    machines = stack.enter_context(closing(replayed(*start_arguments, folder, advance_steps)))
+                    try:
+                        machine = next(machines)
+                    except GuestError:
+                        if points:
+                            raise
+                        stepped = replace(moment, after=after)
+                        source = launch(content, start, 1, memory, vlen, qemu, stepped, folder, lambda _: None)
+                        machine = stack.enter_context(source)
+                elif gdb_address and qmp_address:
+                    machine = stack.enter_context(attach(gdb_address, qmp_address, moment, folder, advance_steps))
                 else:
-                    content = [*(Load(*load) for load in loads), *(Load(*load, "--data", True) for load in data)]
                     source = launch(content, start, harts, memory, vlen, qemu, moment, folder, advance_steps)
-                machine = stack.enter_context(source)
-            with progress(f"writing {output}", machine.size) as advance:
-                length = write(
-                    machine, output, name, layout, flash_out, flash_name, force, partial(track, advance=advance)
+                    machine = stack.enter_context(source)
+            if not points:
+                length = write_file(machine, output)
+            for point, stopped in zip(points, chain([machine], machines) if points else (), strict=True):
+                path = point.path(output, name)
+                try:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise UserError(f"-o {output}: {error.strerror}: choose another folder") from error
+                length = write_file(stopped, path)
+                say(f"{path}: point {point.number}, {point.instructions} instructions, pc {stopped.harts[0].pc:#x}")
+                summary.append(
+                    {
+                        "file": str(path),
+                        "point": point.number,
+                        "instructions": point.instructions,
+                        "weight": point.weight,
+                        "harts": summaries(stopped.harts),
+                    }
                 )
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
         except (QemuError, GdbError) as error:
             raise UserError(str(error).splitlines()[0]) from error
+    if points:
+        if as_json:
+            place = place_for(layout, 1).kind.value if layout == "auto" else layout
+            say_json({"folder": str(output), "container": name, "layout": place, "bytes": length, "points": summary})
+        return 0
     if as_json:
         place = place_for(layout, len(machine.harts)).kind.value if layout == "auto" else layout
         files = {"file": str(output), "flash": str(flash_out) if flash_out else None, "container": name}

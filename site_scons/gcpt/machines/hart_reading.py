@@ -64,6 +64,34 @@ def read_hart(gdb: Gdb, hart: int, clint: int, mtime: int) -> HartState:
     return state
 
 
+def read_hart_in_place(gdb: Gdb, hart: int, clint: int, mtime: int) -> HartState:
+    """Read the state of a hart whose V is 0, without executing an instruction: the stub makes its mode M meanwhile.
+
+    Args:
+        gdb: The stopped machine.
+        hart: The hart.
+        clint: Physical address of the CLINT.
+        mtime: mtime when the machine stopped.
+
+    Returns:
+        The state, as ``read_hart`` returns it.
+
+    Raises:
+        GdbError: The stub refused.
+    """
+    state = _read_registers(gdb, hart)
+    state.mtime = mtime
+    state.mtimecmp = int.from_bytes(gdb.read_memory(clint + CLINT_MTIMECMP + 8 * hart, 8), "little")
+    gdb.write(hart, "priv", mstatus.MACHINE)
+    try:
+        _read_csrs(gdb, hart, state)
+    finally:
+        gdb.write(hart, "priv", state.mode)
+    if state.mode != mstatus.MACHINE:
+        _prepare_for_mret(state, virtual=False)
+    return state
+
+
 def _read_registers(gdb: Gdb, hart: int) -> HartState:
     state = HartState(pc=gdb.read_int(hart, "pc"), mode=gdb.read_int(hart, "priv") & 3)
     state.x = [0, *(gdb.read_int(hart, number) for number in range(1, 32))]

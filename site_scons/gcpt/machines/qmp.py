@@ -1,6 +1,7 @@
 """The part of QMP (QEMU Machine Protocol) that a snapshot needs: qemu.qmp without coroutines."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Self
 
 from qemu.qmp import QMPClient, QMPError
@@ -76,7 +77,8 @@ class Qmp:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.run_until_complete(self._client.disconnect())
+        with suppress(EOFError, OSError):  # QEMU ended
+            self._loop.run_until_complete(self._client.disconnect())
         self._loop.close()
 
     def execute(self, command: str, **arguments: object) -> Any:
@@ -90,9 +92,9 @@ class Qmp:
             What QEMU returns, decoded from JSON.
 
         Raises:
-            UserError: QEMU refused the command.
+            UserError: QEMU refused the command, or ended.
         """
         try:
             return self._loop.run_until_complete(self._client.execute(command, arguments or None))
-        except QMPError as error:
+        except (QMPError, EOFError, OSError) as error:
             raise UserError(f"--qmp {self._text}: {command}: {error}") from error

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,10 @@ from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.reader import Reader
 from gcpt.checkpoint.state import HartState
 from gcpt.errors import UserError
-from gcpt.machines import qemu
+from gcpt.machines import qemu, replay
 from gcpt.machines.arrival import run_to_first
 from gcpt.machines.gdb import Gdb, GdbTimeoutError
-from gcpt.machines.hart_reading import read_hart
+from gcpt.machines.hart_reading import read_hart, read_hart_in_place
 from gcpt.machines.qmp import Qmp, address, for_qemu
 from gcpt.restorer import platforms, software
 from gcpt.restorer.platforms import CLINT_MTIME
@@ -27,6 +27,10 @@ _MIN_MEMORY = 128 * MIB
 _STEP_TIMEOUT = 5.0
 #: Bytes of memory that QEMU writes to a file at once.
 _CHUNK = 64 * MIB
+
+
+class GuestError(UserError):
+    """The hart of a replay is in a guest, where only executed instructions make QEMU show all of its state."""
 
 
 class Load(NamedTuple):
@@ -117,31 +121,12 @@ def launch(
         GdbError: The gdb stub refused.
     """
     size = max(memory, _MIN_MEMORY)
-    entry = loads[0].address if start is None else start
-    content = [(VIRT.dram, qemu.jump(VIRT.dram, entry))] if entry != VIRT.dram else []
-    for file, load_address, option, anything in loads:
-        try:
-            data = file.read_bytes()
-            if not anything:
-                is_started = load_address <= entry < load_address + len(data)
-                hint = "" if is_started else f"; or load it as it is with --data {file}@{load_address:#x}"
-                software.check(file, f"{option} {file}", not is_started, hint)
-        except OSError as error:
-            raise UserError(f"{file}: {error.strerror}") from error
-        if not VIRT.dram <= load_address <= VIRT.dram + size - len(data):
-            memory_range = f"{VIRT.dram:#x} to {VIRT.dram + size:#x}"
-            raise UserError(
-                f"{file}: at {load_address:#x} it is outside memory, {memory_range}: "
-                "load it elsewhere, or give more --memory"
-            )
-        content.append((load_address, data))
+    entry, content = _content(loads, start, size)
     raw = folder / "memory"
-    output.write_pieces(raw, [(target - VIRT.dram, data) for target, data in content], size)
+    output.write_pieces(raw, content, size)
     machine = qemu.Machine(harts, size, qemu.cpu(vlen), extra=tuple(options))
     with qemu.Qemu(raw, machine, folder, paused=not moment.steps) as running:
-        for pattern, text in moment.steps:
-            running.expect_next(pattern, moment.timeout)
-            running.type(text)
+        _take_steps(running, moment)
         with running.gdb() as gdb:
             if not moment.steps:  # leave the reset code, which is not in a checkpoint
                 run_to_first(gdb, dict.fromkeys(range(harts), entry))
@@ -149,12 +134,78 @@ def launch(
             states = _read_harts(gdb)
             if entry != VIRT.dram:
                 gdb.write_memory(VIRT.dram, bytes(len(qemu.jump(VIRT.dram, entry))))
-            with raw.open("rb") as memory_file:
+            with _from_file(states, raw, size) as stopped:
+                yield stopped
 
-                def read(offset: int, count: int) -> bytes:
-                    return os.pread(memory_file.fileno(), count, offset)
 
-                yield StoppedMachine(states, VIRT.dram, size, lambda: streams.raw_chunks(raw), read)
+def replayed(
+    loads: Sequence[Load],
+    start: int | None,
+    memory: int,
+    vlen: int,
+    options: Sequence[str],
+    moment: Moment,
+    points: Sequence[int],
+    option: str,
+    folder: Path,
+    advance: Callable[[int], None],
+) -> Generator[StoppedMachine, None, None]:
+    """Record stock QEMU with one hart, then replay it and stop it at points after the moment.
+
+    Args:
+        loads: Files to load into memory; the first one has the code to start.
+        start: Physical address at which the hart starts; by default that of the first file.
+        memory: Memory in bytes; at least 128 MiB is used.
+        vlen: VLEN in bits.
+        options: Further command-line arguments of QEMU, which can be recorded.
+        moment: When to start counting; its ``after`` is not used.
+        points: Ascending numbers of instructions after the moment.
+        option: The option that names the points, for messages.
+        folder: Folder for the machine's memory, the recording and logs.
+        advance: Called with the number of instructions recorded.
+
+    Yields:
+        The stopped machine at each point, valid until the next one.
+
+    Raises:
+        GuestError: V is 1 at a point.
+        UserError: A file cannot be read or loaded, or is no code, or the machine did not reach a point.
+        QemuError: QEMU ended, or the console did not print a pattern in time.
+        GdbError: The gdb stub refused.
+    """
+    size, begin = max(memory, _MIN_MEMORY), time.monotonic()
+    entry, content = _content(loads, start, size)
+    raw, log = folder / "memory", folder / "recording"
+
+    @contextmanager
+    def machine(mode: str, *, paused: bool) -> Iterator[tuple[qemu.Qemu, str]]:
+        output.write_pieces(raw, content, size)
+        with replay.monitor_socket() as socket:
+            extra = (*replay.arguments(mode, log, socket, sleep=bool(moment.steps)), *options)
+            with qemu.Qemu(raw, qemu.Machine(1, size, qemu.cpu(vlen), extra=extra), folder, paused) as running:
+                yield running, str(socket)
+
+    with machine("record", paused=not moment.steps) as (running, socket):
+        _take_steps(running, moment)
+        with running.gdb() as gdb, Qmp(socket) as monitor:
+            if not moment.steps:
+                run_to_first(gdb, {0: entry})
+            _run_to_moment(gdb, moment, advance)
+            origin = replay.record_on(running, gdb, monitor, points[-1], moment.timeout, option, advance)
+    seconds = time.monotonic() - begin + moment.timeout
+    with machine("replay", paused=True) as (running, socket), running.gdb() as gdb, Qmp(socket) as monitor:
+        for point in points:
+            replay.replay_to(gdb, monitor, origin + point, seconds, option)
+            if replay.is_virtual(monitor):
+                raise GuestError(
+                    f"{point} instructions on, the hart is in a guest (V = 1), whose replay QEMU cannot show: "
+                    "choose another point"
+                )
+            states = _read_harts(gdb, read_hart_in_place)
+            if entry != VIRT.dram:
+                gdb.write_memory(VIRT.dram, bytes(len(qemu.jump(VIRT.dram, entry))))
+            with _from_file(states, raw, size) as stopped:
+                yield stopped
 
 
 @contextmanager
@@ -209,6 +260,46 @@ def attach(
                     gdb.detach()
 
 
+def _content(loads: Sequence[Load], start: int | None, size: int) -> tuple[int, list[tuple[int, bytes]]]:
+    """Return the address at which the harts start, and the parts of the initial memory (offset, bytes)."""
+    entry = loads[0].address if start is None else start
+    content = [(VIRT.dram, qemu.jump(VIRT.dram, entry))] if entry != VIRT.dram else []
+    for file, load_address, option, anything in loads:
+        try:
+            data = file.read_bytes()
+            if not anything:
+                is_started = load_address <= entry < load_address + len(data)
+                hint = "" if is_started else f"; or load it as it is with --data {file}@{load_address:#x}"
+                software.check(file, f"{option} {file}", not is_started, hint)
+        except OSError as error:
+            raise UserError(f"{file}: {error.strerror}") from error
+        if not VIRT.dram <= load_address <= VIRT.dram + size - len(data):
+            memory_range = f"{VIRT.dram:#x} to {VIRT.dram + size:#x}"
+            raise UserError(
+                f"{file}: at {load_address:#x} it is outside memory, {memory_range}: "
+                "load it elsewhere, or give more --memory"
+            )
+        content.append((load_address, data))
+    return entry, [(target - VIRT.dram, data) for target, data in content]
+
+
+def _take_steps(running: qemu.Qemu, moment: Moment) -> None:
+    for pattern, text in moment.steps:
+        running.expect_next(pattern, moment.timeout)
+        running.type(text)
+
+
+@contextmanager
+def _from_file(harts: list[HartState], raw: Path, size: int) -> Iterator[StoppedMachine]:
+    """Yield a stopped machine whose memory is a file."""
+    with raw.open("rb") as memory_file:
+
+        def read(offset: int, count: int) -> bytes:
+            return os.pread(memory_file.fileno(), count, offset)
+
+        yield StoppedMachine(harts, VIRT.dram, size, lambda: streams.raw_chunks(raw), read)
+
+
 def _run_to_moment(gdb: Gdb, moment: Moment, advance: Callable[[int], None]) -> None:
     """Run a stopped machine to the moment's pc and step its instructions; ``advance`` is called for each."""
     if moment.hart is not None and moment.hart >= len(gdb.threads):
@@ -248,6 +339,6 @@ def _run_to_pc(gdb: Gdb, pc: int, hart: int | None, timeout: float) -> None:
     gdb.clear_breakpoint(pc)
 
 
-def _read_harts(gdb: Gdb) -> list[HartState]:
+def _read_harts(gdb: Gdb, read: Callable[[Gdb, int, int, int], HartState] = read_hart) -> list[HartState]:
     mtime = int.from_bytes(gdb.read_memory(VIRT.clint + CLINT_MTIME, 8), "little")
-    return [read_hart(gdb, hart, VIRT.clint, mtime) for hart in range(len(gdb.threads))]
+    return [read(gdb, hart, VIRT.clint, mtime) for hart in range(len(gdb.threads))]

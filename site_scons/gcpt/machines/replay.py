@@ -1,0 +1,186 @@
+"""QEMU's record and replay: run a machine of one hart at full speed, then stop it again at exact instruction counts.
+
+In a recording QEMU counts instructions (-icount) and writes everything that comes from outside to a log. A replay
+repeats the run instruction by instruction, and QMP's replay-break stops it after a count (docs/snapshot.md).
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from gcpt.errors import UserError
+from gcpt.machines.gdb import Gdb, GdbClosedError, GdbTimeoutError
+from gcpt.machines.qemu import Qemu, escaped
+from gcpt.machines.qmp import Qmp
+from gcpt.scratch import short_folder
+
+#: Words in QEMU's options that connect a machine to what a replay does not repeat, or that set -icount or -smp.
+_UNRECORDED = (
+    *("icount", "accel", "enable-kvm", "smp", "loadvm", "drive", "blockdev", "hda", "hdb", "hdc", "hdd", "cdrom", "sd"),
+    *("mtdblock", "pflash", "netdev", "nic", "net", "device", "fsdev", "virtfs", "chardev", "audiodev", "usbdevice"),
+)
+#: Virtual microseconds between two timers without a purpose: QEMU's main loop waits for the next timer of a recorded
+#: machine, which is 2^31 instructions away if the guest has none.
+_TICK = 1000
+#: Instructions from one of them to the next, at most.
+_TICK_INSTRUCTIONS = 1000 * _TICK
+#: Seconds between two reads of the count, which cannot be waited for.
+_POLL = 0.02
+#: Reads of the same count after which the hart sleeps.
+_ASLEEP = 50
+_SOCKET = "qmp"
+
+
+def unrecorded(options: Sequence[str]) -> str | None:
+    """Return the first of QEMU's options that record and replay cannot repeat.
+
+    Args:
+        options: Arguments of QEMU.
+
+    Returns:
+        The option; None if all can be repeated.
+    """
+    return next((word for word in options if word.startswith("-") and word.lstrip("-") in _UNRECORDED), None)
+
+
+@contextmanager
+def monitor_socket() -> Iterator[Path]:
+    """Make a path for QEMU's QMP socket.
+
+    Yields:
+        The path.
+    """
+    folder = short_folder(_SOCKET)
+    try:
+        yield folder / _SOCKET
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def arguments(mode: str, log: Path, socket: Path, sleep: bool) -> tuple[str, ...]:
+    """Return QEMU's arguments for a recording or its replay. One instruction takes 1 ns.
+
+    Args:
+        mode: ``record`` or ``replay``.
+        log: The log of the recording.
+        socket: The QMP socket.
+        sleep: Whether a sleeping hart sleeps in real time; otherwise its time passes at once, and two recordings of a
+            machine without input are equal.
+
+    Returns:
+        The arguments.
+    """
+    return (
+        *("-icount", f"shift=0,sleep={'on' if sleep else 'off'},rr={mode},rrfile={escaped(log)}"),
+        *("-qmp", f"unix:{escaped(socket)},server=on,wait=off"),
+        *("-seed", "0"),  # of the device tree's rng-seed
+        *("-netdev", "hubport,id=tick,hubid=0", "-object", f"filter-buffer,id=ticks,netdev=tick,interval={_TICK}"),
+    )
+
+
+def count(monitor: Qmp) -> int:
+    """Return the number of instructions that a recorded or replayed machine has executed since reset.
+
+    Args:
+        monitor: The machine.
+
+    Returns:
+        Instructions.
+
+    Raises:
+        UserError: QMP refused, or the machine ended.
+    """
+    return int(monitor.execute("query-replay")["icount"])
+
+
+def record_on(
+    running: Qemu,
+    gdb: Gdb,
+    monitor: Qmp,
+    instructions: int,
+    timeout: float,
+    option: str,
+    advance: Callable[[int], None],
+) -> int:
+    """Run a stopped machine that is recorded until it executed some more instructions, and end it.
+
+    Args:
+        running: The machine.
+        gdb: Its gdb stub.
+        monitor: Its QMP socket.
+        instructions: The least number of instructions.
+        timeout: Seconds for them.
+        option: The option that asks for them, for messages.
+        advance: Called with the number of instructions executed.
+
+    Returns:
+        Instructions from reset to where it was stopped.
+
+    Raises:
+        UserError: The machine did not execute them in time.
+        QemuError: The machine does not end.
+    """
+    start, done, same, deadline = count(monitor), 0, 0, time.monotonic() + timeout
+    gdb.resume()
+    # QEMU writes the end into the log after the last timer, however many instructions followed: want two timers more.
+    while done < instructions + 2 * _TICK_INSTRUCTIONS and not (done > instructions and same > _ASLEEP):
+        time.sleep(_POLL)
+        try:
+            now = count(monitor) - start
+        except UserError:  # the guest ended the run, perhaps after the last point
+            running.wait_exit(timeout)
+            return start
+        advance(min(now, instructions) - min(done, instructions))
+        done, same = now, same + 1 if now == done else 0
+        if done <= instructions and time.monotonic() > deadline:
+            raise UserError(
+                f"{option}: only {done} instructions within {timeout:g} s: give a longer --timeout "
+                "(a hart that sleeps in a wfi executes none)"
+            )
+    monitor.execute("quit")
+    running.wait_exit(timeout)
+    return start
+
+
+def replay_to(gdb: Gdb, monitor: Qmp, target: int, timeout: float, option: str) -> None:
+    """Run a stopped replay until it has executed a number of instructions.
+
+    Args:
+        gdb: The machine.
+        monitor: Its QMP socket.
+        target: Instructions since reset, not fewer than it has executed.
+        timeout: Seconds to wait.
+        option: The option that asks for it, for messages.
+
+    Raises:
+        UserError: The machine ended before, or the replay did not stop there.
+    """
+    if count(monitor) < target:
+        monitor.execute("replay-break", icount=target)
+        gdb.resume()
+        try:
+            gdb.wait_stop(timeout)
+        except GdbTimeoutError as error:
+            raise UserError(f"the replay did not reach instruction {target} within {timeout:g} s") from error
+        except GdbClosedError as error:
+            raise UserError(f"the machine ended before {option}: give fewer instructions") from error
+    if (stopped := count(monitor)) != target:
+        raise UserError(f"the replay is at instruction {stopped}, not {target}: it differs from the recording")
+
+
+def is_virtual(monitor: Qmp) -> bool:
+    """Return whether V is 1 on hart 0 of a stopped machine.
+
+    Args:
+        monitor: The machine.
+
+    Returns:
+        Whether V is 1.
+
+    Raises:
+        UserError: QMP refused.
+    """
+    registers = monitor.execute("human-monitor-command", **{"command-line": "info registers"})
+    return any(line.split() == ["V", "=", "1"] for line in registers.splitlines())
