@@ -154,7 +154,7 @@ def outputs(project):
     [
         ("firmware/head.S", ".word   gcpt_size", ".word   gcpt_size - 8", "audit rule size_word: "),
         ("firmware/complete.S", ".dword GCPT_", ".dword ~GCPT_", "audit rule complete_flag: "),
-        ("site_scons/gcpt/restorer/budgets.py", "PROTOBUF = 12288", "PROTOBUF = 1000", "audit rule budget: "),
+        ("site_scons/gcpt/restorer/budgets.py", "PROTOBUF = 12288", "PROTOBUF = 3000", "audit rule budget: "),
         ("firmware/gcpt.ld", "ENTRY(_start)", "ENTRY(gcpt_fail)", "audit rule entry_is_first: "),
         ("firmware/gcpt.ld", "FLAGS(6)", "FLAGS(7)", "gcpt.elf] Error 1"),
         ("firmware/gcpt.ld", "ENTRY(_start)", "ENTRY(", "gcpt.ld:"),

@@ -63,7 +63,7 @@ def test_debug_is_a_gdb_session(tmp_path: Path, checkpoint_file: Make) -> None:
     with Terminal(command, ROOT) as terminal:
         terminal.expect(r"\* hart 0: M pc 0x1000\s+\(gdb\) ")
         terminal.type("break gcpt_restore\ncontinue\n")
-        terminal.expect(r"gcpt_restore \(\) at firmware/restore.S:\d+\r\n\d+\s+li +s9, 0")
+        terminal.expect(r"gcpt_restore \(\) at firmware/restore.S:\d+\r\n\d+\s+csrr +a0, misa")
         terminal.type("break-restored\ncontinue\n")
         terminal.expect("Temporary breakpoint 2, ")
         terminal.type("harts\n")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import ENVIRONMENT, UNMEASURED, gcpt, refusal
+from command import ENVIRONMENT, UNMEASURED, gcpt, refusal, restore_signals
 
 from gcpt.machines.builds import BuiltRestorer
 
@@ -94,11 +94,11 @@ def files(tmp_path: Path, checkpoint_file: Callable[..., Path], restorer: BuiltR
 
 
 def _run(arguments: list[str], folder: Path, setup: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run ``gcpt`` in a folder, after the shell commands ``setup``."""
+    """Run ``gcpt`` in a folder, after the shell commands ``setup``, which may forbid the figures of coverage."""
     return subprocess.run(
         ["bash", "-c", f'{setup}\n exec "$@"', "bash", *GCPT, *arguments],
         cwd=folder,
-        env={**ENVIRONMENT, **environment},
+        env={**(UNMEASURED if setup else ENVIRONMENT), **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -348,7 +348,15 @@ def test_ctrl_c_in_the_first_moments(start: list[str], files: dict[str, Path], t
         environment = {**UNMEASURED, "INTERRUPT_AT": module}
         environment["PYTHONPATH"] = f"{hook.parent}:{ENVIRONMENT['PYTHONPATH']}"
         command = [*start, "info", str(files["ckpt"])]
-        run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        run = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            preexec_fn=restore_signals,
+        )
         assert (run.returncode, run.stdout, run.stderr.strip()) == (130, "", "gcpt: interrupted"), module
 
 

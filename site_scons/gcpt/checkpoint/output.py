@@ -71,12 +71,11 @@ class _Partial:
         os.fsync(self.file.fileno())
         if self._target.exists():
             os.fchmod(self.file.fileno(), stat.S_IMODE(self._target.stat().st_mode))
+            containers.forget(self._target)
         self.file.close()
 
     def replace(self) -> None:
-        """Replace the file: only the finished one."""
-        if self._target.exists():
-            containers.forget(self._target)
+        """Replace the file: only the finished one. Only the rename itself can fail."""
         self._name.replace(self._target)
 
     def remove(self) -> None:
