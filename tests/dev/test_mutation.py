@@ -1,5 +1,6 @@
 """Random faults: the table fits the sources; a sample is repeatable; the score is held against the floor."""
 
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,8 +81,9 @@ def test_the_score_decides(
     score: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = _project(tmp_path, source, test, floor)
+    copy, memory = _project(tmp_path, source, test, floor), resource.getrlimit(resource.RLIMIT_DATA)
     assert mutation.main(["9", "--seed", "1", "--jobs", "1"], copy) == status
+    assert resource.getrlimit(resource.RLIMIT_DATA) == memory  # of this process, which goes on
     printed = capsys.readouterr()
     assert score in printed.out, printed
     assert "seed=1" in printed.out
