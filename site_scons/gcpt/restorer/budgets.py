@@ -5,6 +5,8 @@ from gcpt.restorer.config import BuildConfig
 
 #: Addition for HTIF: tohost and fromhost in one cache line each, and the flag in a separate section.
 HTIF = 0x80
+#: Addition for ``debug=1``, which the stamp names and no loader with a limit loads.
+DEBUG = 0x10
 PROTOBUF = 12288
 #: A restorer that prints. It shares the first MiB with the state, which starts far above this size.
 PRINTING = 0x8000
@@ -21,7 +23,7 @@ def budget(config: BuildConfig) -> int:
     """
     if config.direct:
         htif = "htif" in (config.platform.uart.kind, config.platform.end)
-        return _direct(config) + (HTIF if htif else 0)
+        return _direct(config) + (HTIF if htif else 0) + (DEBUG if config.debug else 0)
     if config.log == "quiet" and not config.display_cpu and not config.selfcheck:
         return PROTOBUF
     return PRINTING
