@@ -25,11 +25,11 @@
  * s7           | PMP lock bits; 0 once locks were checked  | entry .. note_skipped                | look_at_locks
  * LEAVING      | mstatus with FS and VS as far as they are | entry .. vector_registers
  *  (t2 or s8)  | the hart's vlenb; 1 without V             | vector_registers .. way_out
- *              | negative: complement of the trampoline's  | way_out .. leave                     | jump
- *              | address (jump); else: leave by mret       |
+ *              | negative: complement of the address to    | way_out .. leave                     | jump, out_of_reach
+ *              | jump to at leave; else: leave by mret     |
  * s9           | number of skipped registers               | entry .. note_skipped                | gcpt_trap: + 1
  * s10          | the checkpoint's hvip                     | gcpt_skip_begin .. way_out
- *              | the checkpoint's pc, which becomes mepc   | way_out .. skipped_noted             | jump: = mepc
+ *              | the checkpoint's pc, which becomes mepc   | way_out .. skipped_noted             | jump, out_of_reach
  * s11          | MSTATUS_FS | MSTATUS_VS                   | entry .. way_out
  *              | the value for mstatus, MIE clear          | way_out .. skipped_noted
  * a0-a3        | scratch; traps preserve them              |                                      | macros
@@ -220,8 +220,8 @@ timers:
 #endif
     /*
      * Decide how the hart leaves, while the console and the finisher are accessible: later, PMP may deny them.
-     * Result at prepared: s6 = mtvec, s10 = mepc, s11 = mstatus, LEAVING = complement of the trampoline's address (jump) or
-     * not negative (mret).
+     * Result at prepared: s6 = mtvec, s10 = mepc, s11 = mstatus, LEAVING = complement of the address to jump to (the
+     * trampoline or leave_by_mnret) or not negative (mret).
      */
 way_out:
     load_csr s6, CSR_MTVEC
@@ -323,8 +323,9 @@ leave:
 
 /*
  * M mode. If the generator prepared an mret (mepc = pc and MPP = M, as NEMU does), leave by mret. Otherwise mret would
- * lose mepc, MPP, MPIE and MIE; leave by a jump that needs no register or, out of its reach on a hart with
- * Smrnmi, by mnret. The jump is in a trampoline: hart h's begins (h + 1) * GCPT_TRAMPOLINE_SIZE below the end of the reserved MiB (with ram=: in that memory):
+ * lose mepc, MPP, MPIE and MIE; leave by a jump that needs no register or, out of its reach on a hart with Smrnmi, by
+ * mnret. The jump is in a trampoline: hart h's begins (h + 1) * GCPT_TRAMPOLINE_SIZE below the end of the reserved MiB
+ * (with ram=: in that memory):
  *    0  c.ldsp t2, 312(sp)    2  c.ldsp sp, 272(sp)    4  csrsi mstatus, MIE or nothing    8  jal zero, pc
  * a0 = mstatus, a1 = mode, s10 = pc.
  */
@@ -484,8 +485,8 @@ note_skipped:
 
 #if GCPT_CSRS_V
 /*
- * The checkpoint's vlenb (a1) differs from the hart's (LEAVING). 0: the generator did not write it, and VLEN is 128 bits.
- * With VS = Off there is no vector state to restore.
+ * The checkpoint's vlenb (a1) differs from the hart's (LEAVING). 0: the generator did not write it, and VLEN is 128
+ * bits. With VS = Off there is no vector state to restore.
  */
 vlen_differs:
     addi    a2, LEAVING, -1
@@ -548,8 +549,8 @@ fail:
 /*
  * look_at_locks: check the checkpoint's locked PMP entries, which apply to M mode too. Ends the run if one that denies
  * reads or execution overlaps the restorer's MiB or, planned, the MiB of the block or of its integer registers. Ignores
- * lower-numbered entries that would allow the access. Otherwise returns with s7 = 0. Clobbers a0-a5, t0, t1, t3-t5. It contains
- * no instruction that traps, so that a4 and a5 are its own.
+ * lower-numbered entries that would allow the access. Otherwise returns with s7 = 0. Clobbers a0-a5, t0, t1, t3-t5. It
+ * contains no instruction that traps, so that a4 and a5 are its own.
  */
 look_at_locks:
     field_address t1, FIELD(csr_reg), 8 * CSR_PMPCFG0

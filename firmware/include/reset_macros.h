@@ -35,8 +35,8 @@ enable_traps:
  * reset_hart: enable traps, and branch to cut_short if the image is truncated.
  *
  * Results: s5 = gcpt_trap; mtvec = s5 (direct) or gcpt_trap_fatal (planned); s11 = MSTATUS_FS | MSTATUS_VS; mstatus = s11,
- * so that MIE, which earlier code may have set, and MDT are clear; LEAVING = mstatus as the hart holds s11; with guards, s6 = 1
- * with Smrnmi, else 0. Clobbers a2, a3, t0.
+ * so that MIE, which earlier code may have set, and MDT are clear; LEAVING = mstatus as the hart holds s11; with guards,
+ * s6 = 1 with Smrnmi, else 0. Clobbers a2, a3, t0.
  */
     .macro reset_hart
     .option push
