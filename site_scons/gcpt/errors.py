@@ -1,4 +1,4 @@
-"""The exception for faults that a user can fix, and its line."""
+"""The exceptions: faults that a user can fix, and their line; simulators that fail."""
 
 import re
 
@@ -9,6 +9,18 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 class UserError(Exception):
     """Invalid input. The message is the one line that the user sees: where, what is wrong, how to fix it."""
+
+
+class SimulatorError(Exception):
+    """A simulator was not built or did not do what was expected; the text is one line.
+
+    Attributes:
+        console: The console's output.
+    """
+
+    def __init__(self, message: str, console: str = "") -> None:
+        super().__init__(message)
+        self.console = console
 
 
 def one_line(text: str) -> str:

@@ -94,11 +94,7 @@ def has_data(config: BuildConfig) -> bool:
     Returns:
         True if it has.
     """
-    return not config.direct or _has_htif(config)
-
-
-def _has_htif(config: BuildConfig) -> bool:
-    return "htif" in (config.platform.uart.kind, config.platform.end)
+    return not config.direct or config.platform.has_htif
 
 
 def _mask(harts: Iterable[int]) -> tuple[int, int]:
@@ -531,7 +527,7 @@ def link_definitions(config: BuildConfig) -> str:
     """
     base = config.load_address
     alignment = 8
-    if _has_htif(config):
+    if config.platform.has_htif:
         alignment = HTIF_ALIGNMENT if config.direct and not needs_printf(config) else PAGE_SIZE
     symbols = {
         "gcpt_load_address": base,

@@ -226,12 +226,11 @@ def write_all(files: Sequence[tuple[Path, Iterable[bytes], str | Writer]]) -> li
     with ExitStack() as stack:
         lengths, partials = [], []
         for out, content, container in files:
-            if not isinstance(container, str):
-                _check_not_standard_output(out)
-            elif out == STANDARD_OUTPUT:
+            if isinstance(container, str) and out == STANDARD_OUTPUT:
                 file = stack.enter_context(_standard_output())
                 lengths.append(_write(file, content, container, sparse=False))
                 continue
+            _check_not_standard_output(out)
             partial = stack.enter_context(_partial(out))
             if isinstance(container, str):
                 lengths.append(_write(partial.file, content, container))

@@ -9,10 +9,11 @@ import click
 from gcpt.cli.judge import JUDGES, judge_options
 from gcpt.cli.output import InputPath, OutputPath, Seconds, json_option, say_json, unpacking
 from gcpt.console import print_table
-from gcpt.errors import UserError
+from gcpt.errors import SimulatorError, UserError
 from gcpt.scratch import scratch_folder
 
 if TYPE_CHECKING:
+    from gcpt.machines.boot import BootSetup
     from gcpt.machines.comparison import Comparison, Mismatch
     from gcpt.machines.judges import Judge
 
@@ -53,13 +54,9 @@ def command(
       gcpt verify --qemu ./qemu-system-riscv64 --cpu rv64,v=true,vlen=256 uboot.zst -- -icount shift=0
     """
     from gcpt.checkpoint import apart
-    from gcpt.machines import rocket, rocket_verification, spike, spike_verification
+    from gcpt.machines import rocket, spike
     from gcpt.machines.boot import prepare
-    from gcpt.machines.gdb import GdbError
-    from gcpt.machines.qemu import LOGS, Qemu, QemuError
-    from gcpt.machines.rocket import RocketError
-    from gcpt.machines.spike import SpikeError
-    from gcpt.machines.verification import verify_machine
+    from gcpt.machines.qemu import LOGS
 
     for name in {"spike": spike.LOGS, "rtl": rocket.LOGS, "qemu": LOGS}[judge.name] if logs else ():
         inputs = {"CHECKPOINT": checkpoint, "--flash": flash, "--restorer": restorer}
@@ -72,31 +69,41 @@ def command(
                 logs.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise UserError(f"--logs {logs}: {error.strerror}: choose a folder") from error
-        if setup.note and not as_json:
-            print(f"note: {setup.note}")
-        groups, clint = setup.config.csr_groups, setup.config.platform.clint
-        if judge.name == "spike":
-            try:
-                report = spike_verification.verify(setup, folder, logs or folder, timeout)
-            except SpikeError as error:
-                return _report_stop(checkpoint, error.console, f"{error}; --logs DIR keeps Spike's logs", as_json)
-            return _report(checkpoint, len(setup.harts), report, as_json)
-        if judge.name == "rtl":
-            try:
-                model = rocket_verification.machine(setup, lambda text: click.echo(f"gcpt: {text}", err=True))
-                report = rocket_verification.verify(setup, model, folder, logs or folder, timeout)
-            except RocketError as error:
-                return _report_stop(checkpoint, error.console, f"{error}; --logs DIR keeps its logs", as_json)
-            return _report(checkpoint, len(setup.harts), report, as_json)
         try:
-            with Qemu(setup.memory, setup.machine, logs or folder) as running:
-                try:
-                    report = verify_machine(running, setup.harts, groups, clint, timeout, setup.leave)
-                except (GdbError, QemuError) as error:
-                    return _report_stop(checkpoint, running.output(), _reason(error), as_json)
+            report = _compare(setup, folder, logs or folder, timeout)
+        except SimulatorError as error:
+            _print_note(setup, as_json)
+            whose = "its" if judge.name == "rtl" else f"{judge.title}'s"
+            return _report_stop(checkpoint, error.console, f"{error}; --logs DIR keeps {whose} logs", as_json)
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
+    _print_note(setup, as_json)
     return _report(checkpoint, len(setup.harts), report, as_json)
+
+
+def _print_note(setup: "BootSetup", as_json: bool) -> None:
+    if setup.note and not as_json:
+        print(f"note: {setup.note}")
+
+
+def _compare(setup: "BootSetup", folder: Path, logs: Path, timeout: float) -> "Comparison":
+    """Boot a checkpoint on its judge and compare it; SimulatorError if a hart does not arrive."""
+    from gcpt.machines import rocket_verification, spike_verification
+    from gcpt.machines.gdb import GdbError
+    from gcpt.machines.qemu import Qemu, QemuError
+    from gcpt.machines.verification import verify_machine
+
+    if setup.judge.name == "spike":
+        return spike_verification.verify(setup, folder, logs, timeout)
+    if setup.judge.name == "rtl":
+        model = rocket_verification.machine(setup, lambda text: click.echo(f"gcpt: {text}", err=True))
+        return rocket_verification.verify(setup, model, folder, logs, timeout)
+    groups, clint = setup.config.csr_groups, setup.config.platform.clint
+    with Qemu(setup.memory, setup.machine, logs) as running:
+        try:
+            return verify_machine(running, setup.harts, groups, clint, timeout, setup.leave)
+        except (GdbError, QemuError) as error:  # whose other lines repeat the logs
+            raise SimulatorError(str(error).splitlines()[0], running.output()) from error
 
 
 def _report(checkpoint: Path, harts: int, report: "Comparison", as_json: bool) -> int:
@@ -123,11 +130,6 @@ def _report(checkpoint: Path, harts: int, report: "Comparison", as_json: bool) -
         )
         print(f", {len(report.mismatches) - unexplained} explained, {unexplained} unexplained")
     return 1 if unexplained else 0
-
-
-def _reason(error: Exception) -> str:
-    """Return the first line of an error of QEMU; the rest repeats the logs."""
-    return str(error).splitlines()[0] + "; --logs DIR keeps QEMU's logs"
 
 
 def _report_stop(checkpoint: Path, console: str, reason: str, as_json: bool) -> int:

@@ -17,12 +17,11 @@ from gcpt.checkout import ROOT
 from gcpt.console import format_number, format_table
 from gcpt.dev import build_times, container_times, figures
 from gcpt.dev.figures import Figures
-from gcpt.errors import UserError
+from gcpt.errors import SimulatorError, UserError
 from gcpt.machines import qemu
 from gcpt.machines.builds import build
 from gcpt.machines.qemu import QemuError
 from gcpt.machines.restores import CASES, CROWD, Restores, cycles
-from gcpt.machines.rocket import RocketError
 from gcpt.restorer.resolution import resolve
 
 BUDGETS = ROOT / "tests/budgets.toml"
@@ -60,7 +59,7 @@ def measure(options: list[str], folder: Path, quick: bool) -> Figures:
 
     Raises:
         QemuError: A restore fails in QEMU.
-        RocketError: A restore fails on Rocket's RTL.
+        SimulatorError: A restore fails on Rocket's RTL.
         subprocess.CalledProcessError: A build fails.
     """
     built = {}
@@ -170,7 +169,7 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"gcpt: {error}", file=sys.stderr)
         return 2
-    except (QemuError, RocketError, subprocess.CalledProcessError) as error:
+    except (QemuError, SimulatorError, subprocess.CalledProcessError) as error:
         print(f"gcpt: {error}", file=sys.stderr)
         return 1
     figures.save(arguments.json, machine(options), result)

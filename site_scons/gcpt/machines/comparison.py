@@ -1,8 +1,9 @@
 """Compare a restored machine with its checkpoint: every register, CSR and timer at each hart's first instruction."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
@@ -51,6 +52,22 @@ class Comparison:
 
     items: int
     mismatches: list[Mismatch]
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """Join comparisons of several parts of a machine.
+
+        Args:
+            parts: The comparisons.
+
+        Returns:
+            A comparison with the items and mismatches of all.
+        """
+        items, mismatches = 0, []
+        for part in parts:
+            items += part.items
+            mismatches += part.mismatches
+        return cls(items, mismatches)
 
     @property
     def unexplained(self) -> list[Mismatch]:
@@ -180,4 +197,4 @@ def compare_machine(
                 parts.append(explain(gdb, hart, compare_hart(hart, state, observe(gdb, hart, groups), groups)))
         except GdbError as error:
             raise qemu.failure(str(error)) from error
-    return Comparison(sum(part.items for part in parts), [item for part in parts for item in part.mismatches])
+    return Comparison.joined(parts)

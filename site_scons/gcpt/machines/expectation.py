@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
-from gcpt.isa.csrs import BY_NAME, INVENTORY, Csr, When
+from gcpt.isa.csrs import INVENTORY, Csr, When
 
 _COMPARED = (When.EARLY, When.TIMER, When.LOCK, When.LAST, When.ALIAS, When.VECTOR)
 #: Bits of mip, mie, mideleg and hideleg: interrupts of S mode, of VS mode, of VS and HS mode, and VSSIP.
@@ -34,18 +34,6 @@ def leaves_by_mret(state: HartState) -> bool:
 def compared_csrs() -> Iterator[Csr]:
     """List the CSRs that have a value to compare: those that a restorer writes, and their views."""
     return (csr for csr in INVENTORY if csr.when in _COMPARED)
-
-
-def limits(name: str) -> list[str]:
-    """List the CSRs that limit what a CSR holds.
-
-    Args:
-        name: The CSR.
-
-    Returns:
-        The CSRs that are written before it, from the first to the last.
-    """
-    return [limit for before in BY_NAME[name].after for limit in (*limits(before), before)]
 
 
 def expected_csrs(state: HartState, groups: tuple[str, ...]) -> dict[str, int]:

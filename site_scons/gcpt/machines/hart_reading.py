@@ -35,9 +35,7 @@ def read_hart(gdb: Gdb, hart: int, clint: int, mtime: int) -> HartState:
     Raises:
         GdbError: The hart cannot be led into M mode and back, or the stub refused.
     """
-    state = _read_registers(gdb, hart)
-    state.mtime = mtime
-    state.mtimecmp = int.from_bytes(gdb.read_memory(clint + CLINT_MTIMECMP + 8 * hart, 8), "little")
+    state = _read_registers(gdb, hart, clint, mtime)
     if state.mode == mstatus.MACHINE:
         _read_csrs(gdb, hart, state)
         return state
@@ -79,9 +77,7 @@ def read_hart_in_place(gdb: Gdb, hart: int, clint: int, mtime: int) -> HartState
     Raises:
         GdbError: The stub refused.
     """
-    state = _read_registers(gdb, hart)
-    state.mtime = mtime
-    state.mtimecmp = int.from_bytes(gdb.read_memory(clint + CLINT_MTIMECMP + 8 * hart, 8), "little")
+    state = _read_registers(gdb, hart, clint, mtime)
     gdb.write(hart, "priv", mstatus.MACHINE)
     try:
         _read_csrs(gdb, hart, state)
@@ -92,8 +88,10 @@ def read_hart_in_place(gdb: Gdb, hart: int, clint: int, mtime: int) -> HartState
     return state
 
 
-def _read_registers(gdb: Gdb, hart: int) -> HartState:
-    state = HartState(pc=gdb.read_int(hart, "pc"), mode=gdb.read_int(hart, "priv") & 3)
+def _read_registers(gdb: Gdb, hart: int, clint: int, mtime: int) -> HartState:
+    """Read everything but the CSRs."""
+    state = HartState(pc=gdb.read_int(hart, "pc"), mode=gdb.read_int(hart, "priv") & 3, mtime=mtime)
+    state.mtimecmp = int.from_bytes(gdb.read_memory(clint + CLINT_MTIMECMP + 8 * hart, 8), "little")
     state.x = [0, *(gdb.read_int(hart, number) for number in range(1, 32))]
     if "ft0" in gdb.numbers:
         state.f = [gdb.read_int(hart, gdb.numbers["ft0"] + number) for number in range(32)]

@@ -1,6 +1,5 @@
 """The simulators that can boot a checkpoint and show what it restored: how each is found, and what it runs."""
 
-import importlib.util
 import shutil
 import sys
 from dataclasses import dataclass
@@ -116,7 +115,7 @@ def check_rtl() -> None:
     for tool in ("verilator", "make", "g++"):
         if shutil.which(tool) is None:
             raise UserError(f"{tool}: not found: {INSTALLATION['rtl']}")
-    if importlib.util.find_spec(rocket.PACKAGE) is None:
+    if rocket.verilog() is None:
         raise UserError(f"{rocket.PACKAGE}: no such Python package: {INSTALLATION['rtl']}")
 
 

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gcpt.checkpoint import elf_image
+from gcpt.checkpoint.state import HartState
+from gcpt.errors import SimulatorError
 from gcpt.isa import mstatus
-from gcpt.machines.spike import Spike, SpikeError
+from gcpt.isa.csrs import BY_NAME, When
+from gcpt.machines.spike import Spike
 
 _BASE = 0x8000_0000
 #: Offsets of the trap handler, the body, the written values, the readings and HTIF's words, in bytes.
@@ -122,7 +125,7 @@ def run(spike: Spike, steps: Sequence[Step], folder: Path) -> tuple[list[int | N
         The value of each reading, None where it trapped; and Spike's names of the CSRs that were read, by number.
 
     Raises:
-        SpikeError: The program did not end.
+        SimulatorError: The program did not end.
     """
     count = sum(value is None for _, value in steps)
     elf, signature, log = folder / "probe.elf", folder / "probe.readings", folder / "probe.log"
@@ -146,10 +149,10 @@ def run(spike: Spike, steps: Sequence[Step], folder: Path) -> tuple[list[int | N
         command = alone.command(elf, ("-l", f"--log={log}"), htif)
         ended = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
     except subprocess.TimeoutExpired as error:
-        raise SpikeError(f"the probe of the CSRs did not end within {_TIMEOUT:g} s") from error
+        raise SimulatorError(f"the probe of the CSRs did not end within {_TIMEOUT:g} s") from error
     if ended.returncode or not signature.exists():
         last = (ended.stderr.strip() or "no message").splitlines()[-1]
-        raise SpikeError(f"the probe of the CSRs ended with status {ended.returncode}: {last}")
+        raise SimulatorError(f"the probe of the CSRs ended with status {ended.returncode}: {last}")
     words = [int(line, 16) for line in signature.read_text().split()]
     readings = [None if trapped else value for value, trapped in zip(words[::2], words[1::2], strict=True)]
     names = {int(code, 16) >> 20: name for code, name in _NAME.findall(log.read_text())}
@@ -167,10 +170,29 @@ def existing(spike: Spike, folder: Path) -> dict[int, str]:
         Spike's names of the CSRs that can be read in M mode, by number.
 
     Raises:
-        SpikeError: The probe did not end.
+        SimulatorError: The probe did not end.
     """
     readings, names = run(spike, [Step(number) for number in range(1 << 12)], folder)
     return {number: names[number] for number, value in enumerate(readings) if value is not None and number in names}
+
+
+def limits(state: HartState, name: str) -> list[Step]:
+    """List the writes of what limits a CSR, such as menvcfg for henvcfg.
+
+    Args:
+        state: The state whose values are written.
+        name: The CSR.
+
+    Returns:
+        The writes that a restorer does early, from the first to the last.
+    """
+    before = [BY_NAME[limit] for limit in _limits(name)]
+    return [Step(csr.number, state.get(csr.name)) for csr in before if csr.when is When.EARLY]
+
+
+def _limits(name: str) -> list[str]:
+    """Return the CSRs that are written before a CSR, from the first to the last."""
+    return [limit for before in BY_NAME[name].after for limit in (*_limits(before), before)]
 
 
 def held(spike: Spike, number: int, value: int, before: Sequence[Step], folder: Path) -> int | None:
@@ -180,7 +202,7 @@ def held(spike: Spike, number: int, value: int, before: Sequence[Step], folder: 
         spike: The program, its ISA and options.
         number: The CSR's number.
         value: The value.
-        before: Writes of CSRs that limit it, such as menvcfg for henvcfg.
+        before: Writes of CSRs that limit it.
         folder: Folder for the probe's files.
 
     Returns:

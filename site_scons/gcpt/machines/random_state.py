@@ -15,6 +15,7 @@ from gcpt.checkpoint import output
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import Checkpoint
 from gcpt.checkpoint.state import HartState
+from gcpt.errors import SimulatorError
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NUMBER, When
 from gcpt.machines import boot, probe, spike, synthetic
@@ -24,7 +25,7 @@ from gcpt.machines.expectation import leaves_by_mret
 from gcpt.machines.observation import comparable
 from gcpt.machines.probe import Step
 from gcpt.machines.restores import PLACES
-from gcpt.machines.spike import Spike, SpikeError
+from gcpt.machines.spike import Spike
 from gcpt.machines.synthetic import DRAM, Mode, Recipe
 from gcpt.restorer import packing
 
@@ -209,7 +210,7 @@ def run(trial: Trial, built: BuiltRestorer, folder: Path, timeout: float = 60) -
         The comparison; mismatches of LOST have its reasons.
 
     Raises:
-        SpikeError: A hart did not arrive, or the probe failed.
+        SimulatorError: A hart did not arrive, or the probe failed.
     """
     recipe = trial.recipe
     machine = Spike(trial.program, trial.isa, recipe.harts, _MEMORY)
@@ -240,7 +241,7 @@ def run(trial: Trial, built: BuiltRestorer, folder: Path, timeout: float = 60) -
         parts.append(_compare(hart, state, names, compared, csr, reading, built.config.csr_groups))
         compare, now = (reading.numbers[name] or 0 for name in ("mtimecmp", "mtime"))
         parts.append(timer_mismatches({hart: state}, {hart: compare}, now, timeout))
-    return Comparison(sum(part.items for part in parts), [item for part in parts for item in part.mismatches])
+    return Comparison.joined(parts)
 
 
 def losses(trial: Trial, built: BuiltRestorer, folder: Path) -> list[str]:
@@ -256,7 +257,7 @@ def losses(trial: Trial, built: BuiltRestorer, folder: Path) -> list[str]:
     """
     try:
         return [str(mismatch) for mismatch in run(trial, built, folder).unexplained]
-    except SpikeError as error:
+    except SimulatorError as error:
         return [str(error)]
 
 

@@ -110,7 +110,7 @@ def cycles(built: BuiltRestorer, folder: Path) -> dict[int, int]:
         Cycles from the restorer's first instruction to the workload's first, by latency of the memory.
 
     Raises:
-        RocketError: The simulator cannot be built, or the hart did not arrive.
+        SimulatorError: The simulator cannot be built, or the hart did not arrive.
     """
     made = synthetic.make(Recipe(vector=False, hypervisor=False, locks=False))
     memory, [state] = folder / "memory", made.harts

@@ -10,12 +10,13 @@ import os
 import re
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gcpt.checkout import ROOT
+from gcpt.errors import SimulatorError
 from gcpt.machines.children import child
 
 #: The Python package that has Rocket's Verilog.
@@ -29,6 +30,8 @@ LATENCY = 30
 _SOURCES = Path(__file__).with_name("rtl")
 #: The configurations by their number of harts: the name, and Verilog macros for rtl/.
 _CONFIGURATIONS = {1: ("LitexFullDConfig", ()), 4: ("LitexFull4DConfig", ("FOUR_HARTS",))}
+#: The most harts of a configuration.
+MOST_HARTS = max(_CONFIGURATIONS)
 _VERILOG = ("EICG_wrapper.v", "AsyncResetReg.v", "plusarg_reader.v")
 #: SYNTHESIS leaves out assertions and Verilog's own random values; Verilator's reach every register.
 _VERILATOR = (
@@ -39,23 +42,9 @@ _MAKE = ("OPT_FAST=-O1", "OPT_GLOBAL=-O1", "OPT_SLOW=-O0")
 #: Each register has a random value at reset; a seed among the judge's options takes precedence.
 _RANDOM_RESET = ("+verilator+rand+reset+2",)
 _SEED = "+verilator+seed+"
-#: Seconds between two looks at a running simulator.
-_POLL = 0.02
 #: Exit status: the guest ended the run.
 _GUEST_ENDED = 3
 _LINE = re.compile(r"^(\d+) (\w+) ([0-9a-f]+)$", re.MULTILINE)
-
-
-class RocketError(Exception):
-    """The simulator was not built or did not do what was expected; the text is one line.
-
-    Attributes:
-        console: The console's output.
-    """
-
-    def __init__(self, message: str, console: str = "") -> None:
-        super().__init__(message)
-        self.console = console
 
 
 def verilog() -> Path | None:
@@ -75,18 +64,18 @@ def simulator(harts: int, announce: Callable[[str], None] = lambda text: None) -
     """Return a simulator, and build it if there is none of the same sources.
 
     Args:
-        harts: Number of harts: 1 to 4.
+        harts: Number of harts: 1 to MOST_HARTS.
         announce: Called with a line before a build, which takes minutes.
 
     Returns:
         The program.
 
     Raises:
-        RocketError: The package is not installed, or the build failed.
+        SimulatorError: The package is not installed, or the build failed.
     """
     source = verilog()
     if source is None:
-        raise RocketError(f"the Python package {PACKAGE} is not installed")
+        raise SimulatorError(f"the Python package {PACKAGE} is not installed")
     size = min(number for number in _CONFIGURATIONS if number >= harts)
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +121,7 @@ def _build(source: Path, name: str, macros: Sequence[str], program: Path) -> Non
             ended = subprocess.run(command, capture_output=True, text=True, check=False)
             if ended.returncode:
                 last = (ended.stderr.strip() or ended.stdout.strip() or "no output").splitlines()[-1]
-                raise RocketError(f"cannot build Rocket's RTL: {command[0]} ended with {ended.returncode}: {last}")
+                raise SimulatorError(f"cannot build Rocket's RTL: {command[0]} ended with {ended.returncode}: {last}")
         Path(folder, "rocket").replace(program)
 
 
@@ -198,16 +187,15 @@ def read(
         The harts by number.
 
     Raises:
-        RocketError: A hart did not arrive in time, or the guest ended the run.
+        SimulatorError: A hart did not arrive in time, or the guest ended the run.
     """
     command = rocket.command(image, starts)
     log, console = (folder / name for name in LOGS)
-    deadline = time.monotonic() + timeout
     with log.open("w") as registers, console.open("w") as text:
         streams = {"stdin": subprocess.DEVNULL, "stdout": registers, "stderr": text}
         with child(command, **streams, process_group=0) as running:
-            while running.poll() is None and time.monotonic() < deadline:
-                time.sleep(_POLL)
+            with suppress(subprocess.TimeoutExpired):
+                running.wait(timeout)
             status = running.poll()
     printed = console.read_text(errors="replace")
     readings: dict[int, Reading] = {}
@@ -215,12 +203,12 @@ def read(
         readings.setdefault(int(hart), Reading()).numbers[name] = int(value, 16)
     if status is None:
         missing = next((hart for hart in starts if "x31" not in readings.get(hart, Reading()).numbers), 0)
-        raise RocketError(f"hart {missing} did not arrive within {timeout:g} s", printed)
+        raise SimulatorError(f"hart {missing} did not arrive within {timeout:g} s", printed)
     if status == _GUEST_ENDED:
-        raise RocketError("the restorer ended the run", printed)
+        raise SimulatorError("the restorer ended the run", printed)
     if status:
         last = (printed.strip() or "no message").splitlines()[-1]
-        raise RocketError(f"the simulator ended with status {status}: {last}", printed)
+        raise SimulatorError(f"the simulator ended with status {status}: {last}", printed)
     return readings
 
 

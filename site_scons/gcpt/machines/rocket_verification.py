@@ -13,14 +13,12 @@ from gcpt.isa.csrs import BY_NAME, When
 from gcpt.machines import probe, rocket, spike
 from gcpt.machines.boot import BootSetup
 from gcpt.machines.comparison import TIMEBASE, Comparison, Mismatch, compare_hart, timer_mismatches
-from gcpt.machines.expectation import compared_csrs, limits
+from gcpt.machines.expectation import compared_csrs
 from gcpt.machines.observation import Observation, comparable
 from gcpt.machines.probe import Step
 from gcpt.machines.rocket import Reading, Rocket
 from gcpt.machines.verification import compare_left_out
 
-#: The most harts of a configuration.
-MOST_HARTS = 4
 #: CSRs of Rocket that are wired to zero.
 ZERO = frozenset(
     (
@@ -43,11 +41,13 @@ def machine(setup: BootSetup, announce: Callable[[str], None] = lambda text: Non
 
     Raises:
         UserError: The checkpoint does not fit the machine.
-        RocketError: The simulator cannot be built.
+        SimulatorError: The simulator cannot be built.
     """
     harts, memory = len(setup.checkpoint.harts), setup.memory.stat().st_size
-    if harts > MOST_HARTS:
-        raise UserError(f"{setup.checkpoint.path}: {harts} harts, the RTL has at most {MOST_HARTS}: give --on qemu")
+    if harts > rocket.MOST_HARTS:
+        raise UserError(
+            f"{setup.checkpoint.path}: {harts} harts, the RTL has at most {rocket.MOST_HARTS}: give --on qemu"
+        )
     if memory > rocket.MOST_MEMORY:
         raise UserError(f"{setup.checkpoint.path}: {memory:#x} bytes, the RTL has at most {rocket.MOST_MEMORY:#x}")
     tohost = spike.symbols(setup.elf).get("tohost", 0)
@@ -68,7 +68,7 @@ def verify(setup: BootSetup, running: Rocket, folder: Path, logs: Path, timeout:
         The comparison of all harts and timers.
 
     Raises:
-        RocketError: A hart did not arrive, or the restorer ended the run.
+        SimulatorError: A hart did not arrive, or the restorer ended the run.
     """
     readings = rocket.read(running, setup.memory, starts(setup.harts), logs, timeout)
     return compare(setup.harts, readings, setup.config.csr_groups, running, folder)
@@ -103,7 +103,7 @@ def compare(
         The comparison of all harts and timers.
 
     Raises:
-        RocketError: The program that finds the reasons did not end.
+        SimulatorError: The program that finds the reasons did not end.
     """
     parts: list[Comparison] = []
     for hart, state in harts.items():
@@ -117,7 +117,7 @@ def compare(
             compare_left_out(observation.csr.get, hart, state, groups),
             timer_mismatches({hart: state}, {hart: numbers["mtimecmp"]}, numbers["mtime"], elapsed),
         ]
-    return Comparison(sum(part.items for part in parts), [item for part in parts for item in part.mismatches])
+    return Comparison.joined(parts)
 
 
 def observe(reading: Reading) -> Observation:
@@ -161,10 +161,9 @@ def _held(names: list[str], state: HartState, running: Rocket, folder: Path) -> 
     order = [name for name in names if BY_NAME[name].when is not When.ALIAS or name == "sstatus"]
     order.sort(key=lambda name: name in ("mtvec", "mstatus", "sstatus"))  # the program's traps need these
     fixed = mstatus.MIE | mstatus.MPRV
-    steps = []
+    steps: list[Step] = []
     for name in order:
-        before = [limit for limit in limits(name) if BY_NAME[limit].when is When.EARLY]
-        steps += [Step(BY_NAME[limit].number, state.get(limit)) for limit in before]
+        steps += probe.limits(state, name)
         value = state.get("mstatus" if name == "sstatus" else name)
         steps.append(Step(BY_NAME[name].number, value & ~fixed if name in ("mstatus", "sstatus") else value))
     pieces = probe.program(steps)

@@ -16,6 +16,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from gcpt.checkpoint import elf_image, output, streams
 from gcpt.checkpoint.layouts import MIB
+from gcpt.errors import SimulatorError
 from gcpt.machines.children import child
 
 #: Symbols through which Spike's HTIF works.
@@ -40,18 +41,6 @@ _F_NAMES = (
     *(f"ft{i}" for i in range(8, 12)),
 )
 _PRIVILEGES = {"U": (0, False), "S": (1, False), "M": (3, False), "VU": (0, True), "VS": (1, True)}
-
-
-class SpikeError(Exception):
-    """Spike did not do what was expected; the text is one line.
-
-    Attributes:
-        console: The console's output.
-    """
-
-    def __init__(self, message: str, console: str = "") -> None:
-        super().__init__(message)
-        self.console = console
 
 
 def isa(vlen: int = 128) -> str:
@@ -178,7 +167,7 @@ def read(
         The registers before the instruction at the pc.
 
     Raises:
-        SpikeError: The hart did not arrive in time, or Spike ended.
+        SimulatorError: The hart did not arrive in time, or Spike ended.
     """
     names = list(csrs)
     registers = [f"reg {hart} {name}" for name in names]
@@ -194,7 +183,9 @@ def read(
     keys = ["pc", "mtime", "mtimecmp", *(f"x{i}" for i in range(1, 32)), *(f"f{i}" for i in range(32)), *names]
     first = len(names) if leave is not None else 0
     if len(lines) <= first + len(keys) or lines[first + len(keys)] not in _PRIVILEGES:
-        raise SpikeError(f"hart {hart}: Spike's debugger gave {len(lines)} lines: want {first + len(keys)} and more")
+        raise SimulatorError(
+            f"hart {hart}: Spike's debugger gave {len(lines)} lines: want {first + len(keys)} and more"
+        )
     privilege, virtual = _PRIVILEGES[lines[first + len(keys)]]
     vectors = [match for line in lines[first + len(keys) + 1 :] if (match := _VECTOR.match(line))]
     return Reading(
@@ -236,13 +227,13 @@ def _debug(spike: Spike, elf: Path, hart: int, commands: list[str], folder: Path
             while running.poll() is None:
                 printed = console.read_text(errors="replace")
                 if refusal := re.search(r"^gcpt: error .*\n", printed, re.MULTILINE):
-                    raise SpikeError(refusal[0].strip(), printed)
+                    raise SimulatorError(refusal[0].strip(), printed)
                 if time.monotonic() > deadline:
-                    raise SpikeError(f"hart {hart} did not arrive within {timeout:g} s", printed)
+                    raise SimulatorError(f"hart {hart} did not arrive within {timeout:g} s", printed)
                 time.sleep(_POLL)
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[1:]]
     printed = console.read_text(errors="replace")
     if running.returncode:
         last = next((line for line in reversed(lines) if line), "no message")
-        raise SpikeError(f"Spike ended with status {running.returncode}: {last}", printed)
+        raise SimulatorError(f"Spike ended with status {running.returncode}: {last}", printed)
     return [line for line in lines if line and not line.startswith("warning:")]

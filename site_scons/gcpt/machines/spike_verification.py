@@ -5,15 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from gcpt.checkpoint.state import HartState
+from gcpt.errors import SimulatorError
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME, When
 from gcpt.machines import probe, spike
 from gcpt.machines.boot import BootSetup
 from gcpt.machines.comparison import Comparison, Mismatch, compare_hart, timer_mismatches
-from gcpt.machines.expectation import STIP, VSTIP, compared_csrs, limits
+from gcpt.machines.expectation import STIP, VSTIP, compared_csrs
 from gcpt.machines.observation import Observation, comparable
-from gcpt.machines.probe import Step
-from gcpt.machines.spike import Reading, Spike, SpikeError
+from gcpt.machines.spike import Reading, Spike
 from gcpt.machines.verification import compare_left_out
 
 #: CSRs of HS mode, in whose place Spike shows the guest's while V = 1 (privileged specification 18.2).
@@ -66,7 +66,7 @@ def verify(setup: BootSetup, folder: Path, logs: Path, timeout: float) -> Compar
         The comparison of all harts and timers.
 
     Raises:
-        SpikeError: A hart did not arrive, or Spike ended.
+        SimulatorError: A hart did not arrive, or Spike ended.
     """
     running, elf, groups = machine(setup), write_elf(setup, folder), setup.config.csr_groups
     names = [csr.name for csr in compared_csrs()]
@@ -74,7 +74,7 @@ def verify(setup: BootSetup, folder: Path, logs: Path, timeout: float) -> Compar
     for hart, state in setup.harts.items():
         virtual = state.mode != mstatus.MACHINE and bool(state.get("mstatus") & mstatus.MPV)
         if virtual and setup.leave is None:
-            raise SpikeError("the restorer's mret is not known, and without it Spike does not show HS mode's CSRs")
+            raise SimulatorError("the restorer's mret is not known, and without it Spike does not show HS mode's CSRs")
         start = time.monotonic()
         reading = spike.read(running, elf, hart, state.pc, names, logs, timeout, setup.leave if virtual else None)
         elapsed = time.monotonic() - start
@@ -89,7 +89,7 @@ def verify(setup: BootSetup, folder: Path, logs: Path, timeout: float) -> Compar
             compare_left_out(observation.csr.get, hart, state, groups),
             timer_mismatches({hart: state}, {hart: compare}, now, elapsed),
         ]
-    return Comparison(sum(part.items for part in parts), [item for part in parts for item in part.mismatches])
+    return Comparison.joined(parts)
 
 
 def observe(reading: Reading) -> Observation:
@@ -124,9 +124,7 @@ def _explain(
         return replace(mismatch, reason="the compare value came due since then")
     if entry.when == When.VECTOR or (entry.when == When.ALIAS and entry.name != "sstatus"):
         return mismatch
-    early = [limit for name in limits(entry.name) if (limit := BY_NAME[name]).when is When.EARLY]
-    before = [Step(limit.number, state.get(limit.name)) for limit in early]
-    held = probe.held(running, entry.number, wanted, before, folder)
+    held = probe.held(running, entry.number, wanted, probe.limits(state, entry.name), folder)
     if held is None or comparable({entry.name: held})[entry.name] != got:
         return mismatch
     return replace(mismatch, reason="WARL: the hart cannot hold the whole value")

@@ -22,8 +22,7 @@ def budget(config: BuildConfig) -> int:
         Bytes from the first one to the end of the completeness flag, without a device tree.
     """
     if config.direct:
-        htif = "htif" in (config.platform.uart.kind, config.platform.end)
-        return _direct(config) + (HTIF if htif else 0) + (DEBUG if config.debug else 0)
+        return _direct(config) + (HTIF if config.platform.has_htif else 0) + (DEBUG if config.debug else 0)
     if config.log == "quiet" and not config.display_cpu and not config.selfcheck:
         return PROTOBUF
     return PRINTING

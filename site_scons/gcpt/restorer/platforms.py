@@ -73,6 +73,11 @@ class Platform(NamedTuple):
     vlen: tuple[int, int] = (128, 128)
     paging: tuple[int, ...] = (8, 9)
 
+    @property
+    def has_htif(self) -> bool:
+        """Whether restorers use HTIF."""
+        return "htif" in (self.uart.kind, self.end)
+
 
 PLATFORMS: tuple[Platform, ...] = (
     Platform(
