@@ -109,25 +109,65 @@ def _napot(start: int, size: int) -> int:
     return start >> 2 | (size >> 3) - 1
 
 
+def _denied(address: int, access: int, size: int = _PAGE) -> Change:
+    """Permit only ``access`` to the page at ``address``, or to ``size`` bytes."""
+    return entry(_NAPOT | access, _napot(address & -size, size))
+
+
+def _physical(state: HartState) -> int:
+    """The physical pc: whatever translates it maps its GiB to DRAM."""
+    return DRAM + state.pc % (1 << 30)
+
+
 def _without_execution_at_the_pc(state: HartState) -> None:
-    entry(_NAPOT | _R | _W, _napot(state.pc & -_PAGE, _PAGE))(state)
+    _denied(_physical(state), _R | _W)(state)
 
 
-def _without_reading_the_root(state: HartState) -> None:
-    entry(_NAPOT | _X, _napot((state.get("satp") & (1 << 44) - 1) << 12, _PAGE))(state)
+def _without_reading(register: str) -> Change:
+    """The root that ``register`` points to; that of a guest's vsatp is a guest physical address."""
+
+    def change(state: HartState) -> None:
+        root = (state.get(register) << 12) % (1 << 30)
+        _denied(DRAM + root, _X, 4 * _PAGE)(state)  # hgatp's has four pages
+
+    return change
+
+
+def _deep(mode: int) -> Change:
+    """Translate with the root ``EMPTY``, whose entries point to a second table; PMP forbids to read that."""
+
+    def change(state: HartState) -> None:
+        _root(EMPTY, mode)(state)
+        _denied(EMPTY + _PAGE, _X)(state)
+
+    return change
+
+
+def _stack(address: int) -> Change:
+    """Move the stack to a page that PMP forbids to write."""
+
+    def change(state: HartState) -> None:
+        state.x[2] += address - (_physical(state) & -_PAGE)
+        _denied(address, _R | _X)(state)
+
+    return change
 
 
 def _root(address: int, mode: int = 8) -> Change:
     return _set(satp=mode << 60 | address >> 12)
 
 
-def _table(entry: int) -> tuple[int, bytes]:
+def _table(entry: int, address: int = EMPTY) -> tuple[int, bytes]:
     """A page table in place of zeros whose entries are all the same."""
-    return EMPTY, struct.pack("<Q", entry) * 512
+    return address, struct.pack("<Q", entry) * 512
 
 
 def _pointer(address: int) -> int:
     return address >> 12 << 10 | 1
+
+
+#: Two levels of tables that map every address to the first GiB of DRAM, or to its first 2 MiB.
+_TWO_LEVELS = (_table(_pointer(EMPTY + _PAGE)), _table(_pointer(DRAM) | 0xCE, EMPTY + _PAGE))
 
 
 def _unmapped(state: HartState) -> None:
@@ -158,9 +198,8 @@ def _due(change: Change) -> Change:
     return both
 
 
-_M, _S, _BARE = (
-    Recipe((mode,), paging=paging, locks=False) for mode, paging in ((Mode.M, 1), (Mode.S, 1), (Mode.S, 0))
-)
+_M, _S, _U, _VS = (Recipe((mode,), locks=False) for mode in (Mode.M, Mode.S, Mode.U, Mode.VS))
+_BARE = Recipe((Mode.S,), paging=False, locks=False)
 _NEMU = Recipe((Mode.M_NEMU,), locks=False)
 
 #: Faults that the restorer refuses.
@@ -190,7 +229,13 @@ REFUSED: tuple[Fault, ...] = (
 #: Faults that restore and trap at the first instruction.
 TRAPPED: tuple[Fault, ...] = (
     Fault("pmp-pc", _without_execution_at_the_pc, _BARE, (1,)),
-    Fault("pmp-root", _without_reading_the_root, _S, (1,)),
+    *(Fault("pmp-pc", _without_execution_at_the_pc, recipe, (1,)) for recipe in (_S, _U)),
+    # For a guest, QEMU 7.2 reports guest page faults (20, 21) where the specification has an access fault.
+    Fault("pmp-pc", _without_execution_at_the_pc, _VS, (1, 20)),
+    Fault("pmp-root", _without_reading("satp"), _S, (1,)),
+    Fault("pmp-root", _without_reading("hgatp"), _VS, (1, 21)),
+    Fault("pmp-table", _without_reading("vsatp"), _VS, (1,)),
+    *(Fault("pmp-table", _deep(mode), _S, (1,), _TWO_LEVELS) for mode in (8, 9)),
     Fault("pc-outside", _at(0x4000_0000), _BARE, (1, 2)),
     Fault("pc-overwritten", _at(DRAM + DEFAULT.csr(0x7D0)), _BARE, (2,)),
     Fault("pc-empty", _at(EMPTY), _BARE, (2,)),
@@ -211,6 +256,7 @@ RESTORED: tuple[Fault, ...] = (
     Fault("pointer-outside", _set(mtvec=0x4000_0000)),
     Fault("pc-absent", _root(EMPTY), _S, memory=(_table(_pointer(DRAM) | 0xE),)),
     Fault("stack-unmapped", _unmapped_stack, _S),
+    *(Fault("pmp-stack", _stack(EMPTY), recipe) for recipe in (_BARE, _S, _VS)),
     Fault("csrs-left-out", _set(pmpaddr20=5)),
     Fault("csrs-left-out", _set(mnstatus=1 << 7), options=(("csrs", "rva22"),)),
     Fault("csrs-left-out", _set(mstateen0=1 << 63), options=(("csrs", "rva22"),)),

@@ -40,6 +40,11 @@ class FindingKind:
     signal: str = ""
 
 
+_COMPARE_PMP = (
+    "compare pmpcfg and pmpaddr with what the workload set: the generator may not have saved all of them; "
+    "csrs-left-out names those that the restorer does not write"
+)
+
 KINDS: tuple[FindingKind, ...] = (
     # The image and its header.
     FindingKind(
@@ -289,15 +294,25 @@ KINDS: tuple[FindingKind, ...] = (
         "pmp-pc",
         _E,
         "PMP forbids the fetch at the pc: the first instruction traps",
-        "compare pmpcfg and pmpaddr with what the workload set: the generator may not have saved all of them; "
-        "csrs-left-out names those that the restorer does not write",
+        _COMPARE_PMP,
     ),
     FindingKind(
         "pmp-root",
         _E,
         "PMP forbids reading the root of the page tables: the first fetch traps",
-        "compare pmpcfg and pmpaddr with what the workload set: the generator may not have saved all of them; "
-        "csrs-left-out names those that the restorer does not write",
+        _COMPARE_PMP,
+    ),
+    FindingKind(
+        "pmp-table",
+        _E,
+        "PMP forbids reading a page table on the way to the pc: the first fetch traps",
+        _COMPARE_PMP,
+    ),
+    FindingKind(
+        "pmp-stack",
+        _N,
+        "PMP forbids writing at the stack pointer (x2), or reading a page table on the way to it",
+        "nothing, if the workload does not use x2 as a stack pointer",
     ),
     FindingKind(
         "pmp-off",

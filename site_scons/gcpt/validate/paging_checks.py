@@ -8,13 +8,11 @@ from gcpt.isa import mstatus
 from gcpt.isa.fields import SATP_MODES
 from gcpt.isa.paging import ENTRY_SIZE, PAGE_SIZE, Fault, Memory, Translation, stages, translate
 from gcpt.isa.pmp import EXECUTE, WRITE
-from gcpt.validate.pointer_checks import Root, roots
+from gcpt.validate.pointer_checks import FETCH_SIZE, Root, roots
 from gcpt.validate.subject import Finding, Subject, finding
 
 #: The register that holds the stack pointer.
-_SP = 2
-#: Bytes of the shortest instruction.
-_FETCH_SIZE = 2
+SP = 2
 
 
 def _memory(pages: Mapping[int, bytes]) -> Memory:
@@ -28,19 +26,34 @@ def _memory(pages: Mapping[int, bytes]) -> Memory:
     return read
 
 
-def _is_translated(state: HartState) -> bool:
-    """Whether page tables of modes that exist translate the hart's fetches."""
+def is_translated(state: HartState) -> bool:
+    """Return whether page tables of modes that exist translate the hart's fetches.
+
+    Args:
+        state: The hart's state.
+
+    Returns:
+        Whether ``walks`` reads page tables.
+    """
     registers = list(stages(state, state.mode))
     known = all(state.get(name) >> 60 in SATP_MODES for name in registers)
     return bool(registers) and known and state.mode in (mstatus.USER, mstatus.SUPERVISOR)
 
 
-def _walks(state: HartState, pages: Mapping[int, bytes]) -> tuple[Translation, Translation]:
-    """The translations of the pc and of the stack pointer."""
+def walks(state: HartState, pages: Mapping[int, bytes]) -> tuple[Translation, Translation]:
+    """Translate a hart's pc and its stack pointer.
+
+    Args:
+        state: The hart's state. Its translation modes exist.
+        pages: The page tables by physical address, as ``read_pages`` reads them.
+
+    Returns:
+        The translations for a fetch at the pc and for a store at the stack pointer.
+    """
     memory = _memory(pages)
     return (
         translate(state, state.mode, state.pc, EXECUTE, memory),
-        translate(state, state.mode, state.x[_SP], WRITE, memory),
+        translate(state, state.mode, state.x[SP], WRITE, memory),
     )
 
 
@@ -59,11 +72,11 @@ def read_pages(read: Reader, dram: int, harts: Iterable[HartState]) -> dict[int,
         The pages by physical address; b"" for a page outside the image.
     """
     pages: dict[int, bytes] = {}
-    walking = [state for state in harts if _is_translated(state)]
+    walking = [state for state in harts if is_translated(state)]
     while True:
         needed: set[int] = set()
         for state in walking:
-            pc, sp = _walks(state, pages)
+            pc, sp = walks(state, pages)
             needed |= {walk.entries[-1] for walk in (pc, sp) if walk.fault is Fault.OUTSIDE}
             needed |= {pc.address} if not pc.fault else set()
         missing = sorted({address & -PAGE_SIZE for address in needed} - pages.keys())
@@ -86,14 +99,14 @@ def check_paging(subject: Subject, hart: int, state: HartState) -> Iterator[Find
         The findings.
     """
     paging = (0, *subject.config.platform.paging)
-    if not _is_translated(state) or any(state.get(name) >> 60 not in paging for name in stages(state, state.mode)):
+    if not is_translated(state) or any(state.get(name) >> 60 not in paging for name in stages(state, state.mode)):
         return
     if any(root.used and _is_reported(subject, root) for root in roots(state)):
         return
-    pc, sp = _walks(state, subject.pages)
+    pc, sp = walks(state, subject.pages)
     problems = list(_check_pc(subject, hart, state, pc))
     yield from problems
-    if state.x[_SP] and not problems:
+    if state.x[SP] and not problems:
         yield from _check_stack(subject, hart, state, sp)
 
 
@@ -127,7 +140,7 @@ def _check_pc(subject: Subject, hart: int, state: HartState, walk: Translation) 
     elif walk.fault:
         absent = walk.fault is Fault.ABSENT and _may_be_absent(state, walk)
         yield finding("pc-absent" if absent else "pc-unmapped", f"{what}: {_describe(walk)}", hart)
-    elif not subject.holds(walk.address, _FETCH_SIZE):
+    elif not subject.holds(walk.address, FETCH_SIZE):
         yield finding("pc-outside", f"{what}, physical {walk.address:#x}, memory is {subject.memory}", hart)
     elif subject.overwritten(walk.address):
         yield finding("pc-overwritten", f"{what}, physical {walk.address:#x}", hart)
@@ -138,7 +151,7 @@ def _check_pc(subject: Subject, hart: int, state: HartState, walk: Translation) 
 
 
 def _check_stack(subject: Subject, hart: int, state: HartState, walk: Translation) -> Iterator[Finding]:
-    what = f"sp is {state.x[_SP]:#x}"
+    what = f"sp is {state.x[SP]:#x}"
     if walk.fault is Fault.OUTSIDE and subject.holds(walk.entries[-1], ENTRY_SIZE):
         return  # in flash, which is not read
     if walk.fault and not (walk.fault is Fault.ABSENT and _may_be_absent(state, walk)):
@@ -149,5 +162,5 @@ def _check_stack(subject: Subject, hart: int, state: HartState, walk: Translatio
 
 def _is_zero(subject: Subject, address: int) -> bool:
     page = subject.pages.get(address & -PAGE_SIZE, b"")
-    code = page[address % PAGE_SIZE :][:_FETCH_SIZE]
-    return len(code) == _FETCH_SIZE and not any(code)
+    code = page[address % PAGE_SIZE :][:FETCH_SIZE]
+    return len(code) == FETCH_SIZE and not any(code)

@@ -1,10 +1,10 @@
-"""Checks of a hart's physical addresses: the pc, the roots of page tables, mtvec, and PMP on the way to them."""
+"""Checks of a hart's physical addresses: the pc, the roots of page tables, and mtvec."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gcpt.checkpoint.state import HartState
-from gcpt.isa import mstatus, pmp
+from gcpt.isa import mstatus
 from gcpt.isa.fields import HGATP_MODES, SATP_MODES
 from gcpt.isa.paging import GUEST_ROOT_SIZE, PAGE_SIZE
 from gcpt.validate.subject import Finding, Subject, finding
@@ -12,7 +12,7 @@ from gcpt.validate.subject import Finding, Subject, finding
 #: Modes of satp, vsatp and hgatp that translate with page tables.
 _PAGED_MODES = SATP_MODES.keys() - {0}
 #: Bytes of the shortest instruction.
-_FETCH_SIZE = 2
+FETCH_SIZE = 2
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ class Root:
     address: int
     size: int
     used: bool
+
+    @property
+    def end(self) -> int:
+        """The physical address after it."""
+        return self.address + self.size
 
 
 def _is_virtual(state: HartState) -> bool:
@@ -78,35 +83,10 @@ def pointers(state: HartState) -> Iterator[tuple[int, int]]:
         Physical address and size in bytes.
     """
     if has_physical_pc(state):
-        yield state.pc, _FETCH_SIZE
+        yield state.pc, FETCH_SIZE
     for root in roots(state):
         if root.used:
             yield root.address, root.size
-
-
-def check_pmp(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
-    """Report PMP entries that forbid the first fetch, or that none is on, among those that the restorer writes.
-
-    Args:
-        subject: The checkpoint, its restorer and its machine.
-        hart: The hart.
-        state: Its state.
-
-    Yields:
-        The findings.
-    """
-    machine, count = state.mode == mstatus.MACHINE, subject.pmp_entries
-    if not any(pmp.entries(state, count)):
-        if not machine and count:
-            yield finding("pmp-off", f"the mode is {state.mode}", hart)
-        elif not machine and not any(pmp.entries(state)):
-            yield finding("pmp-off-left-out", f"the mode is {state.mode}", hart)
-        return
-    if has_physical_pc(state) and not pmp.allows(state, state.pc, _FETCH_SIZE, pmp.EXECUTE, machine, count):
-        yield finding("pmp-pc", f"the pc is {state.pc:#x}", hart)
-    for root in roots(state):
-        if root.used and not pmp.allows(state, root.address, 8, pmp.READ, count=count):
-            yield finding("pmp-root", f"{root.register} points to {root.address:#x}", hart)
 
 
 def check_pc(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
@@ -123,12 +103,12 @@ def check_pc(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]
     if not has_physical_pc(state):
         return
     machine = state.mode == mstatus.MACHINE
-    if not subject.holds(state.pc, _FETCH_SIZE):
+    if not subject.holds(state.pc, FETCH_SIZE):
         yield finding("pc-outside", f"the pc is {state.pc:#x}, memory is {subject.memory}", hart)
     elif subject.overwritten(state.pc):
         if not machine or state.pc not in subject.reserved:  # M mode: check_leaving reports pc-in-restorer
             yield finding("pc-overwritten", f"the pc is {state.pc:#x}", hart)
-    elif subject.empty(state.pc, _FETCH_SIZE):
+    elif subject.empty(state.pc, FETCH_SIZE):
         yield finding("pc-empty", f"the pc is {state.pc:#x}", hart)
 
 

@@ -24,7 +24,8 @@ from gcpt.validate.findings import Severity
 from gcpt.validate.image_checks import check_clocks, check_hart_count, check_image, check_overlaps
 from gcpt.validate.leaving_checks import check_last_writes, check_leaving, check_vlen, is_possible_vlenb
 from gcpt.validate.paging_checks import check_paging, read_pages
-from gcpt.validate.pointer_checks import check_pc, check_pmp, check_translation, pointers
+from gcpt.validate.pmp_checks import check_pmp
+from gcpt.validate.pointer_checks import check_pc, check_translation, pointers
 from gcpt.validate.register_checks import check_csrs, check_timers, check_vectors
 from gcpt.validate.subject import Check, Finding, HartCheck, Subject, finding
 
