@@ -1,5 +1,7 @@
 """What the CSRs of a restored hart should read as, computed from its checkpoint."""
 
+import pytest
+
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
 from gcpt.machines import expectation, synthetic
@@ -58,3 +60,22 @@ def test_explanations() -> None:
     assert not expectation.explanation(state, "mip", 0x20)
     assert expectation.explanation(state, "mip", 0x40)
     assert not expectation.explanation(state, "stimecmp", 1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "due", "explained"),
+    [
+        pytest.param(3, 0, True, True, id="M"),
+        pytest.param(1, mstatus.MPV, True, True, id="a guest, read after a trap"),
+        pytest.param(1, 0, True, False, id="S, read there"),
+        pytest.param(3, 0, False, False, id="not due"),
+    ],
+)
+def test_sip_that_qemu_10_hides_from_m_mode(mode: int, status: int, due: bool, explained: bool) -> None:
+    state = HartState(pc=0, mode=mode, mtime=1000)
+    for name, value in {"menvcfg": 1 << 63, "stimecmp": 1000 if due else 1001, "mstatus": status}.items():
+        state.set(name, value)
+    assert bool(expectation.explanation(state, "sip", 0x20)) == explained
+    assert not expectation.explanation(state, "sip", 0x22)
+    assert not expectation.explanation(state, "mip", 0x20)
+    assert not expectation.explanation(state, "sip", 0x20, qemu=False)

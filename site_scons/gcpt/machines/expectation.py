@@ -99,8 +99,13 @@ def explanation(state: HartState, name: str, bits: int, qemu: bool = True) -> st
         return "a hart with H always delegates VS interrupts"
     if name in ("mnepc", "mnstatus") and not leaves_by_mret(state):
         return "an mnret resumes the hart where no jump reaches"
+    if not qemu:
+        return ""
     enabled = (state.get("menvcfg") & _STCE, state.get("menvcfg") & state.get("henvcfg") & _STCE)
     disabled = sum(bit for bit, stce in zip((STIP, VSTIP), enabled, strict=True) if not stce)
-    if qemu and name in ("mip", "sip", "hip", "hvip") and not bits & ~disabled:
-        return "QEMU 7.2 lets a compare value that is not enabled raise its interrupt"
+    if name in ("mip", "sip", "hip", "hvip") and not bits & ~disabled:
+        return "QEMU lets a compare value that is not enabled raise its interrupt"
+    read_in_m = state.mode == mstatus.MACHINE or state.get("mstatus") & mstatus.MPV
+    if name == "sip" and bits == STIP and enabled[0] and state.get("stimecmp") <= state.mtime and read_in_m:
+        return "QEMU 10 reads sip.STIP as 0 in M mode while menvcfg.STCE is set; mip, which is compared, has the bit"
     return ""

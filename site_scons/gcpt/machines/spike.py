@@ -212,7 +212,8 @@ def _vector(text: str) -> bytes:
 def _debug(spike: Spike, elf: Path, hart: int, commands: list[str], folder: Path, timeout: float) -> list[str]:
     """Run Spike with debugger commands, and return the lines that the debugger prints.
 
-    A hart that does not arrive runs on until the timeout; a restorer that refuses says so on the console before.
+    A hart that does not arrive runs on until the timeout; a restorer that refuses prints its line before. One that
+    prints a loss goes on, and its hart may arrive before the console is read, or before the line's end is printed.
     """
     script = folder / "spike.commands"
     script.write_text("\n".join(commands) + "\n")
@@ -233,6 +234,8 @@ def _debug(spike: Spike, elf: Path, hart: int, commands: list[str], folder: Path
                 time.sleep(_POLL)
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[1:]]
     printed = console.read_text(errors="replace")
+    if refusal := re.search(r"^gcpt: error .*", printed, re.MULTILINE):
+        raise SimulatorError(refusal[0].strip(), printed)
     if running.returncode:
         last = next((line for line in reversed(lines) if line), "no message")
         raise SimulatorError(f"Spike ended with status {running.returncode}: {last}", printed)
