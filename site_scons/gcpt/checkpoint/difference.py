@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from gcpt.checkpoint import edits, streams
+from gcpt.checkpoint import edits, extended, streams
+from gcpt.checkpoint.extended import ExtendedError
 from gcpt.checkpoint.files import CheckpointFile
 from gcpt.checkpoint.layouts import MIB, RESERVED_SIZE
 from gcpt.checkpoint.registers import registers
@@ -95,7 +96,11 @@ class Difference:
 def _by_name(state: HartState) -> dict[str, int | str]:
     values = registers(state, True)
     first = {"pc": values.pop("pc"), "mode": state.mode, "mtime": state.mtime, "mtimecmp": state.mtimecmp}
-    return {**first, **values, **{f"{name} (free)": data.hex() for name, data in state.free.items()}}
+    try:
+        writes, free = extended.by_name(extended.of(state) or ()), extended.without(state)
+    except ExtendedError:
+        writes, free = {}, state.free
+    return {**first, **values, **writes, **{f"{name} (free)": data.hex() for name, data in free.items()}}
 
 
 def _fields(name: str, first: int, second: int) -> list[tuple[str, str, str]]:

@@ -43,7 +43,12 @@ DEFAULT_VLEN = 128
 #: Bytes for the 32 vector registers in a block.
 VECTOR_WINDOW = 32 * MAX_VLEN // 8
 
-#: Fields of a block that no restore reads. A header may omit them: their offset is then 0.
+#: The extended state of a hart in misc_reserve: offset and most bytes. The restorer's note and the mtimecmp of 128
+#: harts (index h of its field) are before it, and each layout has room for so many bytes.
+EXTENDED_OFFSET, EXTENDED_SIZE = 0x400, 0xBD0
+
+#: Fields of a block that no restore reads, except for the extended state in misc_reserve. A header may omit them: their
+#: offset is then 0.
 FREE_FIELDS = (
     *("misc_done", "misc_reserve", "int_reg_done", "float_reg_done", "csr_reg_done", "csr_reserve", "vector_reg_done"),
 )

@@ -52,7 +52,7 @@ def command(
     if as_json:
         say_json(facts)
     else:
-        _print(facts)
+        _print(facts, hart)
     return 0
 
 
@@ -78,7 +78,7 @@ def _hex(value: object) -> str:
     return f"{value:#x}" if isinstance(value, int) else str(value)
 
 
-def _print(facts: dict[str, Any]) -> None:
+def _print(facts: dict[str, Any], hart_shown: int | None) -> None:
     from gcpt.isa.fields import text
 
     content = f", {facts['content']:,} bytes" if "content" in facts else ""
@@ -108,6 +108,17 @@ def _print(facts: dict[str, Any]) -> None:
     print_table(columns, rows)
     timers = ("hart", "mtime", "mtimecmp", "stimecmp", "vstimecmp")
     print_table(timers, [[hart["hart"], *(_hex(hart[name]) for name in timers[1:])] for hart in facts["harts"]])
+    for row in facts.get("extended", ()):
+        count = len(row.get("writes", ()))
+        print(f"extended state of hart {row['hart']}: {row.get('error') or f'{count} write' + 's' * (count != 1)}")
     if "registers" in facts:
         registers = [(name, _hex(value), text(name, value)) for name, value in facts["registers"].items()]
         print_table(("register", "value", "fields"), registers)
+        writes = [
+            (write["name"], _hex(write["value"]))
+            for row in facts.get("extended", ())
+            for write in row.get("writes", ())
+            if row["hart"] == hart_shown
+        ]
+        if writes:
+            print_table(("extended state, in order", "value"), writes)

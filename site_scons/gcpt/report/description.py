@@ -1,10 +1,12 @@
 """Describe checkpoints and restorers as plain data, for text, JSON and pages."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gcpt.checkpoint import containers, foreign, generators, search, stamp, streams
+from gcpt.checkpoint import containers, extended, foreign, generators, search, stamp, streams
+from gcpt.checkpoint.extended import ExtendedError
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, RESERVED_SIZE
 from gcpt.checkpoint.reader import FileReader
@@ -81,6 +83,23 @@ def harts(states: Iterable[HartState]) -> list[dict[str, Any]]:
         The summary of each hart, in the order of ``states``.
     """
     return [hart_summary(number, state) for number, state in enumerate(states)]
+
+
+def extended_state(state: HartState) -> dict[str, Any] | None:
+    """Describe the extended state of a hart.
+
+    Args:
+        state: The hart's state.
+
+    Returns:
+        The writes in their order, each with the register's name and the fields of its class, or the error of a list
+        that a restorer refuses; None without a list.
+    """
+    try:
+        entries = extended.of(state)
+    except ExtendedError as error:
+        return {"error": str(error)}
+    return None if entries is None else {"writes": [{"name": entry.name, **asdict(entry)} for entry in entries]}
 
 
 def csr_fields(state: HartState, everything: bool = False) -> dict[str, list[dict[str, Any]]]:
@@ -187,4 +206,7 @@ def _checkpoint(opened: CheckpointFile) -> dict[str, Any]:
     name, reason = generators.identify(opened.harts)
     facts["generator"] = {"name": name, "reason": reason}
     facts["harts"] = harts(opened.harts)
+    lists = {hart: extended_state(state) for hart, state in enumerate(opened.harts)}
+    if present := [{"hart": hart, **found} for hart, found in lists.items() if found]:
+        facts["extended"] = present
     return facts
