@@ -2,8 +2,9 @@
 #include "decode.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
-#include "checkpoint.pb.h"
+#include "gcpt_messages.h"
 
 /*
  * The messages are read by hand, because nanopb's decoder takes ten times as many instructions. What is accepted is
@@ -13,10 +14,10 @@
 typedef const uint8_t *cursor;
 
 /* Tags of a generated message: one bit for each, and the number of the last. */
-#define TAG_BIT(context, allocation, label, type, name, tag) | 1u << tag
-#define HEADER_TAGS (0 checkpoint_header_FIELDLIST(TAG_BIT, 0))
+#define TAG_BIT(name, tag) | 1u << tag
+#define HEADER_TAGS (0 checkpoint_header_FIELDS(TAG_BIT))
 #define HEADER_LAST_TAG checkpoint_header_version_tag
-#define LAYOUT_TAGS (0 single_core_rvgc_rvv_rvh_memlayout_FIELDLIST(TAG_BIT, 0))
+#define LAYOUT_TAGS (0 single_core_rvgc_rvv_rvh_memlayout_FIELDS(TAG_BIT))
 #define LAYOUT_LAST_TAG single_core_rvgc_rvv_rvh_memlayout_vector_reg_done_tag
 #define LAYOUT_TAG(name) LAYOUT_TAG_OF(GCPT_MESSAGE_FIELD_##name)
 #define LAYOUT_TAG_OF(field) LAYOUT_TAG_PASTED(field)
@@ -166,15 +167,17 @@ void gcpt_check_plan(const struct gcpt_plan *plan, uint64_t image, uint64_t imag
 uint64_t gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64_t origin)
 {
     /* Field by field: an initializer would be a call of memset, which clears bytes. */
-#define CLEAR(values, allocation, label, type, name, tag) values[tag] = 0;
     uint64_t header[HEADER_LAST_TAG + 1];
-    checkpoint_header_FIELDLIST(CLEAR, header);
+#define CLEAR(name, tag) header[tag] = 0;
+    checkpoint_header_FIELDS(CLEAR)
+#undef CLEAR
     cursor end = bytes + GCPT_LONGEST_HEADER;
     cursor at = read_message(bytes, end, HEADER_TAGS, header);
     if (header[checkpoint_header_magic_number_tag] != GCPT_HEADER_MAGIC)
         return 0;
     uint64_t layout[LAYOUT_LAST_TAG + 1];
-    single_core_rvgc_rvv_rvh_memlayout_FIELDLIST(CLEAR, layout);
+#define CLEAR(name, tag) layout[tag] = 0;
+    single_core_rvgc_rvv_rvh_memlayout_FIELDS(CLEAR)
 #undef CLEAR
     if (at)
         at = read_message(at, end, LAYOUT_TAGS, layout);

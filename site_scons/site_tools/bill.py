@@ -8,7 +8,6 @@ from SCons.Script import Action, Builder
 _INPUTS = (
     "site_scons/gcpt/build/sbom.py",
     "site_scons/gcpt/checkpoint/stamp.py",
-    "third_party/nanopb.toml",
     "third_party/picolibc.toml",
 )
 

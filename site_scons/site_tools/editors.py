@@ -27,7 +27,6 @@ def _entry(env, node, file):
 def _database(env, objects):
     config = env["CONFIG"]
     nodes = {str(node.sources[0]): node for node in env.Flatten(objects)}
-    message, header = env.Nanopb(f"{config.common_dir}/checkpoint.pb.c", "proto/checkpoint.proto")
     for source in generated.all_sources():
         if source not in nodes:
             other = env.Clone(CONFIG=config.with_source(Path(source).name))
@@ -41,7 +40,7 @@ def _database(env, objects):
         if source.startswith("firmware/")
         for file in generated.source_files(node.get_build_env()["CONFIG"], node.sources[0].name)
     ]
-    return env.Alias("compiledb", [database, message, header, *texts])
+    return env.Alias("compiledb", [database, *texts])
 
 
 def _write(target, source, env):

@@ -1,4 +1,4 @@
-"""FirmwareObject(source), NanopbObject(source), LibraryObject(source): an object of the restorer.
+"""FirmwareObject(source), LibraryObject(source): an object of the restorer.
 
 An object depends on its source, on included and embedded files, on the compiler and on picolibc's version. Variants of
 one run share equal objects.
@@ -49,7 +49,7 @@ def _load_rules():
 def _compiled(env, target, source, folder=None):
     config = env["CONFIG"]
     name = os.path.basename(str(source))
-    folders = [str(path) for path in toolchain.include_path(config, name, folder)]
+    folders = [str(path) for path in toolchain.include_path(folder)]
     version = toolchain.library_version(config, name)
     library = toolchain.library_includes(config) if version else []
     words = [
@@ -77,11 +77,6 @@ def _firmware_object(env, source):
     for file, text in generated.source_files(config, name).items():
         env.Rendered(f"{folder}/{file}", text)
     return _compiled(env, node, source, folder)
-
-
-def _nanopb_object(env, source):
-    node = env.File(f"{env['CONFIG'].common_dir}/{os.path.basename(str(source))}.o")
-    return node if node.has_builder() else _compiled(env, node, source)
 
 
 def _library_object(env, source):
@@ -134,7 +129,6 @@ def generate(env):
     )
     env.Append(BUILDERS={"CompiledObject": builder})
     env.AddMethod(_firmware_object, "FirmwareObject")
-    env.AddMethod(_nanopb_object, "NanopbObject")
     env.AddMethod(_library_object, "LibraryObject")
     env.AddMethod(_compile_command, "CompileCommand")
     env["TOOLCHAIN_FILES"] = [node for nodes in env["PROGRAMS"].values() for node in nodes]

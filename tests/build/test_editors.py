@@ -187,7 +187,7 @@ def test_the_other_tasks_do_what_they_say(project, vscode):
             "build/normal/gcpt.elf",
             "audit rule size_word: ",
         ),
-        ("proto/checkpoint.proto", "uint64 version", "uint65 version", "scons", "nanopb generator"),
+        ("proto/checkpoint.proto", "uint64 version", "uint65 version", "scons", "want uint64 NAME"),
     ],
     ids=["C", "include", "assembly", "linker script", "audit", "generator"],
 )

@@ -27,8 +27,8 @@ def test_scanner_finds_what_the_compiler_reads(built):
     entries = json.loads((built / "build/compile_commands.json").read_text())
     read = {Path(entry["file"]).name: headers_of(built, entry) for entry in entries}
     inputs = set().union(*read.values())
-    assert {"firmware/include/macros.h", "build/third_party/nanopb/pb.h"} <= inputs
-    for name in sorted(path for path in inputs if path.startswith(("firmware/", "build/third_party/nanopb/"))):
+    assert {"firmware/include/macros.h", "firmware/include/plan.h"} <= inputs
+    for name in sorted(path for path in inputs if path.startswith("firmware/")):
         # An unused macro: objects stay the same, so nothing is linked.
         built.append(name, "\n#define GCPT_TEST_NOTHING 1\n")
         run = built.build("display_cpu=0", "log=debug")
@@ -38,7 +38,7 @@ def test_scanner_finds_what_the_compiler_reads(built):
 @pytest.mark.parametrize("name", ["third_party/picolibc.h", "build/third_party/picolibc/meson.build"])
 def test_picolibcs_headers_are_followed_by_its_version_and_configuration(built, name):
     built.append(name, "\n")
-    assert {"plan.c", "pb_decode.c", "memset.S"} <= built.build().compiled()
+    assert {"plan.c", "decode.c", "memset.S"} <= built.build().compiled()
 
 
 def test_touching_files_rebuilds_nothing(built):
@@ -57,8 +57,7 @@ def test_touching_files_rebuilds_nothing(built):
             {"restore.S"},
         ),
         ("proto/checkpoint.proto", "// The header", "// This is the header", set()),
-        ("proto/checkpoint.proto", "uint64 version = 6;", "uint64 version = 7;", {"decode.c", "checkpoint.pb.c"}),
-        ("build/third_party/nanopb/pb_decode.c", "return true;", "return false;", {"pb_decode.c"}),
+        ("proto/checkpoint.proto", "uint64 version = 6;", "uint64 version = 7;", {"decode.c"}),
         (
             "build/third_party/picolibc/newlib/libc/machine/riscv/memset.S",
             "beqz a2, 2f",
@@ -75,7 +74,6 @@ def test_an_edit_rebuilds_what_it_changes(built, name, old, new, compiled):
     built.replace(name, old, new)
     run = built.build()
     assert run.compiled() == compiled
-    assert ("PB" in run.kinds()) == name.startswith("proto/")
     assert ("LD" in run.kinds()) == (bool(compiled) or not name.startswith("proto/"))
     assert built.build().steps == set()
 
@@ -95,23 +93,25 @@ def test_a_rendered_linker_definition_relinks_and_compiles_nothing(built):
 def test_a_flag_in_the_table_recompiles(built):
     built.replace("site_scons/gcpt/build/toolchain.py", '"-Os"', '"-O2"')
     run = built.build()
-    assert {"plan.c", "header.c", "pb_decode.c", "checkpoint.pb.c"} <= run.compiled()
+    assert {"plan.c", "header.c", "decode.c"} <= run.compiled()
     assert "restore.S" not in run.compiled()
 
 
 def test_the_generators_code_and_versions_are_inputs(built):
+    built.build("export")
     built.append("site_scons/site_tools/nanopb_messages.py", "# Another version.\n")
-    run = built.build()
+    run = built.build("export")
     assert run.steps == {"PB proto/checkpoint.proto"}
-    tree = built.build("--tree=all", "build/common/objects/checkpoint.pb.c").out
+    tree = built.build("--tree=all", "export").out
     for name in ("generator/nanopb_generator.py", "grpc_tools/grpc_version.py", "google/protobuf/__init__.py"):
         assert name in tree
     assert "site_scons/gcpt/build/nanopb.py" in tree
 
 
 def test_an_options_file_of_nanopb_that_appears_is_an_input(built):
+    built.build("export")
     (built / "proto/checkpoint.options").write_text("checkpoint_header.version int_size:IS_32\n")
-    assert "PB" in built.build().kinds()
+    assert "PB" in built.build("export").kinds()
     assert "uint32_t version;" in (built / "build/common/objects/checkpoint.pb.h").read_text()
 
 
@@ -140,7 +140,6 @@ def test_another_option_shares_what_is_the_same_and_going_back_rebuilds_nothing(
     run = built.build("platform=qemu-virt")
     # Sources that use the console, the end of a run, the CLINT, memory or the CSR groups.
     assert run.compiled() == {"fail.S", "restore.S", "boot_planned.S", "plan.c", "decode.c"}
-    assert "PB" not in run.kinds()
     assert (built / "build/gcpt.bin").read_bytes() != first
     run = built.build()
     assert run.kinds() == {"CP"}
@@ -175,14 +174,13 @@ def test_the_toolchain_is_an_input(built, tmp_path):
     first = (built / "build/gcpt.bin").read_bytes()
     prefix = f"cross_compile={folder}/my-"
     run = built.build(prefix)
-    assert {"head.S", "plan.c", "pb_decode.c"} <= run.compiled()
+    assert {"head.S", "plan.c", "decode.c"} <= run.compiled()
     assert (built / "build/gcpt.bin").read_bytes() == first
     assert built.build(prefix).steps == set()
     with (folder / "my-gcc").open("a") as file:
         file.write("# another version\n")
     run = built.build(prefix)
-    assert {"head.S", "plan.c", "pb_decode.c"} <= run.compiled()
-    assert "PB" not in run.kinds()
+    assert {"head.S", "plan.c", "decode.c"} <= run.compiled()
 
     with (folder / "my-ld").open("a") as file:
         file.write("# another version\n")
@@ -190,15 +188,11 @@ def test_the_toolchain_is_an_input(built, tmp_path):
     assert (run.compiled(), "LD" in run.kinds()) == (set(), True)
 
 
-@pytest.mark.parametrize(
-    ("name", "option", "compiled"),
-    [("nanopb", "nanopb_dir", {"pb_common.c", "pb_decode.c"}), ("picolibc", "picolibc", {"memset.S", "memcpy-asm.S"})],
-)
-def test_own_copy_of_foreign_sources(built, tmp_path, name, option, compiled):
-    (built / f"build/third_party/{name}").rename(tmp_path / f"my {name}")
-    run = built.build(f"{option}={tmp_path}/my {name}")
-    assert compiled <= run.compiled()
-    assert built.build(f"{option}={tmp_path}/my {name}").steps == set()
+def test_own_copy_of_foreign_sources(built, tmp_path):
+    (built / "build/third_party/picolibc").rename(tmp_path / "my picolibc")
+    run = built.build(f"picolibc={tmp_path}/my picolibc")
+    assert {"memset.S", "memcpy-asm.S"} <= run.compiled()
+    assert built.build(f"picolibc={tmp_path}/my picolibc").steps == set()
 
 
 def test_a_lost_output_is_made_again(built):

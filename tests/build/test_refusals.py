@@ -63,7 +63,6 @@ def refused(project, *arguments, **environment):
         ("toolchain=zig cross_compile=riscv64-unknown-elf-", "a GNU prefix contradicts toolchain=zig: remove one"),
         ("toolchain=clang", "toolchain=clang: want one of auto, gnu, llvm, zig"),
         ("picolibc=/nowhere", "/nowhere/ has no newlib/libc/machine/riscv/memcpy-asm.S"),
-        ("nanopb_dir=proto", "proto/ has no pb_common.c"),
     ],
 )
 def test_one_line_and_nothing_built(built, arguments, words):
@@ -81,9 +80,6 @@ def test_a_missing_toolchain_is_named_before_anything_is_built(project):
 
 
 def test_missing_sources_are_named_where_they_are_needed(project):
-    shutil.rmtree(project / "build/third_party/nanopb")
-    assert "nanopb/ has no pb_common.c and pb_decode.c: ./sconsw --setup-only fetches it" in refused(project)
-    project.build("mode=dual_core")
     shutil.rmtree(project / "build/third_party/picolibc")
     assert "memset.S: ./sconsw --setup-only fetches it" in refused(project, "mode=dual_core")
     project.build("mode=single_core")

@@ -1,9 +1,10 @@
-from importlib.metadata import version
+import re
 from pathlib import Path
 
 import pytest
 
-from gcpt.build import generated, nanopb, render, sources, toolchain
+from gcpt.build import generated, messages, nanopb, render, sources, toolchain
+from gcpt.checkpoint import header
 from gcpt.errors import UserError
 from gcpt.restorer import budgets
 from gcpt.restorer.resolution import resolve
@@ -12,20 +13,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_missing_sources_are_named_and_how_to_get_them(tmp_path):
-    values = {"picolibc": str(tmp_path / "c"), "nanopb_dir": str(tmp_path / "nanopb")}
+    values = {"picolibc": str(tmp_path / "c")}
     with pytest.raises(UserError, match=r"c/ has no newlib/libc/.*/memset.S: choose another .* picolibc=DIR"):
         toolchain.check_sources(resolve({**values, "mode": "dual_core"}))
     toolchain.check_sources(resolve({**values, "mode": "single_core"}))
     for path in toolchain.library_sources(resolve(values)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    toolchain.check_sources(resolve({**values, "mode": "dual_core"}))
-    with pytest.raises(UserError, match=r"has no pb_common.c and pb_decode.c: .*nanopb_dir=DIR"):
-        toolchain.check_sources(resolve(values))
-    (tmp_path / "nanopb").mkdir()
-    for name in toolchain.NANOPB_SOURCES:
-        (tmp_path / "nanopb" / name).touch()
-    (tmp_path / "nanopb" / "pb.h").write_text(f'#define NANOPB_VERSION "nanopb-{version("nanopb")}"\n')
     toolchain.check_sources(resolve(values))
     with pytest.raises(UserError, match=r"has no newlib/libc/tinystdio/vfiprintf.c and .*strnlen.c"):
         toolchain.check_sources(resolve({**values, "log": "info"}))
@@ -56,15 +50,14 @@ def test_only_the_payload_file_depends_on_the_payload(tmp_path, monkeypatch):
     assert toolchain.embedded(config, "payload.S") == {"GCPT_PAYLOAD_FILE": Path("fw.bin")}
     assert toolchain.defines(config, "payload.S") == ['-DGCPT_PAYLOAD_FILE="fw.bin"']
     assert toolchain.defines(config, "head.S") == []
-    assert "-DPB_BUFFER_ONLY" in toolchain.defines(config, "decode.c")
 
 
 def test_shared_objects_see_no_folder_of_a_variant():
     config = resolve({"platform": "spike"})
     folder = generated.source_folder(config, "plan.c", [])
-    assert folder in toolchain.include_path(config, "plan.c", folder)
-    assert not any(str(config.variant_dir) in str(path) for path in toolchain.include_path(config, "plan.c", folder))
-    assert not any("firmware" in str(path) for path in toolchain.include_path(config, "pb_decode.c"))
+    assert folder in toolchain.include_path(folder)
+    assert not any(str(config.variant_dir) in str(path) for path in toolchain.include_path(folder))
+    assert toolchain.include_path(None) == []
 
 
 def test_a_source_gets_what_it_names():
@@ -92,6 +85,34 @@ def test_budgets_are_those_of_the_loaders():
     assert budgets.budget(resolve({"log": "info"})) > 12288
     assert budgets.line("x/gcpt.bin", 1664, resolve({"mode": "single_core"})) == "x/gcpt.bin  1,664 bytes of 3,584"
     assert budgets.line("x/gcpt.map", 1664, resolve({"mode": "single_core"})) == "x/gcpt.map  1,664 bytes"
+
+
+def test_the_decoders_messages_are_those_of_protobuf():
+    """... so that the firmware needs no code of protoc and nanopb."""
+    tags = messages.read(generated.PROTO)
+    descriptors = {name: message.DESCRIPTOR for name, message in header.messages().items()}
+    numbers = {name: {field.name: field.number for field in each.fields} for name, each in descriptors.items()}
+    assert tags == numbers
+    assert "#define checkpoint_header_version_tag 6\n" in messages.header(tags)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("uint64 version", "uint65 version", "uint65 version = 6: want uint64 NAME = TAG"),
+        ("uint64 version", "repeated uint64 version", "repeated uint64 version"),
+        ("version = 6", "version = 32", "uint64 version = 32: want uint64 NAME = TAG, TAG from 1 to 31"),
+        ("version = 6;", "version = 6", "uint64 version = 6: want"),
+        ("message checkpoint_header", "enum checkpoint_header", "not understood"),
+        ('"proto3"', '"proto2"', "not understood"),
+    ],
+)
+def test_messages_that_the_decoder_cannot_read_are_refused(tmp_path, old, new, words):
+    text = generated.PROTO.read_text()
+    assert old in text
+    (tmp_path / "c.proto").write_text(text.replace(old, new, 1))
+    with pytest.raises(UserError, match=re.escape(words)):
+        messages.read(tmp_path / "c.proto")
 
 
 def test_nanopb_generator_makes_the_names_that_generators_compile_against():

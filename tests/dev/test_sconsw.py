@@ -13,6 +13,8 @@ from gcpt.dev import provision
 REPO = Path(__file__).resolve().parents[2]
 INPUTS = ["sconsw", "requirements.txt", "requirements-test.txt", "site_scons/gcpt/dev/provision.py"]
 INPUTS += ["third_party/debian.toml", "third_party/nanopb.toml", "third_party/picolibc.toml"]
+#: Inputs of what only tests need.
+OF_TESTS = ("requirements-test.txt", "third_party/nanopb.toml")
 
 
 def script(path: Path, text: str) -> None:
@@ -81,21 +83,20 @@ def test_a_symbolic_link_to_sconsw_works(project: Project, tmp_path: Path) -> No
 @pytest.mark.parametrize("name", INPUTS[1:])
 def test_a_changed_input_is_noticed(project: Project, name: str) -> None:
     os.utime(project.root / name)
-    assert project.run().returncode == (0 if name == "requirements-test.txt" else 1)
+    assert project.run().returncode == (0 if name in OF_TESTS else 1)
     assert project.run("test").returncode == 1
 
 
-@pytest.mark.parametrize(
-    "name", [".venv", "build", "build/third_party/nanopb", "build/third_party/picolibc", ".venv/gcpt.stamp"]
-)
+@pytest.mark.parametrize("name", [".venv", "build", "build/third_party/picolibc", ".venv/gcpt.stamp"])
 def test_a_removed_result_is_noticed(project: Project, name: str) -> None:
     path = project.root / name
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert project.run().returncode == 1
 
 
-def test_an_environment_without_the_tests_packages_builds(project: Project) -> None:
-    (project.root / ".venv/gcpt-test.stamp").unlink()
+@pytest.mark.parametrize("name", [".venv/gcpt-test.stamp", "build/third_party/nanopb/gcpt.stamp"])
+def test_a_project_without_what_tests_need_builds(project: Project, name: str) -> None:
+    (project.root / name).unlink()
     assert project.run("report").returncode == 0
     assert project.run("test").returncode == 1
 
@@ -105,10 +106,9 @@ def test_a_moved_environment_is_noticed(project: Project) -> None:
     assert project.run().returncode == 1
 
 
-@pytest.mark.parametrize(("name", "option"), [("nanopb", "nanopb_dir"), ("picolibc", "picolibc")])
-def test_your_own_copy_is_not_fetched(project: Project, name: str, option: str) -> None:
-    shutil.rmtree(project.root / "build/third_party" / name)
-    assert project.run(f"{option}=/somewhere").returncode == 0
+def test_your_own_copy_is_not_fetched(project: Project) -> None:
+    shutil.rmtree(project.root / "build/third_party/picolibc")
+    assert project.run("picolibc=/somewhere").returncode == 0
 
 
 def test_setup_only_takes_no_targets(project: Project) -> None:

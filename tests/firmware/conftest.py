@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from benches import bench
 
-from gcpt.build import nanopb, render, toolchain
+from gcpt.build import generated, messages, nanopb, render
 from gcpt.restorer.config import BuildConfig
 from gcpt.restorer.resolution import resolve
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent / "host"
+#: The judge of the firmware's decoder.
+NANOPB = ROOT / "build" / "third_party" / "nanopb"
 __all__ = ["bench"]
 #: ``host_program(target, sources, *flags, config=, firmware=, texts=)``: the compiled file.
 HostProgram = Callable[..., Path]
@@ -36,6 +38,7 @@ def host_program(tmp_path_factory: pytest.TempPathFactory) -> HostProgram:
     ) -> Path:
         folder = tmp_path_factory.mktemp("host")
         (folder / "gcpt_config.h").write_text(render.config_header(config))
+        (folder / "gcpt_messages.h").write_text(messages.header(messages.read(generated.PROTO)))
         files = [HERE / name for name in sources]
         for name in firmware:
             if texts and name in texts:
@@ -43,14 +46,12 @@ def host_program(tmp_path_factory: pytest.TempPathFactory) -> HostProgram:
                 files.append(folder / name)
             else:
                 files.append(ROOT / "firmware" / name)
-        runtime = ROOT / config.nanopb
         if "decode.c" in firmware:
-            proto = ROOT / "proto" / "checkpoint.proto"
-            for suffix, text in zip((".pb.c", ".pb.h"), nanopb.generate(proto), strict=True):
+            for suffix, text in zip((".pb.c", ".pb.h"), nanopb.generate(generated.PROTO), strict=True):
                 (folder / f"checkpoint{suffix}").write_text(text)
-            files += [folder / "checkpoint.pb.c", *(runtime / name for name in toolchain.NANOPB_SOURCES)]
-        includes = [f"-I{path}" for path in (folder, HERE, ROOT / "firmware" / "include", runtime)]
-        clang = ["clang-19", "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", *toolchain.NANOPB_DEFINES]
+            files += [folder / "checkpoint.pb.c", NANOPB / "pb_common.c", NANOPB / "pb_decode.c"]
+        includes = [f"-I{path}" for path in (folder, HERE, ROOT / "firmware" / "include", NANOPB)]
+        clang = ["clang-19", "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-DPB_BUFFER_ONLY"]
         command = [*clang, *flags, *includes, *map(str, files), "-o", str(folder / target)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         assert run.returncode == 0, f"{' '.join(command)}\n{run.stderr}"

@@ -72,7 +72,7 @@ def test_payload_lies_a_mib_above_the_base_of_memory():
         {"mode": "dual_core", "stop_cpu": "1", "display_cpu": "all", "harts": "2"},
         {"platform": "kmh-fpga", "clint": "0x2000000", "uart": "htif", "log": "debug", "header_addr": "0"},
         {"gcpt_payload": "fw.bin", "gcpt_payload_position": "0x80400000", "gcpt_dtb": "board.dtb"},
-        {"cross_compile": "riscv64-linux-gnu-", "picolibc": "/opt/p", "nanopb_dir": "np", "build_dir": "out"},
+        {"cross_compile": "riscv64-linux-gnu-", "picolibc": "/opt/p", "build_dir": "out"},
         {"toolchain": "llvm"},
         {"toolchain": "gnu", "cross_compile": "riscv64-linux-gnu-"},
     ],
@@ -88,7 +88,7 @@ def test_variants_share_what_does_not_depend_on_their_options():
     assert resolve({}).common_dir == resolve({"mode": "auto", "platform": "spike"}).common_dir
     folders = [resolve(values).common_dir for values in ({}, {"cross_compile": "x-"}, {"toolchain": "llvm"})]
     assert len({*folders, resolve({"toolchain": "gnu", "cross_compile": "x-"}).common_dir}) == 3
-    assert resolve({}).common_dir != resolve({"nanopb_dir": "x"}).common_dir
+    assert resolve({}).common_dir != resolve({"picolibc": "x"}).common_dir
 
 
 @pytest.mark.parametrize(

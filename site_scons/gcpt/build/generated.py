@@ -9,11 +9,12 @@ import re
 from functools import cache
 from pathlib import Path
 
-from gcpt.build import render, sources
+from gcpt.build import messages, render, sources
 from gcpt.checkout import ROOT
 from gcpt.restorer.config import BuildConfig
 
 FIRMWARE = ROOT / "firmware"
+PROTO = ROOT / "proto" / "checkpoint.proto"
 #: Prefixes of names that macros paste together, so that no source has them as a word. None depends on an option.
 _PASTED = ("LAYOUT_", "PLAN_", "GCPT_MESSAGE_FIELD_")
 
@@ -82,24 +83,13 @@ def includers() -> dict[str, str]:
     return sources_by_header
 
 
-def uses_nanopb(name: str) -> bool:
-    """Whether a source includes nanopb and the generated messages.
-
-    Args:
-        name: File name of a source in firmware/.
-
-    Returns:
-        True if it does.
-    """
-    return "checkpoint.pb.h" in _words(name)
-
-
 @cache
 def _texts(config: BuildConfig) -> dict[str, str]:
     return {
         "gcpt_config.h": render.config_header(config),
         "gcpt_csrs.inc": render.csr_assembly(config),
         "gcpt_csr_names.inc": render.csr_names(),
+        "gcpt_messages.h": messages.header(messages.read(PROTO)),
     }
 
 

@@ -1,12 +1,9 @@
 """The nanopb generator, run in this process because starting another Python takes longer than generating."""
 
 import importlib.util
-import re
 import tempfile
 import threading
 from pathlib import Path
-
-from gcpt.errors import UserError
 
 #: The generator has global state.
 _lock = threading.Lock()
@@ -39,30 +36,6 @@ def generate(proto: Path) -> tuple[str, str]:
         options, _ = nanopb_generator.process_cmdline(arguments, is_plugin=False)
         result = nanopb_generator.process_file(proto.name, files[-1], options)
         return result["sourcedata"], result["headerdata"]
-
-
-def check_runtime(folder: Path) -> None:
-    """Check that nanopb's C sources fit the generator's code: both have the same two first numbers of the version.
-
-    Args:
-        folder: nanopb's source folder.
-
-    Raises:
-        UserError: The versions do not fit.
-    """
-    from importlib.metadata import version
-
-    header = folder / "pb.h"
-    text = header.read_text(errors="replace") if header.is_file() else ""
-    match = re.search(r'^#define NANOPB_VERSION "?(?:nanopb-)?(\d+\.\d+)([^"\s]*)', text, re.MULTILINE)
-    generator = version("nanopb")
-    if not match:
-        raise UserError(f"nanopb_dir={folder}: pb.h names no version: want the sources of nanopb {generator}")
-    if match[1].split(".") != generator.split(".")[:2]:
-        raise UserError(
-            f"nanopb_dir={folder}: nanopb {match[1]}{match[2]} does not fit the generator's code, of {generator}: "
-            f"want the sources of nanopb {generator}"
-        )
 
 
 def inputs() -> list[Path]:

@@ -61,18 +61,6 @@ def sources(config: BuildConfig) -> list[str]:
     return names
 
 
-def needs_nanopb(config: BuildConfig) -> bool:
-    """Whether a restorer decodes protobuf messages.
-
-    Args:
-        config: The configuration.
-
-    Returns:
-        True if nanopb is linked.
-    """
-    return config.protobuf
-
-
 def needs_printf(config: BuildConfig) -> bool:
     """Whether a restorer prints more than error lines.
 

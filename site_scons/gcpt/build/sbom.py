@@ -13,16 +13,15 @@ from importlib import metadata
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
-from gcpt.build import render, toolchain
+from gcpt.build import toolchain
 from gcpt.checkout import ROOT
 from gcpt.checkpoint import stamp
 from gcpt.restorer.config import BuildConfig
 
 _THIRD_PARTY = ROOT / "third_party"
 #: Python packages that a build uses; requirements.txt has their versions and hashes.
-_PACKAGES = ("scons", "nanopb", "grpcio-tools", "protobuf", "pyelftools")
+_PACKAGES = ("scons", "pyelftools")
 #: Third-party sources: the file with their version, and its pattern.
-_NANOPB_VERSION = ("pb.h", r'NANOPB_VERSION\s+"(?:nanopb-)?([^"]+)"')
 _PICOLIBC_VERSION = ("meson.build", r"\bversion: *'([^']+)'")
 
 
@@ -84,8 +83,6 @@ def parts(config: BuildConfig) -> list[BuildInput]:
         The parts.
     """
     compiled = []
-    if render.needs_nanopb(config):
-        compiled.append(_compiled("nanopb", config.nanopb, bool(config.nanopb_dir), _NANOPB_VERSION))
     if toolchain.library_sources(config):
         compiled.append(_compiled("picolibc", config.picolibc, bool(config.picolibc_dir), _PICOLIBC_VERSION))
     embedded = [path for path in (config.payload, config.dtb) if path]

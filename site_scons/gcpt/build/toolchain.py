@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gcpt.build import generated, nanopb, render
+from gcpt.build import generated, messages, render
 from gcpt.errors import UserError
 from gcpt.restorer.config import BuildConfig
 
@@ -36,11 +36,6 @@ _ASM_FLAGS = ("-x", "assembler-with-cpp", "-Wundef", "-Werror", "-Wa,--fatal-war
 _DEBUG = {"gnu": ("-g", "-Og"), "llvm": ("-g", "-Og"), "zig": ("-g",)}
 #: C flags of debug=0: zig adds debug information by default.
 _NO_DEBUG = {"gnu": (), "llvm": (), "zig": ("-g0",)}
-
-#: A decoder of buffers without error messages and memory allocation (nanopb, "Compilation options").
-NANOPB_DEFINES = ("-DPB_BUFFER_ONLY", "-DPB_NO_ERRMSG")
-NANOPB_SOURCES = ("pb_common.c", "pb_decode.c")
-NANOPB_FILES = (*NANOPB_SOURCES, "checkpoint.pb.c")
 
 #: picolibc's C library folder and its compiled sources: functions that compilers call, and for restorers that print,
 #: vfprintf without floating point.
@@ -174,19 +169,16 @@ def _is_of_library(config: BuildConfig, name: str) -> bool:
     return name in {path.name for path in library_sources(config)}
 
 
-def include_path(config: BuildConfig, name: str, folder: Path | None = None) -> list[Path]:
-    """List the include folders of a source.
+def include_path(folder: Path | None) -> list[Path]:
+    """List the firmware's include folders of a source.
 
     Args:
-        config: The configuration.
-        name: File name of the source.
-        folder: The folder of a firmware source's generated files; None for a source of nanopb.
+        folder: The folder of a firmware source's generated files; None for a source of picolibc.
 
     Returns:
         Folders.
     """
-    own = [Path("firmware/include"), folder] if folder else []
-    return own + ([config.common_dir, config.nanopb] if not folder or generated.uses_nanopb(name) else [])
+    return [Path("firmware/include"), folder] if folder else []
 
 
 def embedded(config: BuildConfig, name: str) -> dict[str, Path]:
@@ -217,30 +209,25 @@ def defines(config: BuildConfig, name: str) -> list[str]:
     """
     if _is_of_library(config, name):
         return list(_LIBC_FLAGS)
-    if name in NANOPB_FILES or generated.uses_nanopb(name):
-        return list(NANOPB_DEFINES)
     return [f'-D{macro}="{path}"' for macro, path in embedded(config, name).items()]
 
 
 def check_sources(config: BuildConfig) -> None:
-    """Check that the third-party sources of a build exist.
+    """Check that the third-party sources of a build exist, and that the firmware can decode the messages.
 
     Args:
         config: The configuration.
 
     Raises:
-        UserError: A source is missing.
+        UserError: A source is missing, or checkpoint.proto has other messages.
     """
-    parts = [(config.picolibc, config.picolibc_dir, library_sources(config), "picolibc=DIR")]
-    if config.protobuf:
-        wanted = [config.nanopb / name for name in NANOPB_SOURCES]
-        parts.append((config.nanopb, config.nanopb_dir, wanted, "nanopb_dir=DIR"))
-    for folder, own, wanted, option in parts:
-        if missing := [str(path.relative_to(folder)) for path in wanted if not path.is_file()]:
-            remedy = "choose another folder" if own else "./sconsw --setup-only fetches it, or choose your own"
-            raise UserError(f"{folder}{os.sep} has no {' and '.join(missing)}: {remedy} with {option}")
-    if config.protobuf and config.nanopb_dir:
-        nanopb.check_runtime(config.nanopb_dir)
+    folder = config.picolibc
+    if missing := [str(path.relative_to(folder)) for path in library_sources(config) if not path.is_file()]:
+        remedy = (
+            "choose another folder" if config.picolibc_dir else "./sconsw --setup-only fetches it, or choose your own"
+        )
+        raise UserError(f"{folder}{os.sep} has no {' and '.join(missing)}: {remedy} with picolibc=DIR")
+    messages.read(generated.PROTO)
 
 
 #: Targets that do not compile or link.

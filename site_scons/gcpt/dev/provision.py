@@ -42,8 +42,8 @@ LOCK, TEST_LOCK = "requirements.txt", "requirements-test.txt"
 ENVIRONMENT = {LOCK: STAMP, TEST_LOCK: "gcpt-test.stamp"}
 #: The purposes that need the second.
 WITH_TESTS = ("docs", "test")
-#: The foreign sources, and the option that names your own copy of each.
-SOURCES = {"nanopb": "nanopb_dir=DIR", "picolibc": "picolibc=DIR"}
+#: The foreign sources, and how to name your own copy of those of builds.
+SOURCES = {"nanopb": "", "picolibc": ", or name your own copy with picolibc=DIR"}
 
 
 class SetupError(Exception):
@@ -320,9 +320,9 @@ def apt_options(directory: Path, sources: Path) -> list[str]:
 
 def download_source(name: str, pin: Pin, directory: Path, lock: int) -> Path:
     """Fetch the tarball of the Debian source package with apt-get, without touching the system's apt state."""
-    own = f"or name your own copy with {SOURCES[name]}"
+    own = SOURCES[name]
     if not shutil.which("apt-get"):
-        raise SetupError(f"fetching {name} {pin.version} needs apt-get: install it, {own}")
+        raise SetupError(f"fetching {name} {pin.version} needs apt-get: install it{own}")
     for folder in ("lists/partial", "cache/archives/partial", "state"):
         (directory / folder).mkdir(parents=True)
     uris = capture(["apt-get", "--print-uris", "update"])
@@ -334,7 +334,7 @@ def download_source(name: str, pin: Pin, directory: Path, lock: int) -> Path:
     updated = capture([*apt, "update"], lock)
     source = [*apt, "source", "--download-only", "--only-source", "--tar-only", pin.debian_source]
     require(
-        f"apt-get could not fetch {pin.debian_source}: see its output above; check the network, {own}",
+        f"apt-get could not fetch {pin.debian_source}: see its output above; check the network{own}",
         updated,
         capture(source, lock, directory),
     )

@@ -31,7 +31,6 @@ class BuildConfig:
         toolchain: A kind of toolchain, or "auto".
         cross_compile: A GNU prefix; "" for the first toolchain that is usable.
         picolibc_dir: The user's picolibc; None for the one that ./sconsw fetched.
-        nanopb_dir: The user's nanopb; None for the one that ./sconsw fetched.
     """
 
     mode: str
@@ -53,7 +52,6 @@ class BuildConfig:
     toolchain: str = "auto"
     cross_compile: str = ""
     picolibc_dir: Path | None = None
-    nanopb_dir: Path | None = None
     debug: bool = False
     build_dir: Path = Path("build")
     cache_dir: Path | None = None
@@ -126,11 +124,6 @@ class BuildConfig:
         return self.build_dir / "common" / tools.replace(options.MODES[0], "objects", 1)
 
     @property
-    def nanopb(self) -> Path:
-        """The folder of nanopb's C runtime."""
-        return self.nanopb_dir or Path("build/third_party/nanopb")
-
-    @property
     def picolibc(self) -> Path:
         """The folder of picolibc's sources."""
         return self.picolibc_dir or Path("build/third_party/picolibc")
@@ -163,7 +156,6 @@ class BuildConfig:
             "toolchain": self.toolchain,
             "cross_compile": self.cross_compile,
             "picolibc": str(self.picolibc_dir or ""),
-            "nanopb_dir": str(self.nanopb_dir or ""),
             "debug": str(int(self.debug)),
             "build_dir": str(self.build_dir),
         }

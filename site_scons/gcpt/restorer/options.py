@@ -29,7 +29,7 @@ GDB_PORT = "1234"
 BENCH_JSON = "build/bench.json"
 
 #: Options that choose the toolchain and the libraries of a build.
-TOOL_OPTIONS = ("toolchain", "cross_compile", "picolibc", "nanopb_dir")
+TOOL_OPTIONS = ("toolchain", "cross_compile", "picolibc")
 
 #: Maximum length in bytes of a variant's name, which is a folder name.
 _LONGEST_NAME = 120
@@ -159,7 +159,6 @@ TABLE: tuple[Option, ...] = (
         digest=True,
     ),
     Option("picolibc", _BUILD, "DIR", "(fetched by ./sconsw)", "picolibc source directory", "picolibc.{}", digest=True),
-    Option("nanopb_dir", _BUILD, "DIR", "(fetched by ./sconsw)", "nanopb source directory", "nanopb.{}", digest=True),
     _choice("debug", _BUILD, ("0", "1"), "add symbols and source lines for gdb, and compile C with -Og", "debug"),
     Option("build_dir", _BUILD, "DIR", "build", "output directory"),
     Option("cache_dir", _BUILD, "DIR", "", "build cache directory, which several checkouts can share"),

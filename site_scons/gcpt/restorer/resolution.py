@@ -60,7 +60,6 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         toolchain=_toolchain(text["toolchain"], text["cross_compile"]),
         cross_compile=parse.prefix("cross_compile", text["cross_compile"]),
         picolibc_dir=parse.path("picolibc", text["picolibc"]) if text["picolibc"] else None,
-        nanopb_dir=parse.path("nanopb_dir", text["nanopb_dir"]) if text["nanopb_dir"] else None,
         debug=_is_on("debug", text),
         build_dir=_outputs("build_dir", text["build_dir"]),
         cache_dir=_outputs("cache_dir", text["cache_dir"]) if text["cache_dir"] else None,
