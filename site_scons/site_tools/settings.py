@@ -16,7 +16,7 @@ from SCons import dblite
 from SCons.Script import ARGLIST, ARGUMENTS, COMMAND_LINE_TARGETS, Exit, GetOption
 from SCons.Variables import Variables
 
-from gcpt.build import launch, toolchain, toolchains
+from gcpt.build import generated, launch, messages, toolchain, toolchains
 from gcpt.errors import UserError, one_line
 from gcpt.restorer import parse
 from gcpt.restorer.options import OPTIONS_FILE, TABLE, as_text, undashed
@@ -137,6 +137,7 @@ def generate(env):
     env["TEST_ENV"] = env["ENV"] | test_variables
     try:
         parse.utf8("TMPDIR", os.environ.get("TMPDIR", ""))
+        messages.read(generated.PROTO)  # an error now is one line
         options = _options(env)
         targets = COMMAND_LINE_TARGETS or (["ide"] if options.get("ide") else [])
         env["OPTIONS"] = launch.with_defaults(options, targets)

@@ -22,7 +22,7 @@ def size_word(image: bytes) -> int:
 def test_default_build_from_nothing(project):
     before = project.contents()
     run = project.build()
-    assert {"PB proto/checkpoint.proto", "LD build/normal/gcpt.elf", "AUD build/normal/gcpt.elf"} <= run.steps
+    assert {"CC firmware/decode.c", "LD build/normal/gcpt.elf", "AUD build/normal/gcpt.elf"} <= run.steps
     image = (project / "build/gcpt.bin").read_bytes()
     assert image == (project / "build/normal/gcpt.bin").read_bytes()
     assert len(image) == size_word(image)

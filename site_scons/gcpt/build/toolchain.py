@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gcpt.build import generated, messages, render
+from gcpt.build import render
 from gcpt.errors import UserError
 from gcpt.restorer.config import BuildConfig
 
@@ -213,13 +213,13 @@ def defines(config: BuildConfig, name: str) -> list[str]:
 
 
 def check_sources(config: BuildConfig) -> None:
-    """Check that the third-party sources of a build exist, and that the firmware can decode the messages.
+    """Check that the third-party sources of a build exist.
 
     Args:
         config: The configuration.
 
     Raises:
-        UserError: A source is missing, or checkpoint.proto has other messages.
+        UserError: A source is missing.
     """
     folder = config.picolibc
     if missing := [str(path.relative_to(folder)) for path in library_sources(config) if not path.is_file()]:
@@ -227,7 +227,6 @@ def check_sources(config: BuildConfig) -> None:
             "choose another folder" if config.picolibc_dir else "./sconsw --setup-only fetches it, or choose your own"
         )
         raise UserError(f"{folder}{os.sep} has no {' and '.join(missing)}: {remedy} with picolibc=DIR")
-    messages.read(generated.PROTO)
 
 
 #: Targets that do not compile or link.
