@@ -17,7 +17,13 @@ cut_short:
     j       1f
 no_checkpoint:
 #if GCPT_PAYLOAD
+#if !GCPT_PAYLOAD_IN_IMAGE
+    li      a2, GCPT_PAYLOAD_POSITION
+    lw      a2, (a2)
+    beqz    a2, nothing_there       /* an all-zero word is no instruction */
+#endif
     j       gcpt_boot_payload
+nothing_there:
 #endif
     li      a0, GCPT_CODE_NO_CHECKPOINT
 1:  csrr    a2, mhartid

@@ -1,5 +1,6 @@
 /*
- * The payload (the next boot stage), which a restorer boots if it finds no checkpoint, and its device tree.
+ * The payload (the next boot stage), which a restorer boots if it finds no checkpoint, and its device tree. A payload
+ * outside the image is in memory already.
  */
 #include "gcpt_config.h"
 
@@ -20,8 +21,10 @@ gcpt_boot_payload:
     fence.i
     jr      t0
 
+#if GCPT_PAYLOAD_IN_IMAGE
     .section .payload, "ax", %progbits
     .incbin GCPT_PAYLOAD_FILE
+#endif
 
 #if GCPT_DTB
     .section .rodata.dtb, "a", %progbits

@@ -121,6 +121,10 @@ void gcpt_make_plan(uint64_t hart, uint64_t image, uint64_t image_end)
         gcpt_display(plan);
     } else {
         plan->harts = 0;
+#if GCPT_PAYLOAD && !GCPT_PAYLOAD_IN_IMAGE
+        if (!*(const volatile uint32_t *)GCPT_PAYLOAD_POSITION) /* an all-zero word is no instruction */
+            gcpt_fail(GCPT_CODE_NO_CHECKPOINT);
+#endif
 #if !GCPT_PAYLOAD
         gcpt_fail(GCPT_CODE_NO_CHECKPOINT);
 #else

@@ -34,7 +34,7 @@ def refused(project, *arguments, **environment):
         ("gcpt_payload=empty.bin", "the file is empty"),
         ("gcpt_payload=SConstruct gcpt_payload_position=0x80000000", "overlaps the restorer's first MiB"),
         ("gcpt_payload=SConstruct gcpt_payload_position=0x1000", "outside memory"),
-        ("gcpt_dtb=SConstruct", "set gcpt_payload=FILE as well"),
+        ("gcpt_dtb=SConstruct", "set gcpt_payload=FILE or gcpt_payload_position= as well"),
         ("gcpt_payload=SConstruct gcpt_dtb=SConstruct", "not a device tree blob"),
         ("header_addr=0x80300000 mode=dual_core", "mode=dual_core reads no protobuf header"),
         ("build_dir=firmware", "choose a separate folder"),

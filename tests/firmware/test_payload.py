@@ -1,10 +1,10 @@
-"""The payload: a restorer boots it if and only if there is no checkpoint."""
+"""The payload, in the image or in memory: a restorer boots it if and only if there is no checkpoint."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
-from bench import DRAM, Bench, assert_exact, jump
+from bench import CODES, DRAM, Bench, assert_exact, jump
 
 from gcpt.checkpoint.layouts import PAYLOAD_OFFSET
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
@@ -16,7 +16,7 @@ from gcpt.machines.synthetic import Mode, Recipe
 #: Debian's packages opensbi and u-boot-qemu, which ./sconsw installs.
 OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin")
 U_BOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
-#: Where fw_jump expects it, from DRAM base.
+#: Offset from DRAM base at which fw_jump expects U-Boot.
 _U_BOOT_OFFSET = 0x20_0000
 
 
@@ -39,15 +39,16 @@ def test_payload_boots_to_the_prompt(bench: Bench, mode: str, harts: int) -> Non
 
 @pytest.mark.parametrize(("mode", "harts"), [("single_core", 1), ("dual_core", 3), ("auto", 3)])
 @pytest.mark.parametrize("own", [False, True], ids=["the machine's device tree", "gcpt_dtb="])
-def test_what_a_payload_is_given(bench: Bench, mode: str, harts: int, own: bool) -> None:
-    """Each hart has its number in a0 and a device tree's address in a1: the machine's or the restorer's own."""
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_a_payload_is_given(bench: Bench, mode: str, harts: int, own: bool, inside: bool) -> None:
+    """Each hart has its number in a0, and a device tree's address in a1: the machine's or the restorer's own."""
     loop, tree = bench.folder / "loop.bin", bench.folder / "board.dtb"
     loop.write_bytes(jump(0, 0)[1])
     source = '/dts-v1/; / { model = "one of its own"; };'
     subprocess.run(["dtc", "-O", "dtb", "-o", tree], input=source, text=True, check=True)
-    options = {"gcpt_payload": str(loop), **({"gcpt_dtb": str(tree)} if own else {})}
-    restorer = bench.build(mode, harts=str(harts), **options)
-    memory = bench.image([(DRAM, restorer.image.read_bytes())])
+    payload = {"gcpt_payload": str(loop)} if inside else {"gcpt_payload_position": f"{DRAM + PAYLOAD_OFFSET:#x}"}
+    restorer = bench.build(mode, harts=str(harts), **payload, **({"gcpt_dtb": str(tree)} if own else {}))
+    memory = bench.image([(DRAM + PAYLOAD_OFFSET, loop.read_bytes()), (DRAM, restorer.image.read_bytes())])
     with bench.run(memory, Machine(harts=harts), paused=True) as running, running.gdb() as gdb:
         run_to_first(gdb, dict.fromkeys(range(harts), DRAM + PAYLOAD_OFFSET))
         assert [gdb.read_int(hart, "a0") for hart in range(harts)] == list(range(harts))
@@ -57,10 +58,43 @@ def test_what_a_payload_is_given(bench: Bench, mode: str, harts: int, own: bool)
     assert (content == tree.read_bytes()) == own
 
 
+@pytest.mark.parametrize(("mode", "harts"), [("single_core", 1), ("dual_core", 2), ("normal", 2), ("auto", 2)])
+def test_a_payload_outside_the_image_boots_to_the_prompt(bench: Bench, mode: str, harts: int) -> None:
+    """As in workload-builder's images of one hart: OpenSBI lies 1 MiB above the restorer, which does not contain it."""
+    position = DRAM + PAYLOAD_OFFSET
+    restorer = bench.build(mode, gcpt_payload_position=f"{position:#x}", harts=str(harts))
+    assert restorer.image.stat().st_size < PAYLOAD_OFFSET
+    pieces = [(DRAM, restorer.image), (position, OPENSBI), (DRAM + _U_BOOT_OFFSET, U_BOOT)]
+    memory = bench.image([(at, path.read_bytes()) for at, path in pieces])
+    with bench.run(memory, Machine(harts=harts)) as qemu:
+        qemu.expect(r"Platform HART Count +: " + str(harts))
+        qemu.expect(r"Hit any key to stop autoboot")
+
+
+@pytest.mark.parametrize(("mode", "options"), [("single_core", {}), ("auto", {"ram": "0x81000000", "harts": "4"})])
+def test_from_flash_the_payload_may_be_at_the_base_of_memory(bench: Bench, mode: str, options: dict[str, str]) -> None:
+    restorer = bench.build(mode, flash="1", gcpt_payload_position=f"{DRAM:#x}", **options)
+    memory = bench.image([(DRAM, OPENSBI.read_bytes()), (DRAM + _U_BOOT_OFFSET, U_BOOT.read_bytes())])
+    with bench.run(memory, Machine(flash=bench.flash(restorer))) as qemu:
+        qemu.expect(r"Hit any key to stop autoboot")
+
+
+@pytest.mark.parametrize("harts", [1, 3])
+@pytest.mark.parametrize("mode", ["single_core", "dual_core", "auto"])
+def test_a_payload_that_is_not_there_ends_the_run(bench: Bench, mode: str, harts: int) -> None:
+    restorer = bench.build(mode, gcpt_payload_position=f"{DRAM + PAYLOAD_OFFSET:#x}")
+    pieces = [(DRAM, restorer.image.read_bytes()), (DRAM + PAYLOAD_OFFSET + 4, OPENSBI.read_bytes())]
+    end = bench.end(bench.image(pieces), Machine(harts=harts))
+    code, *_ = end.error()
+    assert (end.status, code) == (CODES["NO_CHECKPOINT"], CODES["NO_CHECKPOINT"])
+
+
+@pytest.mark.parametrize("inside", [True, False])
 @pytest.mark.parametrize("mode", ["single_core", "auto"])
-def test_a_checkpoint_goes_before_the_payload(bench: Bench, mode: str) -> None:
+def test_a_checkpoint_goes_before_the_payload(bench: Bench, mode: str, inside: bool) -> None:
     place = SINGLE_CORE if mode == "single_core" else DUAL_CORE
     checkpoint = synthetic.make(Recipe((Mode.S,)))
-    restorer = bench.build(mode, gcpt_payload=str(OPENSBI), harts="1" if mode == "single_core" else "2")
+    payload = {"gcpt_payload": str(OPENSBI)} if inside else {"gcpt_payload_position": f"{DRAM + PAYLOAD_OFFSET:#x}"}
+    restorer = bench.build(mode, **payload, harts="1" if mode == "single_core" else "2")
     memory = bench.restored(checkpoint, place, restorer)
     assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine()))

@@ -62,6 +62,8 @@ def test_payload_lies_a_mib_above_the_base_of_memory():
     assert resolve({"gcpt_payload": "fw.bin"}).payload_position == 0x8010_0000
     assert resolve({"gcpt_payload": "fw.bin", "platform": "southlake"}).payload_position == 0x20_0010_0000
     assert resolve({"gcpt_payload": "fw.bin", "gcpt_payload_position": "0x80200000"}).payload_position == 0x8020_0000
+    assert resolve({}).payload_position is None
+    assert resolve({"gcpt_payload_position": "0x80100000"}).variant == "normal-at0x80100000"
 
 
 @pytest.mark.parametrize(
@@ -73,6 +75,8 @@ def test_payload_lies_a_mib_above_the_base_of_memory():
         {"platform": "kmh-fpga", "clint": "0x2000000", "uart": "htif", "log": "debug", "header_addr": "0"},
         {"gcpt_payload": "fw.bin", "gcpt_payload_position": "0x80400000", "gcpt_dtb": "board.dtb"},
         {"cross_compile": "riscv64-linux-gnu-", "picolibc": "/opt/p", "build_dir": "out"},
+        {"gcpt_payload_position": "0x80100000", "gcpt_dtb": "board.dtb"},
+        {"gcpt_payload_position": "0x80000000", "flash": "1", "mode": "single_core"},
         {"toolchain": "llvm"},
         {"toolchain": "gnu", "cross_compile": "riscv64-linux-gnu-"},
     ],
@@ -123,8 +127,16 @@ def test_variants_share_what_does_not_depend_on_their_options():
         ("gcpt_payload=firmware", "not a file"),
         ("gcpt_payload=empty.bin", "is empty"),
         ("gcpt_payload=a$b.bin", r"cannot use a path with '\$'"),
-        ("gcpt_payload_position=0x80200000", "there is no payload: set gcpt_payload=FILE as well"),
-        ("gcpt_dtb=board.dtb", "there is no payload: set gcpt_payload=FILE as well"),
+        ("gcpt_payload_position=0x800ffffc", "gcpt_payload_position=0x800ffffc overlaps the restorer's first MiB"),
+        ("gcpt_payload_position=0x7ffffffc", "gcpt_payload_position=0x7ffffffc is outside memory"),
+        ("gcpt_payload_position=0x80100000 platform=southlake", "outside memory"),
+        ("gcpt_payload_position=0x80300000 mode=dual_core", "overlaps the state of 128 harts"),
+        ("gcpt_payload_position=0x803ffffc mode=dual_core harts=1", "choose gcpt_payload_position=0x80400000 or more"),
+        (
+            "gcpt_payload_position=0x80140000 flash=1 ram=0x80140000",
+            "0x80140000 is in the MiB at ram=0x80140000, which the restorer overwrites",
+        ),
+        ("gcpt_dtb=board.dtb", "there is no payload: set gcpt_payload=FILE or gcpt_payload_position= as well"),
         ("gcpt_payload=fw.bin gcpt_payload_position=0x80000000", "overlaps the restorer's first MiB"),
         ("gcpt_payload=fw.bin gcpt_payload_position=0x800ffffc", "overlaps the restorer's first MiB"),
         ("gcpt_payload=fw.bin gcpt_payload_position=0x7fffffc0", "outside memory"),
@@ -170,6 +182,9 @@ def test_what_is_wrong_gets_one_line(options, words):
         "gcpt_payload=fw.bin gcpt_payload_position=0x802fffc0 mode=dual_core",
         "gcpt_payload=three.bin gcpt_payload_position=0x80500000 mode=dual_core harts=2",
         "gcpt_payload=three.bin",
+        "gcpt_payload_position=0x80100000",
+        "gcpt_payload_position=0x80400000 mode=dual_core harts=1",
+        "gcpt_payload_position=0x80000000 flash=1 ram=0x80140000",
         "gcpt_payload=fw.bin gcpt_payload_position=0x17fffffc0",
         "harts=1 mode=single_core",
         "stop_cpu=0 harts=2",

@@ -56,7 +56,7 @@ def sources(config: BuildConfig) -> list[str]:
         names.append("selfcheck.c")
     if config.log != "quiet":
         names.append("log.c")
-    if config.payload:
+    if config.payload_position is not None:
         names.append("payload.S")
     return names
 
@@ -154,8 +154,9 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_UART": platform.uart.address,
         "GCPT_UART_SHIFT": platform.uart.shift,
         "GCPT_FINISHER": platform.finisher,
-        "GCPT_PAYLOAD": int(config.payload is not None),
-        "GCPT_PAYLOAD_POSITION": config.payload_position,
+        "GCPT_PAYLOAD": int(config.payload_position is not None),
+        "GCPT_PAYLOAD_IN_IMAGE": int(config.payload is not None),
+        "GCPT_PAYLOAD_POSITION": config.payload_position or 0,
         "GCPT_DTB": int(config.dtb is not None),
         "GCPT_CHECKPOINT_MAGIC": layouts.CHECKPOINT_MAGIC,
         "GCPT_COMPLETE_FLAG": layouts.COMPLETE_FLAG,
@@ -520,7 +521,7 @@ def link_definitions(config: BuildConfig) -> str:
     symbols = {
         "gcpt_load_address": base,
         "gcpt_state_begin": base + layouts.DEFAULT.magic_number,
-        "gcpt_payload_position": config.payload_position,
+        "gcpt_payload_position": config.payload_position or config.platform.dram + layouts.PAYLOAD_OFFSET,
         "gcpt_data_alignment": alignment,
     }
     if config.ram is not None:

@@ -157,7 +157,7 @@ def of_restorer(linked: Linked, pieces: Sequence[Piece]) -> list[Panel]:
     parts = [] if config.flash else [Part("reserved MiB", base, base + RESERVED_SIZE, "reserved")]
     if config.ram is not None:
         parts.append(Part("restorer data (ram=)", config.ram, config.ram + RESERVED_SIZE, "reserved"))
-    if config.payload:
+    if config.payload and config.payload_position is not None:
         size = config.payload.stat().st_size
         parts.append(
             Part(f"payload {config.payload.name}", config.payload_position, config.payload_position + size, "payload")

@@ -25,7 +25,7 @@ class BuildConfig:
 
     Attributes:
         payload: The value of ``gcpt_payload=``.
-        payload_position: The value of ``gcpt_payload_position=``.
+        payload_position: The address of the next boot stage, in the image or only in memory; None for no such stage.
         dtb: The value of ``gcpt_dtb=``.
         csrs: The value of ``csrs=``; ``csr_groups`` has the resulting groups.
         toolchain: A kind of toolchain, or "auto".
@@ -39,7 +39,7 @@ class BuildConfig:
     stop_cpu: tuple[int, ...] = ()
     display_cpu: tuple[int, ...] = ()
     payload: Path | None = None
-    payload_position: int = 0x8010_0000
+    payload_position: int | None = None
     dtb: Path | None = None
     header_addr: int | None = None
     log: str = "quiet"
@@ -141,7 +141,7 @@ class BuildConfig:
             "harts": "" if self.harts == default_harts(self.mode) else str(self.harts),
             "header_addr": "" if self.header_addr is None else f"{self.header_addr:#x}",
             "gcpt_payload": str(self.payload or ""),
-            "gcpt_payload_position": f"{self.payload_position:#x}",
+            "gcpt_payload_position": "" if self.payload_position is None else f"{self.payload_position:#x}",
             "gcpt_dtb": str(self.dtb or ""),
             "platform": self.platform.name,
             "clint": "" if self.platform.clint == machine.clint else f"{self.platform.clint:#x}",
@@ -159,7 +159,7 @@ class BuildConfig:
             "debug": str(int(self.debug)),
             "build_dir": str(self.build_dir),
         }
-        if not self.payload or self.payload_position == self.platform.dram + PAYLOAD_OFFSET:
+        if self.payload and self.payload_position == self.platform.dram + PAYLOAD_OFFSET:
             values["gcpt_payload_position"] = ""
         defaults = {name: options.plain_default(options.BY_NAME[name]) for name in values}
         return {name: value for name, value in values.items() if value not in ("", defaults[name])}

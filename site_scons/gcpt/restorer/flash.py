@@ -22,7 +22,10 @@ def check(config: BuildConfig) -> None:
             f"flash=1: platform={config.platform.name} has no flash: remove flash=1, or choose another platform="
         )
     if config.flash and config.payload:
-        raise UserError("flash=1: the image of a restorer in flash cannot contain a payload: remove gcpt_payload=")
+        raise UserError(
+            "flash=1: the image of a restorer in flash cannot contain a payload: remove gcpt_payload=, and give the "
+            "address of one in memory with gcpt_payload_position="
+        )
     if config.ram is not None and not config.flash:
         raise UserError("ram= is for a restorer in flash: remove it, or add flash=1")
     if config.ram is not None and config.direct:

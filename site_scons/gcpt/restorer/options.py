@@ -117,7 +117,14 @@ TABLE: tuple[Option, ...] = (
         "payload.{}",
         digest=True,
     ),
-    Option("gcpt_payload_position", _PAYLOAD, "ADDR", "(DRAM base + 1 MiB: 0x80100000)", "payload address", "at{}"),
+    Option(
+        "gcpt_payload_position",
+        _PAYLOAD,
+        "ADDR",
+        "(DRAM base + 1 MiB: 0x80100000)",
+        "payload address; without gcpt_payload=: of a payload that is in memory already",
+        "at{}",
+    ),
     Option(
         "gcpt_dtb",
         _PAYLOAD,

@@ -37,7 +37,6 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         raise UserError(
             f"stop_cpu={text['stop_cpu']}: all harts are parked (harts={harts}), so none is restored: remove one"
         )
-    position = text["gcpt_payload_position"]
     config = BuildConfig(
         mode=mode,
         platform=platform,
@@ -45,9 +44,7 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         stop_cpu=stopped,
         display_cpu=parse.hart_list("display_cpu", text["display_cpu"], harts, allow_all=True),
         payload=parse.file("gcpt_payload", text["gcpt_payload"]) if text["gcpt_payload"] else None,
-        payload_position=(
-            parse.address("gcpt_payload_position", position, multiple=4) if position else platform.dram + PAYLOAD_OFFSET
-        ),
+        payload_position=_payload_position(text, platform),
         dtb=parse.file("gcpt_dtb", text["gcpt_dtb"]) if text["gcpt_dtb"] else None,
         header_addr=parse.address("header_addr", text["header_addr"]) if text["header_addr"] else None,
         csrs=text["csrs"],
@@ -80,15 +77,7 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
     if text["ide"]:
         parse.choice(options.BY_NAME["ide"], text["ide"])
     flash.check(config)
-    for name in ("gcpt_payload_position", "gcpt_dtb"):
-        if text[name] and not config.payload:
-            raise UserError(
-                f"{name}={text[name]}: there is no payload: set gcpt_payload=FILE as well, or remove {name}="
-            )
-    if config.payload:
-        payload.check(config.payload, config.payload_position, mode, platform, harts)
-    if config.dtb:
-        payload.check_dtb(config.dtb)
+    payload.check(config)
     return config
 
 
@@ -104,6 +93,12 @@ def _toolchain(text: str, prefix: str) -> str:
     if kind not in ("auto", "gnu"):
         raise UserError(f"cross_compile={prefix}: a GNU prefix contradicts toolchain={kind}: remove one of them")
     return "auto"
+
+
+def _payload_position(text: Mapping[str, str], platform: Platform) -> int | None:
+    if position := text["gcpt_payload_position"]:
+        return parse.address("gcpt_payload_position", position, multiple=4)
+    return platform.dram + PAYLOAD_OFFSET if text["gcpt_payload"] else None
 
 
 def _machine(name: str, clint: str, uart: str) -> Platform:
