@@ -112,11 +112,11 @@ def test_a_hart_read_in_place(tmp_path: Path, worker: Worker) -> None:
         run_to_first(gdb, {0: symbol(elf, "round") + (USER_ALIAS if worker.level == 0 else 0)})
         states = [read(gdb, 0, 0x200_0000, 7) for read in (read_hart_in_place, read_hart)]
     assert states[0].mode == worker.level and states[0].get("mtvec")
-    for state in states:
-        state.set("mstatus", state.get("mstatus") & ~mstatus.SD)
+    if worker.level != 3:
+        assert states[1].get("sie") and states[1].get("mstatus") & mstatus.SD
     names = {csr.name for csr in INVENTORY if states[0].get(csr.name) != states[1].get(csr.name)}
-    # QEMU 7.2 adds the forced bits of mideleg when it is read; the ecall's reader changes mie before it reads sie.
-    assert names <= {"mcycle", "minstret", "mideleg", "sie"}
+    # QEMU 7.2 adds the forced bits of mideleg when it is read.
+    assert names <= {"mcycle", "minstret", "mideleg"}
     assert replace(states[0], csr=[]) == replace(states[1], csr=[])
 
 

@@ -1,10 +1,6 @@
 """``gcpt snapshot``: take a checkpoint of a stock QEMU, started here or already running."""
 
 import re
-from contextlib import ExitStack, closing, nullcontext
-from dataclasses import replace
-from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,17 +15,12 @@ from gcpt.cli.output import (
     check_code_address,
     json_option,
     memory_option,
-    progress,
     result_printer,
-    say_json,
-    track,
 )
 from gcpt.errors import UserError
-from gcpt.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from gcpt.checkpoint.points import Point
-    from gcpt.machines.snapshot import StoppedMachine
 
 
 class _Load(click.ParamType[tuple[Path, int]]):
@@ -99,6 +90,27 @@ def _check_points(
         raise UserError("--after takes one checkpoint: leave it out, or the list of points")
     if layout == "flash" or container == "raw" or output == Path("-"):
         raise UserError("a list of points is a folder of memory images: want -o FOLDER and zstd or gzip, and no flash")
+
+
+def _check_patterns(patterns: tuple[str, ...]) -> None:
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except (re.error, ValueError, OverflowError, RecursionError) as error:
+            raise UserError(f"--on {pattern!r}: not a regular expression: {error}") from error
+
+
+def _check_machine(gdb_address: str | None, qmp_address: str | None, has_software: bool, has_more: bool) -> None:
+    """Check that the options name one machine: to start, with software, or a running one."""
+    if bool(gdb_address) != bool(qmp_address):
+        raise UserError("--gdb and --qmp must be given together: give both, or neither to start a machine")
+    if gdb_address and (has_software or has_more):
+        raise UserError(
+            "--load, --data, --on, --type and QEMU options need a machine that gcpt starts: leave them out, or --gdb "
+            "and --qmp"
+        )
+    if not gdb_address and not has_software:
+        raise UserError("nothing to run: give --load FILE@ADDR, or --gdb and --qmp of a running machine")
 
 
 @click.command(cls=_InOrder)
@@ -219,30 +231,15 @@ def command(
     Example: a machine that was started with -gdb tcp::1234 -qmp unix:/tmp/qmp,server=on,wait=off
       gcpt snapshot -o now.gz --gdb :1234 --qmp unix:/tmp/qmp
     """
-    from gcpt.checkpoint import apart, containers
+    from gcpt.checkpoint import containers
     from gcpt.checkpoint.convert import check_apart, check_pair
     from gcpt.checkpoint.places import place_for
-    from gcpt.machines.gdb import GdbError
-    from gcpt.machines.qemu import QemuError
+    from gcpt.cli.snapshot_files import Files, take_one, take_points
     from gcpt.machines.replay import unrecorded
-    from gcpt.machines.snapshot import GuestError, Load, Moment, attach, launch, replayed
-    from gcpt.machines.snapshot_file import write
-    from gcpt.report.description import harts as summaries
+    from gcpt.machines.snapshot import Load, MachineSetup, Moment
 
-    for pattern in patterns:
-        try:
-            re.compile(pattern)
-        except (re.error, ValueError, OverflowError, RecursionError) as error:
-            raise UserError(f"--on {pattern!r}: not a regular expression: {error}") from error
-    if bool(gdb_address) != bool(qmp_address):
-        raise UserError("--gdb and --qmp must be given together: give both, or neither to start a machine")
-    if gdb_address and (loads or data or qemu or patterns or texts):
-        raise UserError(
-            "--load, --data, --on, --type and QEMU options need a machine that gcpt starts: leave them out, or --gdb "
-            "and --qmp"
-        )
-    if not gdb_address and not loads:
-        raise UserError("nothing to run: give --load FILE@ADDR, or --gdb and --qmp of a running machine")
+    _check_patterns(patterns)
+    _check_machine(gdb_address, qmp_address, bool(loads), bool(data or qemu or patterns or texts))
     points = _points(points_file, every, last, simpoints, interval)
     unrepeatable = "--gdb" if gdb_address else f"--harts {harts}" if harts > 1 else unrecorded(qemu)
     if points:
@@ -257,8 +254,6 @@ def command(
         check_code_address(f"--load {loads[0][0]}", loads[0][1])
     if vlen & (vlen - 1):
         raise UserError(f"--vlen {vlen}: want a power of two, such as 128 or 256")
-    is_replayed = bool(points or (after and not unrepeatable))
-    moment = Moment(steps, at, hart, None if is_replayed else after, timeout)
     if layout == "flash":
         check_pair(1 if gdb_address else harts, flash_out)
     elif flash_out:
@@ -266,76 +261,17 @@ def command(
     elif not gdb_address:
         place_for(layout, harts)
     check_apart(output, flash_out)
+    name = container or ("zstd" if points else containers.container_for(output, "raw"))
+    files = Files(output, name, layout, flash_out, force)
     inputs = {f"--load {file}": file for file, _ in loads} | {f"--data {file}": file for file, _ in data}
     inputs |= {f"a file in QEMU's options, {word}": Path(word) for word in re.split("[,=]", ",".join(qemu)) if word}
-    for option, out in (("-o", output), ("--flash-out", flash_out)):
-        apart.check(option, out, inputs)
-    name = container or ("zstd" if points else containers.container_for(output, "raw"))
-    flash_name = containers.container_for(flash_out, "raw") if flash_out else "raw"
+    files.check(inputs)
     content = [*(Load(*load) for load in loads), *(Load(*load, "--data", True) for load in data)]
-    summary: list[dict[str, object]] = []
-
-    def write_file(machine: "StoppedMachine", path: Path) -> int:
-        with progress(f"writing {path}", machine.size) as advance:
-            return write(machine, path, name, layout, flash_out, flash_name, force, partial(track, advance=advance))
-
-    with scratch_folder() as folder, ExitStack() as stack:
-        try:
-            counted = points[-1].instructions if points else after
-            label = "recording" if is_replayed else "stepping"
-            with progress(label, counted, "instructions") if counted else nullcontext(lambda _: None) as advance_steps:
-                if is_replayed:
-                    counts = [point.instructions for point in points] or [after or 0]
-                    option = f"--after {after}" if after else f"the last point, {counts[-1]}"
-                    start_arguments = (content, start, memory, vlen, qemu, moment, counts, option)
-                    machines = stack.enter_context(closing(replayed(*start_arguments, folder, advance_steps)))
-                    try:
-                        machine = next(machines)
-                    except GuestError:
-                        if points:
-                            raise
-                        stepped = replace(moment, after=after)
-                        source = launch(content, start, 1, memory, vlen, qemu, stepped, folder, lambda _: None)
-                        machine = stack.enter_context(source)
-                elif gdb_address and qmp_address:
-                    machine = stack.enter_context(attach(gdb_address, qmp_address, moment, folder, advance_steps))
-                else:
-                    source = launch(content, start, harts, memory, vlen, qemu, moment, folder, advance_steps)
-                    machine = stack.enter_context(source)
-            if not points:
-                length = write_file(machine, output)
-            for point, stopped in zip(points, chain([machine], machines) if points else (), strict=True):
-                path = point.path(output, name)
-                try:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                except OSError as error:
-                    raise UserError(f"-o {output}: {error.strerror}: choose another folder") from error
-                length = write_file(stopped, path)
-                say(f"{path}: point {point.number}, {point.instructions} instructions, pc {stopped.harts[0].pc:#x}")
-                summary.append(
-                    {
-                        "file": str(path),
-                        "point": point.number,
-                        "instructions": point.instructions,
-                        "weight": point.weight,
-                        "harts": summaries(stopped.harts),
-                    }
-                )
-        except FileNotFoundError as error:
-            raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
-        except (QemuError, GdbError) as error:
-            raise UserError(str(error).splitlines()[0]) from error
-    if points:
-        if as_json:
-            place = place_for(layout, 1).kind.value if layout == "auto" else layout
-            say_json({"folder": str(output), "container": name, "layout": place, "bytes": length, "points": summary})
-        return 0
-    if as_json:
-        place = place_for(layout, len(machine.harts)).kind.value if layout == "auto" else layout
-        files = {"file": str(output), "flash": str(flash_out) if flash_out else None, "container": name}
-        say_json({**files, "layout": place, "bytes": length, "harts": summaries(machine.harts)})
-        return 0
-    for number, state in enumerate(machine.harts):
-        say(f"hart {number}: pc {state.pc:#x} mode {'US?M'[state.mode]}")
-    say(f"{output}: {len(machine.harts)} hart{'s' * (len(machine.harts) > 1)}, {machine.size >> 20} MiB, {name}")
+    setup = MachineSetup(content, start, harts, memory, vlen, qemu) if content else None
+    moment = Moment(steps, at, hart, after, timeout)
+    if setup and points:
+        take_points(setup, moment, points, files, say, as_json)
+    else:
+        addresses = gdb_address or "", qmp_address or ""
+        take_one(setup, addresses, moment, bool(after and not unrepeatable), files, say, as_json)
     return 0

@@ -48,13 +48,14 @@ def read_hart(gdb: Gdb, hart: int, clint: int, mtime: int) -> HartState:
     gdb.write_memory(msip_address, (1).to_bytes(4, "little"))
     virtual = lead_out(gdb, hart, state.pc)
     gdb.write_memory(msip_address, msip)
+    gdb.write_csr(hart, BY_NAME["mie"].number, before["mie"] or 0)  # sie, hie and vsie are views of it
     try:
         _read_csrs(gdb, hart, state)
         # While V = 1 the stub shows the guest's supervisor fields of mstatus; a trap does not change those of HS mode.
         supervisor_fields = state.get("mstatus") & mstatus.SSTATUS
         for name, value in before.items():
             state.set(name, value or 0)
-        state.set("mstatus", (before["mstatus"] or 0) & ~(mstatus.SSTATUS | mstatus.SD) | supervisor_fields)
+        state.set("mstatus", mstatus.with_sd((before["mstatus"] or 0) & ~mstatus.SSTATUS | supervisor_fields))
         _prepare_for_mret(state, virtual)
     finally:
         _lead_back(gdb, hart, state, virtual, before)

@@ -8,11 +8,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gcpt.errors import UserError
 from gcpt.machines.gdb import Gdb, GdbClosedError, GdbTimeoutError
-from gcpt.machines.qemu import Qemu, escaped
+from gcpt.machines.qemu import Machine, Qemu, escaped
 from gcpt.machines.qmp import Qmp
 from gcpt.scratch import short_folder
 
@@ -45,33 +46,49 @@ def unrecorded(options: Sequence[str]) -> str | None:
     return next((word for word in options if word.startswith("-") and word.lstrip("-") in _UNRECORDED), None)
 
 
-@contextmanager
-def monitor_socket() -> Iterator[Path]:
-    """Make a path for QEMU's QMP socket.
+@dataclass(frozen=True)
+class Recording:
+    """A run of a machine of one hart that QEMU records and replays.
 
-    Yields:
-        The path.
-    """
-    folder = short_folder(_SOCKET)
-    try:
-        yield folder / _SOCKET
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def arguments(mode: str, log: Path, socket: Path, sleep: bool) -> tuple[str, ...]:
-    """Return QEMU's arguments for a recording or its replay. One instruction takes 1 ns.
-
-    Args:
-        mode: ``record`` or ``replay``.
-        log: The log of the recording.
-        socket: The QMP socket.
+    Attributes:
+        machine: The machine.
+        memory: Raw image that is the machine's memory.
+        fill: Writes the initial memory to ``memory``.
+        folder: Folder for the log of the recording and QEMU's logs.
         sleep: Whether a sleeping hart sleeps in real time; otherwise its time passes at once, and two recordings of a
             machine without input are equal.
-
-    Returns:
-        The arguments.
     """
+
+    machine: Machine
+    memory: Path
+    fill: Callable[[], None]
+    folder: Path
+    sleep: bool = False
+
+    @contextmanager
+    def start(self, mode: str, paused: bool = True) -> Iterator[tuple[Qemu, str]]:
+        """Start the machine with its initial memory, to record it or to replay the recording.
+
+        Args:
+            mode: ``record`` or ``replay``.
+            paused: Whether to wait at reset until gdb resumes the machine.
+
+        Yields:
+            The machine and the path of its QMP socket.
+        """
+        self.fill()
+        sockets = short_folder(_SOCKET)
+        try:
+            socket, log = sockets / _SOCKET, self.folder / "recording"
+            extra = (*_arguments(mode, log, socket, self.sleep), *self.machine.extra)
+            with Qemu(self.memory, replace(self.machine, extra=extra), self.folder, paused) as running:
+                yield running, str(socket)
+        finally:
+            shutil.rmtree(sockets, ignore_errors=True)
+
+
+def _arguments(mode: str, log: Path, socket: Path, sleep: bool) -> tuple[str, ...]:
+    """Return QEMU's arguments for a recording or its replay. One instruction takes 1 ns."""
     return (
         *("-icount", f"shift=0,sleep={'on' if sleep else 'off'},rr={mode},rrfile={escaped(log)}"),
         *("-qmp", f"unix:{escaped(socket)},server=on,wait=off"),

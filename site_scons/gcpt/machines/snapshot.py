@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +50,42 @@ class Load(NamedTuple):
 
 
 @dataclass(frozen=True)
+class MachineSetup:
+    """A machine to start, and the software in its memory.
+
+    Attributes:
+        loads: Files to load into memory; the first one has the code to start.
+        start: Physical address at which the harts start; None: that of the first file.
+        harts: Number of harts.
+        memory: Memory in bytes; at least 128 MiB is used.
+        vlen: VLEN in bits.
+        options: Further command-line arguments of QEMU.
+    """
+
+    loads: Sequence[Load]
+    start: int | None = None
+    harts: int = 1
+    memory: int = 0
+    vlen: int = 128
+    options: tuple[str, ...] = ()
+
+    @property
+    def entry(self) -> int:
+        """Physical address at which the harts start."""
+        return self.loads[0].address if self.start is None else self.start
+
+    @property
+    def size(self) -> int:
+        """Memory in bytes."""
+        return max(self.memory, _MIN_MEMORY)
+
+    @property
+    def machine(self) -> qemu.Machine:
+        """The machine."""
+        return qemu.Machine(self.harts, self.size, qemu.cpu(self.vlen), extra=self.options)
+
+
+@dataclass(frozen=True)
 class Moment:
     """When to take a checkpoint: after all console steps, then at a pc, then some instructions later.
 
@@ -89,25 +125,12 @@ class StoppedMachine:
 
 @contextmanager
 def launch(
-    loads: Sequence[Load],
-    start: int | None,
-    harts: int,
-    memory: int,
-    vlen: int,
-    options: Sequence[str],
-    moment: Moment,
-    folder: Path,
-    advance: Callable[[int], None],
+    setup: MachineSetup, moment: Moment, folder: Path, advance: Callable[[int], None]
 ) -> Iterator[StoppedMachine]:
     """Start stock QEMU with files in memory, run to the moment, and read the machine.
 
     Args:
-        loads: Files to load into memory; the first one has the code to start.
-        start: Physical address at which the harts start; by default that of the first file.
-        harts: Number of harts.
-        memory: Memory in bytes; at least 128 MiB is used.
-        vlen: VLEN in bits.
-        options: Further command-line arguments of QEMU.
+        setup: The machine to start.
         moment: When to stop.
         folder: Folder for the machine's memory and logs.
         advance: Called with the number of instructions stepped.
@@ -120,30 +143,22 @@ def launch(
         QemuError: QEMU ended, or the console did not print a pattern in time.
         GdbError: The gdb stub refused.
     """
-    size = max(memory, _MIN_MEMORY)
-    entry, content = _content(loads, start, size)
     raw = folder / "memory"
-    output.write_pieces(raw, content, size)
-    machine = qemu.Machine(harts, size, qemu.cpu(vlen), extra=tuple(options))
-    with qemu.Qemu(raw, machine, folder, paused=not moment.steps) as running:
+    output.write_pieces(raw, _content(setup), setup.size)
+    with qemu.Qemu(raw, setup.machine, folder, paused=not moment.steps) as running:
         _take_steps(running, moment)
         with running.gdb() as gdb:
             if not moment.steps:  # leave the reset code, which is not in a checkpoint
-                run_to_first(gdb, dict.fromkeys(range(harts), entry))
+                run_to_first(gdb, dict.fromkeys(range(setup.harts), setup.entry))
             _run_to_moment(gdb, moment, advance)
             states = _read_harts(gdb)
-            if entry != VIRT.dram:
-                gdb.write_memory(VIRT.dram, bytes(len(qemu.jump(VIRT.dram, entry))))
-            with _from_file(states, raw, size) as stopped:
+            _clear_jump(gdb, setup)
+            with _from_file(states, raw, setup.size) as stopped:
                 yield stopped
 
 
 def replayed(
-    loads: Sequence[Load],
-    start: int | None,
-    memory: int,
-    vlen: int,
-    options: Sequence[str],
+    setup: MachineSetup,
     moment: Moment,
     points: Sequence[int],
     option: str,
@@ -153,11 +168,7 @@ def replayed(
     """Record stock QEMU with one hart, then replay it and stop it at points after the moment.
 
     Args:
-        loads: Files to load into memory; the first one has the code to start.
-        start: Physical address at which the hart starts; by default that of the first file.
-        memory: Memory in bytes; at least 128 MiB is used.
-        vlen: VLEN in bits.
-        options: Further command-line arguments of QEMU, which can be recorded.
+        setup: The machine to start: one hart, and options that can be recorded.
         moment: When to start counting; its ``after`` is not used.
         points: Ascending numbers of instructions after the moment.
         option: The option that names the points, for messages.
@@ -173,27 +184,21 @@ def replayed(
         QemuError: QEMU ended, or the console did not print a pattern in time.
         GdbError: The gdb stub refused.
     """
-    size, begin = max(memory, _MIN_MEMORY), time.monotonic()
-    entry, content = _content(loads, start, size)
-    raw, log = folder / "memory", folder / "recording"
+    raw, content, begin = folder / "memory", _content(setup), time.monotonic()
 
-    @contextmanager
-    def machine(mode: str, *, paused: bool) -> Iterator[tuple[qemu.Qemu, str]]:
-        output.write_pieces(raw, content, size)
-        with replay.monitor_socket() as socket:
-            extra = (*replay.arguments(mode, log, socket, sleep=bool(moment.steps)), *options)
-            with qemu.Qemu(raw, qemu.Machine(1, size, qemu.cpu(vlen), extra=extra), folder, paused) as running:
-                yield running, str(socket)
+    def fill() -> None:
+        output.write_pieces(raw, content, setup.size)
 
-    with machine("record", paused=not moment.steps) as (running, socket):
+    recording = replay.Recording(setup.machine, raw, fill, folder, sleep=bool(moment.steps))
+    with recording.start("record", paused=not moment.steps) as (running, socket):
         _take_steps(running, moment)
         with running.gdb() as gdb, Qmp(socket) as monitor:
             if not moment.steps:
-                run_to_first(gdb, {0: entry})
-            _run_to_moment(gdb, moment, advance)
+                run_to_first(gdb, {0: setup.entry})
+            _run_to_moment(gdb, replace(moment, after=None), advance)
             origin = replay.record_on(running, gdb, monitor, points[-1], moment.timeout, option, advance)
     seconds = time.monotonic() - begin + moment.timeout
-    with machine("replay", paused=True) as (running, socket), running.gdb() as gdb, Qmp(socket) as monitor:
+    with recording.start("replay") as (running, socket), running.gdb() as gdb, Qmp(socket) as monitor:
         for point in points:
             replay.replay_to(gdb, monitor, origin + point, seconds, option)
             if replay.is_virtual(monitor):
@@ -202,9 +207,8 @@ def replayed(
                     "choose another point"
                 )
             states = _read_harts(gdb, read_hart_in_place)
-            if entry != VIRT.dram:
-                gdb.write_memory(VIRT.dram, bytes(len(qemu.jump(VIRT.dram, entry))))
-            with _from_file(states, raw, size) as stopped:
+            _clear_jump(gdb, setup)
+            with _from_file(states, raw, setup.size) as stopped:
                 yield stopped
 
 
@@ -260,11 +264,11 @@ def attach(
                     gdb.detach()
 
 
-def _content(loads: Sequence[Load], start: int | None, size: int) -> tuple[int, list[tuple[int, bytes]]]:
-    """Return the address at which the harts start, and the parts of the initial memory (offset, bytes)."""
-    entry = loads[0].address if start is None else start
+def _content(setup: MachineSetup) -> list[tuple[int, bytes]]:
+    """Return the parts of the initial memory (offset, bytes)."""
+    entry, size = setup.entry, setup.size
     content = [(VIRT.dram, qemu.jump(VIRT.dram, entry))] if entry != VIRT.dram else []
-    for file, load_address, option, anything in loads:
+    for file, load_address, option, anything in setup.loads:
         try:
             data = file.read_bytes()
             if not anything:
@@ -280,7 +284,13 @@ def _content(loads: Sequence[Load], start: int | None, size: int) -> tuple[int, 
                 "load it elsewhere, or give more --memory"
             )
         content.append((load_address, data))
-    return entry, [(target - VIRT.dram, data) for target, data in content]
+    return [(target - VIRT.dram, data) for target, data in content]
+
+
+def _clear_jump(gdb: Gdb, setup: MachineSetup) -> None:
+    """Clear the jump from the start of memory to the software, which is no part of the checkpoint."""
+    if setup.entry != VIRT.dram:
+        gdb.write_memory(VIRT.dram, bytes(len(qemu.jump(VIRT.dram, setup.entry))))
 
 
 def _take_steps(running: qemu.Qemu, moment: Moment) -> None:

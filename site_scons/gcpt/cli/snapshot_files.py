@@ -1,0 +1,196 @@
+"""Take the checkpoints of ``gcpt snapshot``: stop the machine, write the files, report them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from gcpt.checkpoint import apart, containers
+from gcpt.checkpoint.places import place_for
+from gcpt.checkpoint.points import Point
+from gcpt.cli.output import Advance, progress, say_json, track
+from gcpt.errors import UserError
+from gcpt.machines.gdb import GdbError
+from gcpt.machines.qemu import QemuError
+from gcpt.machines.snapshot import GuestError, MachineSetup, Moment, StoppedMachine, attach, launch, replayed
+from gcpt.machines.snapshot_file import write
+from gcpt.report.description import harts as summaries
+from gcpt.scratch import scratch_folder
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files to write.
+
+    Attributes:
+        output: The checkpoint, or the folder of several.
+        container: Container of the memory image.
+        layout: One of LAYOUTS, or auto.
+        flash: The flash image, for layout flash.
+        force: Whether to overwrite data in the reserved MiB.
+    """
+
+    output: Path
+    container: str
+    layout: str
+    flash: Path | None
+    force: bool
+
+    def check(self, inputs: dict[str, Path]) -> None:
+        """Check that no output is an input.
+
+        Args:
+            inputs: Input files by their options.
+
+        Raises:
+            UserError: One is.
+        """
+        for option, out in (("-o", self.output), ("--flash-out", self.flash)):
+            apart.check(option, out, inputs)
+
+    def write(self, machine: StoppedMachine, path: Path) -> int:
+        """Write a checkpoint.
+
+        Args:
+            machine: The machine.
+            path: The memory image to write.
+
+        Returns:
+            The length of the memory image in bytes.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        flash_container = containers.container_for(self.flash, "raw") if self.flash else "raw"
+        with progress(f"writing {path}", machine.size) as advance:
+            watch = partial(track, advance=advance)
+            return write(machine, path, self.container, self.layout, self.flash, flash_container, self.force, watch)
+
+    def chosen_layout(self, harts: int) -> str:
+        """Return the layout of a number of harts."""
+        return place_for(self.layout, harts).kind.value if self.layout == "auto" else self.layout
+
+
+def take_one(
+    setup: MachineSetup | None,
+    addresses: tuple[str, str],
+    moment: Moment,
+    is_replayed: bool,
+    files: Files,
+    say: Callable[[str], None],
+    as_json: bool,
+) -> None:
+    """Take one checkpoint.
+
+    Args:
+        setup: The machine to start; None: it runs already.
+        addresses: The running machine's gdb stub and QMP socket.
+        moment: When to take it.
+        is_replayed: Whether to count its instructions by record and replay.
+        files: The files to write.
+        say: Prints a line.
+        as_json: Whether to print JSON.
+
+    Raises:
+        UserError: The machine did not reach the moment, or a file cannot be written.
+    """
+    with _one_line_errors(), scratch_folder() as folder, ExitStack() as stack:
+        if setup is None:
+            with _counting("stepping", moment.after) as advance:
+                machine = stack.enter_context(attach(*addresses, moment, folder, advance))
+        else:
+            machine = _start(stack, setup, moment, is_replayed, folder)
+        length = files.write(machine, files.output)
+    count = len(machine.harts)
+    if as_json:
+        flash = str(files.flash) if files.flash else None
+        names = {"file": str(files.output), "flash": flash, "container": files.container}
+        layout = files.chosen_layout(count)
+        say_json({**names, "layout": layout, "bytes": length, "harts": summaries(machine.harts)})
+        return
+    for number, state in enumerate(machine.harts):
+        say(f"hart {number}: pc {state.pc:#x} mode {'US?M'[state.mode]}")
+    say(f"{files.output}: {count} hart{'s' * (count > 1)}, {machine.size >> 20} MiB, {files.container}")
+
+
+def _start(stack: ExitStack, setup: MachineSetup, moment: Moment, is_replayed: bool, folder: Path) -> StoppedMachine:
+    """Start a machine that ``stack`` ends, and run it to the moment."""
+    if not is_replayed:
+        with _counting("stepping", moment.after) as advance:
+            return stack.enter_context(launch(setup, moment, folder, advance))
+    points, option = [moment.after or 0], f"--after {moment.after}"
+    with _counting("recording", moment.after) as advance:
+        machines = stack.enter_context(closing(replayed(setup, moment, points, option, folder, advance)))
+        try:
+            return next(machines)
+        except GuestError:
+            pass
+    return _start(stack, setup, moment, False, folder)
+
+
+def take_points(
+    setup: MachineSetup,
+    moment: Moment,
+    points: Sequence[Point],
+    files: Files,
+    say: Callable[[str], None],
+    as_json: bool,
+) -> None:
+    """Take a checkpoint at each of several points, in one replay.
+
+    Args:
+        setup: The machine to start.
+        moment: When to start counting.
+        points: The points in ascending order.
+        files: The files to write.
+        say: Prints a line.
+        as_json: Whether to print JSON.
+
+    Raises:
+        UserError: The machine did not reach a point, or a file cannot be written.
+    """
+    summary: list[dict[str, object]] = []
+    counts = [point.instructions for point in points]
+    option = f"the last point, {counts[-1]}"
+    with ExitStack() as stack:
+        stack.enter_context(_one_line_errors())
+        folder = stack.enter_context(scratch_folder())
+        advance = stack.enter_context(_counting("recording", counts[-1]))
+        machines = stack.enter_context(closing(replayed(setup, moment, counts, option, folder, advance)))
+        for point, machine in zip(points, machines, strict=True):
+            path = point.path(files.output, files.container)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UserError(f"-o {files.output}: {error.strerror}: choose another folder") from error
+            length = files.write(machine, path)
+            say(f"{path}: point {point.number}, {point.instructions} instructions, pc {machine.harts[0].pc:#x}")
+            summary.append(
+                {
+                    "file": str(path),
+                    "point": point.number,
+                    "instructions": point.instructions,
+                    "weight": point.weight,
+                    "harts": summaries(machine.harts),
+                }
+            )
+    if as_json:
+        names = {"folder": str(files.output), "container": files.container, "layout": files.chosen_layout(1)}
+        say_json({**names, "bytes": length, "points": summary})
+
+
+def _counting(label: str, instructions: int | None) -> AbstractContextManager[Advance]:
+    """Show a progress bar of instructions, if there are any."""
+    return progress(label, instructions, "instructions") if instructions else nullcontext(lambda _: None)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Raise UserError with one line where QEMU or its gdb stub fails."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
+    except (QemuError, GdbError) as error:
+        raise UserError(str(error).splitlines()[0]) from error
