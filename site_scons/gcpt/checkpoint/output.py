@@ -264,6 +264,17 @@ def unpack(path: Path, out: Path, size: int = 0, watch: Watch = iter) -> int:
         return length
 
 
+def copy(content: Iterable[bytes], out: Path) -> None:
+    """Write a sparse raw file for a machine of this process: not completed on the disk, as ``write`` does.
+
+    Args:
+        content: Its content, in chunks.
+        out: The file.
+    """
+    with out.open("wb") as file:
+        _sparse(file, content)
+
+
 def write_pieces(out: Path, pieces: Iterable[tuple[int, bytes]], size: int) -> None:
     """Write a sparse raw file from parts of its content.
 

@@ -1,8 +1,9 @@
 """``gcpt verify``: boot a checkpoint on a simulator and compare every register with it."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 )
 @click.option("--flash", type=InputPath(), help="The flash image of a flash pair (it holds the state).")
 @click.option("--timeout", type=Seconds(), default=60, show_default=True, help="Seconds for all harts to arrive.")
+@click.option(
+    "--continue",
+    "instructions",
+    type=click.IntRange(1),
+    help="Then let the restored hart execute exactly so many instructions, and compare it with --against.",
+)
+@click.option("--against", type=InputPath(), help="The checkpoint of the same run, so many instructions later.")
 @click.option("--logs", type=OutputPath(), help="Keep the simulator's logs in this folder.")
 @json_option
 @judge_options(*JUDGES)
@@ -35,6 +43,8 @@ def command(
     restorer: Path | None,
     flash: Path | None,
     timeout: float,
+    instructions: int | None,
+    against: Path | None,
     logs: Path | None,
     as_json: bool,
     judge: "Judge",
@@ -45,21 +55,30 @@ def command(
     register, CSR and timer. Mismatches with an explanation (WARL: the hart cannot hold the whole value; the hart does
     not have the CSR) are listed with it. Exit status 1: there is a mismatch without one, or the restorer refused.
 
+    With --continue the restored hart then executes so many instructions, in QEMU's record and replay, and registers and
+    memory are compared with a later checkpoint of the same run. They are equal unless the software uses time; the
+    first instruction that does is listed with the differences. Exit status 1: something differs.
+
     \b
     Example:
       gcpt verify uboot.zst
       gcpt verify --restorer build/gcpt.bin linux.gz
       gcpt verify --on spike uboot.zst
+      gcpt verify --continue 1000000 --against set/2000000/_2000000_0.500000_memory_.zstd \\
+          set/1000000/_1000000_0.500000_memory_.zstd
       gcpt verify --on rtl uboot.zst -- +verilator+seed+7
       gcpt verify --qemu ./qemu-system-riscv64 --cpu rv64,v=true,vlen=256 uboot.zst -- -icount shift=0
     """
-    from gcpt.checkpoint import apart
+    from gcpt.checkpoint import apart, output, streams
+    from gcpt.cli import continuation
     from gcpt.machines import rocket, spike
     from gcpt.machines.boot import prepare
+    from gcpt.machines.continuation import check
     from gcpt.machines.qemu import LOGS
 
+    later = continuation.open_later(instructions, against, judge)
     for name in {"spike": spike.LOGS, "rtl": rocket.LOGS, "qemu": LOGS}[judge.name] if logs else ():
-        inputs = {"CHECKPOINT": checkpoint, "--flash": flash, "--restorer": restorer}
+        inputs = {"CHECKPOINT": checkpoint, "--flash": flash, "--restorer": restorer, "--against": against}
         apart.check("--logs:", logs and logs / name, inputs)
     with scratch_folder() as folder:
         with unpacking(checkpoint, flash) as watch:
@@ -69,8 +88,14 @@ def command(
                 logs.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise UserError(f"--logs {logs}: {error.strerror}: choose a folder") from error
+        fresh, result = replace(setup, memory=folder / "fresh"), None
+        if later:
+            check(setup, later)
+            output.copy(streams.raw_chunks(setup.memory), fresh.memory)
         try:
             report = _compare(setup, folder, logs or folder, timeout)
+            if later and instructions and not report.unexplained:
+                result = continuation.continue_restored(fresh, later, instructions, folder, timeout)
         except SimulatorError as error:
             _print_note(setup, as_json)
             whose = "its" if judge.name == "rtl" else f"{judge.title}'s"
@@ -78,7 +103,11 @@ def command(
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
     _print_note(setup, as_json)
-    return _report(checkpoint, len(setup.harts), report, as_json)
+    continued = {"continued": continuation.describe(instructions, result)} if instructions and result else {}
+    _report(checkpoint, len(setup.harts), report, continued, as_json)
+    if instructions and against and result and not as_json:
+        continuation.print_result(instructions, against, result)
+    return 1 if report.unexplained or (result and result.differs) else 0
 
 
 def _print_note(setup: "BootSetup", as_json: bool) -> None:
@@ -106,8 +135,8 @@ def _compare(setup: "BootSetup", folder: Path, logs: Path, timeout: float) -> "C
             raise SimulatorError(str(error).splitlines()[0], running.output()) from error
 
 
-def _report(checkpoint: Path, harts: int, report: "Comparison", as_json: bool) -> int:
-    """Print the result of a comparison; return the exit status."""
+def _report(checkpoint: Path, harts: int, report: "Comparison", continued: dict[str, Any], as_json: bool) -> None:
+    """Print the result of a comparison, in JSON with that of --continue."""
 
     def row(mismatch: "Mismatch") -> tuple[str, ...]:
         return str(mismatch.hart), mismatch.name, mismatch.wanted, mismatch.got, mismatch.reason or "UNEXPLAINED"
@@ -120,7 +149,9 @@ def _report(checkpoint: Path, harts: int, report: "Comparison", as_json: bool) -
             {"hart": mismatch.hart, **dict(zip(names, row(mismatch)[1:], strict=True))}
             for mismatch in report.mismatches
         ]
-        say_json({"compared": report.items, "exact": exact, "unexplained": unexplained, "differences": rows})
+        say_json(
+            {"compared": report.items, "exact": exact, "unexplained": unexplained, "differences": rows, **continued}
+        )
     else:
         if report.mismatches:
             print_table(("hart", "register", "checkpoint", "machine", "why"), map(row, report.mismatches))
@@ -129,7 +160,6 @@ def _report(checkpoint: Path, harts: int, report: "Comparison", as_json: bool) -
             end="",
         )
         print(f", {len(report.mismatches) - unexplained} explained, {unexplained} unexplained")
-    return 1 if unexplained else 0
 
 
 def _report_stop(checkpoint: Path, console: str, reason: str, as_json: bool) -> int:
