@@ -12,15 +12,17 @@ from gcpt.checkpoint import output
 from gcpt.checkpoint.files import load, open_checkpoint
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
-from gcpt.isa.csrs import INVENTORY
+from gcpt.isa.csrs import BY_NAME, INVENTORY
 from gcpt.machines import qemu
 from gcpt.machines.arrival import run_to_first
+from gcpt.machines.gdb import Gdb
 from gcpt.machines.hart_reading import read_hart, read_hart_in_place
 from gcpt.machines.qemu import Machine, Qemu
 from gcpt.machines.synthetic import DRAM
 
 #: li a0, 0; li a1, 0; li a2, 0; 1: addi a0, a0, 1; add a1, a1, a0; xor a2, a2, a1; j 1b
 _COUNTER = bytes.fromhex("13050000 93050000 13060000 13051500 b385a500 3346b600 6ff05fff")
+_TIME = 0xC01
 
 
 def _counter(folder: Path) -> tuple[str, ...]:
@@ -101,6 +103,14 @@ def test_points_of_a_guest_with_interrupts(tmp_path: Path, worker: Worker) -> No
     assert "sum=" in gcpt("run", path).stdout
 
 
+def _let_timer_end_in_a_step(gdb: Gdb) -> None:
+    privilege = gdb.read_int(0, "priv")
+    gdb.write(0, "priv", mstatus.MACHINE)
+    gdb.write_csr(0, BY_NAME["menvcfg"].number, 1 << 63)
+    gdb.write_csr(0, BY_NAME["stimecmp"].number, (gdb.read_csr(0, _TIME) or 0) + 1)
+    gdb.write(0, "priv", privilege)
+
+
 @pytest.mark.parametrize("worker", [Worker(1, sv=39), Worker(0, sv=48), Worker(3)], ids=str)
 def test_a_hart_read_in_place(tmp_path: Path, worker: Worker) -> None:
     """The same state as when an ecall leads the hart into M mode, which a replay cannot execute."""
@@ -110,6 +120,7 @@ def test_a_hart_read_in_place(tmp_path: Path, worker: Worker) -> None:
     output.write_pieces(memory, [(0, jump), (ADDRESS - DRAM, binary.read_bytes())], 128 << 20)
     with Qemu(memory, Machine(), tmp_path) as running, running.gdb() as gdb:
         run_to_first(gdb, {0: symbol(elf, "round") + (USER_ALIAS if worker.level == 0 else 0)})
+        _let_timer_end_in_a_step(gdb)
         states = [read(gdb, 0, 0x200_0000, 7) for read in (read_hart_in_place, read_hart)]
     assert states[0].mode == worker.level and states[0].get("mtvec")
     if worker.level != 3:

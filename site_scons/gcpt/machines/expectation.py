@@ -8,7 +8,7 @@ from gcpt.isa.csrs import INVENTORY, Csr, When
 
 _COMPARED = (When.EARLY, When.TIMER, When.LOCK, When.LAST, When.ALIAS, When.VECTOR)
 #: Bits of mip, mie, mideleg and hideleg: interrupts of S mode, of VS mode, of VS and HS mode, and VSSIP.
-_S_INTERRUPTS, VS_INTERRUPTS, _HS_INTERRUPTS, VSSIP = 0x222, 0x444, 0x1444, 0x4
+S_INTERRUPTS, VS_INTERRUPTS, HS_INTERRUPTS, VSSIP = 0x222, 0x444, 0x1444, 0x4
 STIP, VSTIP, _STCE = 1 << 5, 1 << 6, 1 << 63
 #: Bits of mip that a restorer can write: SSIP, STIP, SEIP, and MSIP through the CLINT; the VS bits are in hvip. MTIP,
 #: MEIP and SGEIP follow external signals.
@@ -71,11 +71,11 @@ def expected_csrs(state: HartState, groups: tuple[str, ...]) -> dict[str, int]:
         "vxrm": vxrm,
         "vxsat": vxsat,
         "mip": mip,
-        "sie": mie & delegated & _S_INTERRUPTS,
-        "sip": mip & delegated & _S_INTERRUPTS,
-        "hie": mie & _HS_INTERRUPTS,
+        "sie": mie & delegated & S_INTERRUPTS,
+        "sip": mip & delegated & S_INTERRUPTS,
+        "hie": mie & HS_INTERRUPTS,
         "hvip": mip & VS_INTERRUPTS,
-        "hip": mip & _HS_INTERRUPTS,
+        "hip": mip & HS_INTERRUPTS,
         "vsie": (mie & guest & VS_INTERRUPTS) >> 1,
         "vsip": (mip & guest & VSSIP) >> 1,  # QEMU 7.2 shows only this bit
     }
@@ -95,7 +95,7 @@ def explanation(state: HartState, name: str, bits: int, qemu: bool = True) -> st
     Returns:
         The reason; "" if none is known.
     """
-    if name == "mideleg" and not bits & ~_HS_INTERRUPTS:
+    if name == "mideleg" and not bits & ~HS_INTERRUPTS:
         return "a hart with H always delegates VS interrupts"
     if name in ("mnepc", "mnstatus") and not leaves_by_mret(state):
         return "an mnret resumes the hart where no jump reaches"

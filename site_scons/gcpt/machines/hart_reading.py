@@ -7,6 +7,7 @@ where it is read, and an mret leads it back: the machine can continue.
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME, INVENTORY, When
+from gcpt.machines.expectation import HS_INTERRUPTS, S_INTERRUPTS
 from gcpt.machines.gdb import Gdb
 from gcpt.machines.observation import TRAP_CSRS, lead_out
 from gcpt.restorer.platforms import CLINT_MSIP, CLINT_MTIMECMP
@@ -55,6 +56,9 @@ def read_hart(gdb: Gdb, hart: int, clint: int, mtime: int) -> HartState:
         supervisor_fields = state.get("mstatus") & mstatus.SSTATUS
         for name, value in before.items():
             state.set(name, value or 0)
+        # Time passes in a step: the views of mip may show what became due since.
+        state.set("sip", state.get("mip") & state.get("mideleg") & S_INTERRUPTS)
+        state.set("hip", state.get("mip") & HS_INTERRUPTS)
         state.set("mstatus", mstatus.with_sd((before["mstatus"] or 0) & ~mstatus.SSTATUS | supervisor_fields))
         _prepare_for_mret(state, virtual)
     finally:
