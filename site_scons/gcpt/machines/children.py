@@ -15,6 +15,16 @@ _PR_SET_PDEATHSIG = 1
 _TERMINATION_TIMEOUT = 30
 
 
+def end_with_parent(number: int) -> None:
+    """Let the kernel send a signal to this process when the thread that started it ends; on Linux only.
+
+    Args:
+        number: The signal.
+    """
+    if _PRCTL:
+        _PRCTL(_PR_SET_PDEATHSIG, number)
+
+
 @contextmanager
 def child(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Start a process that is terminated at the end of the block, or when this process is killed.
@@ -33,8 +43,7 @@ def child(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[b
 
     def prepare_child() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if _PRCTL:
-            _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        end_with_parent(signal.SIGTERM)
 
     process = None
     try:

@@ -1,0 +1,1 @@
+"""Sets of checkpoints: their points, and work on all of them."""
