@@ -86,8 +86,14 @@ def _gcpt_fault(words: list[str]) -> str:
     if words[0] not in SUBCOMMANDS:
         return f"gcpt {words[0]} is no command"
     command: click.Command = import_module(f"gcpt.cli.{words[0]}").command
+    if isinstance(command, click.Group) and len(words) > 1 and not words[1].startswith("-"):
+        subcommand = command.get_command(click.Context(command), words[1])
+        if subcommand is None:
+            return f"gcpt {words[0]} {words[1]} is no command"
+        command = subcommand
     known = {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
-    flags = [word.partition("=")[0] for word in words[1:] if word.startswith("-")]
+    own = words[: words.index("--")] if "--" in words else words
+    flags = [word.partition("=")[0] for word in own[1:] if word.startswith("-")]
     return "".join(f"gcpt {words[0]} has no {flag}" for flag in flags if flag not in known)
 
 
@@ -117,3 +123,5 @@ def test_invalid_commands_are_found(words: str, fault: str) -> None:
     assert _scons_fault(words.split()) == fault
     assert _gcpt_fault(["inof", "FILE"]) == "gcpt inof is no command"
     assert _gcpt_fault(["info", "FILE", "--hrat"]) == "gcpt info has no --hrat"
+    assert _gcpt_fault(["set", "rnu", "SET"]) == "gcpt set rnu is no command"
+    assert _gcpt_fault(["set", "run", "SET", "--time-limt"]) == "gcpt set has no --time-limt"

@@ -34,6 +34,7 @@ SUBCOMMANDS: dict[str, str] = {
     "run": "Continue from a checkpoint in stock QEMU.",
     "debug": "Debug a checkpoint with gdb in stock QEMU.",
     "verify": "Restore a checkpoint in QEMU and compare every register.",
+    "set": "Work on sets of checkpoints.",
     "completion": "Print a shell's completion script.",
 }
 

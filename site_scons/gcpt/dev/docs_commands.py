@@ -13,10 +13,21 @@ _PROGRAM = "gcpt"
 
 
 def commands() -> dict[str, click.Command]:
-    """Map each subcommand's name to the command, in the order of ``gcpt --help``."""
-    context = click.Context(gcpt, info_name=_PROGRAM)
-    named = ((name, gcpt.get_command(context, name)) for name in SUBCOMMANDS)
-    return {name: command for name, command in named if command}
+    """Map the name of each subcommand, such as ``set run``, to the command, in the order of ``gcpt --help``."""
+    return dict(_members(gcpt, ""))
+
+
+def _members(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group, info_name=_PROGRAM)
+    for name in group.list_commands(context):
+        if command := group.get_command(context, name):
+            yield prefix + name, command
+            if isinstance(command, click.Group):
+                yield from _members(command, f"{prefix}{name} ")
+
+
+def _file(name: str) -> str:
+    return name.replace(" ", "-")
 
 
 def faults() -> Iterator[str]:
@@ -31,7 +42,9 @@ def faults() -> Iterator[str]:
 
 def pages() -> dict[str, str]:
     """Map file names to pages: ``index.rst``, and one page for each subcommand."""
-    return {"index.rst": _index()} | {f"{name}.rst": _page(name, command) for name, command in commands().items()}
+    return {"index.rst": _index()} | {
+        f"{_file(name)}.rst": _page(name, command) for name, command in commands().items()
+    }
 
 
 def _index() -> str:
@@ -43,7 +56,7 @@ def _index() -> str:
         _prose(gcpt.help or ""),
         ".. list-table::\n   :widths: auto\n\n" + "\n".join(rows),
         _prose(gcpt.epilog or ""),
-        ".. toctree::\n   :hidden:\n\n" + "\n".join(f"   {name}" for name in commands()),
+        ".. toctree::\n   :hidden:\n\n" + "\n".join(f"   {_file(name)}" for name in commands()),
     ]
     return "\n\n".join(blocks) + "\n"
 

@@ -1,0 +1,37 @@
+"""``gcpt set``: one module per subcommand, loaded when the subcommand runs."""
+
+from importlib import import_module
+
+import click
+
+SUBCOMMANDS: dict[str, str] = {
+    "info": "Show what each point holds.",
+    "validate": "Check, without a run, which points would restore.",
+    "verify": "Restore each point in QEMU and compare every register.",
+    "run": "Run a simulator for each point and score its logs.",
+    "status": "Show how far a run is.",
+    "report": "Write a page about a run.",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        command: click.Command = import_module(f"gcpt.cli.set.{cmd_name}").command
+        command.short_help = SUBCOMMANDS[cmd_name]
+        return command
+
+
+@click.group(cls=_LazyGroup)
+def command() -> None:
+    """Work on sets of checkpoints: folders of points with workloads and weights.
+
+    \b
+    Example:
+      gcpt set validate spec06
+      gcpt set run spec06 -o results -- emu -i {checkpoint}
+    """

@@ -1,0 +1,151 @@
+"""Options that subcommands of ``gcpt set`` share: which points, how many workers, where results go."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gcpt.cli.output import InputPath, OutputPath
+from gcpt.errors import UserError
+
+if TYPE_CHECKING:
+    from gcpt.sets.points import Point, PointSet
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The points that a command works on.
+
+    Attributes:
+        folder: The set as the user named it.
+        points: The points.
+        whole: The set.
+    """
+
+    folder: Path
+    points: "tuple[Point, ...]"
+    whole: "PointSet"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How a command works.
+
+    Attributes:
+        jobs: Number of workers; 0 for one per core, or per ``cores`` cores.
+        on: The cluster; "" for this machine.
+        cores: Cores of each worker, to which it is pinned; 0 to leave that to the system.
+        retries: How often a point is tried again.
+        do_failed: Whether failed points of an earlier run are done again.
+    """
+
+    jobs: int
+    on: str
+    cores: int
+    retries: int
+    do_failed: bool
+
+
+def set_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument SET and the options that select points; the subcommand gets a ``choice``.
+
+    Args:
+        function: The subcommand.
+
+    Returns:
+        The subcommand with the options.
+    """
+
+    @wraps(function)
+    def with_choice(
+        *arguments: Any,
+        set_path: Path,
+        workloads: tuple[str, ...],
+        min_weight: float | None,
+        coverage: float | None,
+        **others: Any,
+    ) -> Any:
+        from gcpt.sets.load import load
+        from gcpt.sets.select import select
+
+        whole = load(set_path)
+        selection = select(whole.points, workloads, min_weight, coverage)
+        if not selection.points:
+            raise UserError(f"{set_path}: no point is selected: change --workload, --min-weight or --coverage")
+        return function(*arguments, choice=Choice(set_path, tuple(selection.points), whole), **others)
+
+    for decorate in (
+        click.option(
+            "--coverage",
+            type=click.FloatRange(0, 1),
+            metavar="SHARE",
+            help="Only the heaviest points of each workload, up to this share of its weight.",
+        ),
+        click.option(
+            "--min-weight", type=click.FloatRange(0, 1), metavar="WEIGHT", help="Only points of at least this weight."
+        ),
+        click.option(
+            "--workload", "workloads", multiple=True, metavar="NAME", help="Only this workload; can be repeated."
+        ),
+        click.argument("set_path", metavar="SET", type=InputPath()),
+    ):
+        with_choice = decorate(with_choice)
+    return with_choice
+
+
+def engine_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a decorator that adds the options of the engine; the subcommand gets an ``engine``.
+
+    Args:
+        names: Further names of ``--engine``: ``--on``, unless that chooses a simulator.
+
+    Returns:
+        The decorator.
+    """
+
+    def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def with_engine(
+            *arguments: Any, jobs: int, where: str, cores: int, retries: int, do_failed: bool, **others: Any
+        ) -> Any:
+            return function(*arguments, engine=Engine(jobs, where, cores, retries, do_failed), **others)
+
+        return _with_options(with_engine, names)
+
+    return decorated
+
+
+def _with_options(with_engine: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    for decorate in (
+        click.option("--redo-failed", "do_failed", is_flag=True, help="Also do points again that failed before."),
+        click.option(
+            "--retries",
+            type=click.IntRange(0, 100),
+            default=1,
+            show_default=True,
+            help="Further attempts after a failure that may not be the checkpoint's, such as a killed worker.",
+        ),
+        click.option(
+            "--cores", type=click.IntRange(0), default=0, help="Pin each worker to this many cores of one NUMA node."
+        ),
+        click.option(
+            "--engine",
+            *names,
+            "where",
+            default="",
+            metavar="WHERE",
+            help="A cluster instead of this machine: dask://HOST:PORT, slurm or ssh:HOSTS.txt.",
+        ),
+        click.option("-j", "--jobs", type=click.IntRange(0), default=0, help="Workers; by default one per core."),
+    ):
+        with_engine = decorate(with_engine)
+    return with_engine
+
+
+#: ``-o``, for results that are kept.
+results_option = click.option(
+    "-o", "--results", type=OutputPath(), metavar="DIR", help="Keep results here, and go on from those that are there."
+)
