@@ -14,7 +14,7 @@ here=$(dirname "$0")
 echo "$checkpoint $$" >> "$here/starts"
 read -r word value < "$checkpoint"
 case $word in
-    hang) sleep 1000 & echo $! >> "$here/children"; wait;;
+    hang) bash -c 'trap "" TERM; while :; do sleep 1; done' & echo $! >> "$here/children"; wait;;
     wait) while [ ! -e "$here/go" ]; do sleep 0.05; done;;
     abort) echo "ABORT at pc 0x80000000"; exit 0;;
     silent) echo "nothing"; exit 0;;

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -90,6 +91,7 @@ def plan(points: Sequence[Point], work: Work, folder: Path | None, do_failed: bo
         shared = tuple((str(path), results.digest(path)) for path in work.files()) if folder else ()
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}: give another file") from error
+    run = secrets.token_hex(8)
     kept, tasks = [], []
     owners: dict[str, Point] = {}
     for point in points:
@@ -106,7 +108,7 @@ def plan(points: Sequence[Point], work: Work, folder: Path | None, do_failed: bo
             kept.append(replace(changed or earlier, weight=point.weight))
         else:
             is_void = earlier is None or _must_repeat(earlier, work, do_failed)
-            tasks.append(Task(point, work, place, shared, None if is_void else earlier))
+            tasks.append(Task(point, work, place, shared, None if is_void else earlier, run))
     return Plan(kept, sorted(tasks, key=_order))
 
 
@@ -218,7 +220,10 @@ def _outcome(task: Task, future: "Future[Result]", waiting: "set[Future[Result]]
         message = str(error) or type(error).__name__
     if task.folder:
         stop_leftover(task.folder)
-    result = failure(task.point, "killed", message, attempts=task.attempt)
+        done = results.read(task.folder)
+        if done and done.run == task.run and done.attempts == task.attempt:
+            return done  # only the answer was lost
+    result = failure(task.point, "killed", message, attempts=task.attempt, run=task.run)
     if task.folder:
         with suppress(OSError):  # it is only for reports: the point is done again in any case
             task.folder.mkdir(parents=True, exist_ok=True)

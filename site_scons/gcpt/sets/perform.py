@@ -51,6 +51,7 @@ class Task:
         folder: The point's folder; None if no result is kept.
         shared: SHA-256 of the files that all points share, by path.
         earlier: The result that is there already, whose key did not match or was not computed yet.
+        run: The run, to tell its results from earlier ones.
         attempt: How often the point was tried, this time included.
     """
 
@@ -59,6 +60,7 @@ class Task:
     folder: Path | None
     shared: tuple[tuple[str, str], ...]
     earlier: Result | None
+    run: str
     attempt: int = 1
 
 
@@ -117,9 +119,9 @@ def perform(task: Task) -> Result:
             digests = {path: str(entry[0]) for path, entry in known.items()}
             result_key = key(task.work, digests, task.shared)
             if task.earlier and task.earlier.key == result_key:
-                return _keep(folder, replace(task.earlier, files=known))
+                return _keep(task, replace(task.earlier, files=known))
     except OSError as error:
-        return _keep(folder, failure(point, "input", message_of(error), attempts=task.attempt))
+        return _keep(task, failure(point, "input", message_of(error), attempts=task.attempt))
     try:
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +137,7 @@ def perform(task: Task) -> Result:
         result = failure(point, "error", f"{type(error).__name__}: {message_of(error)}")
     result = replace(_checked(point, known, result), key=result_key, files=known, attempts=task.attempt)
     seconds = result.seconds or time.monotonic() - start
-    return _keep(folder, replace(result, seconds=round(seconds, 3), host=socket.gethostname()))
+    return _keep(task, replace(result, seconds=round(seconds, 3), host=socket.gethostname()))
 
 
 def _checked(point: Point, known: dict[str, list[Any]], result: Result) -> Result:
@@ -151,8 +153,9 @@ def _checked(point: Point, known: dict[str, list[Any]], result: Result) -> Resul
     return result
 
 
-def _keep(folder: Path | None, result: Result) -> Result:
-    if folder:
-        folder.mkdir(parents=True, exist_ok=True)
-        results.write(folder, result)
+def _keep(task: Task, result: Result) -> Result:
+    result = replace(result, run=task.run)
+    if task.folder:
+        task.folder.mkdir(parents=True, exist_ok=True)
+        results.write(task.folder, result)
     return result

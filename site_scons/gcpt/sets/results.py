@@ -61,6 +61,7 @@ class Result:
         files: SHA-256 and identity of each input, by its path.
         limit: The time limit in seconds; None without one.
         host: The machine that did the work.
+        run: The run that wrote it.
     """
 
     workload: str
@@ -78,6 +79,7 @@ class Result:
     files: dict[str, list[Any]] = field(default_factory=dict)
     limit: float | None = None
     host: str = ""
+    run: str = ""
 
     @property
     def name(self) -> str:
