@@ -74,3 +74,5 @@ def test_content(browser: Browser, page: Path) -> None:
         ("s-waiting", 10),
     ]
     assert len(browser.cells("tr[data-point]")) == 30
+    assert browser.cells("#slowest tbody td:nth-child(2)")[:4] == ["90.0", "90.0", "90.0", "80.0"]
+    assert "waiting" not in browser.cells("#slowest td")

@@ -64,6 +64,7 @@ def page(run: Run) -> str:
         if row.figure in shown:
             table.setdefault(row.workload, []).append(row)
     counts = run.counts()
+    done = [result for result in run.points if result.state in (FINISHED, FAILED)]
     return pages.render(
         "set.html",
         name=run.folder.absolute().name,
@@ -77,7 +78,7 @@ def page(run: Run) -> str:
         scores=table,
         suite=[suite(scores, name) for name in shown],
         failures=[(cause, CAUSES[cause], group) for cause, group in failures(run.points).items()],
-        slowest=sorted(run.points, key=lambda result: -result.seconds)[:_SLOWEST],
+        slowest=sorted(done, key=lambda result: -result.seconds)[:_SLOWEST],
         command=" ".join(map(str, run.facts.get("command", []))),
     )
 
