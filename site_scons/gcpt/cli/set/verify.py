@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gcpt.cli.judge import judge_options
+from gcpt.cli.judge import JUDGES, judge_options
 from gcpt.cli.output import InputPath, Seconds, json_option
 from gcpt.cli.set.options import Choice, Engine, engine_options, results_option, set_options
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @results_option
 @engine_options()
 @json_option
-@judge_options
+@judge_options(*JUDGES)
 def command(
     choice: Choice,
     restorer: Path | None,
