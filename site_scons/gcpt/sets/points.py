@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from gcpt.sets.findings import Finding
+
 
 @dataclass(frozen=True)
 class Point:
@@ -10,10 +12,10 @@ class Point:
 
     Attributes:
         workload: The workload.
-        point: The interval's number.
-        path: The image.
+        point: The interval's number, or the number of instructions, with its digits as they are written.
+        path: The memory image. A point that an index names and that has no image has the path where it should be.
         weight: The weight within the workload; None if unknown.
-        weight_source: Where the weight comes from.
+        weight_source: Where the weight comes from: "json:FILE", "weights0:FILE", "name", or "" if unknown.
         flash: The flash image of a pair.
         seconds: How long the point took before; None if unknown.
     """
@@ -27,6 +29,11 @@ class Point:
     seconds: float | None = None
 
     @property
+    def key(self) -> tuple[str, str]:
+        """Workload and point."""
+        return self.workload, self.point
+
+    @property
     def name(self) -> str:
         """The point's name."""
         return f"{self.workload}_{self.point}"
@@ -37,13 +44,15 @@ class PointSet:
     """A set of checkpoints.
 
     Attributes:
-        root: The set's folder.
-        points: Its points.
+        root: The set's folder, absolute.
+        points: Its points, sorted by workload and number.
         restorer: Its restorer; None if it has none of its own.
-        sampling: How the points were chosen; None if unknown.
+        sampling: How the points were chosen, such as "simpoint" or "random"; None if unknown.
+        findings: What is wrong with the set.
     """
 
     root: Path
     points: tuple[Point, ...]
     restorer: Path | None
     sampling: str | None
+    findings: tuple[Finding, ...] = ()

@@ -5,6 +5,7 @@ from importlib import import_module
 import click
 
 SUBCOMMANDS: dict[str, str] = {
+    "scan": "Find the points of a set, and check them against its indexes.",
     "info": "Show what each point holds.",
     "validate": "Check, without a run, which points would restore.",
     "verify": "Restore each point in QEMU and compare every register.",
@@ -32,6 +33,7 @@ def command() -> None:
 
     \b
     Example:
+      gcpt set scan spec06
       gcpt set validate spec06
       gcpt set run spec06 -o results -- emu -i {checkpoint}
     """

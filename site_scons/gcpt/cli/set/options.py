@@ -1,5 +1,6 @@
 """Options that subcommands of ``gcpt set`` share: which points, how many workers, where results go."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -13,6 +14,7 @@ from gcpt.errors import UserError
 
 if TYPE_CHECKING:
     from gcpt.sets.points import Point, PointSet
+    from gcpt.sets.select import Selection
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,37 @@ class Engine:
     do_failed: bool
 
 
+def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument SET and the options that select points, as they are.
+
+    Args:
+        function: The subcommand.
+
+    Returns:
+        The subcommand with the options.
+    """
+    for decorate in (
+        click.option(
+            "--allow-outside", is_flag=True, help="Follow symbolic links and paths that leave the set's folder."
+        ),
+        click.option(
+            "--coverage",
+            type=click.FloatRange(0, 1),
+            metavar="SHARE",
+            help="Only the heaviest points of each workload, up to this share of its weight.",
+        ),
+        click.option(
+            "--min-weight", type=click.FloatRange(0, 1), metavar="WEIGHT", help="Only points of at least this weight."
+        ),
+        click.option(
+            "--workload", "workloads", multiple=True, metavar="NAME", help="Only this workload; can be repeated."
+        ),
+        click.argument("set_path", metavar="SET", type=InputPath()),
+    ):
+        function = decorate(function)
+    return function
+
+
 def set_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument SET and the options that select points; the subcommand gets a ``choice``.
 
@@ -66,34 +99,35 @@ def set_options(function: Callable[..., Any]) -> Callable[..., Any]:
         workloads: tuple[str, ...],
         min_weight: float | None,
         coverage: float | None,
+        allow_outside: bool,
         **others: Any,
     ) -> Any:
         from gcpt.sets.load import load
         from gcpt.sets.select import select
 
-        whole = load(set_path)
-        selection = select(whole.points, workloads, min_weight, coverage)
+        whole = load(set_path, allow_outside)
+        selection = select(whole.points, workloads, min_weight, coverage, whole.sampling)
         if not selection.points:
             raise UserError(f"{set_path}: no point is selected: change --workload, --min-weight or --coverage")
+        _say_loss(set_path, whole, selection)
         return function(*arguments, choice=Choice(set_path, tuple(selection.points), whole), **others)
 
-    for decorate in (
-        click.option(
-            "--coverage",
-            type=click.FloatRange(0, 1),
-            metavar="SHARE",
-            help="Only the heaviest points of each workload, up to this share of its weight.",
-        ),
-        click.option(
-            "--min-weight", type=click.FloatRange(0, 1), metavar="WEIGHT", help="Only points of at least this weight."
-        ),
-        click.option(
-            "--workload", "workloads", multiple=True, metavar="NAME", help="Only this workload; can be repeated."
-        ),
-        click.argument("set_path", metavar="SET", type=InputPath()),
-    ):
-        with_choice = decorate(with_choice)
-    return with_choice
+    return selection_options(with_choice)
+
+
+def _say_loss(path: Path, whole: "PointSet", selection: "Selection") -> None:
+    """Say on standard error what is wrong with a set, and how much weight a selection leaves out."""
+    if whole.findings:
+        codes = ", ".join(dict.fromkeys(found.code for found in whole.findings))
+        count = len(whole.findings)
+        print(f"gcpt: {path}: {count} finding{'s' * (count != 1)} ({codes}): see gcpt set scan", file=sys.stderr)
+    for row in selection.coverages:
+        if 0 < row.chosen < row.points:
+            print(
+                f"gcpt: {row.workload}: {row.chosen} of {row.points} points, "
+                f"weight {row.chosen_weight:.6f} of {row.weight:.6f}",
+                file=sys.stderr,
+            )
 
 
 def engine_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
