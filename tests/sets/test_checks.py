@@ -92,6 +92,12 @@ def test_verify(checkpoints: Path, build_restorer: Callable[..., Any]) -> None:
     assert points["mcf_402"]["compared"] > 200 and points["mcf_402"]["unexplained"] == 0
 
 
+def test_verify_on_another_judge(checkpoints: Path) -> None:
+    status, end = _end("verify", checkpoints, "--workload", "456.hmmer", "--on", "spike", "--timeout", "300")
+    assert status == 1 and list(end["failed"]) == ["456.hmmer_8"], end["failed"]
+    assert end["points"][0]["compared"] > 100 and end["points"][0]["unexplained"] == 0
+
+
 def test_a_restorer_for_other_checkpoints(checkpoints: Path, build_restorer: Callable[..., Any]) -> None:
     restorer = build_restorer(mode="dual_core", platform="qemu-virt").image
     status, end = _end("verify", checkpoints, "--workload", "mcf", "--restorer", restorer, "--timeout", "300")

@@ -74,6 +74,7 @@ def command(
     from gcpt.machines import rocket, spike
     from gcpt.machines.boot import prepare
     from gcpt.machines.continuation import check
+    from gcpt.machines.judging import compare
     from gcpt.machines.qemu import LOGS
 
     later = continuation.open_later(instructions, against, judge)
@@ -93,7 +94,7 @@ def command(
             check(setup, later)
             output.copy(streams.raw_chunks(setup.memory), fresh.memory)
         try:
-            report = _compare(setup, folder, logs or folder, timeout)
+            report = compare(setup, folder, logs or folder, timeout, _say)
             if later and instructions and not report.unexplained:
                 result = continuation.continue_restored(fresh, later, instructions, folder, timeout)
         except SimulatorError as error:
@@ -110,29 +111,13 @@ def command(
     return 1 if report.unexplained or (result and result.differs) else 0
 
 
+def _say(text: str) -> None:
+    click.echo(f"gcpt: {text}", err=True)
+
+
 def _print_note(setup: "BootSetup", as_json: bool) -> None:
     if setup.note and not as_json:
         print(f"note: {setup.note}")
-
-
-def _compare(setup: "BootSetup", folder: Path, logs: Path, timeout: float) -> "Comparison":
-    """Boot a checkpoint on its judge and compare it; SimulatorError if a hart does not arrive."""
-    from gcpt.machines import rocket_verification, spike_verification
-    from gcpt.machines.gdb import GdbError
-    from gcpt.machines.qemu import Qemu, QemuError
-    from gcpt.machines.verification import verify_machine
-
-    if setup.judge.name == "spike":
-        return spike_verification.verify(setup, folder, logs, timeout)
-    if setup.judge.name == "rtl":
-        model = rocket_verification.machine(setup, lambda text: click.echo(f"gcpt: {text}", err=True))
-        return rocket_verification.verify(setup, model, folder, logs, timeout)
-    groups, clint = setup.config.csr_groups, setup.config.platform.clint
-    with Qemu(setup.memory, setup.machine, logs) as running:
-        try:
-            return verify_machine(running, setup.harts, groups, clint, timeout, setup.leave)
-        except (GdbError, QemuError) as error:  # whose other lines repeat the logs
-            raise SimulatorError(str(error).splitlines()[0], running.output()) from error
 
 
 def _report(checkpoint: Path, harts: int, report: "Comparison", continued: dict[str, Any], as_json: bool) -> None:

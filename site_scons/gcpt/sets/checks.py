@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gcpt.errors import SimulatorError
 from gcpt.machines.judges import Judge
 from gcpt.scratch import scratch_folder
 from gcpt.sets.points import Point
@@ -148,26 +149,14 @@ class Verify(_Check):
         Raises:
             UserError: The checkpoint cannot be read or booted.
         """
-        from gcpt.machines import spike_verification
         from gcpt.machines.boot import prepare
-        from gcpt.machines.gdb import GdbError
-        from gcpt.machines.qemu import Qemu, QemuError
-        from gcpt.machines.spike import SpikeError
-        from gcpt.machines.verification import verify_machine
+        from gcpt.machines.judging import compare
 
         with scratch_folder() as scratch:
             setup = prepare(point.path, scratch, self.restorer, point.flash, judge=self.judge)
-            groups, clint = setup.config.csr_groups, setup.config.platform.clint
             try:
-                if self.judge.name == "spike":
-                    report = spike_verification.verify(setup, scratch, scratch, self.timeout)
-                else:
-                    with Qemu(setup.memory, setup.machine, scratch) as running:
-                        try:
-                            report = verify_machine(running, setup.harts, groups, clint, self.timeout, setup.leave)
-                        except (GdbError, QemuError) as error:
-                            return _stopped(point, running.output(), error)
-            except SpikeError as error:
+                report = compare(setup, scratch, scratch, self.timeout, lambda _: None)
+            except SimulatorError as error:
                 return _stopped(point, error.console, error)
         rows = [
             {"hart": row.hart, "name": row.name, "wanted": row.wanted, "got": row.got, "reason": row.reason}
