@@ -9,7 +9,6 @@ import synthetic_set as synthetic
 from command import gcpt, here, refusal
 
 from gcpt.sets import indexes, tree
-from gcpt.sets.findings import CODES
 from gcpt.sets.load import load, scan_set
 from gcpt.sets.scan import Scan
 
@@ -39,17 +38,38 @@ def test_a_set_without_faults(tmp_path: Path, layout: str) -> None:
 
 @pytest.mark.parametrize(("layout", "fault"), CASES)
 def test_a_planted_fault_is_found_by_its_code(tmp_path: Path, layout: str, fault: str) -> None:
+    """And nothing else is found but what the fault causes."""
     made = synthetic.make(tmp_path / "set", layout)
-    code, plant = synthetic.FAULTS[fault]
-    key = plant(made)
-    found = [found for found in scan_set(made.root).whole.findings if found.code == code]
-    assert found
-    assert key == ("", "") or key in {one.key for one in found}
+    key = synthetic.plant(made, fault)
+    findings = scan_set(made.root).whole.findings
+    code = synthetic.FAULTS[fault].code
+    assert {found.code for found in findings} - synthetic.consequences(made, fault) == {code}
+    assert key == ("", "") or key in {found.key for found in findings if found.code == code}
 
 
-def test_each_kind_of_name_and_index_has_a_planted_fault() -> None:
-    by_content = {"unreadable", "changed", "mixed"}
-    assert {code for code, _ in synthetic.FAULTS.values()} == set(CODES) - by_content
+@pytest.mark.parametrize("layout", synthetic.LAYOUTS)
+def test_a_thousand_points(tmp_path: Path, layout: str) -> None:
+    """No finding without a fault; then all faults at once that do not hide each other, each at other points."""
+    made = synthetic.make(tmp_path / "set", layout, 1000)
+    scan = scan_set(made.root)
+    assert scan.whole.findings == ()
+    assert {point.key for point in scan.present} == set(made.images)
+    faults = [fault for one, fault in CASES if one == layout and not synthetic.FAULTS[fault].whole]
+    planted = {}
+    for fault in faults:
+        used = {synthetic.key_of(made), synthetic.key_of(made, 1), ("bmk_31", ""), ("", "")}
+        key = synthetic.plant(made, fault)
+        planted[fault] = (key, used | {key, (key[0], "9" + key[1])})
+    findings = scan_set(made.root).whole.findings
+    for fault, (key, _) in planted.items():
+        code = synthetic.FAULTS[fault].code
+        assert key == ("", "") or (code, key) in {(found.code, found.key) for found in findings}, fault
+    causes = {synthetic.FAULTS[fault].code for fault in faults}.union(
+        *(synthetic.consequences(made, fault) for fault in faults)
+    )
+    assert {found.code for found in findings} == causes
+    concerned = set().union(*(keys for _, keys in planted.values()))
+    assert {found.key for found in findings} <= concerned
 
 
 @pytest.mark.parametrize("layout", synthetic.LAYOUTS)
@@ -68,7 +88,7 @@ def test_prefixes_join_no_other_workload(tmp_path: Path, layout: str) -> None:
 
 def test_spellings_of_a_workload_are_named(tmp_path: Path) -> None:
     made = synthetic.make(tmp_path / "set", "qemu")
-    made.change_json(lambda content: content.update({"456.bmk_3": content.pop("bmk_3")}))
+    synthetic.change_json(made, lambda content: content.update({"456.bmk_3": content.pop("bmk_3")}))
     missing = [found for found in scan_set(made.root).whole.findings if found.code == "missing"]
     assert missing and all("spells the workload 'bmk_3'" in found.what for found in missing)
 
@@ -96,15 +116,23 @@ def test_weights_come_from_the_most_exact_source(tmp_path: Path) -> None:
     assert all(point.weight == round(made.weights[point.key], 6) for point in by_name.points)
 
 
+def test_clusters_are_joined_by_their_number(tmp_path: Path) -> None:
+    """Whatever the order of the lines: a finding, and the right weights all the same."""
+    made = synthetic.make(tmp_path / "set", "qemu")
+    made.json.unlink()
+    synthetic.plant(made, "weights0 in another order")
+    assert {point.key: point.weight for point in scan_set(made.root).whole.points} == made.weights
+
+
 def test_light_points_may_be_left_out(tmp_path: Path) -> None:
     made = synthetic.make(tmp_path / "set")
     folder = made.clusters("mcf")
     for name, value in (("simpoints0", "77"), ("weights0", "1e-4")):
-        made.change_lines(folder / name, lambda lines, value=value: [*lines, f"{value} 99"])
+        synthetic.change_lines(folder / name, lambda lines, value=value: [*lines, f"{value} 99"])
     scan = scan_set(made.root)
     assert scan.light == (("mcf", "77"),)
     assert scan.whole.findings == ()
-    made.change_lines(folder / "weights0", lambda lines: [*lines[:-1], "1.1e-4 99"])
+    synthetic.change_lines(folder / "weights0", lambda lines: [*lines[:-1], "1.1e-4 99"])
     assert {"missing", "contradiction"} <= codes(scan_set(made.root))
 
 
@@ -144,7 +172,7 @@ def test_a_random_sample_is_not_cut_by_weight(tmp_path: Path) -> None:
     assert here("set", "scan", made.root, "--quick", "--workload", "mcf").returncode == 0
     sampling.write_text('{"method": "simpoint"}')
     assert here("set", "scan", made.root, "--quick", "--coverage", "0.3").returncode == 0
-    made.change_json(lambda content: content["mcf"].update({"sampling": {"method": "bbv-stratified"}}))
+    synthetic.change_json(made, lambda content: content["mcf"].update({"sampling": {"method": "bbv-stratified"}}))
     assert "contradiction" in codes(scan_set(made.root))
     assert "bbv-stratified" in refusal(gcpt("set", "info", made.root, "--coverage", "0.3"))
 
@@ -164,7 +192,7 @@ def test_json_and_lists_are_sets(tmp_path: Path) -> None:
 
 def test_missing_points_stay_in_the_set(tmp_path: Path) -> None:
     made = synthetic.make(tmp_path / "set")
-    key = synthetic.FAULTS["a point's folder is missing"][1](made)
+    key = synthetic.plant(made, "a point's folder is missing")
     whole = load(made.root)
     point = next(point for point in whole.points if point.key == key)
     assert point.weight == made.weights[key]
@@ -177,7 +205,7 @@ def test_missing_points_stay_in_the_set(tmp_path: Path) -> None:
 
 def test_no_image_of_several_is_taken(tmp_path: Path) -> None:
     made = synthetic.make(tmp_path / "set")
-    key = synthetic.FAULTS["two images of a point"][1](made)
+    key = synthetic.plant(made, "two images of a point")
     assert "_".join(key) in refusal(gcpt("set", "info", made.root))
     assert key not in {point.key for point in scan_set(made.root).whole.points}
 
@@ -185,7 +213,7 @@ def test_no_image_of_several_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", synthetic.LAYOUTS)
 def test_links_and_paths_outside_are_followed_if_allowed(tmp_path: Path, layout: str) -> None:
     made = synthetic.make(tmp_path / "set", layout)
-    synthetic.FAULTS["a link to a folder outside"][1](made)
+    synthetic.plant(made, "a link to a folder outside")
     scan = scan_set(made.root, allow_outside=True)
     assert scan.whole.findings == ()
     assert {point.key for point in scan.present} == set(made.images)
@@ -231,6 +259,48 @@ def test_hostile_json_is_a_finding(tmp_path: Path, text: str) -> None:
     assert len(line) < 500 + len(str(made.json))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("json/checkpoints_all.json", '{"a": {"points": {"1": [' + "[]," * 1_100_000 + "[]]}}}", "objects and arrays"),
+        (
+            "json/checkpoints_all.json",
+            '{"a": {' + ",".join(f'"{n}": 1' for n in range(600_000)) + "}}",
+            "500,000 points",
+        ),
+        ("checkpoint/checkpoint.lst", "".join(f"a_{n} a/{n}\n" for n in range(600_000)), "500,000 points"),
+        ("cluster/mcf/simpoints0", "".join(f"{n} {n}\n" for n in range(600_000)), "500,000 points"),
+        ("checkpoint/checkpoint.lst", "x y\n" * 200_000, "more than 100,000 findings"),
+        ("cluster/mcf/simpoints0", "x " * 10_000_000, "fields, not 2"),
+    ],
+    ids=["nested", "points of a JSON", "points of a list", "clusters", "lines", "fields"],
+)
+def test_indexes_of_millions_of_entries_get_one_line(tmp_path: Path, name: str, text: str, said: str) -> None:
+    made = synthetic.make(tmp_path / "set", points=6)
+    (made.root / name).write_text(text)
+    run = here("set", "scan", made.root, "--quick")
+    lines = [line for line in (run.stdout + run.stderr).splitlines() if said in line]
+    assert run.returncode in (1, 2)
+    assert len(lines) == 1 and len(lines[0]) < 300 + len(str(made.root))
+
+
+def test_an_interval_0_beside_a_leftover_of_the_generator(tmp_path: Path) -> None:
+    folder = tmp_path / "set/checkpoint/mcf/0"
+    folder.mkdir(parents=True)
+    (folder / "_0_0.300000_.gz").write_bytes(b"memory")
+    (folder / "_0_0.000000_.gz").write_bytes(b"memory")
+    scan = scan_set(tmp_path / "set")
+    assert [point.path.name for point in scan.present] == ["_0_0.300000_.gz"]
+    assert codes(scan) == {"stray"}
+
+
+def test_no_finding_shows_what_is_outside_the_set(tmp_path: Path) -> None:
+    made = synthetic.make(tmp_path / "set")
+    synthetic.plant(made, "a link from weights0 to outside")
+    (tmp_path / "secret").write_text("password 0\n")
+    assert "password" not in repr(scan_set(made.root).whole.findings)
+
+
 def test_huge_indexes_and_folders_get_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = synthetic.make(tmp_path / "set", points=6)
     with made.json.open("r+b") as file:
@@ -244,7 +314,7 @@ def test_huge_indexes_and_folders_get_one_line(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("fault", ["a newline in a folder's name", "escape sequences in a JSON"])
 def test_no_name_reaches_the_terminal_unescaped(tmp_path: Path, fault: str) -> None:
     made = synthetic.make(tmp_path / "set")
-    synthetic.FAULTS[fault][1](made)
+    synthetic.plant(made, fault)
     shown = here("set", "scan", made.root, "--quick").stdout
     assert "\x1b" not in shown and "\x07" not in shown and "bmk\n" not in shown
     assert "bad-name" in shown

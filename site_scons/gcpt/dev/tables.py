@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from gcpt.checkout import ROOT
 from gcpt.isa import csrs, fields
 from gcpt.restorer import codes, options, platforms
+from gcpt.sets.findings import KINDS
 from gcpt.validate import findings
 
 
@@ -86,6 +87,11 @@ def findings_table() -> str:
     return _table("| code | severity | signal | means | what to do |", rows)
 
 
+def set_findings_table() -> str:
+    """The findings of set scan, as Markdown."""
+    return _table("| code | means | what to do |", ((f"`{kind.code}`", kind.means, kind.remedy) for kind in KINDS))
+
+
 #: The tables by name: page and generator.
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "options": ("docs/options.md", options_table),
@@ -93,6 +99,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "platforms": ("docs/platforms.md", platforms_table),
     "csrs": ("docs/csrs.md", csrs_table),
     "findings": ("docs/findings.md", findings_table),
+    "set-findings": ("docs/sets.md", set_findings_table),
 }
 
 

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
+from gcpt.errors import UserError
 from gcpt.sets.names import Key
+
+#: Findings of one set, at most: more come from an index of another set, or from a hostile one.
+MAX_FINDINGS = 100_000
 
 
 @dataclass(frozen=True)
@@ -90,3 +94,23 @@ class Finding:
     def name(self) -> str:
         """The point, workload or file that it is about."""
         return "_".join(filter(None, self.key)) or self.path
+
+
+class Findings(list[Finding]):
+    """The findings of a set: not more than anybody reads."""
+
+    def append(self, finding: Finding) -> None:
+        """Add a finding.
+
+        Args:
+            finding: The finding.
+
+        Raises:
+            UserError: There are too many.
+        """
+        if len(self) >= MAX_FINDINGS:
+            raise UserError(
+                f"more than {MAX_FINDINGS:,} findings, the last about {finding.path or finding.name}: "
+                "give a set with its own indexes"
+            )
+        super().append(finding)

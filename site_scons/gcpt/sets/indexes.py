@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from gcpt.sets.names import Key
 
 #: The largest index, in bytes: enough for a million points.
 MAX_BYTES = 32 << 20
+#: Objects and arrays in a JSON index or a manifest: each takes much more memory than its two characters.
+MAX_NESTED = 1_000_000
+#: The points that an index may name.
+MAX_POINTS = 500_000
 #: The key of the first line of a manifest, which is no index.
 MANIFEST_MARK = "gcpt_set"
 #: Which points an index names: all of the set, all of one workload, or a part.
@@ -67,11 +71,12 @@ class _Object(dict[str, Any]):
                 seen.add(name)
 
 
-def read_text(file: Path) -> str:
-    """Read an index.
+def read_text(file: Path, limit: int = MAX_BYTES) -> str:
+    """Read an index or a manifest.
 
     Args:
         file: The file.
+        limit: The largest size in bytes.
 
     Returns:
         Its text.
@@ -81,15 +86,28 @@ def read_text(file: Path) -> str:
     """
     try:
         with file.open("rb") as opened:
-            data = opened.read(MAX_BYTES + 1)
+            data = opened.read(limit + 1)
     except OSError as error:
         raise UserError(f"{file}: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise UserError(f"{file}: larger than {MAX_BYTES >> 20} MiB: give the index of one set")
+    if len(data) > limit:
+        raise UserError(f"{file}: larger than {limit >> 20} MiB: give the index of one set")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         raise UserError(f"{file}: is no text: byte {error.start} is not UTF-8") from error
+
+
+def check_nested(text: str) -> None:
+    """Check that a text has no more objects and arrays than a set needs.
+
+    Args:
+        text: JSON or TOML.
+
+    Raises:
+        ValueError: It has more.
+    """
+    if text.count("{") + text.count("[") > MAX_NESTED:
+        raise ValueError(f"more than {MAX_NESTED:,} objects and arrays")
 
 
 def parse_json(text: str) -> Any:
@@ -102,8 +120,9 @@ def parse_json(text: str) -> Any:
         The value; objects know their repeated names.
 
     Raises:
-        ValueError: It is no JSON, or nested too deeply.
+        ValueError: It is no JSON, nested too deeply, or has too many values.
     """
+    check_nested(text)
     try:
         return json.loads(text, object_pairs_hook=_Object)
     except RecursionError as error:
@@ -126,13 +145,17 @@ def _number(value: object) -> float | None:
 class _Reader:
     """Reads one index; ``findings`` gets what is wrong with it."""
 
-    def __init__(self, root: Path, path: str, findings: list[Finding]) -> None:
-        self.root, self.path, self.findings = root, path, findings
+    def __init__(self, root: Path, path: str, accepted: Container[str], findings: list[Finding]) -> None:
+        self.root, self.path, self.accepted, self.findings = root, path, accepted, findings
+        self.keys = 0
 
     def note(self, code: str, what: str, key: Key = ("", "")) -> None:
         self.findings.append(Finding(code, what, key, self.path))
 
     def key(self, workload: str, point: str, where: str) -> Key | None:
+        self.keys += 1
+        if self.keys > MAX_POINTS:
+            raise ValueError(f"it names more than {MAX_POINTS:,} points")
         if names.is_workload(workload) and names.is_point(point):
             return workload, point
         self.note("bad-name", f"{where}: {workload!r}, {point!r} cannot be a workload and a point")
@@ -163,7 +186,9 @@ class _Reader:
         points = value
         if isinstance(value.get("points"), dict):
             points = value["points"]
-            if "insts" in value:
+            if "insts" in value and _number(value["insts"]) is None:
+                self.note("bad-index", f"insts is {value['insts']!r:.60}, no number", (workload, ""))
+            elif "insts" in value:
                 index.instructions[workload] = str(value["insts"])
             if "sampling" in value:
                 self._sampling(index, workload, value["sampling"])
@@ -200,7 +225,7 @@ class _Reader:
         intervals = self._pairs(self.path, workload)
         weights_path = f"{folder}/weights0"
         index = Index(weights_path, "weights0", scope=ONE)
-        if not (self.root / weights_path).is_file():
+        if weights_path not in self.accepted:
             self.note("bad-index", "there is no weights0 beside simpoints0", (workload, ""))
             weights = {}
         else:
@@ -248,6 +273,8 @@ class _Reader:
             by_path = (place.workload, place.point) if place else by_name
             if by_path is None:
                 self.note("bad-index", f"line {number}: neither {name!r:.80} nor {path!r:.80} names a point")
+            elif not path.isprintable():
+                self.note("bad-name", f"line {number}: {path!r:.120} cannot be a path")
             elif key := self.key(*by_path, f"line {number}"):
                 if by_name != key:
                     self.note("contradiction", f"line {number}: the name is {name!r:.80}, the path {path!r:.80}", key)
@@ -270,18 +297,19 @@ def _are_times(values: Iterable[float | None]) -> bool:
     return 2 * sum(value > 1 for value in numbers) > len(numbers)
 
 
-def read_index(root: Path, path: str, findings: list[Finding]) -> Index | None:
+def read_index(root: Path, path: str, accepted: Container[str], findings: list[Finding]) -> Index | None:
     """Read an index.
 
     Args:
         root: The set's folder.
         path: The index, relative to it.
+        accepted: All indexes that may be read.
         findings: Gets what is wrong with it.
 
     Returns:
         The index; None if the file is none, or cannot be read.
     """
-    reader = _Reader(root, path, findings)
+    reader = _Reader(root, path, accepted, findings)
     name = path.rpartition("/")[2]
     if name == "weights0":
         return None  # it is read with simpoints0
@@ -291,6 +319,6 @@ def read_index(root: Path, path: str, findings: list[Finding]) -> Index | None:
         return read()
     except UserError as error:
         reader.note("bad-index", str(error).removeprefix(f"{root / path}: "))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         reader.note("bad-index", f"cannot be read: {error}")
     return None

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from gcpt.sets.findings import Finding
+from gcpt.sets.findings import Finding, Findings
 from gcpt.sets.indexes import ALL, CUT, ONE, Index
 from gcpt.sets.names import Key
 from gcpt.sets.tree import Image, Tree, resolved_inside
@@ -40,7 +40,7 @@ class Joined:
     weights: dict[Key, tuple[float, str]] = field(default_factory=dict)
     seconds: dict[Key, float] = field(default_factory=dict)
     samplings: set[str] = field(default_factory=set)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=Findings)
 
 
 def order(key: Key) -> tuple[str, int, str]:
@@ -77,12 +77,17 @@ class _Join:
     def images(self) -> None:
         """Choose the image of each point."""
         named = {key for index in self.lists for key in self.listed(index)}
-        for key, images in self.all.items():
+        for key, images in list(self.all.items()):
+            leftovers = [image for image in images if int(key[1]) == 0 and _is_zero(image.weight)]
+            if key not in named or len(leftovers) < len(images):
+                self._each("stray", "a leftover of the generator: interval 0 of weight 0", leftovers)
+                self.all[key] = images = [image for image in images if image not in leftovers]
             memory = [image for image in images if not image.is_flash]
             flash = [image for image in images if image.is_flash]
-            if int(key[1]) == 0 and key not in named and all(_is_zero(image.weight) for image in images):
-                self._each("stray", "a leftover of the generator: interval 0 of weight 0", images)
-            elif not memory:
+            if not images:
+                del self.all[key]
+                continue
+            if not memory:
                 self._each("stray", "a flash image without a memory image", flash)
             elif len(memory) > 1 or len(flash) > 1:
                 several = memory if len(memory) > 1 else flash

@@ -11,13 +11,15 @@ from gcpt.checkpoint.output import replacing
 from gcpt.errors import UserError
 from gcpt.sets import names
 from gcpt.sets.findings import Finding
-from gcpt.sets.indexes import MANIFEST_MARK, parse_json, read_text
+from gcpt.sets.indexes import MANIFEST_MARK, check_nested, parse_json, read_text
 from gcpt.sets.names import Key
 from gcpt.sets.points import Point, PointSet
 from gcpt.sets.scan import Scan, find_restorer, sorted_findings
 from gcpt.sets.tree import resolved_inside
 
 _VERSION = 1
+#: The largest manifest, in bytes: enough for 200,000 points with all facts.
+_MAX_BYTES = 128 << 20
 _SUFFIXES = (".toml", ".json")
 
 
@@ -117,8 +119,9 @@ def write(path: Path, scan: Scan, facts: Mapping[Key, Mapping[str, Any]]) -> Non
 
 
 def _parsed(path: Path) -> dict[str, Any]:
-    text = read_text(path)
+    text = read_text(path, _MAX_BYTES)
     try:
+        check_nested(text)
         described = tomllib.loads(text) if path.suffix == ".toml" else parse_json(text)
     except RecursionError as error:
         raise UserError(f"{path}: is no manifest: it is nested too deeply") from error

@@ -93,14 +93,13 @@ def placement(group: str, folder: str, image: ImageName | None = None) -> Placem
     Returns:
         The placement; None if the folder and the image contradict each other, or the folder alone says nothing.
     """
+    oldest = _OLDEST.fullmatch(group) if folder == "0" else None
+    if oldest and (image is None or image.point == oldest[2]):
+        return Placement(oldest[1], oldest[2], oldest[3], is_count=True)
     if image and folder == image.point:
         return Placement(group, folder)
-    if folder == "0" and (match := _OLDEST.fullmatch(group)):
-        if image and image.point != match[2]:
-            return None
-        return Placement(match[1], match[2], match[3], is_count=True)
     if image:
-        return Placement(group, image.point) if folder == "0" else None
+        return Placement(group, image.point) if folder == "0" and not oldest else None
     return Placement(group, folder) if is_point(folder) else None
 
 

@@ -1,14 +1,14 @@
 """Scan a set: find its images by their names, read its indexes, and join both."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from gcpt.errors import UserError
 from gcpt.sets import names
-from gcpt.sets.findings import CODES, Finding
+from gcpt.sets.findings import CODES, Finding, Findings
 from gcpt.sets.indexes import Index, read_index
 from gcpt.sets.join import Joined, join, order
 from gcpt.sets.names import Key
@@ -143,9 +143,10 @@ def _narrowed(scan: Scan, keys: set[Key], path: str) -> Scan:
     return Scan(replace(scan.whole, points=points, findings=findings), sizes)
 
 
-def _scan(tree: Tree, paths: Iterable[str], allow_outside: bool) -> tuple[Scan, list[Index]]:
-    findings = list(tree.findings)
-    indexes = [index for path in paths if (index := read_index(tree.root, path, findings))]
+def _scan(tree: Tree, paths: Collection[str], allow_outside: bool) -> tuple[Scan, list[Index]]:
+    findings = Findings(tree.findings)
+    accepted = frozenset(paths)
+    indexes = [index for path in paths if (index := read_index(tree.root, path, accepted, findings))]
     if allow_outside:
         known = {os.path.realpath(tree.root / image.path) for image in tree.images}
         tree.images += [

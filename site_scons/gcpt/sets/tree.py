@@ -1,17 +1,18 @@
 """The files of a set: images and indexes, found by their names."""
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gcpt.errors import UserError
 from gcpt.sets import names
-from gcpt.sets.findings import Finding
+from gcpt.sets.findings import Finding, Findings
 from gcpt.sets.names import Key
 
 #: Files and folders that gcpt looks at in one set.
-MAX_ENTRIES = 4_000_000
+MAX_ENTRIES = 1_000_000
 #: Folders between the set's folder and an image, at most: two archives' folders, workload and point, and one to spare.
 _DEPTH = 6
 #: Folders in the set's folder that have indexes, by the start of their names.
@@ -19,7 +20,7 @@ _INDEX_FOLDERS = ("checkpoint", "cluster", "json", "simpoint")
 _CLUSTERS = ("simpoints0", "weights0", "sampling.json")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Image:
     """An image of a point.
 
@@ -56,7 +57,7 @@ class Tree:
     images: list[Image] = field(default_factory=list)
     folders: dict[str, Key] = field(default_factory=dict)
     indexes: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=Findings)
 
 
 def resolved_inside(root: Path, path: str) -> str | None:
@@ -67,8 +68,10 @@ def resolved_inside(root: Path, path: str) -> str | None:
         path: The path, absolute or relative to the set's folder.
 
     Returns:
-        The path relative to the set's folder; None if it leaves the folder.
+        The path relative to the set's folder; None if it leaves the folder, or is no path.
     """
+    if "\0" in path:
+        return None
     real_root, real = os.path.realpath(root), os.path.realpath(root / path)
     if real != real_root and not real.startswith(real_root.rstrip("/") + "/"):
         return None
@@ -109,6 +112,15 @@ class _Walk:
         self.tree.findings.append(Finding("path-leaves-set", "the symbolic link leaves the set's folder", path=path))
         return True
 
+    def _is_readable(self, entry: os.DirEntry[str], path: str) -> bool:
+        """Whether an entry is a regular file in the set: to open a FIFO would wait for ever."""
+        if self._leaves(entry, path):
+            return False
+        if not stat.S_ISREG(entry.stat().st_mode):
+            self.tree.findings.append(Finding("unreadable", "is not a regular file", path=path))
+            return False
+        return True
+
     def _enters(self, entry: os.DirEntry[str], path: str) -> bool:
         """Whether to look into a folder: links within the set lead to what is found anyway."""
         if self._leaves(entry, path) or (entry.is_symlink() and resolved_inside(self.tree.root, path) is not None):
@@ -136,9 +148,9 @@ class _Walk:
                     if len(parts) <= _DEPTH and self._enters(entry, inner):
                         self.walk(inner, (*parts, entry.name))
                 elif self._is_index(entry.name, parts):
-                    if not self._leaves(entry, inner):
+                    if self._is_readable(entry, inner):
                         self.tree.indexes.append(inner)
-                elif entry.name.startswith("_") and len(parts) > 1 and not self._leaves(entry, inner):
+                elif entry.name.startswith("_") and len(parts) > 1 and self._is_readable(entry, inner):
                     holds_image |= self._image(entry, inner, parts)
             except OSError as error:
                 self.tree.findings.append(Finding("unreadable", error.strerror or str(error), path=inner))
