@@ -1,14 +1,20 @@
 """``gcpt set run --on dask://``: a real scheduler and its workers, on loopback."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from command import ENVIRONMENT, gcpt, refusal, wait_until
+from distributed import Client
+
+from gcpt.sets.cluster import Cluster, SchedulerLostError
 
 Make = Callable[..., Path]
 _LOOPBACK = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
@@ -69,18 +75,51 @@ def test_a_killed_scheduler(
     tmp_path: Path,
 ) -> None:
     """The points that have no result are named as failed; the run goes on with another engine."""
-    root, out = make_set({"mcf": {"1": (0.5, ""), "2": (0.5, "wait")}}), tmp_path / "out"
-    words = ["set", "run", str(root), "-o", str(out)]
+    waiting = {str(number): (0.1, "wait") for number in range(2, 8)}
+    root, out = make_set({"mcf": {"1": (0.4, "the largest starts first"), **waiting}}), tmp_path / "out"
+    words = ["set", "run", str(root), "-o", str(out), "--retries", "3"]
     simulator = ["--", str(emu), "-i", "{checkpoint}"]
     command = [sys.executable, "-m", "gcpt", *words, "--on", f"dask://{scheduler[0]}", *simulator]
     with subprocess.Popen(
         command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as client:
-        wait_until(lambda: (out / "mcf_1_0.500000/result.json").exists() and "mcf_2" in starts())
+        wait_until(lambda: (out / "mcf_1_0.400000/result.json").exists() and len(starts()) > 1)
         scheduler[1].kill()
         output, errors = client.communicate(timeout=200)
     assert client.returncode == 1, errors
-    assert "mcf_2: " in output and "1 failed, 1 finished" in output
+    assert "mcf_2: the scheduler ended" in output and "6 failed, 1 finished" in output
     emu.with_name("go").touch()
     run = gcpt(*words, *simulator)
     assert run.returncode == 0 and starts().count("mcf_1") == 1
+
+
+def test_no_future_is_left_open(scheduler: tuple[str, subprocess.Popen[bytes]]) -> None:
+    """Whatever the client does when its scheduler is killed, each task ends that was or is submitted then."""
+    client = Client(f"tcp://{scheduler[0]}", timeout=2, set_as_default=False)
+    cluster = Cluster(client)
+    futures = [cluster.submit(time.sleep, 1000) for _ in range(10)]
+    scheduler[1].kill()
+    while client.status != "closed":  # it tries to connect again before
+        futures.append(cluster.submit(time.sleep, 1000))
+        wait(futures[-1:], timeout=0.01)
+    futures += [cluster.submit(time.sleep, 1000) for _ in range(10)]
+    ended = wait(futures, timeout=60)
+    assert not ended.not_done
+    assert {type(future.exception()) for future in ended.done} <= {SchedulerLostError, CancelledError}
+    cluster.shutdown()
+
+
+def test_an_interrupt(make_set: Make, emu: Path, scheduler: tuple[str, object], tmp_path: Path) -> None:
+    """Ctrl-C ends the client in one line; the scheduler serves the next one."""
+    root, out = make_set({"mcf": {"1": (1, "wait")}}), tmp_path / "out"
+    words = ["set", "run", str(root), "-o", str(out), "--on", f"dask://{scheduler[0]}", "--"]
+    words += [str(emu), "-i", "{checkpoint}"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "gcpt", *words], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    ) as client:
+        wait_until(emu.with_name("starts").exists)
+        client.send_signal(signal.SIGINT)
+        _, errors = client.communicate(timeout=100)
+    assert (client.returncode, errors.strip()) == (130, "gcpt: interrupted")
+    emu.with_name("go").touch()
+    assert gcpt(*words).returncode == 0

@@ -7,15 +7,10 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from importlib import import_module
-from typing import Any
 
 from gcpt.errors import UserError
+from gcpt.sets.cluster import on_dask
 from gcpt.sets.pool import Pool, core_sets
-
-_REMEDY = "pip install 'gcpt[set]'"
-#: Seconds for a scheduler to answer.
-_ANSWER = 10
 
 
 @contextmanager
@@ -43,41 +38,6 @@ def embedded(jobs: int, cores: int) -> Iterator[Executor]:
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
-
-
-def _distributed() -> Any:
-    """Import Dask, which only clusters need."""
-    try:
-        return import_module("distributed")
-    except ImportError as error:
-        raise UserError(f"{error.name} is not installed, which dask:// needs: {_REMEDY}") from error
-
-
-@contextmanager
-def on_dask(address: str) -> Iterator[Executor]:
-    """Use the workers of a Dask scheduler that runs already.
-
-    Args:
-        address: HOST:PORT.
-
-    Yields:
-        The executor.
-
-    Raises:
-        UserError: Dask is not installed, or no scheduler answers.
-    """
-    distributed = _distributed()
-    try:
-        client = distributed.Client(f"tcp://{address}", timeout=_ANSWER, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"dask://{address}: no scheduler answers: start one with dask scheduler") from error
-    with client:
-        executor: Executor = client.get_executor(pure=False)
-        try:
-            yield executor
-        except BaseException:
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 @contextmanager
