@@ -1,4 +1,4 @@
-"""ExportFolder(image): the alias "export", the folder for other projects' builds.
+"""ExportFolder(image, elf): the alias "export", the folder for other projects' builds.
 
 The folder's make builds the alias "exported", which does not update configure, Makefile and options.
 """
@@ -17,7 +17,7 @@ def _executable(target, source, env):
     Path(target[0].abspath).chmod(0o755)
 
 
-def _export_folder(env, image):
+def _export_folder(env, image, elf):
     config = env["CONFIG"]
     folder = Path(env["OPTIONS"].get("export_dir") or config.build_dir / "export").expanduser()
     try:
@@ -28,6 +28,7 @@ def _export_folder(env, image):
     message, header = env.Nanopb(f"{config.common_dir}/checkpoint.pb.c", "proto/checkpoint.proto")
     copies = {
         "build/gcpt.bin": image,
+        "build/gcpt": elf,
         "src/checkpoint.proto": "proto/checkpoint.proto",
         "src/checkpoint.pb.c": message,
         "export_include/checkpoint.pb.h": header,
@@ -35,6 +36,7 @@ def _export_folder(env, image):
     files = [env.Copied(f"{folder}/{name}", source) for name, source in copies.items()]
     values = export.default_values(config.platform.dram)
     files += env.Rendered(f"{folder}/export_include/cpt_default_values.h", values)
+    files += env.Rendered(f"{folder}/src/restore_rom_addr.h", export.restore_rom_addr())
     env.Alias("exported", files)
     root = Path(os.getcwd())
     script = env.Rendered(f"{folder}/configure", export.configure(root))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gcpt.checkpoint import header
+from gcpt.checkpoint import header, stamp
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import DEFAULT, MIB, MULTI_CORE, Layout
 
@@ -66,7 +66,9 @@ def _files(folder: Path) -> set[str]:
 
 CONSUMED = {
     "build/gcpt.bin",
+    "build/gcpt",
     "src/checkpoint.proto",
+    "src/restore_rom_addr.h",
     "src/checkpoint.pb.c",
     "export_include/checkpoint.pb.h",
     "export_include/cpt_default_values.h",
@@ -76,7 +78,43 @@ CONSUMED = {
 def test_the_folder_holds_what_nemu_looks_for(checkout):
     folder = checkout / "build/export"
     assert _files(folder) == {*CONSUMED, "configure", "Makefile", "gcpt.options"}
-    assert (folder / "build/gcpt.bin").read_bytes() == (checkout / "build/normal/gcpt.bin").read_bytes()
+    for name, output in {"gcpt.bin": "gcpt.bin", "gcpt": "gcpt.elf"}.items():
+        assert (folder / "build" / name).read_bytes() == (checkout / "build/normal" / output).read_bytes()
+
+
+def test_nemu_reads_the_offsets_from_the_header(checkout, tmp_path: Path):
+    """Without protobuf, NEMU writes the state where these macros say, from C++."""
+    link = tmp_path / "gcpt_restore"
+    link.symlink_to(checkout / "build/export")
+    offsets = {
+        "magic_number": "BOOT_FLAG_ADDR",
+        "pc": "PC_CPT_ADDR",
+        "mode": "MODE_CPT_ADDR",
+        "mtime": "MTIME_CPT_ADDR",
+        "mtime_cmp": "MTIME_CMP_CPT_ADDR",
+        "misc_done": "MISC_DONE_CPT_ADDR",
+        "misc_reserve": "MISC_RESERVE",
+        "int_reg": "INT_REG_CPT_ADDR",
+        "int_reg_done": "INT_REG_DONE",
+        "float_reg": "FLOAT_REG_CPT_ADDR",
+        "float_reg_done": "FLOAT_REG_DONE",
+        "csr_reg": "CSR_REG_CPT_ADDR",
+        "csr_reg_done": "CSR_REG_DONE",
+        "csr_reserve": "CSR_RESERVE",
+        "vector_reg": "VECTOR_REG_CPT_ADDR",
+        "vector_reg_done": "VECTOR_REG_DONE",
+    }
+    source = tmp_path / "serializer.cpp"
+    names = ", ".join(f"{macro} - BOOT_CODE" for macro in offsets.values())
+    source.write_text(
+        "#include <gcpt_restore/src/restore_rom_addr.h>\n#include <cstdio>\n"
+        f"static const long values[] = {{CPT_MAGIC_BUMBER, {names}}};\n"
+        'int main() { for (long value : values) std::printf("%ld ", value); }\n'
+    )
+    _run(tmp_path, "g++", "-Wall", "-Werror", f"-I{tmp_path}", "-o", "serializer", str(source))
+    printed = [int(word) for word in _run(tmp_path, "./serializer").stdout.split()]
+    assert printed == [0xBEEF, *(getattr(DEFAULT, field) for field in offsets)]
+    assert set(offsets) == set(DEFAULT.items())
 
 
 @pytest.mark.parametrize("compiler", ["gcc -std=c11", "g++ -std=c++17"])
@@ -113,7 +151,14 @@ def test_nemu_configures_and_makes_where_nothing_is_built(checkout, exported: Pa
     assert {name for name in _files(exported) if not name.startswith("build/scons/")} >= CONSUMED
     assert (exported / "build/gcpt.bin").read_bytes() == (checkout / "build/normal/gcpt.bin").read_bytes()
     _run(exported.parent, "make", "-s", "-C", str(exported), "clean")
-    assert _files(exported) == {"configure", "Makefile", "gcpt.options", "src/checkpoint.proto"}
+    # Without one of the two in src/, NEMU's makefiles clone another restorer into the folder.
+    assert _files(exported) == {
+        "configure",
+        "Makefile",
+        "gcpt.options",
+        "src/checkpoint.proto",
+        "src/restore_rom_addr.h",
+    }
 
 
 @pytest.mark.parametrize("spelling", ["--gcpt-payload={}", "--gcpt_payload={}", "--gcpt-payload {}", "gcpt_payload={}"])
@@ -127,9 +172,44 @@ def test_workload_builder_gets_a_megabyte_and_the_payload(exported: Path, payloa
     assert image[MIB:] == payload.read_bytes()
 
 
-def test_addresses_in_cflags_are_not_ignored_silently(exported):
-    error = _run(exported, "make", CFLAGS="-O2 -DCONFIG_SERIAL_PORT=0x310b0000").stderr
-    assert error.count("\n") == 1 and "--uart=" in error
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("-O2 -DCONFIG_CLINT_MMIO=0x2000000", "clint=0x2000000"),
+        ("-DCONFIG_SERIAL_PORT=0x310b0000 -O2", "uart=16550@0x310b0000,2"),
+        (
+            "-D CONFIG_SERIAL_PORT='0x10000000UL' -DCONFIG_CLINT_MMIO=(0x2000000)",
+            "clint=0x2000000 uart=16550@0x10000000",
+        ),
+        ("-DCONFIG_SERIAL_PORT=0x40600004", ""),  # the data register of the platform's console
+        ("-DCONFIG_CLINT_MMIO=0x38000000", ""),
+    ],
+)
+def test_addresses_in_cflags_are_options(exported, flags, words):
+    run = _run(exported, "make", CFLAGS=flags)
+    assert run.stderr == ""
+    found = stamp.find((exported / "build/gcpt.bin").read_bytes())
+    assert found and " ".join(f"{name}={value}" for name, value in found.options.items()) == words
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("-DCONFIG_CLINT_MMIO", "CFLAGS: -DCONFIG_CLINT_MMIO=: want an address"),
+        ("-DCONFIG_CLINT_MMIO=0x2000004", "want a multiple of 8"),
+        ("-DCONFIG_SERIAL_PORT=0x12340000", "use ./configure --uart=KIND@0x12340000[,SHIFT] instead"),
+    ],
+)
+def test_addresses_in_cflags_that_mean_no_option_fail_make(exported, flags, words):
+    error = _run(exported, "make", CFLAGS=flags, status=2).stderr
+    line, *_ = error.splitlines()
+    assert line.startswith("gcpt: ") and words in line
+    assert not (exported / "build/gcpt.bin").exists()
+
+
+def test_other_macros_in_cflags_are_not_ignored_silently(exported):
+    error = _run(exported, "make", CFLAGS="-O2 -DCONFIG_MULTICORE=1").stderr
+    assert error.count("\n") == 1 and "CONFIG_MULTICORE is ignored" in error
 
 
 def test_without_a_payload_the_image_is_at_most_a_megabyte(exported: Path):
@@ -165,6 +245,34 @@ def test_configured_images_are_those_of_scons(checkout, exported: Path, payload:
     _run(exported, "make", f"GCPT_PAYLOAD_PATH={os.path.relpath(payload, exported)}")
     changed = (exported / "build/gcpt.bin").read_bytes()
     assert changed != image and changed[MIB:] == payload.read_bytes()
+
+
+def test_a_bare_configure_keeps_the_options(checkout, tmp_path: Path):
+    """NEMU runs it before make; so what was exported, or configured since, stays."""
+    folder = tmp_path / "gcpt_restore"
+    options = ["mode=single_core", "gcpt_payload_position=0x80100000", "clint=0x2000000"]
+    checkout.build("export", f"export_dir={folder}", f"build_dir={tmp_path / 'out'}", *options)
+    image = (folder / "build/gcpt.bin").read_bytes()
+    shutil.rmtree(folder / "build")
+    _run(folder, "./configure")
+    _run(folder, "make", "-s", "CROSS_COMPILE=riscv64-unknown-elf-")
+    assert (folder / "build/gcpt.bin").read_bytes() == image
+    _run(folder, "./configure", "--mode=single_core")
+    configured = (folder / "gcpt.options").read_bytes()
+    assert "kept" in _run(folder, "./configure").stdout
+    assert (folder / "gcpt.options").read_bytes() == configured
+    (folder / "gcpt.options").unlink()
+    assert "default options" in _run(folder, "./configure").stdout
+
+
+def test_make_writes_to_another_folder(exported: Path, payload: Path, tmp_path: Path):
+    """As NEMU's script that rebuilds an image with another payload calls it."""
+    out = tmp_path / "an output"
+    _run(tmp_path, "make", "-C", str(exported), f"O={out}", f"GCPT_PAYLOAD_PATH={payload}")
+    assert (out / "build/gcpt.bin").read_bytes()[MIB:] == payload.read_bytes()
+    assert (out / "build/gcpt").exists() and not (exported / "build/gcpt.bin").exists()
+    _run(exported, "make", f"O={out}", "clean")
+    assert not (out / "build").exists() and not (exported / "build").exists()
 
 
 def test_configure_refuses_in_one_line_and_leaves_the_options(exported: Path):

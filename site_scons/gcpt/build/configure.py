@@ -1,8 +1,8 @@
 """``configure`` of an exported folder: checks options in the style of autoconf and saves them for make.
 
-``python -m gcpt.build.configure FOLDER --NAME=VALUE ...`` writes FOLDER/gcpt.options. Dashes and underscores are
-equivalent; paths are relative to the caller's folder. Exit status: 0 success, 2 bad input, which does not change the
-file.
+``python -m gcpt.build.configure FOLDER --NAME=VALUE ...`` writes FOLDER/gcpt.options; without options it keeps the
+file. Dashes and underscores are equivalent; paths are relative to the caller's folder. Exit status: 0 success, 2 bad
+input, which does not change the file.
 """
 
 import os
@@ -98,6 +98,9 @@ def main(argv: Sequence[str]) -> int:
     target = Path(folder) / export.OPTIONS
     if any(argument in _HELP for argument in arguments):
         print(help_text(), end="")
+        return 0
+    if not arguments and target.is_file():
+        print(f"{target.name}: kept")
         return 0
     try:
         values = _absolute_paths(parse(arguments))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gcpt.checkpoint.layouts import (
     BLOCK_SIZE,
+    CHECKPOINT_MAGIC,
     DEFAULT,
     HEADER_MAGIC,
     HEADER_VERSIONS,
@@ -25,8 +26,25 @@ from gcpt.restorer.options import saved_text
 OPTIONS = "gcpt.options"
 #: The build folder of make, inside the exported folder: copies of the folder do not share it.
 BUILD = "build/scons"
-#: Warning about addresses in CFLAGS, with which earlier restorers are configured.
-_FLAGS = "gcpt: CFLAGS: CONFIG_ macros are ignored: use ./configure --platform=, --clint= and --uart= instead"
+#: The macros of restore_rom_addr.h that have the offsets of a block's fields, by field name.
+_FIELD_MACROS = {
+    "magic_number": "BOOT_FLAG_ADDR",
+    "pc": "PC_CPT_ADDR",
+    "mode": "MODE_CPT_ADDR",
+    "mtime": "MTIME_CPT_ADDR",
+    "mtime_cmp": "MTIME_CMP_CPT_ADDR",
+    "misc_done": "MISC_DONE_CPT_ADDR",
+    "misc_reserve": "MISC_RESERVE",
+    "int_reg": "INT_REG_CPT_ADDR",
+    "int_reg_done": "INT_REG_DONE",
+    "float_reg": "FLOAT_REG_CPT_ADDR",
+    "float_reg_done": "FLOAT_REG_DONE",
+    "csr_reg": "CSR_REG_CPT_ADDR",
+    "csr_reg_done": "CSR_REG_DONE",
+    "csr_reserve": "CSR_RESERVE",
+    "vector_reg": "VECTOR_REG_CPT_ADDR",
+    "vector_reg_done": "VECTOR_REG_DONE",
+}
 #: The line that marks files of scons export.
 _MARK = "# Made by scons export of gcpt."
 
@@ -91,6 +109,21 @@ def default_values(dram: int) -> str:
     return "\n".join(parts)
 
 
+def restore_rom_addr() -> str:
+    """Write restore_rom_addr.h, the offsets at which NEMU writes the state without protobuf.
+
+    Returns:
+        The header's text, with the names that NEMU includes it for.
+    """
+    macros = {"BOOT_CODE": 0, "CPT_MAGIC_BUMBER": CHECKPOINT_MAGIC}  # spelt as NEMU uses it
+    macros |= {_FIELD_MACROS[field]: offset for field, offset in DEFAULT.items().items()}
+    lines = "".join(f"#define {name} {value:#x}\n" for name, value in macros.items())
+    return (
+        "/* Made by scons export of gcpt from its layouts: offsets in a hart's block; docs/formats.md there describes "
+        f"them. */\n#ifndef RESTORE_ROM_ADDR_H\n#define RESTORE_ROM_ADDR_H\n\n{lines}\n#endif\n"
+    )
+
+
 def options_text(values: Mapping[str, str]) -> str:
     """Write gcpt.options.
 
@@ -141,20 +174,24 @@ def makefile(root: Path) -> str:
     def recipe(text: str) -> str:
         return text.replace("$", "$$")
 
+    python = f"PYTHONPATH={shlex.quote(str(root / 'site_scons'))} {shlex.quote(sys.executable)}"
     scons = f"cd {shlex.quote(str(root))} && {shlex.quote(sys.executable)} -m SCons -Q"
     return f"""{_MARK}
-# make [CROSS_COMPILE=PREFIX] [GCPT_PAYLOAD_PATH=FILE] builds build/gcpt.bin, src/ and export_include/ with the options
-# of the last ./configure. The project has its own flags: CFLAGS and LDFLAGS are ignored.
+# make [CROSS_COMPILE=PREFIX] [GCPT_PAYLOAD_PATH=FILE] [O=FOLDER] builds build/gcpt.bin, src/ and export_include/, here
+# or in FOLDER, with the options of the last ./configure. -DCONFIG_CLINT_MMIO= and -DCONFIG_SERIAL_PORT= in CFLAGS
+# replace clint= and uart=; the project has its own flags, and the rest of CFLAGS and LDFLAGS is ignored.
 # The shell gets the variables from its environment: their values may have quotes.
-export CFLAGS CROSS_COMPILE GCPT_PAYLOAD_PATH
+export CFLAGS CROSS_COMPILE GCPT_PAYLOAD_PATH O
 .PHONY: app clean
 app:
 \t@{recipe(_project_check(root))}
-\t@case "$$CFLAGS" in *-DCONFIG_*) echo {shlex.quote(_FLAGS)} >&2 ;; esac
-\t@here=$$PWD; payload=$$GCPT_PAYLOAD_PATH; case $$payload in '' | /*) ;; *) payload=$$here/$$payload ;; esac; \\
-\t{recipe(scons)} exported "export_dir=$$here" "options_file=$$here/{OPTIONS}" "build_dir=$$here/{BUILD}" \\
-\t$${{CROSS_COMPILE:+"cross_compile=$$CROSS_COMPILE"}} $${{payload:+"gcpt_payload=$$payload"}}
+\t@here=$$PWD; macros=; case "$$CFLAGS" in \\
+\t*CONFIG_*) macros=$$({recipe(python)} -m gcpt.build.c_flags) || exit ;; esac; \\
+\tout=$${{O:-.}}; case $$out in /*) ;; *) out=$$here/$$out ;; esac; \\
+\tpayload=$$GCPT_PAYLOAD_PATH; case $$payload in '' | /*) ;; *) payload=$$here/$$payload ;; esac; \\
+\t{recipe(scons)} exported "export_dir=$$out" "options_file=$$here/{OPTIONS}" "build_dir=$$here/{BUILD}" \\
+\t$$macros $${{CROSS_COMPILE:+"cross_compile=$$CROSS_COMPILE"}} $${{payload:+"gcpt_payload=$$payload"}}
 
 clean:
-\trm -rf build export_include src/checkpoint.pb.c
+\trm -rf build export_include src/checkpoint.pb.c $${{O:+"$$O/build"}}
 """
