@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "snapshot: QEMU's options": (
         "snapshot", "--load", "OTHER@0x80100000", "-o", "OUT", "--", "-drive", "file=IN,if=none",
     ),
+    "profile: --load": ("profile", "--load", "IN@0x80100000", "-o", "OUT", "--interval", "5"),
     "info: FILE": ("info", "IN", "--html", "OUT"),
     "info: --flash": ("info", "OTHER", "--flash", "IN", "--html", "OUT"),
     "debug: CHECKPOINT": ("debug", "IN", "--script", "OUT"),

@@ -29,6 +29,7 @@ SUBCOMMANDS: dict[str, str] = {
     "diff": "Compare two checkpoints: registers and memory.",
     "convert": "Write a checkpoint in another layout or container.",
     "snapshot": "Take a checkpoint of a machine in stock QEMU.",
+    "profile": "Count basic blocks of software in stock QEMU, for SimPoint.",
     "pack": "Embed a restorer into a checkpoint.",
     "unpack": "Split a packed image into checkpoint and restorer.",
     "run": "Continue from a checkpoint in stock QEMU.",

@@ -1,64 +1,28 @@
 """``gcpt snapshot``: take a checkpoint of a stock QEMU, started here or already running."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gcpt.checkpoint.layouts import LAYOUTS
-from gcpt.cli.output import (
-    Address,
-    InputPath,
-    OutputPath,
-    Seconds,
-    check_code_address,
-    json_option,
-    memory_option,
-    result_printer,
+from gcpt.cli.output import InputPath, OutputPath, check_code_address, json_option, result_printer
+from gcpt.cli.software import (
+    InOrder,
+    Loads,
+    check_patterns,
+    inputs,
+    machine_options,
+    machine_setup,
+    moment_options,
+    software_options,
+    steps,
+    timeout_option,
 )
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
     from gcpt.checkpoint.points import Point
-
-
-class _Load(click.ParamType[tuple[Path, int]]):
-    name = "FILE@ADDR"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Path, int]:
-        file, _, address = str(value).rpartition("@")
-        try:
-            if not file:
-                raise ValueError
-            return Path(file), Address().convert(address, param, ctx)
-        except ValueError:
-            self.fail(f"{value!r}: want FILE@ADDR, such as fw_jump.bin@0x80100000", param, ctx)
-
-
-class _InOrder(click.Command):
-    """Keep the order of the options: ``meta["order"]`` of the context lists the parameter of each option given."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta["order"] = [parameter.name for parameter in self.make_parser(ctx).parse_args(list(args))[2]]
-        return super().parse_args(ctx, args)
-
-
-def _steps(order: list[str], patterns: tuple[str, ...], texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Pair each pattern with the text to type after it; ``order`` lists the parameters in command-line order."""
-    steps: list[tuple[str, str]] = []
-    remaining_patterns, remaining_texts = iter(patterns), iter(text.replace("\\n", "\n") for text in texts)
-    for name in order:
-        if name == "patterns":
-            steps.append((next(remaining_patterns), ""))
-        elif name == "texts":
-            text = next(remaining_texts)
-            if not steps:
-                raise UserError(
-                    f"--type {text!r}: the guest may not read its console yet: put the --on to wait for before it"
-                )
-            steps[-1] = (steps[-1][0], steps[-1][1] + text)
-    return tuple(steps)
 
 
 def _points(
@@ -92,14 +56,6 @@ def _check_points(
         raise UserError("a list of points is a folder of memory images: want -o FOLDER and zstd or gzip, and no flash")
 
 
-def _check_patterns(patterns: tuple[str, ...]) -> None:
-    for pattern in patterns:
-        try:
-            re.compile(pattern)
-        except (re.error, ValueError, OverflowError, RecursionError) as error:
-            raise UserError(f"--on {pattern!r}: not a regular expression: {error}") from error
-
-
 def _check_machine(gdb_address: str | None, qmp_address: str | None, has_software: bool, has_more: bool) -> None:
     """Check that the options name one machine: to start, with software, or a running one."""
     if bool(gdb_address) != bool(qmp_address):
@@ -113,7 +69,7 @@ def _check_machine(gdb_address: str | None, qmp_address: str | None, has_softwar
         raise UserError("nothing to run: give --load FILE@ADDR, or --gdb and --qmp of a running machine")
 
 
-@click.command(cls=_InOrder)
+@click.command(cls=InOrder)
 @click.option(
     "-o",
     "--output",
@@ -121,29 +77,10 @@ def _check_machine(gdb_address: str | None, qmp_address: str | None, has_softwar
     required=True,
     help="The checkpoint to write; - is standard output. For several, their folder.",
 )
-@click.option(
-    "--load",
-    "loads",
-    type=_Load(),
-    multiple=True,
-    help="Load a raw binary or device tree into memory at the start; may be repeated.",
-)
-@click.option(
-    "--data",
-    "data",
-    type=_Load(),
-    multiple=True,
-    help="Load a file of any content, such as an initramfs or a compressed kernel, as it is; may be repeated.",
-)
-@click.option("--start", type=Address(), help="Address at which the harts start; by default that of the first file.")
+@software_options
 @click.option("--harts", type=click.IntRange(1, 128), default=1, show_default=True, help="Number of harts.")
-@click.option("--vlen", type=click.IntRange(128, 1024), default=128, show_default=True, help="VLEN in bits.")
-@memory_option
-@click.option(
-    "--on", "patterns", multiple=True, metavar="REGEX", help="Wait until the console prints this; may be repeated."
-)
-@click.option("--type", "texts", multiple=True, help="Type this after the preceding --on matched; \\n is a newline.")
-@click.option("--at", type=Address(), help="Then run until a hart is at this pc.")
+@machine_options
+@moment_options
 @click.option("--hart", type=click.IntRange(0, 127), help="The hart that --at and --after apply to.")
 @click.option(
     "--after", type=click.IntRange(1), help="Then let one hart (0, or --hart) execute exactly so many instructions."
@@ -158,7 +95,7 @@ def _check_machine(gdb_address: str | None, qmp_address: str | None, has_softwar
 @click.option("--last", type=click.IntRange(1), help="The most instructions before a checkpoint of --every.")
 @click.option("--simpoints", type=InputPath(), help="Take the checkpoints of simpoints0 and weights0 in this folder.")
 @click.option("--interval", type=click.IntRange(1), help="Instructions of an interval of --simpoints.")
-@click.option("--timeout", type=Seconds(), default=60, show_default=True, help="Seconds for each of these.")
+@timeout_option
 @click.option("--gdb", "gdb_address", metavar="ADDR", help="Use the running machine whose gdb stub is here.")
 @click.option("--qmp", "qmp_address", metavar="ADDR", help="Its QMP socket: unix:PATH or HOST:PORT.")
 @click.option(
@@ -183,8 +120,8 @@ def _check_machine(gdb_address: str | None, qmp_address: str | None, has_softwar
 @click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]")
 def command(
     output: Path,
-    loads: tuple[tuple[Path, int], ...],
-    data: tuple[tuple[Path, int], ...],
+    loads: Loads,
+    data: Loads,
     start: int | None,
     harts: int,
     vlen: int,
@@ -231,29 +168,24 @@ def command(
     Example: a machine that was started with -gdb tcp::1234 -qmp unix:/tmp/qmp,server=on,wait=off
       gcpt snapshot -o now.gz --gdb :1234 --qmp unix:/tmp/qmp
     """
-    from gcpt.checkpoint import containers
+    from gcpt.checkpoint import apart, containers
     from gcpt.checkpoint.convert import check_apart, check_pair
     from gcpt.checkpoint.places import place_for
     from gcpt.cli.snapshot_files import Files, take_one, take_points
     from gcpt.machines.replay import unrecorded
-    from gcpt.machines.snapshot import Load, MachineSetup, Moment
+    from gcpt.machines.snapshot import Moment
 
-    _check_patterns(patterns)
+    check_patterns(patterns)
     _check_machine(gdb_address, qmp_address, bool(loads), bool(data or qemu or patterns or texts))
     points = _points(points_file, every, last, simpoints, interval)
     unrepeatable = "--gdb" if gdb_address else f"--harts {harts}" if harts > 1 else unrecorded(qemu)
     if points:
         _check_points(unrepeatable, after, layout, container, output)
     say = result_printer(as_json, output, flash_out)
-    steps = _steps(click.get_current_context().meta["order"], patterns, texts)
+    console = steps(click.get_current_context().meta["order"], patterns, texts)
     if at is not None:
         check_code_address("--at", at)
-    if start is not None:
-        check_code_address("--start", start)
-    elif loads:
-        check_code_address(f"--load {loads[0][0]}", loads[0][1])
-    if vlen & (vlen - 1):
-        raise UserError(f"--vlen {vlen}: want a power of two, such as 128 or 256")
+    setup = machine_setup(loads, data, start, harts, memory, vlen, qemu)
     if layout == "flash":
         check_pair(1 if gdb_address else harts, flash_out)
     elif flash_out:
@@ -261,14 +193,11 @@ def command(
     elif not gdb_address:
         place_for(layout, harts)
     check_apart(output, flash_out)
+    for option, out in (("-o", output), ("--flash-out", flash_out)):
+        apart.check(option, out, inputs(loads, data, qemu))
     name = container or ("zstd" if points else containers.container_for(output, "raw"))
     files = Files(output, name, layout, flash_out, force)
-    inputs = {f"--load {file}": file for file, _ in loads} | {f"--data {file}": file for file, _ in data}
-    inputs |= {f"a file in QEMU's options, {word}": Path(word) for word in re.split("[,=]", ",".join(qemu)) if word}
-    files.check(inputs)
-    content = [*(Load(*load) for load in loads), *(Load(*load, "--data", True) for load in data)]
-    setup = MachineSetup(content, start, harts, memory, vlen, qemu) if content else None
-    moment = Moment(steps, at, hart, after, timeout)
+    moment = Moment(console, at, hart, after, timeout)
     if setup and points:
         take_points(setup, moment, points, files, say, as_json)
     else:

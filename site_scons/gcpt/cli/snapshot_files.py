@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gcpt.checkpoint import apart, containers
+from gcpt.checkpoint import containers
 from gcpt.checkpoint.places import place_for
 from gcpt.checkpoint.points import Point
 from gcpt.cli.output import Advance, progress, say_json, track
@@ -36,18 +36,6 @@ class Files:
     layout: str
     flash: Path | None
     force: bool
-
-    def check(self, inputs: dict[str, Path]) -> None:
-        """Check that no output is an input.
-
-        Args:
-            inputs: Input files by their options.
-
-        Raises:
-            UserError: One is.
-        """
-        for option, out in (("-o", self.output), ("--flash-out", self.flash)):
-            apart.check(option, out, inputs)
 
     def write(self, machine: StoppedMachine, path: Path) -> int:
         """Write a checkpoint.
@@ -95,7 +83,7 @@ def take_one(
     Raises:
         UserError: The machine did not reach the moment, or a file cannot be written.
     """
-    with _one_line_errors(), scratch_folder() as folder, ExitStack() as stack:
+    with one_line_errors(), scratch_folder() as folder, ExitStack() as stack:
         if setup is None:
             with _counting("stepping", moment.after) as advance:
                 machine = stack.enter_context(attach(*addresses, moment, folder, advance))
@@ -154,7 +142,7 @@ def take_points(
     counts = [point.instructions for point in points]
     option = f"the last point, {counts[-1]}"
     with ExitStack() as stack:
-        stack.enter_context(_one_line_errors())
+        stack.enter_context(one_line_errors())
         folder = stack.enter_context(scratch_folder())
         advance = stack.enter_context(_counting("recording", counts[-1]))
         machines = stack.enter_context(closing(replayed(setup, moment, counts, option, folder, advance)))
@@ -186,8 +174,12 @@ def _counting(label: str, instructions: int | None) -> AbstractContextManager[Ad
 
 
 @contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Raise UserError with one line where QEMU or its gdb stub fails."""
+def one_line_errors() -> Iterator[None]:
+    """Turn failures of QEMU and its gdb stub into errors of one line.
+
+    Raises:
+        UserError: QEMU or its gdb stub failed.
+    """
     try:
         yield
     except FileNotFoundError as error:

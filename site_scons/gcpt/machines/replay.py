@@ -46,6 +46,10 @@ def unrecorded(options: Sequence[str]) -> str | None:
     return next((word for word in options if word.startswith("-") and word.lstrip("-") in _UNRECORDED), None)
 
 
+class EndedError(UserError):
+    """A replay ended before the instruction to stop at."""
+
+
 @dataclass(frozen=True)
 class Recording:
     """A run of a machine of one hart that QEMU records and replays.
@@ -66,12 +70,13 @@ class Recording:
     sleep: bool = False
 
     @contextmanager
-    def start(self, mode: str, paused: bool = True) -> Iterator[tuple[Qemu, str]]:
+    def start(self, mode: str, paused: bool = True, extra: Sequence[str] = ()) -> Iterator[tuple[Qemu, str]]:
         """Start the machine with its initial memory, to record it or to replay the recording.
 
         Args:
             mode: ``record`` or ``replay``.
             paused: Whether to wait at reset until gdb resumes the machine.
+            extra: Further command-line arguments of QEMU.
 
         Yields:
             The machine and the path of its QMP socket.
@@ -80,8 +85,8 @@ class Recording:
         sockets = short_folder(_SOCKET)
         try:
             socket, log = sockets / _SOCKET, self.folder / "recording"
-            extra = (*_arguments(mode, log, socket, self.sleep), *self.machine.extra)
-            with Qemu(self.memory, replace(self.machine, extra=extra), self.folder, paused) as running:
+            options = (*_arguments(mode, log, socket, self.sleep), *self.machine.extra, *extra)
+            with Qemu(self.memory, replace(self.machine, extra=options), self.folder, paused) as running:
                 yield running, str(socket)
         finally:
             shutil.rmtree(sockets, ignore_errors=True)
@@ -161,6 +166,27 @@ def record_on(
     return start
 
 
+def record_all(running: Qemu, gdb: Gdb, monitor: Qmp, timeout: float) -> int:
+    """Run a stopped machine that is recorded until its software ends the run.
+
+    Args:
+        running: The machine.
+        gdb: Its gdb stub.
+        monitor: Its QMP socket.
+        timeout: Seconds for it.
+
+    Returns:
+        Instructions from reset to where it was stopped.
+
+    Raises:
+        QemuError: The run does not end.
+    """
+    start = count(monitor)
+    gdb.resume()
+    running.wait_exit(timeout)
+    return start
+
+
 def replay_to(gdb: Gdb, monitor: Qmp, target: int, timeout: float, option: str) -> None:
     """Run a stopped replay until it has executed a number of instructions.
 
@@ -172,7 +198,8 @@ def replay_to(gdb: Gdb, monitor: Qmp, target: int, timeout: float, option: str) 
         option: The option that asks for it, for messages.
 
     Raises:
-        UserError: The machine ended before, or the replay did not stop there.
+        EndedError: The machine ended before.
+        UserError: The replay did not stop there.
     """
     if count(monitor) < target:
         monitor.execute("replay-break", icount=target)
@@ -182,7 +209,7 @@ def replay_to(gdb: Gdb, monitor: Qmp, target: int, timeout: float, option: str) 
         except GdbTimeoutError as error:
             raise UserError(f"the replay did not reach instruction {target} within {timeout:g} s") from error
         except GdbClosedError as error:
-            raise UserError(f"the machine ended before {option}: give fewer instructions") from error
+            raise EndedError(f"the machine ended before {option}: give fewer instructions") from error
     if (stopped := count(monitor)) != target:
         raise UserError(f"the replay is at instruction {stopped}, not {target}: it differs from the recording")
 

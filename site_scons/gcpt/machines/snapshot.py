@@ -157,6 +157,65 @@ def launch(
                 yield stopped
 
 
+class Recorded(NamedTuple):
+    """A recording from reset past a moment.
+
+    Attributes:
+        recording: The recording.
+        origin: Instructions from reset to the moment.
+        seconds: A time limit for a replay.
+    """
+
+    recording: replay.Recording
+    origin: int
+    seconds: float
+
+
+def record(
+    setup: MachineSetup,
+    moment: Moment,
+    instructions: int | None,
+    option: str,
+    folder: Path,
+    advance: Callable[[int], None],
+) -> Recorded:
+    """Record stock QEMU with one hart.
+
+    Args:
+        setup: The machine to start: one hart, and options that can be recorded.
+        moment: When to start counting; its ``after`` is not used.
+        instructions: The least number of instructions after the moment; None: until the software ends the run.
+        option: The option that asks for them, for messages.
+        folder: Folder for the machine's memory, the recording and logs.
+        advance: Called with the number of instructions recorded.
+
+    Returns:
+        The recording.
+
+    Raises:
+        UserError: A file cannot be read or loaded, or is no code, or the machine did not execute the instructions.
+        QemuError: QEMU ended, or the console did not print a pattern in time, or the run did not end.
+        GdbError: The gdb stub refused.
+    """
+    raw, content, begin = folder / "memory", _content(setup), time.monotonic()
+
+    def fill() -> None:
+        output.write_pieces(raw, content, setup.size)
+
+    recording = replay.Recording(setup.machine, raw, fill, folder, sleep=bool(moment.steps))
+    with recording.start("record", paused=not moment.steps) as (running, socket):
+        _take_steps(running, moment)
+        with running.gdb() as gdb, Qmp(socket) as monitor:
+            if not moment.steps:
+                run_to_first(gdb, {0: setup.entry})
+            _run_to_moment(gdb, replace(moment, after=None), advance)
+            if instructions is None:
+                origin = replay.record_all(running, gdb, monitor, moment.timeout)
+            else:
+                origin = replay.record_on(running, gdb, monitor, instructions, moment.timeout, option, advance)
+    return Recorded(recording, origin, time.monotonic() - begin + moment.timeout)
+
+
 def replayed(
     setup: MachineSetup,
     moment: Moment,
@@ -184,23 +243,10 @@ def replayed(
         QemuError: QEMU ended, or the console did not print a pattern in time.
         GdbError: The gdb stub refused.
     """
-    raw, content, begin = folder / "memory", _content(setup), time.monotonic()
-
-    def fill() -> None:
-        output.write_pieces(raw, content, setup.size)
-
-    recording = replay.Recording(setup.machine, raw, fill, folder, sleep=bool(moment.steps))
-    with recording.start("record", paused=not moment.steps) as (running, socket):
-        _take_steps(running, moment)
-        with running.gdb() as gdb, Qmp(socket) as monitor:
-            if not moment.steps:
-                run_to_first(gdb, {0: setup.entry})
-            _run_to_moment(gdb, replace(moment, after=None), advance)
-            origin = replay.record_on(running, gdb, monitor, points[-1], moment.timeout, option, advance)
-    seconds = time.monotonic() - begin + moment.timeout
-    with recording.start("replay") as (running, socket), running.gdb() as gdb, Qmp(socket) as monitor:
+    recorded = record(setup, moment, points[-1], option, folder, advance)
+    with recorded.recording.start("replay") as (running, socket), running.gdb() as gdb, Qmp(socket) as monitor:
         for point in points:
-            replay.replay_to(gdb, monitor, origin + point, seconds, option)
+            replay.replay_to(gdb, monitor, recorded.origin + point, recorded.seconds, option)
             if replay.is_virtual(monitor):
                 raise GuestError(
                     f"{point} instructions on, the hart is in a guest (V = 1), whose replay QEMU cannot show: "
@@ -208,7 +254,7 @@ def replayed(
                 )
             states = _read_harts(gdb, read_hart_in_place)
             _clear_jump(gdb, setup)
-            with _from_file(states, raw, setup.size) as stopped:
+            with _from_file(states, recorded.recording.memory, setup.size) as stopped:
                 yield stopped
 
 

@@ -1,0 +1,113 @@
+"""``gcpt profile``: count the instructions of basic blocks in intervals, for SimPoint."""
+
+import gzip
+import re
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gcpt.cli.output import OutputPath, check_code_address, json_option, progress, say_json
+from gcpt.cli.software import (
+    InOrder,
+    Loads,
+    check_patterns,
+    inputs,
+    machine_options,
+    machine_setup,
+    moment_options,
+    software_options,
+    steps,
+    timeout_option,
+)
+from gcpt.errors import UserError
+from gcpt.scratch import scratch_folder
+
+if TYPE_CHECKING:
+    from gcpt.machines.snapshot import MachineSetup, Moment
+
+
+@click.command(cls=InOrder)
+@click.option("-o", "--output", type=OutputPath(), required=True, help="The file to write, gzip'd text.")
+@software_options
+@machine_options
+@moment_options
+@click.option("--interval", type=click.IntRange(1), required=True, help="Instructions of an interval.")
+@click.option("--last", type=click.IntRange(1), help="The most instructions; by default, until the software ends.")
+@timeout_option
+@json_option
+@click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]")
+def command(
+    output: Path,
+    loads: Loads,
+    data: Loads,
+    start: int | None,
+    vlen: int,
+    memory: int,
+    patterns: tuple[str, ...],
+    texts: tuple[str, ...],
+    at: int | None,
+    interval: int,
+    last: int | None,
+    timeout: float,
+    as_json: bool,
+    qemu: tuple[str, ...],
+) -> int:
+    """Profile software on one hart of a stock QEMU "virt" machine: basic-block vectors, as SimPoint reads them.
+
+    Each interval of instructions becomes a line, T:block:count :block:count ..., where count is the instructions that
+    the block executed. QEMU records the run, and a plugin counts in the replay, which stops after each interval:
+    intervals are exact, and those of gcpt snapshot --simpoints with the same software and options. The rest after the
+    last interval is left out. cc must be installed: it compiles the plugin.
+
+    \b
+    Example:
+      gcpt profile -o bbv.gz --load worker.bin@0x80100000 --interval 20000000
+      gcpt profile -o bbv.gz --load fw_jump.bin@0x80100000 --load u-boot.bin@0x80200000 --interval 1000000 \\
+          --last 300000000
+    """
+    from gcpt.checkpoint import apart
+    from gcpt.machines.replay import unrecorded
+    from gcpt.machines.snapshot import Moment
+
+    check_patterns(patterns)
+    console = steps(click.get_current_context().meta["order"], patterns, texts)
+    if at is not None:
+        check_code_address("--at", at)
+    setup = machine_setup(loads, data, start, 1, memory, vlen, qemu)
+    if setup is None:
+        raise UserError("nothing to run: give --load FILE@ADDR")
+    if option := unrecorded(qemu):
+        raise UserError(f"{option}: QEMU cannot replay it: leave it out")
+    if last and last < interval:
+        raise UserError(f"--last {last}: there is no whole interval before it: give {interval} at least")
+    apart.check("-o", output, inputs(loads, data, qemu))
+    count, blocks = _write(output, setup, Moment(console, at, timeout=timeout), interval, last)
+    if as_json:
+        say_json({"file": str(output), "interval": interval, "intervals": count, "blocks": blocks})
+    else:
+        print(f"{output}: {count} intervals of {interval} instructions, {blocks} blocks")
+    return 0
+
+
+def _write(out: Path, setup: "MachineSetup", moment: "Moment", interval: int, last: int | None) -> tuple[int, int]:
+    """Write the profile; return the number of intervals and the highest number of a block."""
+    from gcpt.checkpoint.output import replacing
+    from gcpt.cli.snapshot_files import one_line_errors
+    from gcpt.machines.profile import intervals
+
+    count = blocks = 0
+    with ExitStack() as stack:
+        stack.enter_context(one_line_errors())
+        folder = stack.enter_context(scratch_folder())
+        file = stack.enter_context(replacing(out))
+        text = stack.enter_context(gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
+        advance = stack.enter_context(progress("recording", last, "instructions"))
+        for line in stack.enter_context(closing(intervals(setup, moment, interval, last, folder, advance))):
+            text.write(line.encode())
+            count += 1
+            blocks = max(blocks, *map(int, re.findall(r":(\d+):", line)))
+        if not count:
+            raise UserError(f"--interval {interval}: the software ended before: give fewer instructions")
+    return count, blocks
