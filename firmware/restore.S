@@ -16,7 +16,8 @@
  *              | direct: CSR_BASE, the CSR window          | gcpt_skip_begin .. integer_registers | csr_window
  *              | direct: address of f0; also a window      | float_registers .. supervisor_csrs   | csr_window
  *              | integer registers' address - INT_BIAS     | integer_registers .. leave           | last load
- * s4           | planned: address of f0 in the block       | float_registers .. meeting           | gcpt_meet
+ * s4           | planned: address of f0 in the block       | float_registers .. meeting           | gcpt_meet,
+ *              |                                           |                                      | gcpt_extended
  *              | planned: address of the integer registers | way_out .. integer_registers
  * s5           | gcpt_trap                                 | entry .. way_out
  *              | selfcheck=1: s9 before csrs_check         | csrs_check
@@ -178,6 +179,9 @@ supervisor_csrs:
 
     /* All harts meet and the last one writes mtime, before any compare value: these are evaluated when written. */
 meeting:
+#if GCPT_EXTENDED
+    jal     gcpt_extended
+#endif
 #if GCPT_DIRECT
     field_address s1, FIELD(pc), NEAR_PC
     load_field a0, FIELD(mtime)

@@ -4,7 +4,9 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gcpt.checkpoint.layouts import DEFAULT, MIB
+from gcpt.checkpoint import extended
+from gcpt.checkpoint.extended import DeviceWrite
+from gcpt.checkpoint.layouts import DEFAULT, EXTENDED_OFFSET, MIB
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
 from gcpt.machines import synthetic
@@ -89,6 +91,20 @@ def _field(**values: object) -> Change:
             setattr(state, name, value)
 
     return change
+
+
+def _extended(data: bytes) -> Change:
+    """Put these bytes where the extended state is."""
+    return lambda state: state.free.update(misc_reserve=bytes(EXTENDED_OFFSET) + data)
+
+
+def _one_write(address: int) -> bytes:
+    """An extended state that writes 4 bytes at an address."""
+    return extended.serialise([DeviceWrite(address, 4, 1)])
+
+
+#: Options of a restorer that writes the extended state.
+_EXTENDED = (("extended", "1"),)
 
 
 def entry(config: int, address: int, before: int = 0) -> Change:
@@ -204,6 +220,8 @@ _NEMU = Recipe((Mode.M_NEMU,), locks=False)
 
 #: Faults that the restorer refuses.
 REFUSED: tuple[Fault, ...] = (
+    Fault("extended-damaged", _extended(b"extstate" + bytes([2])), options=_EXTENDED),
+    Fault("extended-device", _extended(_one_write(DRAM + 4 * MIB)), options=_EXTENDED),
     Fault("mode", _field(mode=2)),
     Fault("mode", _field(mode=5)),
     Fault("mpp", _mstatus(mstatus.MPP, 0)),
@@ -251,6 +269,7 @@ TRAPPED: tuple[Fault, ...] = (
 
 #: Faults that restore and continue: warnings and notes.
 RESTORED: tuple[Fault, ...] = (
+    Fault("extended-left-out", _extended(_one_write(0xC00_0004)), options=(("extended", "0"),)),
     Fault("m-mode-far", _at(DRAM + 0x50_0000), _M, memory=((DRAM + 0x50_0000, LOOP),)),
     Fault("mepc", _set(mepc=DRAM + 0x12_3450)),
     Fault("pointer-outside", _set(mtvec=0x4000_0000)),

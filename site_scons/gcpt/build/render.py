@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from gcpt.checkpoint import layouts
+from gcpt.checkpoint import extended, layouts
 from gcpt.isa import csrs
 from gcpt.isa.csrs import Csr, When
 from gcpt.isa.paging import PAGE_SIZE
 from gcpt.restorer import budgets, platforms, trampoline
-from gcpt.restorer.codes import CODES
+from gcpt.restorer.codes import CODES, Code
 from gcpt.restorer.config import STACK_SHIFT, BuildConfig
 from gcpt.restorer.htif import HTIF_ALIGNMENT
 
@@ -58,6 +58,8 @@ def sources(config: BuildConfig) -> list[str]:
         names.append("log.c")
     if config.payload_position is not None:
         names.append("payload.S")
+    if config.extended:
+        names.append("extended.S")
     return names
 
 
@@ -96,9 +98,27 @@ def _words(config: BuildConfig) -> str:
 
     The text of a code that this restorer never ends with is empty.
     """
-    texts = (f": {code.short}" + (f": {code.sentence}" if config.log != "quiet" else "") for code in CODES)
-    possible = (not code.group or code.group in config.csr_groups for code in CODES)
-    return "; ".join(f'.asciz "{text if used else ""}"' for text, used in zip(texts, possible, strict=True))
+    texts = [
+        f": {code.short}" + (f": {code.sentence}" if config.log != "quiet" else "")
+        if _is_possible(code, config)
+        else ""
+        for code in CODES
+    ]
+    while not texts[-1]:
+        texts.pop()
+    return "; ".join(f'.asciz "{text}"' for text in texts)
+
+
+def _is_possible(code: Code, config: BuildConfig) -> bool:
+    """Whether a restorer can end with a code."""
+    has_group = not code.group or code.group in config.csr_groups
+    return has_group and (not code.option or bool(getattr(config, code.option)))
+
+
+def _devices(config: BuildConfig) -> str:
+    """Assembler directives for the table of devices: size and address of each, then a size of 0."""
+    rows = (f".dword {device.size:#x}, {device.address:#x}" for device in config.platform.devices)
+    return "; ".join([*rows, ".dword 0"])
 
 
 def _defines(config: BuildConfig) -> dict[str, int | str]:
@@ -122,6 +142,13 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_DISPLAY_LOW": display_low,
         "GCPT_DISPLAY_HIGH": display_high,
         "GCPT_EXACT": int(config.exact),
+        "GCPT_EXTENDED": int(config.extended),
+        "GCPT_EXTENDED_OFFSET": layouts.EXTENDED_OFFSET,
+        "GCPT_EXTENDED_MAGIC": extended.MAGIC,
+        "GCPT_EXTENDED_VERSION": extended.VERSION,
+        "GCPT_EXTENDED_ENTRIES": extended.MAX_ENTRIES,
+        "GCPT_EXTENDED_DEVICE": extended.DEVICE,
+        "GCPT_EXTENDED_INDIRECT": extended.INDIRECT,
         # Whether one load reaches the completeness flag from the trap handler.
         "GCPT_FLAG_NEAR": int(budgets.budget(config) < _NEAR),
         # 1: restore SIE from SPIE; 0: do not; -1: the restorer decides.
@@ -194,6 +221,10 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "mnstatus",
         "henvcfg",
         "hgatp",
+        "hstatus",
+        "miselect",
+        "siselect",
+        "vsiselect",
         "vstart",
         "vl",
         "vtype",
@@ -245,6 +276,7 @@ def config_header(config: BuildConfig) -> str:
     lines += [
         f"#define GCPT_LAYOUT_FIELDS(FIELD) {fields}",
         f"#define GCPT_WORDS {_words(config)}",
+        f"#define GCPT_EXTENDED_DEVICES {_devices(config)}",
         "",
         "#endif",
         "",

@@ -51,10 +51,13 @@ def platforms_table() -> str:
             p.end + (f" {p.finisher:#x}" if p.finisher else ""),
             "-".join(map(str, dict.fromkeys(p.vlen))),
             ", ".join(fields.SATP_MODES[mode] for mode in p.paging),
+            ", ".join(f"{d.name} {d.address:#x}, {d.size:#x} bytes" for d in p.devices),
         )
         for p in platforms.PLATFORMS
     )
-    return _table("| platform | machine | DRAM | CLINT | console | ends a run by | VLEN | paging |", rows)
+    return _table(
+        "| platform | machine | DRAM | CLINT | console | ends a run by | VLEN | paging | extended state |", rows
+    )
 
 
 def csrs_table() -> str:

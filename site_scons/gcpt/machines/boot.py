@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gcpt.checkout import ROOT
-from gcpt.checkpoint import generators, output
+from gcpt.checkpoint import extended, generators, output
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, MAX_VLEN, MIB
 from gcpt.checkpoint.state import HartState
@@ -122,6 +122,8 @@ def prepare(
                 wanted = plan.portable(embedded.config)
                 name = embedded.config.platform.name
                 note = f"the embedded restorer is for platform={name}: booted with its options for {judge.platform}"
+            if any(map(extended.present, checkpoint.harts)):
+                wanted = {**wanted, "extended": "1"}
             built = _build({**wanted, "platform": judge.platform})
             restorer, elf = built.image, built.elf
         chosen = packing.read(restorer)

@@ -7,6 +7,8 @@ from gcpt.restorer.config import BuildConfig
 HTIF = 0x80
 #: Addition for ``debug=1``, which the stamp names and no loader with a limit loads.
 DEBUG = 0x10
+#: Addition for ``extended=1`` in a direct restorer.
+EXTENDED = 0x280
 PROTOBUF = 12288
 #: A restorer that prints. It shares the first MiB with the state, which starts far above this size.
 PRINTING = 0x8000
@@ -22,7 +24,8 @@ def budget(config: BuildConfig) -> int:
         Bytes from the first one to the end of the completeness flag, without a device tree.
     """
     if config.direct:
-        return _direct(config) + (HTIF if config.platform.has_htif else 0) + (DEBUG if config.debug else 0)
+        additions = ((HTIF, config.platform.has_htif), (DEBUG, config.debug), (EXTENDED, config.extended))
+        return _direct(config) + sum(size for size, is_on in additions if is_on)
     if config.log == "quiet" and not config.display_cpu and not config.selfcheck:
         return PROTOBUF
     return PRINTING

@@ -15,6 +15,7 @@ class Code(NamedTuple):
         short: The words of the error line.
         sentence: The explanation that log=info adds to the line.
         group: The CSR group without which a restorer never ends with this code; "" for no such group.
+        option: The option that must be on for a restorer to end with this code; "" for no such option.
     """
 
     number: int
@@ -22,6 +23,7 @@ class Code(NamedTuple):
     short: str
     sentence: str
     group: str = ""
+    option: str = ""
 
 
 CODES: tuple[Code, ...] = (
@@ -123,5 +125,12 @@ CODES: tuple[Code, ...] = (
         "UNMARKED",
         "counted hart without a block",
         "hart 0's block counts a hart whose block has no magic number: take the checkpoint again",
+    ),
+    Code(
+        22,
+        "EXTENDED",
+        "bad extended state",
+        "an entry of the list is of no known kind, or its address is of no device of this platform: gcpt validate",
+        option="extended",
     ),
 )

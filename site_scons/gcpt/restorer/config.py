@@ -45,6 +45,7 @@ class BuildConfig:
     log: str = "quiet"
     csrs: str = ""
     exact: bool = False
+    extended: bool = False
     generator: str = "auto"
     selfcheck: bool = False
     flash: bool = False
@@ -74,7 +75,7 @@ class BuildConfig:
         if name == "boot_direct.S":
             return replace(self, mode="single_core", harts=1, log="quiet", display_cpu=(), selfcheck=False)
         log = "info" if self.log == "quiet" else self.log
-        return replace(self, mode="auto", log=log, display_cpu=self.display_cpu or (0,), selfcheck=True)
+        return replace(self, mode="auto", log=log, display_cpu=self.display_cpu or (0,), selfcheck=True, extended=True)
 
     @cached_property
     def csr_groups(self) -> tuple[str, ...]:
@@ -148,6 +149,7 @@ class BuildConfig:
             "uart": "" if uart == machine.uart else "htif" if uart.kind == "htif" else str(uart),
             "csrs": self.csrs,
             "exact": str(int(self.exact)),
+            "extended": str(int(self.extended)),
             "generator": self.generator,
             "selfcheck": str(int(self.selfcheck)),
             "flash": str(int(self.flash)),

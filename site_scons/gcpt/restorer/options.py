@@ -100,6 +100,7 @@ TABLE: tuple[Option, ...] = (
     ),
     _choice("exact", _STATE, ("0", "1"), "refuse an M-mode checkpoint that only an inexact mret can resume", "exact"),
     _choice("selfcheck", _STATE, ("0", "1"), "read the CSRs back and report differences", "selfcheck"),
+    _choice("extended", _STATE, ("0", "1"), "restore device registers and registers behind selectors", "extended"),
     _choice(
         "generator",
         _STATE,

@@ -31,6 +31,7 @@ PHASES: tuple[Phase, ...] = (
     Phase("vector", "Vector", "vtype, vl, v0 to v31", ("vector_registers", "vlen_differs")),
     Phase("float", "Floating point", "f0 to f31", ("float_registers",)),
     Phase("supervisor", "Supervisor CSRs", "vstart, vcsr, fcsr and the S CSRs", ("supervisor_csrs",)),
+    Phase("extended", "Extended state", "device registers, registers behind selectors", ("gcpt_extended",), False),
     Phase(
         "meeting",
         "Meeting",

@@ -26,8 +26,8 @@ MODES: dict[PlaceKind, str] = {
 _FILE_OPTIONS = ("gcpt_payload", "gcpt_payload_position", "gcpt_dtb")
 #: Options that a restorer for another machine can share.
 _PORTABLE_OPTIONS = (
-    *("mode", "harts", "stop_cpu", "display_cpu", "header_addr", "csrs", "exact", "generator", "selfcheck"),
-    *("flash", "ram", "log"),
+    *("mode", "harts", "stop_cpu", "display_cpu", "header_addr", "csrs", "exact", "extended", "generator"),
+    *("selfcheck", "flash", "ram", "log"),
 )
 _WORD = 1 << 64
 

@@ -40,6 +40,38 @@ class Uart(NamedTuple):
         return f"{self.kind}@{self.address:#x}" + (f",{self.shift}" if self.shift else "")
 
 
+class Device(NamedTuple):
+    """A device whose registers the extended state of a checkpoint may write.
+
+    Attributes:
+        name: Its kind.
+        address: Physical address of its first register.
+        size: Bytes of its registers.
+    """
+
+    name: str
+    address: int
+    size: int
+
+    def has(self, address: int, width: int) -> bool:
+        """Whether the device has all bytes of a register.
+
+        Args:
+            address: Physical address of the register.
+            width: Its bytes.
+
+        Returns:
+            True if they are inside the device.
+        """
+        return self.address <= address and address + width <= self.address + self.size
+
+
+#: Bytes of the registers of a console without a shift, by kind.
+_UART_SIZES = {"uartlite": 16, "16550": 8}
+#: Bytes of a PLIC (RISC-V PLIC specification, "Memory Map"), and of an APLIC's domain with 128 harts (AIA 4.5, 4.8).
+_PLIC_SIZE, _APLIC_SIZE = 0x400_0000, 0x8000
+
+
 class Platform(NamedTuple):
     """A machine that runs restorers.
 
@@ -57,6 +89,8 @@ class Platform(NamedTuple):
         flash: Address of a flash image; 0 if there is no flash.
         vlen: Smallest and largest VLEN of the harts, in bits.
         paging: Modes of satp besides Bare (8 Sv39, 9 Sv48, 10 Sv57).
+        controllers: Interrupt controllers and consoles besides ``uart``, for the extended state. The CLINT is not one
+            of them: mip.MSIP and the fields of a block hold its registers.
     """
 
     name: str
@@ -72,6 +106,15 @@ class Platform(NamedTuple):
     flash: int = 0
     vlen: tuple[int, int] = (128, 128)
     paging: tuple[int, ...] = (8, 9)
+    controllers: tuple[Device, ...] = ()
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The devices whose registers the extended state may write."""
+        if self.uart.kind not in _UART_SIZES:
+            return self.controllers
+        size = _UART_SIZES[self.uart.kind] << self.uart.shift
+        return (Device(self.uart.kind, self.uart.address, size), *self.controllers)
 
     @property
     def has_htif(self) -> bool:
@@ -87,6 +130,7 @@ PLATFORMS: tuple[Platform, ...] = (
         uart=Uart("uartlite", 0x4060_0000),
         end="nemu_trap",
         flash=0x1000_0000,
+        controllers=(Device("plic", 0x3C00_0000, _PLIC_SIZE), Device("16550", 0x310B_0000, 8 << 2)),
     ),
     Platform(
         name="xiangshan-syscnt",
@@ -96,6 +140,7 @@ PLATFORMS: tuple[Platform, ...] = (
         end="nemu_trap",
         syscnt=0x3A01_0000,
         flash=0x1000_0000,
+        controllers=(Device("plic", 0x3C00_0000, _PLIC_SIZE),),
     ),
     Platform(
         name="kmh-fpga",
@@ -124,6 +169,7 @@ PLATFORMS: tuple[Platform, ...] = (
         flash=0x2000_0000,
         vlen=(128, 1024),
         paging=(8, 9, 10),
+        controllers=(Device("plic or aplic", 0xC00_0000, 0x60_0000), Device("aplic", 0xD00_0000, _APLIC_SIZE)),
     ),
     Platform(
         name="spike",
@@ -133,6 +179,7 @@ PLATFORMS: tuple[Platform, ...] = (
         end="htif",
         vlen=(128, 2048),
         paging=(8, 9, 10),
+        controllers=(Device("plic", 0xC00_0000, 0x100_0000), Device("16550", 0x1000_0000, 8)),
     ),
     Platform(
         name="rocket",
@@ -142,6 +189,7 @@ PLATFORMS: tuple[Platform, ...] = (
         end="htif",
         dram_size=0x8000_0000,
         paging=(8,),
+        controllers=(Device("plic", 0xC00_0000, _PLIC_SIZE),),
     ),
 )
 

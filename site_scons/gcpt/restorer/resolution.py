@@ -49,6 +49,7 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         header_addr=parse.address("header_addr", text["header_addr"]) if text["header_addr"] else None,
         csrs=text["csrs"],
         exact=_is_on("exact", text),
+        extended=_is_on("extended", text),
         generator=parse.choice(options.BY_NAME["generator"], text["generator"]),
         selfcheck=_is_on("selfcheck", text),
         flash=_is_on("flash", text),

@@ -192,6 +192,27 @@ KINDS: tuple[FindingKind, ...] = (
         "restore on a machine with that VLEN",
         "VLEN",
     ),
+    # The extended state, which is written before the harts meet.
+    FindingKind(
+        "extended-damaged",
+        _E,
+        "a hart's extended state is not a list that this version knows",
+        "take the checkpoint again with a generator that writes this list (docs/extended.md)",
+        "EXTENDED",
+    ),
+    FindingKind(
+        "extended-device",
+        _E,
+        "the extended state writes to an address that is no register of a device of the platform",
+        "validate and restore for the platform on which the checkpoint was taken",
+        "EXTENDED",
+    ),
+    FindingKind(
+        "extended-left-out",
+        _W,
+        "the checkpoint has an extended state, which the restorer does not write: devices stay as after reset",
+        "build the restorer with extended=1",
+    ),
     # How the hart leaves.
     FindingKind(
         "mtvec-in-restorer",

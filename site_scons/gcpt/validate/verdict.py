@@ -5,10 +5,10 @@ the restorer ends with.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gcpt.checkpoint import containers, search, streams
+from gcpt.checkpoint import containers, extended, search, streams
 from gcpt.checkpoint.files import check_block
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, MAX_HARTS, PAYLOAD_OFFSET, RESERVED_SIZE
 from gcpt.checkpoint.places import PlaceKind
@@ -20,6 +20,7 @@ from gcpt.isa.csrs import BY_NAME
 from gcpt.restorer import plan
 from gcpt.restorer.config import BuildConfig
 from gcpt.restorer.resolution import resolve
+from gcpt.validate.extended_checks import check_extended
 from gcpt.validate.findings import Severity
 from gcpt.validate.image_checks import check_clocks, check_hart_count, check_image, check_overlaps
 from gcpt.validate.leaving_checks import check_last_writes, check_leaving, check_vlen, is_possible_vlenb
@@ -34,7 +35,7 @@ _DEFAULT_PLATFORM = "xiangshan"
 
 IMAGE_CHECKS: tuple[Check, ...] = (check_image, check_overlaps, check_hart_count)
 HART_CHECKS: tuple[HartCheck, ...] = (
-    *(check_vlen, check_leaving, check_last_writes),
+    *(check_vlen, check_extended, check_leaving, check_last_writes),
     *(check_pc, check_translation, check_paging, check_pmp, check_csrs, check_vectors, check_timers),
 )
 
@@ -132,6 +133,8 @@ def validate(
     except UserError as error:
         raise UserError(f"{flash or path}: {error}") from error
     harts, cut = _read_harts(read, location, config)
+    if options is None:
+        config = replace(config, extended=any(map(extended.present, harts.values())))
     sizes = {address: size for state in harts.values() for address, size in pointers(state)}
     length, contents = _scan(path, sizes, config.platform.dram, advance)
     is_counted = location.place.kind is PlaceKind.DUAL_CORE
