@@ -19,7 +19,7 @@
 #define LIST_ENTRIES    16
 #define ENTRY_KIND      0
 #define ENTRY_WIDTH     1
-#define ENTRY_CSR       2
+#define ENTRY_CSR       2           /* of a device: number of further registers */
 #define ENTRY_LEVEL     3           /* high byte of the CSR number: 1 S, 2 VS, 3 M */
 #define ENTRY_GUEST     4
 #define ENTRY_PLACE     8
@@ -69,44 +69,50 @@ next_entry:
     addi    t0, t0, -GCPT_EXTENDED_DEVICE
     bnez    t0, selected
 
-    /* A device register: inside a device, aligned, and the value fits. */
-    or      t3, t3, t4
-    bnez    t3, bad_list
-    lla     t3, devices
-1:  ld      a4, (t3)                /* bytes of the device; 0 ends the table */
+    /* t3 + 1 device registers from a2 on: inside a device, aligned, and the value fits. */
+    bnez    t4, bad_list
+    addi    t3, t3, 1
+    lla     t4, devices
+1:  ld      a4, (t4)                /* bytes of the device; 0 ends the table */
     beqz    a4, bad_list
-    ld      a5, 8(t3)
-    addi    t3, t3, 16
+    ld      a5, 8(t4)
+    addi    t4, t4, 16
     sub     a5, a2, a5
     bgeu    a5, a4, 1b
     sub     a4, a4, a5
-    bltu    a4, t1, bad_list
-    addi    t1, t1, -1
-    and     a5, t1, a2
+    mul     a5, t3, t1
+    bltu    a4, a5, bad_list
+    addi    a4, t1, -1              /* of a width of 0: all ones */
+    and     a5, a4, a2
     bnez    a5, bad_list
-    beqz    t1, byte
-    addi    t1, t1, 1 - 2
-    beqz    t1, half
-    addi    t1, t1, 2 - 4
-    beqz    t1, word
-    addi    t1, t1, 4 - 8
-    bnez    t1, bad_list
+    and     a4, a4, t1
+    bnez    a4, bad_list            /* no power of 2 */
+    addi    a4, t1, -8
+    beqz    a4, write
+    bgtz    a4, bad_list
+    slli    a4, t1, 3
+    srl     a4, a3, a4
+    bnez    a4, bad_list
+write:
+    li      a4, 2
+    bltu    t1, a4, byte
+    beq     t1, a4, half
+    li      a4, 4
+    beq     t1, a4, word
     store_device sd, a3, (a2)
-    j       next_entry
+    j       next_register
 byte:
-    srli    a4, a3, 8
-    bnez    a4, bad_list
     store_device sb, a3, (a2)
-    j       next_entry
+    j       next_register
 half:
-    srli    a4, a3, 16
-    bnez    a4, bad_list
     store_device sh, a3, (a2)
-    j       next_entry
+    j       next_register
 word:
-    srli    a4, a3, 32
-    bnez    a4, bad_list
     store_device sw, a3, (a2)
+next_register:
+    add     a2, a2, t1
+    addi    t3, t3, -1
+    bnez    t3, write
     j       next_entry
 
 no_list:

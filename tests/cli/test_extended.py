@@ -47,7 +47,7 @@ def test_info_shows_the_writes(checkpoint_file: Make) -> None:
         ["sireg[0x70]", "(eidelivery)", "0x1"],
     ]
     facts = json.loads(gcpt("info", path, "--json").stdout)
-    device = {"name": "device 0x10000003 (1 byte)", "address": 0x1000_0003, "width": 1, "value": 0x83}
+    device = {"name": "device 0x10000003 (1 byte)", "address": 0x1000_0003, "width": 1, "value": 0x83, "repeat": 0}
     selected = {"name": "sireg[0x70] (eidelivery)", "csr": 0x151, "index": 0x70, "value": 1, "guest": 0}
     assert facts["extended"] == [{"hart": 1, "writes": [device, {**device, "value": 3}, selected]}]
 

@@ -38,6 +38,8 @@ CONTROLLER = [
     DeviceWrite(PLIC + 0x2084, 4, 0x2),
     DeviceWrite(PLIC + 0x20_1000, 4, 3),
 ]
+#: The same, of sources 40 to 44.
+REPEATED = DeviceWrite(PLIC + 4 * 40, 4, 6, repeat=4)
 M, S, VS = (BY_NAME[f"{level}ireg"].number for level in ("m", "s", "vs"))
 #: Interrupt files of M level, S level and guests: eidelivery, eithreshold, eip and eie.
 FILES = [
@@ -72,11 +74,12 @@ def _raw(state: HartState, data: bytes) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("log", ["quiet", "info"])
 def test_device_registers(bench: Bench, mode: str, log: str) -> None:
-    checkpoint = _checkpoint([*CONSOLE, *CONTROLLER])
+    checkpoint = _checkpoint([*CONSOLE, REPEATED, *CONTROLLER])
     memory = bench.restored(checkpoint, of_place(mode), bench.build(mode, extended="1", log=log))
     with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
         run_to_first(gdb, {0: checkpoint.harts[0].pc})
         assert [_word(gdb, write.address, 4) for write in CONTROLLER] == [write.value for write in CONTROLLER]
+        assert [_word(gdb, PLIC + 4 * source, 4) for source in range(39, 46)] == [0, 6, 6, 6, 6, 6, 0]
         registers = {at: _word(gdb, UART + at, 1) for at in (1, 3, 4, 7)}
         assert registers == {1: 5, 3: 0x13, 4: 3, 7: 0x5A}
         gdb.write_memory(UART + 3, bytes([0x93]))
@@ -164,7 +167,8 @@ def _list(*entry: int, count: int = 1) -> bytes:
         pytest.param(_list(1, 0, 0, 0, PLIC + 4, 1), id="width 0"),
         pytest.param(_list(1, 3, 0, 0, PLIC + 4, 1), id="width 3"),
         pytest.param(_list(1, 16, 0, 0, PLIC, 1), id="width 16"),
-        pytest.param(_list(1, 4, M, 0, PLIC + 4, 1), id="device with a CSR"),
+        pytest.param(_list(1, 4, 1, 0, PLIC + 0x5F_FFFC, 1), id="two registers, one in the controller"),
+        pytest.param(_list(1, 1, 0xFFFF, 0, UART, 1), id="65536 registers"),
         pytest.param(_list(1, 4, 0, 1, PLIC + 4, 1), id="device with a guest"),
         pytest.param(_list(1, 4, 0, 0, PLIC + 2, 1), id="not aligned"),
         pytest.param(_list(1, 1, 0, 0, UART + 7, 1 << 8), id="byte too large"),
@@ -209,7 +213,7 @@ def test_firmware_and_tools_refuse_the_same_lists(bench: Bench) -> None:
         entry = (
             values.choice((1, 1, 1, 2, 2, values.randrange(256))),
             values.choice((1, 2, 4, 8, 8, values.randrange(256))),
-            values.choice((0, 0, M, S, VS, VS + 2, values.randrange(1 << 16))),
+            values.choice((0, 0, 1, M, S, VS, VS + 2, values.randrange(1 << 16))),
             values.choice((0, 0, 0, 1, 63, 64)),
             values.choice((*edges, 0x70)),
             values.choice((0, 1, 255, 256, 1 << 16, 1 << 32)),
@@ -217,7 +221,7 @@ def test_firmware_and_tools_refuse_the_same_lists(bench: Bench) -> None:
         data = _list(*entry)
         try:
             [parsed] = extended.parse(data) or ()
-            outside = isinstance(parsed, DeviceWrite) and not any(d.has(parsed.address, parsed.width) for d in devices)
+            outside = isinstance(parsed, DeviceWrite) and not any(d.has(parsed.address, parsed.size) for d in devices)
         except ExtendedError:
             outside = True
         checkpoint = synthetic.make(Recipe((Mode.M,), locks=False))
@@ -272,7 +276,7 @@ def test_register_that_reaches_out_of_a_device(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "without", "first", "next_one"), [("single_core", 9, 61, 41), ("dual_core", 11, 65, 42)]
+    ("mode", "without", "first", "next_one"), [("single_core", 9, 71, 51), ("dual_core", 11, 75, 52)]
 )
 def test_instructions(bench: Bench, mode: str, without: int, first: int, next_one: int) -> None:
     """The costs that docs/extended.md names."""

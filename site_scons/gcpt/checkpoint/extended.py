@@ -28,7 +28,7 @@ MAX_GUEST = 63
 
 #: Magic, version, size of an entry, number of entries.
 _HEADER = struct.Struct("<QHHI")
-#: Kind, width, CSR of the window, guest, address or index, value.
+#: Kind, width, repetitions or CSR of the window, guest, address or index, value.
 _ENTRY = struct.Struct("<BBHIQQ")
 ENTRY_SIZE = _ENTRY.size
 MAX_ENTRIES = (EXTENDED_SIZE - _HEADER.size) // ENTRY_SIZE
@@ -42,22 +42,30 @@ class ExtendedError(UserError):
 
 @dataclass(frozen=True)
 class DeviceWrite:
-    """A write of a device register.
+    """A write of a device register, or of several that follow each other and have the same value.
 
     Attributes:
-        address: Physical address, a multiple of the width.
-        width: Bytes, one of WIDTHS.
+        address: Physical address of the first one, a multiple of the width.
+        width: Bytes of one, one of WIDTHS.
         value: The value, which fits the width.
+        repeat: Number of further registers.
     """
 
     address: int
     width: int
     value: int
+    repeat: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of all registers."""
+        return self.width * (self.repeat + 1)
 
     @property
     def name(self) -> str:
         """The register, for people."""
-        return f"device {self.address:#x} ({self.width} byte{'s' * (self.width > 1)})"
+        count = f", {self.repeat + 1} registers" if self.repeat else ""
+        return f"device {self.address:#x} ({self.width} byte{'s' * (self.width > 1)}{count})"
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,8 @@ def _fault(entry: Entry) -> str:
             return f"address {entry.address:#x} is not a multiple of the width, {entry.width} bytes"
         if entry.value >> 8 * entry.width:
             return f"value {entry.value:#x} does not fit {entry.width} bytes"
+        if not 0 <= entry.repeat < 1 << 16:
+            return f"{entry.repeat} further registers: want 0 to 65535"
         return ""
     window = indirect.WINDOWS.get(entry.csr)
     if window is None:
@@ -130,7 +140,7 @@ def serialise(entries: Sequence[Entry]) -> bytes:
         if fault := _fault(entry):
             raise _error(number, fault)
         if isinstance(entry, DeviceWrite):
-            data += _ENTRY.pack(DEVICE, entry.width, 0, 0, entry.address, entry.value)
+            data += _ENTRY.pack(DEVICE, entry.width, entry.repeat, 0, entry.address, entry.value)
         else:
             data += _ENTRY.pack(INDIRECT, INDIRECT_WIDTH, entry.csr, entry.guest, entry.index, entry.value)
     return bytes(data)
@@ -166,9 +176,9 @@ def _decode(number: int, data: bytes) -> Entry:
     kind, width, csr, guest, place, value = _ENTRY.unpack_from(data, _HEADER.size + number * ENTRY_SIZE)
     entry: Entry
     if kind == DEVICE:
-        if csr or guest:
-            raise _error(number, f"a device register with CSR {csr:#x} and guest file {guest}: want 0 in both")
-        entry = DeviceWrite(place, width, value)
+        if guest:
+            raise _error(number, f"a device register with guest file {guest}: want 0")
+        entry = DeviceWrite(place, width, value, csr)
     elif kind == INDIRECT:
         if width != INDIRECT_WIDTH:
             raise _error(number, f"a register behind a selector with a width of {width} bytes: want {INDIRECT_WIDTH}")

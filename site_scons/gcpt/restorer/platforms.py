@@ -53,17 +53,17 @@ class Device(NamedTuple):
     address: int
     size: int
 
-    def has(self, address: int, width: int) -> bool:
-        """Whether the device has all bytes of a register.
+    def has(self, address: int, size: int) -> bool:
+        """Whether the device has all bytes of some registers.
 
         Args:
-            address: Physical address of the register.
-            width: Its bytes.
+            address: Physical address of the first register.
+            size: Bytes of all.
 
         Returns:
             True if they are inside the device.
         """
-        return self.address <= address and address + width <= self.address + self.size
+        return self.address <= address and address + size <= self.address + self.size
 
 
 #: Bytes of the registers of a console without a shift, by kind.

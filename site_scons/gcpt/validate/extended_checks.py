@@ -32,6 +32,6 @@ def check_extended(subject: Subject, hart: int, state: HartState) -> Iterator[Fi
     else:
         devices = subject.config.platform.devices
         for entry in entries:
-            if isinstance(entry, DeviceWrite) and not any(each.has(entry.address, entry.width) for each in devices):
+            if isinstance(entry, DeviceWrite) and not any(each.has(entry.address, entry.size) for each in devices):
                 yield finding("extended-device", entry.name, hart)
                 return
