@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 from command import gcpt, refusal
+from real_points import write_point
 
-from gcpt.checkpoint import edits
-from gcpt.checkpoint.files import write_checkpoint
-from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
-from gcpt.machines import synthetic
-from gcpt.machines.synthetic import DRAM, Mode, Recipe
+from gcpt.machines.synthetic import Mode, Recipe
 
 _NAMES = {"mcf": ("1068", "402"), "456.hmmer": ("7",)}
 
@@ -22,22 +19,10 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A set of three real checkpoints and a damaged one; the hart of the last does not restore."""
     root = tmp_path_factory.mktemp("set")
 
-    def write(workload: str, point: str, recipe: Recipe, pc: int | None = None) -> Path:
-        made = synthetic.make(recipe)
-        if pc is not None:
-            made.harts[0].x[0] = 0
-            made.harts[0].set("mepc", pc)
-        path = root / "checkpoint" / workload / point / f"_{point}_0.250000_memory_.zstd"
-        path.parent.mkdir(parents=True)
-        memory = edits.patched((bytes(1 << 20) for _ in range(128)), [(at - DRAM, data) for at, data in made.memory])
-        place = DUAL_CORE if recipe.harts > 1 else SINGLE_CORE
-        write_checkpoint(path, made.harts, memory, place, "zstd")
-        return path
-
-    write("mcf", "1068", Recipe())
-    write("mcf", "402", Recipe((Mode.U,), harts=2, seed=2))
-    write("456.hmmer", "7", Recipe((Mode.VS,), seed=3))
-    cut = write("456.hmmer", "8", Recipe())
+    write_point(root, "mcf", "1068", Recipe())
+    write_point(root, "mcf", "402", Recipe((Mode.U,), harts=2, seed=2))
+    write_point(root, "456.hmmer", "7", Recipe((Mode.VS,), seed=3))
+    cut = write_point(root, "456.hmmer", "8", Recipe())
     cut.write_bytes(cut.read_bytes()[:200])
     return root
 

@@ -12,14 +12,25 @@ from gcpt.sets.points import Point
 from gcpt.sets.results import FAILED, FINISHED, Result, folder_name
 
 
-def _result(point: Point, cause: str, message: str, facts: dict[str, Any]) -> Result:
+def point_result(point: Point, cause: str, message: str, facts: dict[str, Any]) -> Result:
+    """Describe what became of a point.
+
+    Args:
+        point: The point.
+        cause: One of CAUSES for a failure, else "".
+        message: One line about a failure, else "".
+        facts: What the work found out, as JSON.
+
+    Returns:
+        The result.
+    """
     state = FAILED if cause else FINISHED
     return Result(point.workload, point.point, point.weight, state, cause, message, facts=facts)
 
 
 @dataclass(frozen=True)
-class _Check:
-    """What all checks have in common."""
+class Check:
+    """What all works on points without a simulator's logs have in common."""
 
     def files(self) -> list[Path]:
         """Return the files besides the checkpoint that the result depends on."""
@@ -33,6 +44,14 @@ class _Check:
         """
         return folder_name(point.name)
 
+    def holds(self, earlier: Result) -> bool:
+        """Return True: a result does not depend on what became of the files that the work wrote.
+
+        Args:
+            earlier: The earlier result.
+        """
+        return True
+
     def again(self, point: Point, folder: Path, earlier: Result) -> Result | None:
         """Return None: an earlier result stays.
 
@@ -45,7 +64,7 @@ class _Check:
 
 
 @dataclass(frozen=True)
-class Validate(_Check):
+class Validate(Check):
     """Check whether a point would restore.
 
     Attributes:
@@ -84,11 +103,11 @@ class Validate(_Check):
             for found in report.findings
         ]
         facts = {"platform": report.config.platform.name, "mode": report.config.mode, "findings": rows}
-        return _result(point, "findings" if codes else "", ", ".join(codes), facts)
+        return point_result(point, "findings" if codes else "", ", ".join(codes), facts)
 
 
 @dataclass(frozen=True)
-class Info(_Check):
+class Info(Check):
     """Describe a point."""
 
     def identity(self) -> dict[str, Any]:
@@ -110,11 +129,11 @@ class Info(_Check):
         """
         from gcpt.report.description import describe
 
-        return _result(point, "", "", describe(point.path, point.flash))
+        return point_result(point, "", "", describe(point.path, point.flash))
 
 
 @dataclass(frozen=True)
-class Verify(_Check):
+class Verify(Check):
     """Restore a point in a simulator and compare every register.
 
     Attributes:
@@ -164,12 +183,12 @@ class Verify(_Check):
         ]
         names = ", ".join(f"hart {row.hart} {row.name}" for row in report.unexplained[:4])
         facts = {"compared": report.items, "unexplained": len(report.unexplained), "differences": rows}
-        return _result(point, "mismatch" if report.unexplained else "", names, facts)
+        return point_result(point, "mismatch" if report.unexplained else "", names, facts)
 
 
 def _stopped(point: Point, console: str, error: Exception) -> Result:
     """A machine that stopped elsewhere: the restorer's own line, if there is one."""
     line = re.search(r"^gcpt: error \d+ hart \d+.*$", console, re.MULTILINE)
     if line:
-        return _result(point, "mismatch", f"the restorer refused: {line[0].strip()}", {})
-    return _result(point, "error", (str(error).splitlines() or [type(error).__name__])[0], {})
+        return point_result(point, "mismatch", f"the restorer refused: {line[0].strip()}", {})
+    return point_result(point, "error", (str(error).splitlines() or [type(error).__name__])[0], {})

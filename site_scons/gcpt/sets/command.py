@@ -184,6 +184,14 @@ class RunCommand:
             limit=self.limit,
         )
 
+    def holds(self, earlier: Result) -> bool:
+        """Return True: logs that are gone do not change a verdict.
+
+        Args:
+            earlier: The earlier result.
+        """
+        return True
+
     def again(self, point: Point, folder: Path, earlier: Result) -> Result | None:
         """Judge an earlier run anew if the rules changed since.
 

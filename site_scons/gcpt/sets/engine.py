@@ -130,7 +130,7 @@ def _stands(earlier: Result, point: Point, work: Work, shared: tuple[tuple[str, 
 
 def _must_repeat(earlier: Result, work: Work, do_failed: bool) -> bool:
     if earlier.is_finished:
-        return False
+        return not work.holds(earlier)
     if earlier.cause == "time limit":
         limit = getattr(work, "limit", None)
         if limit is None or earlier.limit is None or limit > earlier.limit:

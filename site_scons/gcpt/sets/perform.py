@@ -36,6 +36,10 @@ class Work(Protocol):
         """The name of a point's folder."""
         ...
 
+    def holds(self, earlier: Result) -> bool:
+        """Whether the files that an earlier result names are still there."""
+        ...
+
     def again(self, point: Point, folder: Path, earlier: Result) -> Result | None:
         """A new reading of an earlier result; None if it stays."""
         ...

@@ -31,7 +31,7 @@ CAUSES = {
     "time limit": "it took longer than the time limit",
     "start": "the command did not start",
     "killed": "the worker was killed",
-    "input": "the checkpoint is missing, damaged or changed",
+    "input": "the checkpoint is missing, damaged, changed or unfit",
     "findings": "the checkpoint would not restore",
     "mismatch": "the restore differs from the checkpoint",
     "disk": "the disk is full",

@@ -1,0 +1,58 @@
+"""What ``gcpt set convert`` and ``gcpt set pack`` share: they write a new set."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gcpt.checkpoint.containers import CONTAINERS
+from gcpt.cli.output import OutputPath
+from gcpt.cli.set.options import Choice, Engine
+from gcpt.cli.set.session import report_checks, work_on
+
+if TYPE_CHECKING:
+    from gcpt.sets.changes import Convert, Pack
+
+#: The folder of results in the new set; scans skip names that begin with a dot.
+_RESULTS = ".gcpt"
+
+#: ``-o``, for the new set.
+folder_option = click.option(
+    "-o", "--output", "out", type=OutputPath(), metavar="DIR", required=True, help="The folder of the new set."
+)
+#: ``--container``, for its images.
+container_option = click.option(
+    "--container", type=click.Choice(CONTAINERS), help="The container of all images; by default that of each image."
+)
+
+
+def copied(choice: Choice, engine: Engine, work: "Convert | Pack", out: Path, as_json: bool, name: str) -> int:
+    """Write the images and the indexes of a new set, and print what became of each point.
+
+    Args:
+        choice: The points.
+        engine: How to work.
+        work: What is done with each point.
+        out: The folder of the new set.
+        as_json: Print events as JSON.
+        name: The subcommand.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: The folder cannot be used, or an index cannot be copied.
+    """
+    from gcpt.sets.copying import check_folders, copy_indexes
+
+    root, folder = choice.whole.root, out.absolute()
+    check_folders(root, folder, _RESULTS)
+    renamed = {
+        image: work.destination.image(image)
+        for point in choice.whole.points
+        for image in (point.path, point.flash)
+        if image
+    }
+    done = work_on(choice, engine, work, folder / _RESULTS, as_json, command=[name])
+    copy_indexes(root, folder, renamed)
+    return report_checks(choice, done, as_json)

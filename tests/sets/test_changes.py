@@ -1,0 +1,154 @@
+"""``gcpt set convert``, ``pack`` and ``swap``: what the single commands write, for each point."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import ENVIRONMENT, gcpt, refusal, wait_until
+from real_points import write_point
+
+from gcpt.machines.synthetic import Mode, Recipe
+
+Build = Callable[..., Any]
+_LIST = """# name path skip fw_warmup detailed_warmup sample
+mcf_1068 mcf/1068/_1068_0.250000_memory_.zstd 0 0 20 20
+mcf_402 mcf/402 0 0 20 20
+  456.hmmer_8 {root}/checkpoint/456.hmmer/8 0 0 20 20
+"""
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set with indexes: two checkpoints and a damaged one."""
+    root = tmp_path_factory.mktemp("set")
+    write_point(root, "mcf", "1068", Recipe())
+    write_point(root, "mcf", "402", Recipe((Mode.U,), seed=2))
+    cut = write_point(root, "456.hmmer", "8", Recipe())
+    cut.write_bytes(cut.read_bytes()[:200])
+    (root / "json").mkdir()
+    points = {"mcf": {"points": {"1068": "0.25", "402": "0.25"}}, "456.hmmer": {"points": {"8": "0.25"}}}
+    (root / "json/checkpoints_all.json").write_text(json.dumps(points))
+    (root / "checkpoint/checkpoint.lst").write_text(_LIST.format(root=root))
+    return root
+
+
+@pytest.fixture(scope="module")
+def restorer(build_restorer: Build) -> Path:
+    path: Path = build_restorer(mode="single_core", platform="qemu-virt").image
+    return path
+
+
+def _images(root: Path) -> dict[str, Path]:
+    """The images of a set, by workload and point."""
+    files = (path for path in sorted(root.glob("checkpoint/*/*/_*")) if not path.name.startswith("."))
+    return {f"{path.parts[-3]}_{path.parts[-2]}": path for path in files}
+
+
+def _digests(root: Path) -> dict[str, str]:
+    return {name: sha256(path.read_bytes()).hexdigest() for name, path in _images(root).items()}
+
+
+def _end(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return content
+
+
+def test_convert(checkpoints: Path, tmp_path: Path) -> None:
+    """Each image is what gcpt convert writes; a damaged one is named; indexes lead to the new names."""
+    out = tmp_path / "out"
+    run = gcpt("set", "convert", checkpoints, "-o", out, "--container", "gzip", "--layout", "protobuf", "--json")
+    end = _end(run)
+    assert run.returncode == 1 and list(end["failed"]) == ["456.hmmer_8"]
+    assert "456.hmmer/8/_8_0.250000_memory_.zstd: " in end["failed"]["456.hmmer_8"][1]
+    images, single = _images(out), tmp_path / "single.gz"
+    assert list(images) == ["mcf_1068", "mcf_402"]
+    for name, path in images.items():
+        assert path.name.endswith("_memory_.gz")
+        gcpt("convert", _images(checkpoints)[name], single, "--layout", "protobuf")
+        assert path.read_bytes() == single.read_bytes()
+    lines = (out / "checkpoint/checkpoint.lst").read_text()
+    assert lines == _LIST.format(root=out).replace(".zstd", ".gz")
+    assert (out / "json/checkpoints_all.json").read_bytes() == (checkpoints / "json/checkpoints_all.json").read_bytes()
+    scan = gcpt("set", "scan", out, "--json")
+    assert {found["code"] for found in json.loads(scan.stdout)["findings"]} == {"missing"}, scan.stdout
+
+
+def test_convert_goes_on(checkpoints: Path, tmp_path: Path) -> None:
+    """What is written stays; an image that is gone or was changed is written again."""
+    out = tmp_path / "out"
+    words = ("set", "convert", checkpoints, "-o", out, "--workload", "mcf", "--json")
+    assert gcpt(*words).returncode == 0
+    first = _digests(out)
+    kept = json.loads(gcpt(*words).stdout.splitlines()[0])
+    assert (kept["kept"], kept["points"]) == (2, 2)
+    images = _images(out)
+    images["mcf_402"].unlink()
+    images["mcf_1068"].write_bytes(b"")
+    assert json.loads(gcpt(*words).stdout.splitlines()[0])["kept"] == 0
+    assert _digests(out) == first
+
+
+def test_folders_that_are_refused(checkpoints: Path, tmp_path: Path) -> None:
+    inner = checkpoints / "inner"
+    message = refusal(gcpt("set", "convert", checkpoints, "-o", inner))
+    assert message.startswith(f"-o {inner}: lies in the set") and not inner.exists()
+    (tmp_path / "other").touch()
+    assert "has other files" in refusal(gcpt("set", "convert", checkpoints, "-o", tmp_path))
+
+
+def test_pack_and_swap(checkpoints: Path, restorer: Path, build_restorer: Build, tmp_path: Path) -> None:
+    """The same bytes as from gcpt pack and gcpt pack --swap."""
+    out, single = tmp_path / "packed", tmp_path / "single.zstd"
+    run = gcpt("set", "pack", checkpoints, restorer, "-o", out)
+    assert run.returncode == 1 and "456.hmmer_8" in run.stdout
+    for name, path in _images(out).items():
+        assert gcpt("pack", restorer, _images(checkpoints)[name], "-o", single).returncode == 0
+        assert path.read_bytes() == single.read_bytes()
+    other = build_restorer(mode="single_core", platform="qemu-virt", log="info").image
+    assert gcpt("pack", "--swap", other, single).returncode == 0
+    before = _digests(out)
+    swapped = _end(gcpt("set", "swap", out, other, "--workload", "mcf", "--json"))
+    assert [point["changed"] for point in swapped["points"]] == [True, True]
+    assert _images(out)["mcf_402"].read_bytes() == single.read_bytes()
+    after = _digests(out)
+    assert all(before[name] != after[name] for name in before)
+    again = _end(gcpt("set", "swap", out, other, "--workload", "mcf", "--json"))
+    assert [point["changed"] for point in again["points"]] == [False, False] and _digests(out) == after
+
+
+def test_swap_names_what_it_leaves(checkpoints: Path, restorer: Path) -> None:
+    """Points without a restorer, and damaged ones."""
+    before = _digests(checkpoints)
+    run = gcpt("set", "swap", checkpoints, restorer)
+    assert run.returncode == 1 and "mcf_1068: " in run.stdout and "no embedded restorer" in run.stdout
+    assert "456.hmmer_8" in run.stdout and "3 failed" in run.stdout
+    assert _digests(checkpoints) == before
+
+
+def test_a_worker_killed_in_the_middle_of_a_swap(restorer: Path, build_restorer: Build, tmp_path: Path) -> None:
+    """Each image is the old or the new one; the same command completes the swap."""
+    root, out = tmp_path / "set", tmp_path / "packed"
+    for number in range(3):
+        write_point(root, "mcf", str(number + 1), Recipe(seed=number), random_mib=60)
+    assert gcpt("set", "pack", root, restorer, "-o", out).returncode == 0
+    other = build_restorer(mode="single_core", platform="qemu-virt", log="info").image
+    before = _digests(out)
+    words = ["set", "swap", str(out), str(other), "-j", "1", "--retries", "0"]
+    with subprocess.Popen([sys.executable, "-m", "gcpt", *words], env=ENVIRONMENT, stdout=subprocess.PIPE) as client:
+        partial = wait_until(lambda: next(iter(out.glob("checkpoint/*/*/.*.partial")), None))
+        os.kill(int(partial.name.split(".")[-3]), signal.SIGKILL)
+        client.communicate(timeout=300)
+    assert client.returncode == 1
+    middle = _digests(out)
+    assert gcpt(*words).returncode == 0
+    after = _digests(out)
+    assert set(after) == set(before) and all(after[name] != before[name] for name in after)
+    assert all(middle[name] in (before[name], after[name]) for name in middle)
+    assert any(middle[name] == before[name] for name in middle)
