@@ -15,7 +15,7 @@ from pathlib import Path
 from gcpt.build import toolchains
 from gcpt.checkout import ROOT
 from gcpt.console import format_number, format_table
-from gcpt.dev import build_times, container_times, figures, set_times
+from gcpt.dev import build_times, container_times, figures, set_archives, set_times
 from gcpt.dev.figures import Figures
 from gcpt.errors import SimulatorError, UserError
 from gcpt.machines import qemu
@@ -90,8 +90,10 @@ def measure(options: list[str], folder: Path, quick: bool) -> Figures:
         times = build_times.measure(options, ROOT, folder)
         progress("time sets")
         sets = set_times.measure(folder)["seconds"]
+        progress("measure archives of sets")
+        archives = set_archives.measure(folder)["ratio"]
         progress("time containers")
-        ratios = {**times["ratio"], **container_times.measure(folder)["ratio"]}
+        ratios = {**times["ratio"], **archives, **container_times.measure(folder)["ratio"]}
         result |= {"seconds": {**seconds, **times["seconds"], **sets}, "ratio": ratios}
         result |= build_times.measure_wrapper(ROOT, folder)
     return result

@@ -15,6 +15,8 @@ SUBCOMMANDS: dict[str, str] = {
     "run": "Run a simulator for each point and score its logs.",
     "status": "Show how far a run is.",
     "report": "Write a page about a run.",
+    "archive": "Write a set into one file, each page once.",
+    "extract": "Extract the set in an archive.",
 }
 
 

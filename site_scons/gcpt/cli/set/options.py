@@ -25,11 +25,13 @@ class Choice:
         folder: The set as the user named it.
         points: The points.
         whole: The set.
+        allow_outside: Whether links and paths may leave the set's folder.
     """
 
     folder: Path
     points: "tuple[Point, ...]"
     whole: "PointSet"
+    allow_outside: bool
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def set_options(function: Callable[..., Any]) -> Callable[..., Any]:
         if not selection.points:
             raise UserError(f"{set_path}: no point is selected: change --workload, --min-weight or --coverage")
         _say_loss(set_path, whole, selection)
-        return function(*arguments, choice=Choice(set_path, tuple(selection.points), whole), **others)
+        return function(*arguments, choice=Choice(set_path, tuple(selection.points), whole, allow_outside), **others)
 
     return selection_options(with_choice)
 
