@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from gcpt import checkout
+
 
 def explain(error: ImportError | AttributeError) -> str:
     """Explain why a package cannot be imported.
@@ -23,4 +25,7 @@ def explain(error: ImportError | AttributeError) -> str:
         place = Path(file or places[0])
         folder = (place.parent if place.name == "__init__.py" else place) if file else place
         return f"{name}: {error}: Python found {top} in {folder}: remove that from PYTHONPATH and the current folder"
-    return f"{name} is not installed: run ./sconsw --setup-only, or install gcpt with pip"
+    remedy = (
+        "run ./sconsw --setup-only, or install gcpt with pip" if checkout.present() else "install gcpt again with pip"
+    )
+    return f"{name} is not installed: {remedy}"

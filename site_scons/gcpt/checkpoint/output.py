@@ -13,12 +13,16 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from backports import zstd
 from isal import isal_zlib
 
 from gcpt.checkpoint import containers
 from gcpt.checkpoint.streams import ZEROS, Watch, chunks
 from gcpt.errors import UserError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 #: Sparse files have holes for zero blocks of this many bytes.
 _HOLE = 1 << 16

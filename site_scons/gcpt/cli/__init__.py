@@ -30,6 +30,8 @@ SUBCOMMANDS: dict[str, str] = {
     "convert": "Write a checkpoint in another layout or container.",
     "snapshot": "Take a checkpoint of a machine in stock QEMU.",
     "profile": "Count basic blocks of software in stock QEMU, for SimPoint.",
+    "restorer": "Write a ready restorer, or list them.",
+    "build": "Build a restorer with any options.",
     "pack": "Embed a restorer into a checkpoint.",
     "unpack": "Split a packed image into checkpoint and restorer.",
     "run": "Continue from a checkpoint in stock QEMU.",

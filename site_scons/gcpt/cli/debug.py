@@ -11,6 +11,7 @@ import click
 
 from gcpt.cli.output import InputPath, OutputPath, memory_option, unpacking
 from gcpt.errors import UserError
+from gcpt.installing import remedy
 from gcpt.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def command(
                 f"{checkpoint}: {str(error).splitlines()[0]}{''.join(f' ({line})' for line in last_line)}"
             ) from error
         except FileNotFoundError as error:
-            raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs it") from error
+            name = GDB if error.filename == GDB else "QEMU"
+            raise UserError(f"{error.filename}: not found: {remedy(name)}") from error
 
 
 def _quoted(name: str) -> str:
@@ -148,4 +150,4 @@ def _serve(setup: "BootSetup", port: int, script: Path) -> int:
                 print(line, flush=True)
                 return running.wait()
         except FileNotFoundError as error:
-            raise UserError(f"{PROGRAM}: not found: ./sconsw --setup-only installs QEMU") from error
+            raise UserError(f"{PROGRAM}: not found: {remedy('QEMU')}") from error

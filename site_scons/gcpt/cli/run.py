@@ -37,7 +37,7 @@ def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory:
     """
     from gcpt.machines.boot import prepare
     from gcpt.machines.children import child
-    from gcpt.machines.judges import INSTALLATION
+    from gcpt.machines.judges import installation
     from gcpt.machines.spike_verification import machine, write_elf
 
     with scratch_folder() as folder:
@@ -51,4 +51,4 @@ def command(checkpoint: Path, restorer: Path | None, flash: Path | None, memory:
             with child(command) as running:
                 return running.wait()
         except FileNotFoundError as error:
-            raise UserError(f"{judge.program}: not found: {INSTALLATION[judge.name]}") from error
+            raise UserError(f"{judge.program}: not found: {installation(judge.name)}") from error

@@ -11,6 +11,7 @@ from gcpt.checkpoint.places import place_for
 from gcpt.checkpoint.points import Point
 from gcpt.cli.output import Advance, progress, say_json, track
 from gcpt.errors import UserError
+from gcpt.installing import remedy
 from gcpt.machines.gdb import GdbError
 from gcpt.machines.qemu import QemuError
 from gcpt.machines.snapshot import GuestError, MachineSetup, Moment, StoppedMachine, attach, launch, replayed
@@ -183,6 +184,6 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
+        raise UserError(f"{error.filename}: not found: {remedy('QEMU')}") from error
     except (QemuError, GdbError) as error:
         raise UserError(str(error).splitlines()[0]) from error

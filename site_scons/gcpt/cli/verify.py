@@ -11,6 +11,7 @@ from gcpt.cli.judge import JUDGES, judge_options
 from gcpt.cli.output import InputPath, OutputPath, Seconds, json_option, say_json, unpacking
 from gcpt.console import print_table
 from gcpt.errors import SimulatorError, UserError
+from gcpt.installing import remedy
 from gcpt.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def command(
             whose = "its" if judge.name == "rtl" else f"{judge.title}'s"
             return _report_stop(checkpoint, error.console, f"{error}; --logs DIR keeps {whose} logs", as_json)
         except FileNotFoundError as error:
-            raise UserError(f"{error.filename}: not found: ./sconsw --setup-only installs QEMU") from error
+            raise UserError(f"{error.filename}: not found: {remedy('QEMU')}") from error
     _print_note(setup, as_json)
     continued = {"continued": continuation.describe(instructions, result)} if instructions and result else {}
     _report(checkpoint, len(setup.harts), report, continued, as_json)

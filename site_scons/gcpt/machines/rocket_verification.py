@@ -10,7 +10,7 @@ from gcpt.checkpoint.state import HartState
 from gcpt.errors import UserError
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME, When
-from gcpt.machines import probe, rocket, spike
+from gcpt.machines import probe, rocket
 from gcpt.machines.boot import BootSetup
 from gcpt.machines.comparison import TIMEBASE, Comparison, Mismatch, compare_hart, timer_mismatches
 from gcpt.machines.expectation import compared_csrs
@@ -50,7 +50,7 @@ def machine(setup: BootSetup, announce: Callable[[str], None] = lambda text: Non
         )
     if memory > rocket.MOST_MEMORY:
         raise UserError(f"{setup.checkpoint.path}: {memory:#x} bytes, the RTL has at most {rocket.MOST_MEMORY:#x}")
-    tohost = spike.symbols(setup.elf).get("tohost", 0)
+    tohost = setup.htif.get("tohost", 0)
     return Rocket(rocket.simulator(harts, announce), memory, tohost=tohost, options=setup.judge.options)
 
 

@@ -49,7 +49,7 @@ def write_elf(setup: BootSetup, folder: Path) -> Path:
         The file.
     """
     path = folder / "memory.elf"
-    spike.write_elf(path, setup.memory, setup.config.platform.dram, spike.symbols(setup.elf))
+    spike.write_elf(path, setup.memory, setup.config.platform.dram, setup.htif)
     return path
 
 

@@ -214,7 +214,7 @@ TARGETS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("toolchains",), "table of this machine's toolchains (docs/toolchains.md)"),
     (("test", "bench"), "run the tests or the benchmark"),
     (("lint", "mutants", "coverage"), "check the project itself (docs/checks.md)"),
-    (("export", "matrix", "sbom", "install"), "outputs for other projects (docs/downstream.md)"),
+    (("export", "matrix", "sbom", "install", "restorers"), "outputs for other projects (docs/downstream.md)"),
     (("compiledb",), "compile_commands.json for editors (docs/editors.md)"),
 )
 
