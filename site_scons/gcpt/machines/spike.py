@@ -5,6 +5,7 @@ Spike is deterministic, so each hart is read in a run of its own, at the moment 
 
 import re
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from elftools.elf.sections import SymbolTableSection
 from gcpt.checkpoint import elf_image, output, streams
 from gcpt.checkpoint.layouts import MIB
 from gcpt.errors import SimulatorError
+from gcpt.installing import remedy
 from gcpt.machines.children import child
 
 #: Symbols through which Spike's HTIF works.
@@ -238,5 +240,7 @@ def _debug(spike: Spike, elf: Path, hart: int, commands: list[str], folder: Path
         raise SimulatorError(refusal[0].strip(), printed)
     if running.returncode:
         last = next((line for line in reversed(lines) if line), "no message")
+        if "dtc" in last and not shutil.which("dtc"):
+            last = f"it needs dtc, which is not found: {remedy('dtc')}"
         raise SimulatorError(f"Spike ended with status {running.returncode}: {last}", printed)
     return [line for line in lines if line and not line.startswith("warning:")]
