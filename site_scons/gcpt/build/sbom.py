@@ -7,16 +7,18 @@ import hashlib
 import platform
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
+from gcpt import __version__
 from gcpt.build import toolchain
 from gcpt.checkout import ROOT
 from gcpt.checkpoint import stamp
 from gcpt.restorer.config import BuildConfig
+from gcpt.restorer.resolution import resolve
 
 _THIRD_PARTY = ROOT / "third_party"
 #: Python packages that a build uses; requirements.txt has their versions and hashes.
@@ -116,6 +118,41 @@ def text(config: BuildConfig, files: Iterable[Path], image: bytes, commands: Map
     Raises:
         ValueError: The image has no stamp.
     """
+    built = stamp.find(image)
+    if built is None:
+        raise ValueError("the image has no stamp")
+    properties = {"commit": built.commit or "unknown", "modified": str(built.dirty).lower()}
+    properties |= {f"option:{name}": value for name, value in built.options.items()}
+    digest = hashlib.sha256(image).hexdigest()
+    return _bill("firmware", built.version, digest, properties, files, parts(config), commands)
+
+
+def release_text(files: Sequence[Path], commit: str, commands: Mapping[str, str]) -> str:
+    """Write the bill of a release.
+
+    Args:
+        files: The files of the release.
+        commit: The first 8 digits of the commit, or "".
+        commands: The toolchain's version lines by part, such as "compiler".
+
+    Returns:
+        CycloneDX 1.6 in JSON.
+    """
+    digest = hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
+    linked = parts(resolve({"log": "info"}))
+    return _bill("application", __version__, digest, {"commit": commit or "unknown"}, files, linked, commands)
+
+
+def _bill(
+    kind: str,
+    version: str,
+    digest: str,
+    properties: Mapping[str, str],
+    files: Iterable[Path],
+    linked: Iterable[BuildInput],
+    commands: Mapping[str, str],
+) -> str:
+    """The bill of gcpt. kind: CycloneDX's type. digest: what the serial number is derived from."""
     from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import HashAlgorithm, HashType, Property
     from cyclonedx.model.bom import Bom
@@ -129,20 +166,14 @@ def text(config: BuildConfig, files: Iterable[Path], image: bytes, commands: Map
     def tool(name: str, version: str, description: str = "") -> Component:
         return Component(type=ComponentType.APPLICATION, name=name, version=version, description=description or None)
 
-    built = stamp.find(image)
-    if built is None:
-        raise ValueError("the image has no stamp")
     licence = LicenseFactory().make_from_string
-    digest = hashlib.sha256(image).hexdigest()
-    properties = {"commit": built.commit or "unknown", "modified": str(built.dirty).lower()}
-    properties |= {f"option:{name}": value for name, value in built.options.items()}
-    restorer = Component(
-        type=ComponentType.FIRMWARE,
+    product = Component(
+        type=ComponentType(kind),
         name="gcpt",
-        version=built.version,
+        version=version,
         bom_ref="gcpt",
         licenses=[licence("Apache-2.0")],
-        hashes=hashes(digest),
+        hashes=hashes(digest) if kind == "firmware" else [],
         properties=[Property(name=f"gcpt:{name}", value=value) for name, value in properties.items()],
         components=[
             Component(type=ComponentType.FILE, name=path.name, bom_ref=path.name, hashes=hashes(sha256(path)))
@@ -159,13 +190,13 @@ def text(config: BuildConfig, files: Iterable[Path], image: bytes, commands: Map
             hashes=hashes(part.sha256),
             purl=PackageURL.from_string(part.source) if part.source else None,
         )
-        for part in parts(config)
+        for part in linked
     ]
     bom = Bom(serial_number=uuid5(NAMESPACE_URL, f"urn:sha256:{digest}"), components=components)
     bom.metadata.timestamp = None  # type: ignore[assignment]  # optional, and not reproducible
-    bom.metadata.component = restorer
+    bom.metadata.component = product
     tools = [tool(name, version_of(line), line) for name, line in commands.items()]
     tools += [tool(name, metadata.version(name)) for name in _PACKAGES] + [tool("python", platform.python_version())]
     bom.metadata.tools.components.update(tools)
-    bom.register_dependency(restorer, components)
+    bom.register_dependency(product, components)
     return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"

@@ -215,6 +215,7 @@ TARGETS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("test", "bench"), "run the tests or the benchmark"),
     (("lint", "mutants", "coverage"), "check the project itself (docs/checks.md)"),
     (("export", "matrix", "sbom", "install", "restorers"), "outputs for other projects (docs/downstream.md)"),
+    (("release",), "files of a release: wheel, source archive, restorers, checksums (docs/release.md)"),
     (("compiledb",), "compile_commands.json for editors (docs/editors.md)"),
 )
 

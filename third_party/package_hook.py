@@ -1,5 +1,7 @@
-"""Adds to a wheel what is not in the package: the compiled checkpoint.proto, so that an installed package needs no
-protoc; the sources with which ``gcpt build`` builds restorers; and the ready restorers, where SCons is installed.
+"""Adds to wheel and source archive what is not in git, and to the wheel what is not in the package.
+
+Both record their commit. The wheel has the compiled checkpoint.proto, so that an installed package needs no protoc; the
+sources with which ``gcpt build`` builds restorers; and, where SCons and picolibc's sources are, the ready restorers.
 """
 
 import os
@@ -9,10 +11,11 @@ from pathlib import Path
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-#: The sources, with the names that they have in a checkout. picolibc's are those that ./sconsw fetched.
+PICOLIBC = "build/third_party/picolibc"  # those of its sources that ./sconsw fetched
+#: The sources, with the names that they have in a checkout.
 SOURCES = (
     *("SConstruct", "firmware", "proto", "site_scons/site_init.py", "site_scons/site_tools"),
-    *("third_party/picolibc.h", "third_party/picolibc.toml", "build/third_party/picolibc"),
+    *("third_party/picolibc.h", "third_party/picolibc.toml", PICOLIBC),
 )
 
 
@@ -24,12 +27,17 @@ class CustomBuildHook(BuildHookInterface):
         from gcpt.checkpoint import header
 
         outputs, included = root / "build" / "wheel", build_data["force_include"]
+        outputs.mkdir(parents=True, exist_ok=True)
+        is_wheel = self.target_name == "wheel"
+        record = outputs / provenance.RECORD
+        record.write_text(provenance.record(*provenance.source_state(root, os.environ)))
+        included[str(record)] = f"gcpt/project/{record.name}" if is_wheel else record.name
+        if not is_wheel:
+            return
         header.write_descriptors(outputs / header.DESCRIPTORS)
         included[str(outputs / header.DESCRIPTORS)] = f"gcpt/checkpoint/{header.DESCRIPTORS}"
-        (outputs / provenance.RECORD).write_text(provenance.record(*provenance.source_state(root, os.environ)))
-        included[str(outputs / provenance.RECORD)] = f"gcpt/project/{provenance.RECORD}"
         included.update({str(root / name): f"gcpt/project/{name}" for name in SOURCES if (root / name).exists()})
-        if find_spec("SCons"):
+        if find_spec("SCons") and (root / PICOLIBC).is_dir():
             from gcpt.machines import restorers
             from gcpt.restorer import ready
 
