@@ -104,7 +104,7 @@ def convert(
     if layout in (None, source.layout):
         memory, rest = streams.chunks(opened.path), streams.chunks(source.flash) if source.flash else rest
     else:
-        _check_restorer(opened, target)
+        check_restorer(opened, str(target))
         memory = opened.memory()
         if target == "flash":
             rest = with_state(rest if source.flash else [bytes(RESERVED_SIZE)], opened.harts, SINGLE_CORE)
@@ -157,7 +157,16 @@ def _check_flash(source: Source, flash_out: Path | None) -> None:
         raise UserError(f"{source.flash}: has data besides the state, which would be lost: give --flash-out")
 
 
-def _check_restorer(opened: CheckpointFile, target: str | None) -> None:
+def check_restorer(opened: CheckpointFile, target: str) -> None:
+    """Check that an image has no restorer, which would not find the state after a conversion.
+
+    Args:
+        opened: The checkpoint.
+        target: The layout or format to write, for messages.
+
+    Raises:
+        UserError: There is an embedded restorer.
+    """
     if stamp.complete(streams.read_prefix(opened.state_file, RESERVED_SIZE)):
         raise UserError(
             f"{opened.state_file}: has an embedded restorer, which would not find the state in layout {target}: "

@@ -9,6 +9,7 @@ csr_reserve.
 from collections.abc import Iterable, Sequence
 
 from gcpt.checkpoint.state import HartState
+from gcpt.isa import mstatus
 
 NEMU, QEMU, UNKNOWN = "NEMU", "QEMU", "unknown"
 
@@ -42,3 +43,19 @@ def assume(harts: Iterable[HartState], generator: str) -> None:
     if generator != "auto":
         for state in harts:
             state.count = 0 if generator == "nemu" else 1
+
+
+def leaves_by_mret(state: HartState) -> bool:
+    """Return whether an mret resumes the hart.
+
+    Below M mode it always does; in M mode if the generator prepared for it, as NEMU does (mepc is the pc).
+
+    Args:
+        state: The hart's state in the checkpoint.
+
+    Returns:
+        Whether it is an mret, not a jump.
+    """
+    return state.mode != mstatus.MACHINE or (
+        state.get("mepc") == state.pc and mstatus.mpp(state.get("mstatus")) == mstatus.MACHINE
+    )

@@ -2,11 +2,19 @@
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gcpt.checkpoint.layouts import LAYOUTS
 from gcpt.cli.output import InputPath, OutputPath, json_option, progress, result_printer, say_json, track
+from gcpt.errors import UserError
+
+if TYPE_CHECKING:
+    from gcpt.checkpoint.state import HartState
+
+#: The formats of --from and --to.
+FORMATS = ("loadarch",)
 
 
 @click.command()
@@ -18,6 +26,8 @@ from gcpt.cli.output import InputPath, OutputPath, json_option, progress, result
     type=click.Choice(["raw", "gzip", "zstd"]),
     help="By default from OUT's ending (.gz, .gzip, .zst, .zstd; .raw, .bin, .img); without an ending as IN, or raw.",
 )
+@click.option("--from", "source_format", type=click.Choice(FORMATS), help="IN is a checkpoint of another tool.")
+@click.option("--to", "target_format", type=click.Choice(FORMATS), help="OUT becomes a checkpoint of another tool.")
 @click.option("--flash", type=InputPath(), help="The flash image of a pair, with or without the state.")
 @click.option("--flash-out", type=OutputPath(), help="The flash image to write, for a flash pair.")
 @json_option
@@ -26,6 +36,8 @@ def command(
     out: Path,
     layout: str | None,
     container: str | None,
+    source_format: str | None,
+    target_format: str | None,
     flash: Path | None,
     flash_out: Path | None,
     as_json: bool,
@@ -37,9 +49,14 @@ def command(
     timers and memory stay the same, and converting back gives the same bytes. If the layout cannot hold the state, or
     other data is in its place, the command prints an error and writes nothing.
 
+    Formats of other tools: loadarch, the folder of chipyard's generate-ckpt.sh, which Spike writes and testchipip
+    loads. What the format or a restore cannot hold is named, one line each; the exit status is then 1.
+
     \b
     Example:
       gcpt convert uboot.zst uboot.gz
+      gcpt convert --from loadarch hello.loadarch hello.zst
+      gcpt convert --to loadarch uboot.zst uboot.loadarch
       gcpt convert uboot.zst protobuf.zst --layout protobuf
       gcpt convert nemu.gz memory.gz --layout flash --flash-out flash.gz
       gcpt convert --json linux.gz linux.zst | jq .bytes
@@ -48,6 +65,14 @@ def command(
     from gcpt.checkpoint.convert import convert, open_source
     from gcpt.report.description import harts
 
+    if source_format or target_format:
+        if flash or flash_out or (source_format and target_format):
+            raise UserError("--from and --to convert one memory image: leave out the other, --flash and --flash-out")
+        if target_format:
+            if layout or container:
+                raise UserError("--to writes a folder: leave out --layout and --container")
+            return _export(checkpoint, out, as_json)
+        return _import(checkpoint, out, layout or "auto", container, as_json)
     say = result_printer(as_json, out, flash_out)
     source = open_source(checkpoint, flash)
     name = container or containers.container_like(out, checkpoint)
@@ -61,3 +86,53 @@ def command(
     else:
         say(f"{out}: {len(states)} hart{'s' * (len(states) > 1)}, {place}, {length:,} bytes, {name}")
     return 0
+
+
+def _import(folder: Path, out: Path, layout: str, container: str | None, as_json: bool) -> int:
+    """Write a checkpoint of another tool as an image; return the exit status."""
+    from gcpt.checkpoint import containers, loadarch
+    from gcpt.checkpoint.files import with_state
+    from gcpt.checkpoint.output import write
+    from gcpt.checkpoint.places import place_for
+
+    read = loadarch.read(folder)
+    if layout == "flash":
+        raise UserError("--from writes one memory image: convert it to layout flash afterwards")
+    say = result_printer(as_json, out)
+    place, name = place_for(layout, len(read.harts)), container or containers.container_for(out, "raw")
+    with progress(f"writing {out}", None) as advance:
+        length = write(out, with_state(track(read.memory(), advance), read.harts, place), name)
+    _report(read.harts, read.losses, {"file": str(out), "container": name, "bytes": length}, as_json)
+    say(f"{out}: {len(read.harts)} hart{'s' * (len(read.harts) > 1)}, {place.kind.value}, {length:,} bytes, {name}")
+    return 1 if read.losses else 0
+
+
+def _export(checkpoint: Path, folder: Path, as_json: bool) -> int:
+    """Write a checkpoint for another tool; return the exit status."""
+    from gcpt.checkpoint import apart, loadarch
+    from gcpt.checkpoint.convert import check_restorer
+    from gcpt.checkpoint.files import open_checkpoint
+
+    if folder == Path("-"):
+        raise UserError("--to writes a folder, which standard output cannot take: name a folder")
+    say, opened = result_printer(as_json, folder), open_checkpoint(checkpoint)
+    check_restorer(opened, "loadarch")
+    for name in (loadarch.TEXT, loadarch.MEMORY):
+        apart.check("OUT", folder / name, {"IN": checkpoint})
+    with progress(f"writing {folder}", None) as advance:
+        length = loadarch.write(folder, opened.harts, opened.memory(), partial(track, advance=advance))
+    losses = loadarch.losses(opened.harts)
+    _report(opened.harts, losses, {"folder": str(folder), "bytes": length}, as_json)
+    say(f"{folder}: {len(opened.harts)} hart{'s' * (len(opened.harts) > 1)}, {length:,} bytes of memory")
+    return 1 if losses else 0
+
+
+def _report(states: "list[HartState]", losses: list[str], facts: dict[str, object], as_json: bool) -> None:
+    """Report what another format cannot hold."""
+    from gcpt.report.description import harts
+
+    if as_json:
+        say_json({**facts, "losses": losses, "harts": harts(states)})
+    else:
+        for line in losses:
+            click.echo(f"gcpt: {line}", err=True)

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Mapping
 
+from gcpt.checkpoint.generators import leaves_by_mret
 from gcpt.checkpoint.layouts import RESERVED_SIZE
 from gcpt.checkpoint.state import HartState
 from gcpt.isa.csrs import BY_NAME
-from gcpt.machines.expectation import leaves_by_mret
 from gcpt.machines.gdb import TIMEOUT, Gdb, GdbError, GdbTimeoutError
 from gcpt.restorer import trampoline
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from gcpt.checkpoint.generators import leaves_by_mret
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import INVENTORY, Csr, When
@@ -13,22 +14,6 @@ STIP, VSTIP, _STCE = 1 << 5, 1 << 6, 1 << 63
 #: Bits of mip that a restorer can write: SSIP, STIP, SEIP, and MSIP through the CLINT; the VS bits are in hvip. MTIP,
 #: MEIP and SGEIP follow external signals.
 MIP_RESTORED = 0x22A
-
-
-def leaves_by_mret(state: HartState) -> bool:
-    """Return whether an mret resumes the hart.
-
-    Below M mode it always does; in M mode if the generator prepared for it, as NEMU does (mepc is the pc).
-
-    Args:
-        state: The hart's state in the checkpoint.
-
-    Returns:
-        Whether it is an mret, not a jump.
-    """
-    return state.mode != mstatus.MACHINE or (
-        state.get("mepc") == state.pc and mstatus.mpp(state.get("mstatus")) == mstatus.MACHINE
-    )
 
 
 def compared_csrs() -> Iterator[Csr]:

@@ -12,6 +12,7 @@ from random import Random
 from typing import NamedTuple
 
 from gcpt.checkpoint import output
+from gcpt.checkpoint.generators import leaves_by_mret
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import Checkpoint
 from gcpt.checkpoint.state import HartState
@@ -21,7 +22,6 @@ from gcpt.isa.csrs import BY_NUMBER, When
 from gcpt.machines import boot, probe, spike, synthetic
 from gcpt.machines.builds import BuiltRestorer
 from gcpt.machines.comparison import Comparison, Mismatch, timer_mismatches
-from gcpt.machines.expectation import leaves_by_mret
 from gcpt.machines.observation import comparable
 from gcpt.machines.probe import Step
 from gcpt.machines.restores import PLACES
