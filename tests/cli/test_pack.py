@@ -13,7 +13,7 @@ from command import UNMEASURED, gcpt, here, refusal
 from guests import answer, exact
 from restorer import Restorer
 
-from gcpt.checkpoint import containers, edits, output, streams
+from gcpt.checkpoint import containers, edits, header, output, streams
 from gcpt.checkpoint.files import open_checkpoint
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Place, PlaceKind
@@ -349,6 +349,35 @@ def test_another_projects_restorer(checkpoint_file: Make, build_restorer: Build,
     _comes_apart(embedded, checkpoint, restorer)
     cut = _with(checkpoint, {0: bytes(foreign[:0x8B0])}, tmp_path / "cut")
     assert "restorer-cut" in here("validate", cut).stdout
+
+
+@pytest.mark.parametrize("kind", ["single_core", "normal", "without a stamp"])
+def test_a_header_over_a_restorers_head(
+    checkpoint_file: Make, build_restorer: Build, tmp_path: Path, kind: str
+) -> None:
+    """NEMU with protobuf writes its header over the restorer that an image carries: pack replaces the rest."""
+    checkpoint, out, back = checkpoint_file(place=AT_START), tmp_path / "out.zst", tmp_path / "back.zst"
+    head = streams.read_prefix(checkpoint, MIB)
+    size = header.decode(head[: header.MAX_SIZE])[1]
+    old = _restorer(build_restorer, "single_core" if kind == "without a stamp" else kind).image.read_bytes()
+    if kind == "without a stamp":
+        old = _unstamped(old)
+    damaged = _with(checkpoint, {size: old[size:]}, tmp_path / "damaged")
+    described = "without a stamp" if kind == "without a stamp" else "gcpt "
+    shown = _said(here("info", damaged))
+    assert f"restorer: {len(old):,} bytes, " in shown and described in shown
+    assert f"the protobuf header overwrote its first {size} bytes" in shown
+    assert json.loads(here("info", "--json", damaged).stdout)["overwritten_restorer"]["overwritten"] == size
+    codes = [row["code"] for row in json.loads(here("validate", "--json", damaged).stdout)["findings"]]
+    assert codes and "restorer-cut" not in codes
+    assert "overwrote its restorer's head: gcpt pack replaces the rest" in refusal(here("unpack", damaged, "-o", back))
+    restorer = _restorer(build_restorer, "normal")
+    assert "note: removed the rest of a restorer" in _said(here("pack", restorer.image, damaged, "-o", out))
+    exact(out)
+    _said(here("unpack", out, "-o", back))
+    assert streams.read_prefix(back, MIB) == head
+    used = _with(checkpoint, {size: old[size:], len(old) + 64: b"data"}, tmp_path / "used")
+    assert ("overwrote" in _said(here("info", used))) == (kind != "without a stamp")
 
 
 def test_usage(checkpoint_file: Make, build_restorer: Build, tmp_path: Path) -> None:

@@ -84,12 +84,17 @@ def _print(facts: dict[str, Any], hart_shown: int | None) -> None:
     content = f", {facts['content']:,} bytes" if "content" in facts else ""
     size = content or f", {facts['size']:,} bytes{' compressed' * (facts['container'] != 'elf')}"
     heading(f"{facts['file']}: {facts['container']}{size}")
-    built = facts.get("restorer")
+    built = facts.get("restorer") or facts.get("overwritten_restorer")
     if built and "options" not in built:
         print(f"restorer: {built['size']:,} bytes, {built.get('project', 'unknown project')}, without a stamp")
     elif built:
         options = " ".join(f"{name}={value}" for name, value in built["options"].items()) or "(default options)"
         print(f"restorer: {built['size']:,} bytes, gcpt {built['version']}, commit {built['commit']}, {options}")
+    if built and "overwritten" in built:
+        print(
+            f"  the protobuf header overwrote its first {built['overwritten']} bytes: it cannot start, and gcpt pack "
+            "replaces it"
+        )
     if "layout" not in facts:
         return
     print(f"layout: {facts['layout']}, hart h at {facts['base']:#x} + h * {facts['stride']:#x}")

@@ -29,7 +29,7 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
       gcpt unpack packed.zst -o uboot.zst --restorer-out gcpt.bin
       gcpt unpack --json packed.zst --restorer-out gcpt.bin | jq .restorer.options
     """
-    from gcpt.checkpoint import apart, containers, edits, streams
+    from gcpt.checkpoint import apart, containers, edits, overwritten, streams
     from gcpt.checkpoint.output import write_all
     from gcpt.report import description
     from gcpt.restorer import packing
@@ -42,6 +42,8 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
         raise UserError(f"--restorer-out {restorer_out}: a restorer is not compressed: choose a name such as gcpt.bin")
     container = container or (containers.container_for(output, "raw") if output else None)
     old, before = packing.bare(packing.first_mib(image), str(image))
+    if old is None and overwritten.find(packing.first_mib(image)):
+        raise UserError(f"{image}: the protobuf header overwrote its restorer's head: gcpt pack replaces the rest")
     if old is None:
         raise UserError(f"{image}: no embedded restorer: no restorer that ends with the flag 0xcaff at the start")
     unstamped = "the restorer has no stamp: recognised by its head and flag, assumed to have no header window"

@@ -5,12 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gcpt.checkpoint import containers, extended, foreign, generators, search, stamp, streams
+from gcpt.checkpoint import containers, extended, foreign, generators, overwritten, search, stamp, streams
 from gcpt.checkpoint.extended import ExtendedError
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, RESERVED_SIZE
 from gcpt.checkpoint.reader import FileReader
 from gcpt.checkpoint.search import NoCheckpointError
+from gcpt.checkpoint.stamp import Stamp
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import fields, mstatus
 from gcpt.isa.csrs import BY_NUMBER
@@ -132,9 +133,10 @@ def restorer(head: bytes) -> dict[str, Any] | None:
         Size in bytes, version, commit and options; None if ``head`` does not start with a stamped restorer.
     """
     build = stamp.find(head)
-    if build is None:
-        return None
-    size = int.from_bytes(head[4:8], "little")
+    return _build(build, int.from_bytes(head[4:8], "little")) if build else None
+
+
+def _build(build: Stamp, size: int) -> dict[str, Any]:
     commit = (build.commit or "unknown") + ("+dirty" if build.dirty else "")
     return {"size": size, "version": build.version, "commit": commit, "options": build.options}
 
@@ -176,6 +178,9 @@ def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
         facts["content"] = facts["size"]
     if build:
         facts["restorer"] = build
+    if rest := overwritten.find(head):
+        facts["overwritten_restorer"] = _build(rest.stamp, rest.end) if rest.stamp else {"size": rest.end}
+        facts["overwritten_restorer"]["overwritten"] = rest.start
     try:
         opened = open_checkpoint(path, flash)
     except NoCheckpointError:

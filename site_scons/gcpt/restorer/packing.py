@@ -12,7 +12,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gcpt.checkpoint import containers, edits, elf_image, foreign, header, output, search, stamp, streams, verilog_hex
+from gcpt.checkpoint import (
+    containers,
+    edits,
+    elf_image,
+    foreign,
+    header,
+    output,
+    overwritten,
+    search,
+    stamp,
+    streams,
+    verilog_hex,
+)
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import HEADER_WINDOW, HEADER_WINDOW_SIZE, RESERVED_SIZE
 from gcpt.checkpoint.places import Place
@@ -136,21 +148,21 @@ def _saved_at(restorer: Restorer) -> int:
 
 
 def bare(head: bytes, name: str) -> tuple[Restorer | None, bytes]:
-    """Remove an embedded restorer from the start of an image.
+    """Remove an embedded restorer, or the rest of one behind a protobuf header, from the start of an image.
 
     Args:
         head: The image's first MiB.
         name: The image's name, for messages.
 
     Returns:
-        The embedded restorer, if any, and the first MiB without it.
+        The embedded restorer, if it is complete, and the first MiB without it.
 
     Raises:
         UserError: Another version of gcpt built the restorer.
     """
     old = embedded(head, name)
     if old is None:
-        return None, head
+        return None, overwritten.removed(head)
     at = _saved_at(old)
     magic, size, check = _SAVED.unpack(head[at : at + _SAVED.size].ljust(_SAVED.size, b"\0"))
     under, end = head[at + _SAVED.size :][:size], at + _SAVED.size + size
@@ -340,7 +352,8 @@ def pack(restorer: Restorer, checkpoint: CheckpointFile, flash: bool, force: boo
         UserError: The restorer cannot start the checkpoint, or would overwrite data without ``force``.
     """
     file = checkpoint.state_file
-    old, before = bare(first_mib(file), str(file))
+    first = first_mib(file)
+    old, before = bare(first, str(file))
     check(restorer, checkpoint, before, flash, force)
     packed = start(restorer, checkpoint.place, before)
     check_finds(restorer, checkpoint, packed.data)
@@ -350,6 +363,8 @@ def pack(restorer: Restorer, checkpoint: CheckpointFile, flash: bool, force: boo
             "saved there: --force overwrites them"
         )
     notes = _assumptions(restorer, flash)
+    if overwritten.find(first):
+        notes.append("removed the rest of a restorer whose head the protobuf header had overwritten")
     if packed.kept:
         notes.append(f"the restorer covers {packed.kept} bytes, saved behind it: gcpt unpack puts them back")
     if packed.lost:
