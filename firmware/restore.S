@@ -23,7 +23,8 @@
  *              | selfcheck=1: s9 before csrs_check         | csrs_check
  * s6           | guarded: 1 with Smrnmi, else 0            | entry .. way_out
  *              | the checkpoint's mtvec                    | way_out .. skipped_noted
- * s7           | PMP lock bits; 0 once locks were checked  | entry .. note_skipped                | look_at_locks
+ * s7           | PMP lock bits; 0 once locks were checked; | entry .. note_skipped                | look_at_locks
+ *              | guarded: 1 without PMP
  * LEAVING      | mstatus with FS and VS as far as they are | entry .. vector_registers
  *  (t2 or s8)  | the hart's vlenb; 1 without V             | vector_registers .. way_out
  *              | negative: complement of the address to    | way_out .. leave                     | jump, out_of_reach
@@ -38,6 +39,7 @@
  * t0-t4, ra    | scratch                                   |                                      | macros; log= traps
  * a6, a7, t6   | guarded: sign is misa's D, H, S           | gcpt_restore .. prepared             | log= traps
  * a6           | guarded: the checkpoint's mseccfg         | prepared .. gcpt_skip_end
+ * t3           | guarded: 0 without Smstateen              | put_probed .. vector_registers
  * t5           | guarded: the bits that menvcfg has        | put_envcfg .. way_out
  *
  * "guarded" is a restorer that tests which groups of CSRs the hart has: not with log= or with csrs= of a machine's groups.
@@ -259,6 +261,8 @@ prepared:
 #endif
 sie_restored:
 #if GCPT_CSRS_H && GCPT_GUARDED
+    slli    a0, s11, 63 - 39        /* MPV */
+    bltz    a0, look_for_mpv
     bgez    a7, look_for_guest
 #elif GCPT_CSRS_H
     bnez    s9, look_for_h          /* the missing registers may be those of H */
@@ -449,7 +453,8 @@ no_mnret:
 
 /*
  * A hart or a restorer without H refuses a checkpoint with a guest, which would go on without its translation: MPV = 1,
- * or hgatp is not 0. A misa of 0 (not implemented) counts as one without H. Clobbers a0.
+ * or hgatp is not 0. So does a hart whose misa has H and whose MPV stays clear (QEMU 10). Without guards, a misa of 0 (not
+ * implemented) counts as one without H. Clobbers a0, a1.
  */
 #if GCPT_CSRS_H && !GCPT_GUARDED
 look_for_h:
@@ -457,11 +462,28 @@ look_for_h:
     slli    a0, a0, 63 - 7          /* H */
     bltz    a0, no_guest
 #endif
+#if GCPT_CSRS_H && GCPT_GUARDED
+look_for_mpv:
+    bgez    a7, no_hypervisor       /* where MPV may be set all the same (QEMU 7.2) */
+    li      a0, 1
+    slli    a0, a0, 39
+    csrs    mstatus, a0             /* without effect: MPRV is clear */
+    csrr    a1, mstatus
+    and     a0, a0, a1
+    bnez    a0, no_guest
+    j       no_hypervisor
+#endif
 look_for_guest:
+#if GCPT_CSRS_H && GCPT_GUARDED
+    addi    s9, s9, 1               /* the registers of H were skipped */
+    load_far_csr a0, CSR_HGATP
+    beqz    a0, no_guest
+#else
     load_far_csr a0, CSR_HGATP
     bnez    a0, no_hypervisor
     slli    a0, s11, 63 - 39        /* MPV */
     bgez    a0, no_guest
+#endif
 no_hypervisor:
     li      a0, GCPT_CODE_NO_HYPERVISOR
     j       fail
@@ -521,10 +543,16 @@ no_vectors:
 #endif
 #endif
 #if GCPT_GUARDED
-/* Without D, or with a misa of 0 (not implemented); with F, the registers have 4 bytes; with Zfinx there is fcsr alone. Clobbers a0. */
+/* A misa of 0 is not implemented: try everything, and let the trap handler skip what the hart lacks. a0 = misa. */
+no_s:
+    bnez    a0, without_s
+    li      a6, -1
+    li      a7, -1
+    li      t6, -1
+    j       with_s
+/* Without D; with F, the registers have 4 bytes; with Zfinx there is fcsr alone. Clobbers a0. */
 no_d:
     csrr    a0, misa
-    beqz    a0, load_float_registers
     slli    a0, a0, 63 - 5          /* F */
     bgez    a0, 1f
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31

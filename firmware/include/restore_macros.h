@@ -77,24 +77,22 @@
     .endm
 
 /*
- * Guards: whether the hart has what the CSRs up to `label` need. A guard that misa decides counts in s9 what it leaves
- * out; if misa is 0 (not implemented), it leaves out nothing. Registers: see the table in restore.S. Clobber a0.
+ * Guards: go on at `label` if the hart lacks what the CSRs before it need. Registers: see the table in restore.S.
+ * only_with_zicfiss clobbers a0.
  */
-    .macro only_if_negative reg, label
-    bltz    \reg, 8f
-    csrr    a0, misa
-    beqz    a0, 8f
-    addi    s9, s9, 1
-    j       \label
-8:
-    .endm
-
     .macro only_with_h label
-    only_if_negative a7, \label
+    bgez    a7, \label
     .endm
 
     .macro only_with_s label
-    only_if_negative t6, \label
+    bgez    t6, \label
+    .endm
+
+/* The first guard: a0 = misa. no_s in restore.S goes on at `label`, or here if misa is 0. */
+    .macro only_with_misa_s label
+    .set    without_s, \label
+    bgez    t6, no_s
+with_s:
     .endm
 
 /* Sstc: menvcfg.STCE can be set. Zicfiss: menvcfg.SSE can be set. */
@@ -111,29 +109,12 @@
     beqz    s6, \label
     .endm
 
-/*
- * probe number, label: go on at `label` if the hart lacks the CSR: the trap ends in `absent`. Clobbers a0, a2.
- * absent label, 16 bytes: it also clears mstatus.MDT, as mret would. absent_envcfg: the same, with t5 = 0.
- */
-    .macro probe number, label
-    addi    a2, s5, absent_\label
-    csrw    mtvec, a2
-    csrr    a0, \number
-    csrw    mtvec, s5
+    .macro only_with_smstateen label
+    beqz    t3, \label
     .endm
 
-    .macro absent label
-    csrw    mstatus, s11
-    csrw    mtvec, s5
-    j       \label
-    nop
-    .endm
-
-    .macro absent_envcfg label
-    csrw    mstatus, s11
-    csrw    mtvec, s5
-    li      t5, 0
-    j       \label
+    .macro only_with_pmp label
+    bgtz    s7, \label
     .endm
 
 /* load_csr_alone reg, number: load_csr of any CSR, independent of the window. Planned: clobbers t0. */
@@ -195,11 +176,32 @@
     .endm
 
 /*
- * put_envcfg menvcfg, senvcfg: write both; t5 = the bits of menvcfg that the hart has, 0 without menvcfg. Clobbers a0,
- * a2.
+ * probe number, label: go on at `label` if the hart lacks the CSR: the trap ends in absent_groups (render.py). Clobbers
+ * a0, a2.
+ * put_probed number, label, flag: the same by put_csr, which saves an instruction if the hart has the CSR and costs one
+ * if not. If it has, flag is not 0 afterwards. Clobbers a2.
  */
-    .macro put_envcfg menvcfg, senvcfg
-    addi    a2, s5, absent_envcfg_written
+    .macro probe number, label
+    addi    a2, s5, absent_\label
+    csrw    mtvec, a2
+    csrr    a0, \number
+    csrw    mtvec, s5
+    .endm
+
+    .macro put_probed number, label, flag=a2
+    load_csr a0, \number
+    addi    \flag, s5, absent_\label
+    csrw    mtvec, \flag
+    csrw    \number, a0
+    csrw    mtvec, s5
+    .endm
+
+/*
+ * put_envcfg menvcfg, senvcfg, label: write both, with t5 = the bits of menvcfg that the hart has; without menvcfg, go on
+ * at `label` with t5 = 0. Clobbers a0, a2.
+ */
+    .macro put_envcfg menvcfg, senvcfg, label
+    addi    a2, s5, absent_\label
     csrw    mtvec, a2
     li      a0, -1
     csrw    \menvcfg, a0
@@ -208,7 +210,6 @@
     csrrw   t5, \menvcfg, a0
     load_csr_alone a0, \senvcfg
     csrw    \senvcfg, a0
-envcfg_written:
     .endm
 
 /* put_mseccfg: write mseccfg, whose value is in a6, unless it is 0, as it is after reset. */

@@ -1,5 +1,8 @@
 """The default restorer on harts that have more or less than RVA22's state: it finds out and restores what there is."""
 
+import re
+from collections import Counter
+
 import pytest
 from bench import Bench, assert_exact, of_place
 
@@ -19,6 +22,8 @@ MORE = {
     "hviprio1": 0xA00,
     "hviprio2": 0xB00,
 }
+#: The numbers of pmpcfg and pmpaddr.
+_PMP = {f"{0x3A0 + number:#x}" for number in range(0x50)}
 
 
 @pytest.mark.parametrize("mode", ["single_core", "dual_core"])
@@ -48,3 +53,30 @@ def test_floating_point_without_d(bench: Bench, mode: str) -> None:
         low = [gdb.read_int(0, gdb.numbers["ft0"] + n) & 0xFFFF_FFFF for n in range(32)]
         assert low == [value & 0xFFFF_FFFF for value in state.f]
         assert gdb.read_csr(0, BY_NAME["fcsr"].number) == state.get("fcsr")
+
+
+def _traps(bench: Bench, mode: str, cpu: str) -> Counter[str]:
+    """The traps of a restore in S mode, by the trapping instruction's CSR in hexadecimal."""
+    checkpoint = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0, locks=False))
+    state, restorer = checkpoint.harts[0], bench.build(mode)
+    memory = bench.restored(checkpoint, of_place(mode), restorer)
+    log = ("-d", "int,nochain", "-D", str(bench.folder / "traps"))
+    with bench.run(memory, Machine(cpu=cpu, extra=log), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: state.pc})
+    lines = (bench.folder / "traps").read_text().splitlines()
+    words = [re.search(r"tval:0x([0-9a-f]+), desc=illegal_instruction", line) for line in lines]
+    return Counter(f"{int(word[1], 16) >> 20:#x}" for word in words if word)
+
+
+@pytest.mark.parametrize("mode", ["single_core", "dual_core"])
+def test_at_most_one_trap_for_pmp(bench: Bench, mode: str) -> None:
+    traps = _traps(bench, mode, "rv64,v=false,h=false,pmp=false")
+    assert {csr: count for csr, count in traps.items() if csr in _PMP} == {"0x3b0": 1}
+
+
+@pytest.mark.parametrize("mode", ["single_core", "dual_core"])
+def test_traps_of_an_old_hart(bench: Bench, mode: str) -> None:
+    """Without menvcfg, none of what is newer is tried."""
+    traps = _traps(bench, mode, "rv64,v=false,h=false,priv_spec=v1.11.0")
+    assert traps["0x30a"] == 1
+    assert not traps.keys() & {"0x10a", "0x14d", "0x321", "0x30c", "0x350", "0x308"}

@@ -29,6 +29,11 @@ def test_views() -> None:
     assert (wanted["mip"], wanted["sip"], wanted["hip"], wanted["vsip"]) == (0x206, 0x002, 0x004, 0x002)
 
 
+def test_scountinhibit_is_a_view() -> None:
+    wanted = _wanted(mcountinhibit=0xFFFF_FFFD, mcounteren=0x7, scountinhibit=0)
+    assert wanted["scountinhibit"] == 5
+
+
 def test_pending_timers_follow_their_compare_values() -> None:
     stce = 1 << 63
     assert _wanted(menvcfg=stce, stimecmp=1000)["mip"] == 0x20

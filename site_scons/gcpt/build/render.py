@@ -1,6 +1,8 @@
 """Generated sources of the firmware, from the configuration, the layouts and the inventories. Pure functions."""
 
 from collections.abc import Iterable
+from itertools import pairwise
+from typing import NamedTuple
 
 from gcpt.checkpoint import extended, layouts
 from gcpt.isa import csrs
@@ -18,10 +20,12 @@ WINDOW_BELOW = 256
 WINDOW_COMPRESSED = 64
 #: The first distance in bytes that one addition cannot move a base register, and one load cannot reach.
 _NEAR = 2048
-#: Bytes of the constants before the trap handler, and of the code before them with which a failed probe goes on
-#: (firmware/include/trap.inc).
+#: Bytes of the constants before the trap handler (firmware/include/trap.inc), and of an instruction of the code before
+#: them with which a failed probe goes on.
 _TRAP_CONSTANTS = 32
-_ABSENT_SIZE = 16
+_INSTRUCTION_SIZE = 4
+#: What that code notes, by guard; the table in restore.S explains the registers.
+_ABSENT_NOTES = {"envcfg": ("t5, 0", "t3, 0"), "smstateen": ("t3, 0",), "pmp16": ("s7, 1",)}
 #: The position of the floating-point registers as a CSR number: the base register while a direct restorer loads them.
 _FLOAT_WINDOW = (layouts.DEFAULT.float_reg - layouts.DEFAULT.csr_reg) // 8
 
@@ -326,8 +330,6 @@ def _base(numbers: list[int], near: int | None = None) -> int:
 
 def _write(csr: Csr, config: BuildConfig) -> str:
     """The macro of restore_macros.h that writes a CSR."""
-    if config.guarded and csr.name == "menvcfg":
-        return f"    put_envcfg {csr.number:#x}, {csrs.BY_NAME['senvcfg'].number:#x}  /* menvcfg, senvcfg */"
     if csr.name in ("mip", "vstimecmp") or (config.guarded and csr.name == "mseccfg"):
         return f"    put_{csr.name} {csr.number:#x}"
     if csr.name in ("mireg", "sireg", "vsireg"):
@@ -342,28 +344,51 @@ def _guards(csr: Csr, config: BuildConfig) -> tuple[str, ...]:
     """
     if not config.guarded:
         return ()
-    if csr.group in ("sstc", "vstimer", "zicfiss") and "envcfg" in config.csr_groups:
+    envcfg = ("envcfg",) if "envcfg" in config.csr_groups else ()
+    if csr.name == "menvcfg":
+        return envcfg
+    if csr.group in ("sstc", "vstimer", "zicfiss") and envcfg:
         return ("zicfiss" if csr.group == "zicfiss" else "sstc",)
     hypervisor = ("h",) if csr.number >> 8 in (2, 6) or csr.name in csrs.TRAP_VALUES else ()
     if csr.name in csrs.INDIRECT:
-        return ("probe_csrind", *hypervisor)
+        return (*envcfg, "probe_csrind", *hypervisor)
     if csr.group == "aia":
-        return ("probe_csrind", "probe_aia", *hypervisor)
+        return (*envcfg, "probe_csrind", "probe_aia", *hypervisor)
+    if csr.group in ("pmp16", "pmp64"):
+        if csr.when is not When.EARLY:
+            return ("pmp",)
+        return ("probe_pmp16",) if csr.group == "pmp16" else ("probe_pmp16", "probe_pmp64")
+    if csr.group == "smstateen" and hypervisor:
+        return (*hypervisor, "smstateen")
     if csr.group in csrs.PROBED:
-        return (f"probe_{csr.group}", *hypervisor)
+        return (*envcfg, f"probe_{csr.group}", *hypervisor)
     if csr.group == "smrnmi":
         return ("smrnmi",)
-    supervisor = csr.group == "base" and (csr.number >> 8 == 1 or csr.name in ("medeleg", "mideleg"))
-    return hypervisor or (("s",) if supervisor else ())
+    if csr.name in ("medeleg", "mideleg"):
+        return ("misa_s",)
+    return hypervisor or (("s",) if csr.group == "base" and csr.number >> 8 == 1 else ())
+
+
+class _Absent(NamedTuple):
+    """Code before the trap handler that a failed probe reaches.
+
+    Attributes:
+        label: Where it goes on.
+        guard: The guard that failed.
+    """
+
+    label: str
+    guard: str
 
 
 class _Code:
     """Lines of one macro, with the present window and the open guards."""
 
-    def __init__(self, config: BuildConfig, name: str, window: int | None) -> None:
+    def __init__(self, config: BuildConfig, name: str, window: int | None, absent: list[_Absent]) -> None:
         self.lines = [f"    .macro {name}"]
         self._config, self._name = config, name
         self._window = window
+        self._absent = absent
         #: Open guards with the window at their beginning and their label.
         self._open: list[tuple[str, int | None, str]] = []
         self._labels = 0
@@ -383,23 +408,37 @@ class _Code:
         self._close(common)
         return common
 
-    def guard(self, guards: tuple[str, ...], csr: Csr) -> None:
-        """Open and close guards so that exactly these are open. csr: the first CSR behind them."""
+    def guard(self, guards: tuple[str, ...], csr: Csr) -> bool:
+        """Open and close guards so that exactly these are open.
+
+        csr: the first CSR behind them. Returns whether a guard has written it.
+        """
         common = self._close_others(guards)
+        wrote = False
         for guard in guards[common:]:
             self._labels += 1
             label = f"{self._name}_{self._labels}_end"
-            if guard.startswith("probe_"):
+            kind = guard.removeprefix("probe_")
+            if guard == "envcfg":
+                senvcfg = csrs.BY_NAME["senvcfg"].number
+                self.lines.append(f"    put_envcfg {csr.number:#x}, {senvcfg:#x}, {label}  /* menvcfg, senvcfg */")
+            elif guard == "probe_csrind":
                 self.lines.append(f"    probe {csr.number:#x}, {label}")
+            elif guard != kind:
+                flag = ", t3" if kind == "smstateen" else ""
+                self.lines.append(f"    put_probed {csr.number:#x}, {label}{flag}  /* {csr.name} */")
             else:
                 self.lines.append(f"    only_with_{guard} {label}")
+            if guard == "envcfg" or guard != kind:
+                self._absent.append(_Absent(label, kind))
+                wrote = guard != "probe_csrind"
             self._open.append((guard, self._window, label))
+        return wrote
 
     def window(self, base: int, guards: tuple[str, ...] = ()) -> None:
         """Set the base register, unless it is there. guards: first close all others."""
         if guards:
             self._close_others(guards)
-
         if self._window is not None and 0 < abs(8 * (base - self._window)) < _NEAR:
             self.lines.append(f"    move_csr_window {base:#x}")
         elif base != self._window:
@@ -415,25 +454,29 @@ class _Code:
 
 
 def _macro(
-    config: BuildConfig, name: str, windows: list[tuple[int, list[Csr]]], at: int | None = None, end: int | None = None
+    config: BuildConfig,
+    absent: list[_Absent],
+    name: str,
+    windows: list[tuple[int, list[Csr]]],
+    at: int | None = None,
+    end: int | None = None,
 ) -> list[str]:
     """An assembler macro that writes the CSRs of windows. hvip is loaded in reach of hgatp, long before it is written.
 
-    at: CSR number of the base register before the macro. end: the same afterwards, if the next macro relies on it.
+    absent: gets the code for groups that the hart lacks. at: CSR number of the base register before the macro. end: the
+    same afterwards, if the next macro relies on it.
     """
-    code = _Code(config, name, at)
+    code = _Code(config, name, at, absent)
     for base, run in windows:
         rest = iter(run)
         for csr in rest:
             guards = _guards(csr, config)
-            if guards and not guards[0].startswith("probe_") and csr.name != "hvip":
+            if guards and csr.name != "hvip":
                 code.window(base, guards)
-            code.guard(guards, csr)
+            if code.guard(guards, csr):
+                continue
             if csr.name == "hvip":
                 code.lines.append(f"    put_held {csr.number:#x}  /* hvip */")
-                continue
-            if config.direct and csr.name == "sstateen0":
-                code.lines.append(f"    put_csr_alone {csr.number:#x}  /* sstateen0 */")
                 continue
             code.window(base)
             if csr.name.startswith("pmpcfg"):
@@ -443,6 +486,8 @@ def _macro(
                 )
             else:
                 code.lines.append(_write(csr, config))
+            if csr.name == "mstateen3":
+                code.lines.append(f"    put_csr_alone {csrs.BY_NAME['sstateen0'].number:#x}  /* sstateen0 */")
             if csr.name == "hgatp":
                 code.lines.append(f"    hold_hvip {csrs.BY_NAME['hvip'].number:#x}")
             if csr.name == csrs.TRAP_VALUES[-1]:
@@ -465,6 +510,8 @@ def csr_assembly(config: BuildConfig) -> str:
     checked = [*early, *timer, *lock]
     if config.guarded and "envcfg" in config.csr_groups:
         early.remove(csrs.BY_NAME["senvcfg"])  # put_envcfg writes it, without a window
+    if "smstateen" in config.csr_groups:
+        early.remove(csrs.BY_NAME["sstateen0"])  # written after mstateen3, without a window
     names = list(csrs.BY_NAME)
     before_vector = set(names[: names.index("vl")])
     before = [csr for csr in early if csr.name in before_vector]
@@ -473,11 +520,12 @@ def csr_assembly(config: BuildConfig) -> str:
     last = [csr for csr in last if csr not in by_hand]
     reach = [*last, *by_hand, csrs.BY_NAME["mip"]]
     lines = ["/* Generated from the CSR inventory (site_scons/gcpt/isa/csrs.py). */", ""]
-    lines += _macro(config, "csrs_before_vector", _windows(before))
+    absent: list[_Absent] = []
+    lines += _macro(config, absent, "csrs_before_vector", _windows(before))
     after = early[len(before) :]
     low = _FLOAT_WINDOW if config.direct else _LOW_WINDOW
     for name, group in (("csrs_vector", "v"), ("csrs_float", "f")):
-        lines += _macro(config, name, [(low, [csr for csr in after if csr.group == group])], low)
+        lines += _macro(config, absent, name, [(low, [csr for csr in after if csr.group == group])], low)
     after = [csr for csr in after if csr.group not in ("v", "f")]
     near = [csr for csr in after if csr.number < _LOW_CSRS]
     *windows, (_, run) = _windows(after[len(near) :])
@@ -489,25 +537,34 @@ def csr_assembly(config: BuildConfig) -> str:
         at = next((i for i, csr in enumerate(final[0][1]) if csr.name in csrs.TRAP_VALUES), len(final[0][1]))
         final[0][1][at:at] = [csr for csr in lock if csr.name == "mseccfg"]  # needs no window
     end = final[-1][0]
-    lines += _macro(config, "csrs_after_vector", [(low, near), *windows, (base, run)], low, base)
+    lines += _macro(config, absent, "csrs_after_vector", [(low, near), *windows, (base, run)], low, base)
     late = _windows(timer[len(waiting) :])
     if config.direct and [csr.name for csr in late[0][1]] == ["mip"]:
         late[0] = (end, late[0][1])
-    lines += _macro(config, "csrs_timer", [(base, waiting), *late], base, end)
-    lines += _macro(config, "csrs_lock", final, end, end)
-    lines += _macro(config, "csrs_last", [(end, last)], end)
+    lines += _macro(config, absent, "csrs_timer", [(base, waiting), *late], base, end)
+    lines += _macro(config, absent, "csrs_lock", final, end, end)
+    lines += _macro(config, absent, "csrs_last", [(end, last)], end)
     if config.selfcheck:
         lines += _check_macros(config, checked, [*last, csrs.BY_NAME["mtvec"]], end)
-    return "\n".join(lines + _absent(lines))
+    return "\n".join(lines + _absent_groups(lines, absent))
 
 
-def _absent(lines: list[str]) -> list[str]:
-    """Where the probes of ``lines`` go on when they fail: code before the trap handler, and its distances from it."""
-    labels = [line.split()[-1] for line in lines if line.startswith("    probe ")]
-    labels += ["envcfg_written" for line in lines if line.startswith("    put_envcfg ")]
-    sets = [f"    .set absent_{label}, {-_TRAP_CONSTANTS - _ABSENT_SIZE * (i + 1)}" for i, label in enumerate(labels)]
-    code = [f"    absent{'_envcfg' if 'envcfg' in label else ''} {label}" for label in reversed(labels)]
-    return [*sets, "", "    .macro absent_groups", *code, "    .endm", ""]
+def _absent_groups(lines: list[str], absent: list[_Absent]) -> list[str]:
+    """Where failed probes go on: code before the trap handler, and its distances from it.
+
+    It clears mstatus.MDT, as mret would, and restores mtvec, unless the label is followed by another probe.
+    """
+    follows = {label.removesuffix(":"): after for label, after in pairwise(lines)}
+    code: list[str] = []
+    sets = []
+    for label, guard in reversed(absent):
+        probed = follows[label].startswith(("    put_probed ", "    probe "))
+        notes = [f"    li      {note}" for note in _ABSENT_NOTES.get(guard, ())]
+        back = [] if probed else ["    csrw    mtvec, s5"]
+        code = ["    csrw    mstatus, s11", *back, *notes, f"    j       {label}", *code]
+        sets.append(f"    .set absent_{label}, {-_TRAP_CONSTANTS - _INSTRUCTION_SIZE * len(code)}")
+    padding = ["    nop"] * (len(code) % 2)
+    return [*sets, "", "    .macro absent_groups", *padding, *code, "    .endm", ""]
 
 
 def _check_macros(config: BuildConfig, written: list[Csr], last: list[Csr], window: int) -> list[str]:

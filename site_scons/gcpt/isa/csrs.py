@@ -263,35 +263,45 @@ INVENTORY: tuple[Csr, ...] = (
     # Machine level first: delegation and environment registers mask the bits of the lower levels.
     Csr(0x302, "medeleg", "base", _E, "priv 3.1.8"),
     Csr(0x303, "mideleg", "base", _E, "priv 3.1.8"),
-    Csr(0x30A, "menvcfg", "envcfg", _E, "priv 3.1.18"),
     Csr(0x306, "mcounteren", "base", _E, "priv 3.1.11"),
     Csr(0x320, "mcountinhibit", "base", _E, "priv 3.1.12"),
-    Csr(0x321, "mcyclecfg", "smcntrpmf", _E, "Smcntrpmf"),
-    Csr(0x322, "minstretcfg", "smcntrpmf", _E, "Smcntrpmf"),
     Csr(0x323, "mhpmevent3", "hpm3", _E, "priv 3.1.10", after=("mcountinhibit",)),
     *(Csr(0x320 + i, f"mhpmevent{i}", "hpm", _E, "priv 3.1.10", after=("mcountinhibit",)) for i in range(4, 32)),
     Csr(0x340, "mscratch", "base", _E, "priv 3.1.13", note="the restorer's trap handler does not use it"),
     *_pmp_addresses(0, 15, "pmp16"),
     *_pmp_addresses(16, 63, "pmp64"),
+    # Newer than menvcfg (privileged 1.12): a hart without it has none of these.
+    Csr(0x30A, "menvcfg", "envcfg", _E, "priv 3.1.18"),
+    Csr(0x321, "mcyclecfg", "smcntrpmf", _E, "Smcntrpmf"),
+    Csr(0x322, "minstretcfg", "smcntrpmf", _E, "Smcntrpmf"),
     Csr(0x30C, "mstateen0", "smstateen", _E, "Smstateen"),
     Csr(0x30D, "mstateen1", "smstateen", _E, "Smstateen"),
     Csr(0x30E, "mstateen2", "smstateen", _E, "Smstateen"),
     Csr(0x30F, "mstateen3", "smstateen", _E, "Smstateen"),
     Csr(0x10C, "sstateen0", "smstateen", _E, "Smstateen", after=("mstateen0",)),
-    Csr(0x60C, "hstateen0", "smstateen", _E, "Smstateen", after=("mstateen0",)),
-    Csr(0x60D, "hstateen1", "smstateen", _E, "Smstateen", after=("mstateen1",)),
-    Csr(0x60E, "hstateen2", "smstateen", _E, "Smstateen", after=("mstateen2",)),
-    Csr(0x60F, "hstateen3", "smstateen", _E, "Smstateen", after=("mstateen3",)),
     Csr(0x34E, "mctrctl", "smctr", _E, "Smctr"),
     Csr(0x14E, "sctrctl", "smctr", _E, "Smctr", after=("mctrctl",)),
     Csr(0x14F, "sctrstatus", "smctr", _E, "Smctr"),
     Csr(0x15F, "sctrdepth", "smctr", _E, "Smctr"),
     Csr(0x24E, "vsctrctl", "smctr", _E, "Smctr"),
+    *_indirect("m", 0x350),
+    *_indirect("s", 0x150),
+    *_indirect("vs", 0x250),
+    Csr(0x308, "mvien", "aia", _E, "AIA 5.3", after=("mideleg",)),
+    Csr(0x309, "mvip", "aia", _E, "AIA 5.3", after=("mvien",)),
+    Csr(0x608, "hvien", "aia", _E, "AIA 6.3"),
+    Csr(0x609, "hvictl", "aia", _E, "AIA 6.3"),
+    Csr(0x646, "hviprio1", "aia", _E, "AIA 6.3"),
+    Csr(0x647, "hviprio2", "aia", _E, "AIA 6.3"),
     Csr(0x5C0, "sbpctl", "xscustom", _E, "xs", note="branch predictors"),
     Csr(0x5C1, "spfctl", "xscustom", _E, "xs", note="prefetchers"),
     Csr(0x5C2, "slvpredctl", "xscustom", _E, "xs", note="load-violation predictor"),
     Csr(0x5C3, "smblockctl", "xscustom", _E, "xs", note="memory blocks"),
     Csr(0x5C4, "srnctl", "xscustom", _E, "xs", note="rename"),
+    Csr(0x60C, "hstateen0", "smstateen", _E, "Smstateen", after=("mstateen0",)),
+    Csr(0x60D, "hstateen1", "smstateen", _E, "Smstateen", after=("mstateen1",)),
+    Csr(0x60E, "hstateen2", "smstateen", _E, "Smstateen", after=("mstateen2",)),
+    Csr(0x60F, "hstateen3", "smstateen", _E, "Smstateen", after=("mstateen3",)),
     Csr(0x600, "hstatus", "h", _E, "priv 18.2.1"),
     Csr(0x602, "hedeleg", "h", _E, "priv 18.2.2", after=("medeleg",)),
     Csr(0x603, "hideleg", "h", _E, "priv 18.2.2", after=("mideleg",)),
@@ -306,15 +316,6 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x741, "mnepc", "smrnmi", _E, "Smrnmi"),
     Csr(0x742, "mncause", "smrnmi", _E, "Smrnmi"),
     Csr(0x744, "mnstatus", "smrnmi", _E, "Smrnmi", note="NMIE cannot be cleared by software"),
-    *_indirect("m", 0x350),
-    *_indirect("s", 0x150),
-    *_indirect("vs", 0x250),
-    Csr(0x308, "mvien", "aia", _E, "AIA 5.3", after=("mideleg",)),
-    Csr(0x309, "mvip", "aia", _E, "AIA 5.3", after=("mvien",)),
-    Csr(0x608, "hvien", "aia", _E, "AIA 6.3", after=("hideleg",)),
-    Csr(0x609, "hvictl", "aia", _E, "AIA 6.3"),
-    Csr(0x646, "hviprio1", "aia", _E, "AIA 6.3"),
-    Csr(0x647, "hviprio2", "aia", _E, "AIA 6.3"),
     *_counters(),
     Csr(0xC20, "vl", "v", _V, "unpriv 30.3.5"),
     Csr(0xC21, "vtype", "v", _V, "unpriv 30.3.4"),
@@ -411,9 +412,9 @@ INVENTORY: tuple[Csr, ...] = (
 #: The CSRs of indirect access: each hart with AIA has them, and a hart with Smcsrind may lack the rest of AIA.
 INDIRECT = frozenset(csr.name for csr in INVENTORY if csr.source == "Smcsrind" or csr.name.endswith("iselect"))
 
-#: Groups that nothing but a trap tells the absence of: a restorer probes the first CSR of each and skips the rest, and
-#: so for INDIRECT.
-PROBED = ("smstateen", "smcntrpmf", "aia", "smctr")
+#: Groups that nothing but a trap tells the absence of: if the write of the first CSR of each traps, a restorer skips
+#: the rest, and so for INDIRECT. All but PMP are newer than menvcfg, and a restorer skips them on a hart that lacks it.
+PROBED = ("pmp16", "pmp64", "smstateen", "smcntrpmf", "aia", "smctr")
 
 #: CSRs that a trap into M mode writes on a hart with H and that the restore does not write last (priv 18.4).
 TRAP_VALUES = ("mtval2", "mtinst")

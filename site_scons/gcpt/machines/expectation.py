@@ -7,6 +7,8 @@ from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import INVENTORY, Csr, When
 
+#: Views of CSRs that a hart may lack although it has what they show.
+OPTIONAL_VIEWS = ("scountinhibit",)
 _COMPARED = (When.EARLY, When.TIMER, When.LOCK, When.LAST, When.ALIAS, When.VECTOR)
 #: Bits of mip, mie, mideleg and hideleg: interrupts of S mode, of VS mode, of VS and HS mode, and VSSIP.
 S_INTERRUPTS, VS_INTERRUPTS, HS_INTERRUPTS, VSSIP = 0x222, 0x444, 0x1444, 0x4
@@ -55,6 +57,7 @@ def expected_csrs(state: HartState, groups: tuple[str, ...]) -> dict[str, int]:
         "vcsr": vxrm << 1 | vxsat,
         "vxrm": vxrm,
         "vxsat": vxsat,
+        "scountinhibit": csr("mcountinhibit") & csr("mcounteren"),  # Smcdeleg
         "mip": mip,
         "sie": mie & delegated & S_INTERRUPTS,
         "sip": mip & delegated & S_INTERRUPTS,

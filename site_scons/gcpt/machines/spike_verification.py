@@ -11,7 +11,7 @@ from gcpt.isa.csrs import BY_NAME, When
 from gcpt.machines import probe, spike
 from gcpt.machines.boot import BootSetup
 from gcpt.machines.comparison import Comparison, Mismatch, compare_hart, timer_mismatches
-from gcpt.machines.expectation import STIP, VSTIP, compared_csrs
+from gcpt.machines.expectation import OPTIONAL_VIEWS, STIP, VSTIP, compared_csrs
 from gcpt.machines.observation import Observation, comparable
 from gcpt.machines.spike import Reading, Spike
 from gcpt.machines.verification import compare_left_out
@@ -122,7 +122,7 @@ def _explain(
     wanted, got = int(mismatch.wanted, 16), int(mismatch.got, 16)
     if _came_due(mismatch.name, wanted, got, csr, mtime):
         return replace(mismatch, reason="the compare value came due since then")
-    if entry.when == When.VECTOR or (entry.when == When.ALIAS and entry.name != "sstatus"):
+    if entry.when == When.VECTOR or (entry.when == When.ALIAS and entry.name not in ("sstatus", *OPTIONAL_VIEWS)):
         return mismatch
     held = probe.held(running, entry.number, wanted, probe.limits(state, entry.name), folder)
     if held is None or comparable({entry.name: held})[entry.name] != got:

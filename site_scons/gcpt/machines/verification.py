@@ -7,7 +7,7 @@ from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME, When
 from gcpt.machines.comparison import Comparison, Mismatch, compare_machine
-from gcpt.machines.expectation import STIP, VSTIP, compared_csrs
+from gcpt.machines.expectation import OPTIONAL_VIEWS, STIP, VSTIP, compared_csrs
 from gcpt.machines.gdb import Gdb
 from gcpt.machines.observation import read_present
 from gcpt.machines.qemu import Qemu
@@ -58,7 +58,7 @@ def _explain(gdb: Gdb, hart: int, mismatch: Mismatch, clint: int) -> Mismatch:
     entry = BY_NAME.get(mismatch.name)
     if mismatch.reason or entry is None or not _is_writable(gdb, hart, mismatch.name):
         return mismatch
-    if entry.when == When.VECTOR or (entry.when == When.ALIAS and entry.name != "sstatus"):
+    if entry.when == When.VECTOR or (entry.when == When.ALIAS and entry.name not in ("sstatus", *OPTIONAL_VIEWS)):
         return mismatch
     gdb.write_csr(hart, entry.number, int(mismatch.wanted, 16))
     again = gdb.read_csr(hart, entry.number)

@@ -118,7 +118,8 @@ CODES: tuple[Code, ...] = (
         20,
         "NO_HYPERVISOR",
         "needs H",
-        "mstatus.MPV or hgatp shows a guest, which needs a hart with H: restore on one, without csrs=-h",
+        "mstatus.MPV or hgatp shows a guest: restore on a hart with H whose MPV can be set (not QEMU 10), without "
+        "csrs=-h",
     ),
     Code(
         21,
