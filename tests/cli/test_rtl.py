@@ -84,7 +84,7 @@ def seed() -> int:
 
 @pytest.mark.parametrize(
     ("mode", "ending"),
-    [*((mode, "") for mode in _MODES), *((Mode.S, ending) for ending in (".gz", ".zst", ".elf"))],
+    [*((mode, "") for mode in _MODES), *((Mode.S, ending) for ending in (".gz", ".zst", ".elf", ".hex"))],
     ids=str,
 )
 def test_exact_from_every_format(build_restorer: Build, tmp_path: Path, seed: int, mode: Mode, ending: str) -> None:

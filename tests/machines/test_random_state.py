@@ -38,3 +38,12 @@ def test_a_loss_is_seen(build_restorer: Build, tmp_path: Path) -> None:
     trial = next(trial for trial in trials if trial.recipe.modes == (Mode.VS,))
     [loss] = random_state.losses(trial, broken, tmp_path)
     assert loss.startswith("hart 0: vstvec: wanted 0x")
+
+
+def test_contexts_of_sdtrig(build_restorer: Build, tmp_path: Path) -> None:
+    """mcontext and hcontext are one register with two names."""
+    built = build_restorer(mode="single_core", platform="spike", csrs="+sdtrig")
+    trial = next(random_state.trials(judges.choose("spike").program, 2))
+    report = random_state.run(trial, built, tmp_path)
+    assert report.unexplained == []
+    assert {mismatch.name for mismatch in report.mismatches}.isdisjoint({"mcontext", "hcontext", "scontext"})

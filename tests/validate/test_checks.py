@@ -116,6 +116,21 @@ def test_vlen_of_the_platform(tmp_path: Path, platform: str, most: int) -> None:
         assert _codes(report) == ([] if vlen <= most else ["vlen-platform"])
 
 
+@pytest.mark.parametrize(("platform", "entries"), [("rocket", 8), ("qemu-virt", 16)])
+@pytest.mark.parametrize("entry", [7, 8])
+def test_pmp_entries_of_the_platform(tmp_path: Path, platform: str, entries: int, entry: int) -> None:
+    checkpoint = sound(Recipe(vector=False, hypervisor=False, vs=0, locks=False))
+    state = checkpoint.harts[0]
+    whole = 0x1F << 8 * (entry % 8)  # NAPOT of everything
+    for number in range(16):
+        state.set(f"pmpaddr{number}", (1 << 54) - 1 if number == entry else 0)
+    state.set("pmpcfg0", whole if entry < 8 else 0)
+    state.set("pmpcfg2", whole if entry >= 8 else 0)
+    report = validate(_file(tmp_path, checkpoint), platform)
+    assert ("pmp-platform" in _codes(report)) == (entry >= entries)
+    assert "pmp-off" not in _codes(report)
+
+
 @pytest.mark.parametrize("vlenb", [1, 15, 24, 257, 512, 1 << 63])
 def test_impossible_vlenb(tmp_path: Path, vlenb: int) -> None:
     """Reported only if there is vector state."""

@@ -51,13 +51,13 @@ def platforms_table() -> str:
             p.end + (f" {p.finisher:#x}" if p.finisher else ""),
             "-".join(map(str, dict.fromkeys(p.vlen))),
             ", ".join(fields.SATP_MODES[mode] for mode in p.paging),
+            p.pmp_entries if p.pmp_entries < platforms.Platform._field_defaults["pmp_entries"] else "",
             ", ".join(f"{d.name} {d.address:#x}, {d.size:#x} bytes" for d in p.devices),
         )
         for p in platforms.PLATFORMS
     )
-    return _table(
-        "| platform | machine | DRAM | CLINT | console | ends a run by | VLEN | paging | extended state |", rows
-    )
+    names = ("platform", "machine", "DRAM", "CLINT", "console", "ends a run by", "VLEN", "paging", "PMP entries")
+    return _table(f"| {' | '.join(names)} | extended state |", rows)
 
 
 def csrs_table() -> str:

@@ -361,7 +361,10 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x645, "hvip", "h", _T, "priv 18.2.3", after=("mip", "hideleg"), note="overrides mip.VSSIP, hip and vsip"),
     # The restorer refuses a trigger that fires in M mode before it writes these: the trigger could match the restorer.
     Csr(0x5A8, "scontext", "sdtrig", _T, "Sdtrig 5.7"),
-    Csr(0x6A8, "hcontext", "sdtrig", _T, "Sdtrig 5.7"),
+    Csr(0x7A8, "mcontext", "sdtrig", _T, "Sdtrig 5.7"),
+    Csr(
+        0x6A8, "hcontext", "sdtrig", _T, "Sdtrig 5.7", after=("mcontext",), note="another name of mcontext", merge=True
+    ),
     Csr(0x7A0, "tselect", "sdtrig", _T, "Sdtrig 5.7.1"),
     Csr(0x7A2, "tdata2", "sdtrig", _T, "Sdtrig 5.7.3", after=("tselect",)),
     Csr(0x7A3, "tdata3", "sdtrig", _T, "Sdtrig 5.7.4", after=("tselect",)),

@@ -89,6 +89,7 @@ class Platform(NamedTuple):
         flash: Address of a flash image; 0 if there is no flash.
         vlen: Smallest and largest VLEN of the harts, in bits.
         paging: Modes of satp besides Bare (8 Sv39, 9 Sv48, 10 Sv57).
+        pmp_entries: Number of PMP entries of the harts; 64 where they are not known to have fewer.
         controllers: Interrupt controllers and consoles besides ``uart``, for the extended state. The CLINT is not one
             of them: mip.MSIP and the fields of a block hold its registers.
     """
@@ -106,6 +107,7 @@ class Platform(NamedTuple):
     flash: int = 0
     vlen: tuple[int, int] = (128, 128)
     paging: tuple[int, ...] = (8, 9)
+    pmp_entries: int = 64
     controllers: tuple[Device, ...] = ()
 
     @property
@@ -189,6 +191,7 @@ PLATFORMS: tuple[Platform, ...] = (
         end="htif",
         dram_size=0x8000_0000,
         paging=(8,),
+        pmp_entries=8,
         controllers=(Device("plic", 0xC00_0000, _PLIC_SIZE),),
     ),
 )

@@ -336,6 +336,12 @@ KINDS: tuple[FindingKind, ...] = (
         "nothing, if the workload does not use x2 as a stack pointer",
     ),
     FindingKind(
+        "pmp-platform",
+        _E,
+        "a PMP entry is on that the platform's harts do not have: what it allows traps, and what it forbids is allowed",
+        "restore on harts with as many entries, or take the checkpoint with fewer in use",
+    ),
+    FindingKind(
         "pmp-off",
         _E,
         "no PMP entry is on among those that the restorer writes: below M mode a hart with PMP executes nothing",

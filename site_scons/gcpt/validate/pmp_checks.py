@@ -11,10 +11,10 @@ from gcpt.validate.subject import Finding, Subject, finding
 
 
 def check_pmp(subject: Subject, hart: int, state: HartState) -> Iterator[Finding]:
-    """Report that no PMP entry is on, or that one forbids the next fetch or a push, among those the restorer writes.
+    """Report PMP entries that the platform's harts lack, that forbid the next fetch or a push, or that none is on.
 
-    Page tables are read with the privilege of S mode, whatever translates their addresses (privileged specification
-    3.7.1).
+    Only those that the restorer writes count. Page tables are read with the privilege of S mode, whatever translates
+    their addresses (privileged specification 3.7.1).
 
     Args:
         subject: The checkpoint, its restorer and its machine.
@@ -25,6 +25,10 @@ def check_pmp(subject: Subject, hart: int, state: HartState) -> Iterator[Finding
         The findings.
     """
     machine, count = state.mode == mstatus.MACHINE, subject.pmp_entries
+    platform = subject.config.platform
+    if lost := [str(entry.number) for entry in pmp.entries(state, count) if entry.number >= platform.pmp_entries]:
+        what = f"entries on: {', '.join(lost)}; harts of {platform.name} have {platform.pmp_entries}"
+        yield finding("pmp-platform", what, hart)
     if not any(pmp.entries(state, count)):
         if not machine and count:
             yield finding("pmp-off", f"the mode is {state.mode}", hart)
