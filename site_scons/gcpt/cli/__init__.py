@@ -30,6 +30,7 @@ SUBCOMMANDS: dict[str, str] = {
     "convert": "Write a checkpoint in another layout or container.",
     "snapshot": "Take a checkpoint of a machine in stock QEMU.",
     "profile": "Count basic blocks of software in stock QEMU, for SimPoint.",
+    "simpoints": "Choose the intervals of a profile that represent a run.",
     "restorer": "Write a ready restorer, or list them.",
     "build": "Build a restorer with any options.",
     "pack": "Embed a restorer into a checkpoint.",

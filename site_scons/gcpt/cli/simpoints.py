@@ -1,0 +1,90 @@
+"""``gcpt simpoints``: choose the intervals of a profile that represent a run."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gcpt.cli.output import InputPath, OutputPath, json_option, say_json
+from gcpt.errors import UserError
+
+if TYPE_CHECKING:
+    from gcpt.checkpoint.clusters import Clusters
+
+
+@click.command()
+@click.argument("profile", type=InputPath())
+@click.option("-o", "--output", type=OutputPath(), required=True, help="The folder of simpoints0 and weights0.")
+@click.option("--index", type=OutputPath(), help="Also write the points as JSON, by the name of the folder.")
+@click.option("--max-k", "most", type=click.IntRange(1), default=30, show_default=True, help="The most points.")
+@click.option(
+    "--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of all random numbers."
+)
+@json_option
+def command(profile: Path, output: Path, index: Path | None, most: int, seed: int, as_json: bool) -> int:
+    """Choose the intervals of PROFILE that represent the run, as SimPoint does, each with its weight.
+
+    PROFILE has basic-block vectors, as gcpt profile writes them. They are projected to 15 dimensions at random and
+    clustered by k-means; the Bayesian information criterion decides how many clusters there are, and the interval
+    nearest to its centre represents each. scikit-learn must be installed (pip install 'gcpt[simpoint]').
+
+    \b
+    Example:
+      gcpt simpoints bbv.gz -o set/cluster/work --index set/json/work.json
+      gcpt snapshot -o set/checkpoint/work --load work.bin@0x80100000 --simpoints set/cluster/work --interval 20000000
+    """
+    from gcpt.checkpoint import apart
+
+    try:
+        from gcpt.checkpoint.clusters import choose, read
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed: run pip install 'gcpt[simpoint]'") from error
+
+    for option, out in (("-o", output / "simpoints0"), ("-o", output / "weights0"), ("--index", index)):
+        apart.check(option, out, {"PROFILE": profile})
+    vectors = read(profile)
+    clusters = choose(vectors, most, seed)
+    write(clusters, vectors.instructions, output, index)
+    points = [
+        {"interval": interval, "cluster": cluster, "weight": clusters.weights[cluster]}
+        for cluster, interval in enumerate(clusters.intervals)
+    ]
+    if as_json:
+        intervals = len(clusters.labels)
+        say_json({"folder": str(output), "intervals": intervals, "points": points, "scores": clusters.scores})
+    else:
+        print(f"{output}: {len(points)} points of {len(clusters.labels)} intervals")
+    return 0
+
+
+def write(clusters: "Clusters", instructions: int, folder: Path, index: Path | None) -> None:
+    """Write the points: all files or none.
+
+    Args:
+        clusters: The clusters.
+        instructions: Instructions of the run.
+        folder: The folder of simpoints0 and weights0; its name is the workload's.
+        index: The JSON file to write.
+
+    Raises:
+        UserError: A file cannot be written.
+    """
+    from gcpt.checkpoint.output import write_all
+
+    numbered = list(enumerate(zip(clusters.intervals, clusters.weights, strict=True)))
+    texts = {
+        folder / "simpoints0": "".join(f"{interval} {number}\n" for number, (interval, _) in numbered),
+        folder / "weights0": "".join(f"{weight:.10g} {number}\n" for number, (_, weight) in numbered),
+    }
+    if index:
+        rows = sorted(zip(clusters.intervals, clusters.weights, strict=True))
+        points = {str(interval): f"{weight:.10g}" for interval, weight in rows}
+        entry = {folder.resolve().name: {"insts": str(instructions), "points": points}}
+        texts[index] = json.dumps(entry, indent=2) + "\n"
+    for path in texts:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{path.parent}: {error.strerror}: choose another folder") from error
+    write_all([(path, [text.encode()], "raw") for path, text in texts.items()])
