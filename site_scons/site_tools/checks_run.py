@@ -1,4 +1,4 @@
-"""The aliases "lint", "mutants" and "coverage": run modules of gcpt.dev in processes of their own."""
+"""The aliases "lint", "mutants", "coverage" and "random": run modules of gcpt.dev in processes of their own."""
 
 import importlib.util
 import subprocess
@@ -34,14 +34,21 @@ def _coverage(options):
     yield from parse.words("pytest_args", options.get("pytest_args", ""))
 
 
-_CHECKS = {"lint": _lint, "mutants": _mutants, "coverage": _coverage}
-#: A Python module that each runs. All of them are in requirements-test.txt.
+def _random(options):
+    yield "gcpt.dev.random_states"
+    names = ("minutes", "count", "seed")
+    yield from (f"--{name}={options[f'random_{name}']}" for name in names if options.get(f"random_{name}"))
+    yield from (f"{name}={options[name]}" for name in (*TOOL_OPTIONS, "csrs", "generator") if options.get(name))
+
+
+_CHECKS = {"lint": _lint, "mutants": _mutants, "coverage": _coverage, "random": _random}
+#: A Python module that each runs. All of them are in requirements-test.txt. random names its program itself.
 _RUNS = {"lint": "ruff", "mutants": "pytest", "coverage": "coverage"}
 
 
 def _action(name):
     def run(target, source, env):
-        if not importlib.util.find_spec(_RUNS[name]):
+        if name in _RUNS and not importlib.util.find_spec(_RUNS[name]):
             missing = f"{_RUNS[name]} is not installed: ./sconsw {name} installs it"
             return BuildError(node=target, errstr=missing, status=1)
         command = [sys.executable, "-m", *_CHECKS[name](env["OPTIONS"])]

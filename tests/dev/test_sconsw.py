@@ -155,7 +155,11 @@ def make_environment_ready(project: Project) -> None:
         ("setup", "", {"build": 1, "docs": 1, "run": 1, "test": 1}),
         ("compiler", "build docs run", {"build": 0, "docs": 0, "run": 0, "test": 1}),
         ("run", "build docs", {"build": 0, "docs": 0, "run": 1, "report": 1, "bench": 1}),
-        ("test", "build docs run", {"build": 0, "docs": 0, "debug": 0, "test": 1, "lint": 1, "release": 1}),
+        (
+            "test",
+            "build docs run",
+            {"build": 0, "docs": 0, "debug": 0, "test": 1, "lint": 1, "random": 1, "release": 1},
+        ),
     ],
 )
 def test_a_target_insists_on_what_it_needs_only(project: Project, group: str, met: str, status: dict[str, int]) -> None:

@@ -230,7 +230,18 @@ def check_sources(config: BuildConfig) -> None:
 
 
 #: Targets that do not compile or link.
-_WITHOUT_TOOLCHAIN = ("test", "lint", "mutants", "coverage", "docs", "compiledb", "ide", "toolchains", "release")
+_WITHOUT_TOOLCHAIN = (
+    "test",
+    "lint",
+    "mutants",
+    "coverage",
+    "random",
+    "docs",
+    "compiledb",
+    "ide",
+    "toolchains",
+    "release",
+)
 
 
 def needed(targets: list[str]) -> bool:
