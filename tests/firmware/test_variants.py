@@ -4,6 +4,7 @@ GCPT_VARIANTS=N tries N of them instead of the usual few, GCPT_VARIANTS_SEED=N s
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -13,11 +14,12 @@ from restorer import Restorer
 
 from gcpt.checkpoint.layouts import MIB, MULTI_CORE, Layout
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint, Place
+from gcpt.isa import csrs
 from gcpt.machines import synthetic
 from gcpt.machines.comparison import compare_machine
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Aliases, Mode, Recipe, Synthetic
-from gcpt.restorer import packing
+from gcpt.restorer import packing, platforms
 
 COUNT = int(os.environ.get("GCPT_VARIANTS", "16"))
 FIRST = int(os.environ.get("GCPT_VARIANTS_SEED", "0"))
@@ -124,3 +126,9 @@ def test_exact(bench: Bench, seed: int) -> None:
         console = running.output()
     assert_exact(report)
     assert "wanted" not in console and "gcpt: error" not in console
+
+
+@pytest.mark.parametrize("platform", list(platforms.BY_NAME))
+def test_every_group_fits_into_what_loaders_copy(build_restorer: Callable[..., Restorer], platform: str) -> None:
+    """The audit refuses a larger image."""
+    build_restorer(mode="single_core", platform=platform, csrs=",".join(csrs.GROUPS))
