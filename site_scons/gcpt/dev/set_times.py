@@ -1,18 +1,25 @@
-"""Times of ``gcpt set`` on synthetic sets of growing size."""
+"""Times of ``gcpt set`` on synthetic sets of growing size.
+
+python -m gcpt.dev.set_times      a table
+"""
 
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 from gcpt.checkout import ROOT
+from gcpt.console import print_table
 from gcpt.dev import synthetic_sets
 from gcpt.dev.figures import Figures
 
 #: Numbers of points.
 SIZES = (10, 100, 1_000, 10_000)
+#: A command that needs no time: what remains is the engine's.
+_COMMAND = ("--good", "done", "--", "echo", "done", "{checkpoint}")
 
 
 def _seconds(*arguments: str | Path) -> float:
@@ -25,13 +32,14 @@ def _seconds(*arguments: str | Path) -> float:
 
 
 def measure(folder: Path) -> Figures:
-    """Measure how the time of a scan of names and indexes grows with the number of points.
+    """Measure how times grow with the number of points.
 
     Args:
         folder: A temporary folder.
 
     Returns:
-        Seconds for each number of points.
+        Seconds of a scan of names and indexes, of a run of ``echo`` for each point, and of the same run again, which
+        finds all its results.
 
     Raises:
         subprocess.CalledProcessError: A command fails.
@@ -39,6 +47,22 @@ def measure(folder: Path) -> Figures:
     seconds = {}
     for points in SIZES:
         root = synthetic_sets.make(folder / f"set of {points}", points=points).root
+        results = folder / f"results of {points}"
+        run = ("run", root, "-o", results, *_COMMAND)
         seconds[f"set scan --quick, {points:,} points"] = _seconds("scan", root, "--quick")
+        seconds[f"set run echo, {points:,} points"] = _seconds(*run)
+        seconds[f"set run echo again, {points:,} points"] = _seconds(*run)
         shutil.rmtree(root)
+        shutil.rmtree(results)
     return {"seconds": seconds}
+
+
+def main() -> None:
+    """Print the times."""
+    with tempfile.TemporaryDirectory(prefix="gcpt-sets-") as folder:
+        seconds = measure(Path(folder))["seconds"]
+    print_table(("seconds", "measured"), [(name, f"{number:.2f}") for name, number in seconds.items()])
+
+
+if __name__ == "__main__":
+    main()
