@@ -1,14 +1,18 @@
 """Written files: sparse, reproducible, and complete or not there at all."""
 
+import random
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from packers import CONTENT
+import zstandard
+from packers import CONTENT, PACKERS
 
 from gcpt.checkpoint import containers, output
+from gcpt.checkpoint.layouts import MIB
 from gcpt.errors import UserError
 
 
@@ -39,6 +43,51 @@ def test_write(name: str, tmp_path: Path) -> None:
     assert out.read_bytes() == again.read_bytes()
     assert containers.container_of(out) == name
     assert out.stat().st_blocks * 512 < 1_000_000
+
+
+def _start(data: bytes, name: str) -> tuple[bytes, bytes]:
+    """The content of the first frame or member according to other libraries, and the bytes after it."""
+    stream = zlib.decompressobj(31) if name == "gzip" else zstandard.ZstdDecompressor().decompressobj()
+    return stream.decompress(data), stream.unused_data
+
+
+@pytest.mark.parametrize("size", [0, 7, MIB - 1, MIB, MIB + 1, 3 * MIB + 5])
+@pytest.mark.parametrize("piece", [1000, 1 << 17, MIB, 3 * MIB])
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+def test_the_first_mib_has_a_frame_of_its_own(name: str, piece: int, size: int, tmp_path: Path) -> None:
+    out, content = tmp_path / "out", random.Random(1).randbytes(size)
+    length = output.write(out, (content[at : at + piece] for at in range(0, size, piece)), name)
+    content = content.ljust(length, b"\0")
+    start, rest = _start(out.read_bytes(), name)
+    assert start == content[:MIB] and bool(rest) == (length > MIB)
+    assert _unpacked(out, name) == content
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+def test_the_first_mib_is_replaced_alone(name: str, tmp_path: Path) -> None:
+    """The rest is copied as it is, even if it is damaged; the same bytes as from a file that is written whole."""
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    old, new, rest = bytes(MIB), b"new".ljust(MIB, b"\0"), CONTENT[: 2 * MIB]
+    output.write(out, [old, rest], name)
+    output.write(whole, [new, rest], name)
+    damaged = bytearray(out.read_bytes())
+    assert output.replace_start(out, new) and out.read_bytes() == whole.read_bytes()
+    damaged[-20] ^= 1
+    out.write_bytes(damaged)
+    assert output.replace_start(out, new)
+    assert _start(out.read_bytes(), name)[1] == _start(bytes(damaged), name)[1]
+
+
+@pytest.mark.parametrize("name", containers.CONTAINERS)
+def test_files_of_others_have_no_start_to_replace(name: str, tmp_path: Path) -> None:
+    """Whatever their first frame holds."""
+    for content in (CONTENT[: 3 * MIB], bytes(MIB + 1), bytes(MIB - 1)):
+        out = tmp_path / "out"
+        out.write_bytes(PACKERS[name](content) + (PACKERS[name](CONTENT) if name != "raw" else b""))
+        before = out.read_bytes()
+        assert not output.replace_start(out, b"new".ljust(MIB, b"\0"))
+        assert out.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def _interrupted() -> Iterator[bytes]:

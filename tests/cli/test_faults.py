@@ -235,3 +235,17 @@ def test_each_call_fails_once(command: Command, inputs: Path, shim: Path, tmp_pa
         failures += [f"{error} from {call}: {problem}" for problem in problems]
     print(f"{len(clean.calls)} calls, {injected} failed (GCPT_FAULTS={_CHOICE})")
     assert not failures, "\n".join(failures)
+
+
+def test_a_file_system_that_cannot_copy(inputs: Path, shim: Path, tmp_path: Path) -> None:
+    """The kernel's other way to copy the rest of a file writes the same bytes."""
+    swap = Command("pack --swap other.bin packed.zst", ("packed.zst",))
+    swapped = []
+    for error in ("", "EXDEV", "EOPNOTSUPP"):
+        folder = tmp_path / f"folder{error}"
+        _fresh(inputs, folder, swap)
+        call = Call("copy", 1, "packed.zst") if error else None
+        done = run(shim, folder, swap.words, call, error)
+        assert (done.status, done.failed) == (0, bool(error)), done.stderr
+        swapped.append((folder / "packed.zst").read_bytes())
+    assert swapped[0] == swapped[1] == swapped[2]

@@ -121,6 +121,31 @@ def decompress(file: BinaryIO, name: str, piece: int) -> Iterator[bytes]:
             raise _stray(source, name)
 
 
+def end_of_start(file: BinaryIO, name: str, size: int) -> int | None:
+    """Find the end of a first frame or member that holds the start of the content, and no more.
+
+    Args:
+        file: The file, at its start.
+        name: "gzip" or "zstd".
+        size: Bytes of the start.
+
+    Returns:
+        The file offset after that frame; None if the first frame holds less or more.
+
+    Raises:
+        UserError: The first frame is damaged or incomplete, or needs a dictionary.
+        OSError: The file cannot be read.
+    """
+    source, length = _Input(file), 0
+    if not source.peek(4).startswith(MAGICS[name]):
+        return None
+    for chunk in _frame(source, name, size):
+        length += len(chunk)
+        if length > size:
+            return None
+    return source.at if length == size else None
+
+
 def _stray(source: _Input, name: str) -> UserError:
     """The error for data that is no frame."""
     head, at = source.peek(HEAD_SIZE), source.at

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from isal import isal_zlib
 
-from gcpt.checkpoint import containers
+from gcpt.checkpoint import containers, frames
+from gcpt.checkpoint.layouts import RESERVED_SIZE
 from gcpt.checkpoint.streams import ZEROS, Watch, chunks
 from gcpt.errors import UserError
 
@@ -29,6 +30,8 @@ _HOLE = 1 << 16
 #: NEMU's zstd loader needs a multiple of 128 KiB.
 ZSTD_MULTIPLE = 1 << 17
 _GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
+#: What copy_file_range answers where it cannot copy from this file to that one.
+_NO_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 #: The path that stands for standard output.
 STANDARD_OUTPUT = Path("-")
 #: Characters of a file's name in the name of its partial file, which may be as long as the file's: 255 bytes.
@@ -168,33 +171,58 @@ def _sparse(file: BinaryIO, content: Iterable[bytes]) -> int:
     return length
 
 
-def _compressed(file: BinaryIO, content: Iterable[bytes], compress: Callable[[bytes], bytes]) -> int:
+def _copied(file: BinaryIO, content: Iterable[bytes]) -> int:
     length = 0
     for chunk in content:
-        file.write(compress(chunk))
+        file.write(chunk)
         length += len(chunk)
     return length
 
 
-def _write_zstd(file: BinaryIO, content: Iterable[bytes]) -> int:
+class _Compressor(Protocol):
+    def compress(self, data: bytes) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+def _compressor(container: str) -> _Compressor:
+    """The compressor of one frame or member."""
+    if container == "gzip":
+        member: _Compressor = isal_zlib.compressobj(level=_GZIP_LEVEL, wbits=31)
+        return member
     parameter = zstd.CompressionParameter
-    options: dict[int, int] = {parameter.compression_level: _ZSTD_LEVEL, parameter.checksum_flag: 1}
-    stream = zstd.ZstdCompressor(options=options)
-    length = _compressed(file, content, stream.compress)
-    padding = -length % ZSTD_MULTIPLE
+    frame: _Compressor = zstd.ZstdCompressor(
+        options={parameter.compression_level: _ZSTD_LEVEL, parameter.checksum_flag: 1}
+    )
+    return frame
+
+
+def _compressed(file: BinaryIO, content: Iterable[bytes], container: str) -> int:
+    """Write two frames or members: one for the reserved MiB, so that it can be replaced alone, and one for the rest."""
+    stream, length = _compressor(container), 0
+    for chunk in _divided(content, RESERVED_SIZE):
+        if length == RESERVED_SIZE:
+            file.write(stream.flush())
+            stream = _compressor(container)
+        file.write(stream.compress(chunk))
+        length += len(chunk)
+    padding = -length % ZSTD_MULTIPLE if container == "zstd" else 0
     file.write(stream.compress(ZEROS[:padding]) + stream.flush())
     return length + padding
 
 
+def _divided(content: Iterable[bytes], at: int) -> Iterator[bytes]:
+    """``content``, with a chunk that ends at offset ``at``, and without empty chunks."""
+    position = 0
+    for chunk in content:
+        cut = min(max(at - position, 0), len(chunk))
+        yield from filter(None, (chunk[:cut], chunk[cut:]))
+        position += len(chunk)
+
+
 def _write(file: BinaryIO, content: Iterable[bytes], container: str, sparse: bool = True) -> int:
     if container == "raw":
-        return _sparse(file, content) if sparse else _compressed(file, content, bytes)
-    if container == "zstd":
-        return _write_zstd(file, content)
-    stream = isal_zlib.compressobj(level=_GZIP_LEVEL, wbits=31)
-    length = _compressed(file, content, stream.compress)
-    file.write(stream.flush())
-    return length
+        return _sparse(file, content) if sparse else _copied(file, content)
+    return _compressed(file, content, container)
 
 
 def write(out: Path, content: Iterable[bytes], container: str) -> int:
@@ -245,6 +273,56 @@ def write_all(files: Sequence[tuple[Path, Iterable[bytes], str | Writer]]) -> li
         for partial in partials:  # all are complete: only a rename can fail from here on
             partial.replace()
         return lengths
+
+
+def replace_start(path: Path, start: bytes) -> bool:
+    """Replace the reserved MiB of a compressed file, completely or not at all, and copy the rest as it is.
+
+    Args:
+        path: The file.
+        start: The reserved MiB.
+
+    Returns:
+        False if the file is not compressed or has no frame or member for the reserved MiB alone: nothing is written.
+
+    Raises:
+        UserError: The file cannot be read or replaced, or its first frame is damaged.
+    """
+    container = containers.container_of(path)
+    if container not in ("gzip", "zstd") or len(start) != RESERVED_SIZE:
+        return False
+    with containers.opened(path) as file:
+        before, rest = containers.identity_of(file), frames.end_of_start(file, container, RESERVED_SIZE)
+    if rest is None:
+        return False
+    stream = _compressor(container)
+    with replacing(path) as out, path.open("rb") as file:
+        out.write(stream.compress(start) + stream.flush())
+        out.flush()
+        _copy_rest(file, out, rest)
+        containers.check_unchanged(path, file, before)
+    return True
+
+
+def _copy_rest(source: BinaryIO, target: BinaryIO, at: int) -> None:
+    """Copy a file from an offset on, in the kernel or, on a network file system, in the server where possible."""
+    size = os.fstat(source.fileno()).st_size
+    copy: Callable[[int, int, int, int], int] = os.copy_file_range
+    while at < size:
+        try:
+            count = copy(source.fileno(), target.fileno(), size - at, at)
+        except OSError as error:
+            if error.errno not in _NO_COPY or copy is _sendfile:
+                raise
+            copy = _sendfile
+            continue
+        if not count:
+            raise UserError(f"{source.name}: the file ends at byte {at:#x}: copy it again")
+        at += count
+
+
+def _sendfile(source: int, target: int, size: int, at: int) -> int:
+    return os.sendfile(target, source, at, size)
 
 
 def unpack(path: Path, out: Path, size: int = 0, watch: Watch = iter) -> int:

@@ -287,6 +287,7 @@ class Packed:
         notes: Sentences for the user.
         htif: Offsets in the image of HTIF's words by name, if the restorer uses them.
         reads: Parts of the image that the restorer reads or that hold it: offsets of the first byte and after the last.
+        start: The first MiB, if a restorer is embedded in it.
     """
 
     content: Iterator[bytes]
@@ -294,6 +295,7 @@ class Packed:
     notes: list[str] = field(default_factory=list)
     htif: dict[str, int] = field(default_factory=dict)
     reads: Sequence[tuple[int, int]] = ()
+    start: bytes = b""
 
 
 class _Recorder:
@@ -370,7 +372,9 @@ def pack(restorer: Restorer, checkpoint: CheckpointFile, flash: bool, force: boo
     if packed.lost:
         notes.append(f"the restorer overwrote {packed.lost} bytes")
     content = edits.patched(streams.chunks(file), [(0, packed.data)])
-    return Packed(content, old, notes, htif.words(restorer.data), _reads(restorer, checkpoint, packed.data))
+    return Packed(
+        content, old, notes, htif.words(restorer.data), _reads(restorer, checkpoint, packed.data), packed.data
+    )
 
 
 @dataclass(frozen=True)
@@ -418,7 +422,8 @@ def _form(out: Output, image: Packed) -> str | output.Writer:
 def swap(path: Path, restorer: Restorer, force: bool = False) -> tuple[Restorer, list[str]]:
     """Replace the embedded restorer of an image, in the same container.
 
-    The file is replaced after all of the new one is written; it stays unchanged if it has the same restorer already.
+    The file is replaced after all of the new one is written; it stays unchanged if it has the same restorer already. If
+    the first MiB has a frame or member of its own, the rest is copied without being read.
 
     Args:
         path: The image.
@@ -435,7 +440,7 @@ def swap(path: Path, restorer: Restorer, force: bool = False) -> tuple[Restorer,
     if old is None:
         raise UserError(f"{path}: no embedded restorer: gcpt pack GCPT_BIN {path} -o OUT embeds one")
     packed = pack(restorer, open_checkpoint(path), restorer.config is not None and restorer.config.flash, force)
-    if old.data != restorer.data:
+    if old.data != restorer.data and not output.replace_start(path, packed.start):
         container = containers.container_of(path)
         write((Output(path, container, elf_image.base_of(path) if container == "elf" else 0), packed))
     return old, packed.notes
