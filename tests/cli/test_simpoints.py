@@ -6,21 +6,18 @@ import sys
 from pathlib import Path
 
 from command import ENVIRONMENT, gcpt, refusal
-from guests import ADDRESS
+from guests import ADDRESS, TWO_PHASES
 
 from gcpt.checkpoint import points
 from gcpt.checkpoint.files import load
 
-#: lui a1, 25; 1: addi a1, a1, -1; bnez a1, 1b; lui a1, 25; 2: addi a2, a2, 1; addi a1, a1, -1; bnez a1, 2b; the end
-_PHASES = bytes.fromhex("b7950100 9385f5ff e39e05fe b7950100 13061600 9385f5ff e39c05fe")
-_END = bytes.fromhex("b7021000 37530000 13035355 23a06200")
 #: Instructions of an interval, and the intervals of each phase: the first has 204,801 instructions, the other 307,201.
 _INTERVAL, _FIRST, _SECOND = 3593, 57, 85
 
 
 def test_from_software_to_checkpoints(tmp_path: Path) -> None:
     """Two phases: a point in the loop of each, with its share as its weight."""
-    (binary := tmp_path / "phases").write_bytes(_PHASES + _END)
+    (binary := tmp_path / "phases").write_bytes(TWO_PHASES)
     software = ("--load", f"{binary}@{ADDRESS:#x}")
     assert gcpt("profile", "-o", tmp_path / "bbv.gz", *software, "--interval", str(_INTERVAL)).returncode == 0
     folder, index = tmp_path / "cluster/work", tmp_path / "json/work.json"

@@ -22,6 +22,11 @@ AT_THE_PROMPT = tuple(
 ADDRESS = 0x8010_0000
 #: Offset of the worker's U-mode addresses from its link addresses.
 USER_ALIAS = 0x1_0000_0000
+#: lui a1, 25; 1: addi a1, a1, -1; bnez a1, 1b; lui a1, 25; 2: addi a2, a2, 1; addi a1, a1, -1; bnez a1, 2b, and then
+#: a store of 0x5555 to the finisher: two phases of 204,801 and 307,201 instructions.
+TWO_PHASES = bytes.fromhex(
+    "b7950100 9385f5ff e39e05fe b7950100 13061600 9385f5ff e39c05fe b7021000 37530000 13035355 23a06200"
+)
 #: The least ticks (100 ns) per round of a worker.
 _INTERVAL = 50_000
 _SOURCE = Path(__file__).parents[1] / "guests" / "worker.S"

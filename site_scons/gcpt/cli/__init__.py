@@ -31,6 +31,7 @@ SUBCOMMANDS: dict[str, str] = {
     "snapshot": "Take a checkpoint of a machine in stock QEMU.",
     "profile": "Count basic blocks of software in stock QEMU, for SimPoint.",
     "simpoints": "Choose the intervals of a profile that represent a run.",
+    "generate": "Profile software, choose points, and take a checkpoint at each.",
     "restorer": "Write a ready restorer, or list them.",
     "build": "Build a restorer with any options.",
     "pack": "Embed a restorer into a checkpoint.",

@@ -68,7 +68,6 @@ def command(
           --last 300000000
     """
     from gcpt.checkpoint import apart
-    from gcpt.machines.replay import unrecorded
     from gcpt.machines.snapshot import Moment
 
     check_patterns(patterns)
@@ -76,14 +75,10 @@ def command(
     if at is not None:
         check_code_address("--at", at)
     setup = machine_setup(loads, data, start, 1, memory, vlen, qemu)
-    if setup is None:
-        raise UserError("nothing to run: give --load FILE@ADDR")
-    if option := unrecorded(qemu):
-        raise UserError(f"{option}: QEMU cannot replay it: leave it out")
-    if last and last < interval:
-        raise UserError(f"--last {last}: there is no whole interval before it: give {interval} at least")
+    check_profile(setup, interval, last, qemu)
+    assert setup is not None
     apart.check("-o", output, inputs(loads, data, qemu))
-    count, blocks = _write(output, setup, Moment(console, at, timeout=timeout), interval, last)
+    count, blocks = write_profile(output, setup, Moment(console, at, timeout=timeout), interval, last)
     if as_json:
         say_json({"file": str(output), "interval": interval, "intervals": count, "blocks": blocks})
     else:
@@ -91,8 +86,46 @@ def command(
     return 0
 
 
-def _write(out: Path, setup: "MachineSetup", moment: "Moment", interval: int, last: int | None) -> tuple[int, int]:
-    """Write the profile; return the number of intervals and the highest number of a block."""
+def check_profile(setup: "MachineSetup | None", interval: int, last: int | None, options: tuple[str, ...]) -> None:
+    """Check that software can be profiled.
+
+    Args:
+        setup: The machine; None without software.
+        interval: Instructions of an interval.
+        last: The most instructions.
+        options: Further arguments of QEMU.
+
+    Raises:
+        UserError: There is no software, QEMU cannot replay an option, or there is no interval.
+    """
+    from gcpt.machines.replay import unrecorded
+
+    if setup is None:
+        raise UserError("nothing to run: give --load FILE@ADDR")
+    if option := unrecorded(options):
+        raise UserError(f"{option}: QEMU cannot replay it: leave it out")
+    if last and last < interval:
+        raise UserError(f"--last {last}: there is no whole interval before it: give {interval} at least")
+
+
+def write_profile(
+    out: Path, setup: "MachineSetup", moment: "Moment", interval: int, last: int | None
+) -> tuple[int, int]:
+    """Profile software and write the vectors.
+
+    Args:
+        out: The file to write.
+        setup: The machine.
+        moment: When to start.
+        interval: Instructions of an interval.
+        last: The most instructions; None: until the software ends the run.
+
+    Returns:
+        The number of intervals, and the highest number of a block.
+
+    Raises:
+        UserError: The software did not execute an interval, or the file cannot be written.
+    """
     from gcpt.checkpoint.output import replacing
     from gcpt.cli.snapshot_files import one_line_errors
     from gcpt.machines.profile import intervals

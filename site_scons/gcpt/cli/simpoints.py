@@ -10,7 +10,7 @@ from gcpt.cli.output import InputPath, OutputPath, json_option, say_json
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
-    from gcpt.checkpoint.clusters import Clusters
+    from gcpt.checkpoint.clusters import Clusters, Profile
 
 
 @click.command()
@@ -36,15 +36,9 @@ def command(profile: Path, output: Path, index: Path | None, most: int, seed: in
     """
     from gcpt.checkpoint import apart
 
-    try:
-        from gcpt.checkpoint.clusters import choose, read
-    except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed: run pip install 'gcpt[simpoint]'") from error
-
     for option, out in (("-o", output / "simpoints0"), ("-o", output / "weights0"), ("--index", index)):
         apart.check(option, out, {"PROFILE": profile})
-    vectors = read(profile)
-    clusters = choose(vectors, most, seed)
+    vectors, clusters = choose_points(profile, most, seed)
     write(clusters, vectors.instructions, output, index)
     points = [
         {"interval": interval, "cluster": cluster, "weight": clusters.weights[cluster]}
@@ -56,6 +50,29 @@ def command(profile: Path, output: Path, index: Path | None, most: int, seed: in
     else:
         print(f"{output}: {len(points)} points of {len(clusters.labels)} intervals")
     return 0
+
+
+def choose_points(profile: Path, most: int, seed: int) -> "tuple[Profile, Clusters]":
+    """Read a profile and choose points.
+
+    Args:
+        profile: The file.
+        most: The most points.
+        seed: Of all random numbers.
+
+    Returns:
+        The vectors and the clusters.
+
+    Raises:
+        UserError: scikit-learn is not installed, or the file is no profile.
+    """
+    try:
+        from gcpt.checkpoint.clusters import choose, read
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed: run pip install 'gcpt[simpoint]'") from error
+
+    vectors = read(profile)
+    return vectors, choose(vectors, most, seed)
 
 
 def write(clusters: "Clusters", instructions: int, folder: Path, index: Path | None) -> None:

@@ -1,0 +1,219 @@
+"""``gcpt generate``: a set of checkpoints of one workload, from its software in one command."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gcpt.cli.output import OutputPath, check_code_address, result_printer
+from gcpt.cli.software import (
+    InOrder,
+    Loads,
+    check_patterns,
+    inputs,
+    machine_options,
+    machine_setup,
+    moment_options,
+    software_options,
+    steps,
+    timeout_option,
+)
+from gcpt.errors import UserError
+
+_NAME = re.compile(r"[\w.+-]+")
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a set keeps the files of a workload.
+
+    Attributes:
+        folder: The set.
+        workload: The workload's name.
+    """
+
+    folder: Path
+    workload: str
+
+    @property
+    def profile(self) -> Path:
+        """Basic-block vectors."""
+        return self.folder / "profiling" / self.workload / "simpoint_bbv.gz"
+
+    @property
+    def options(self) -> Path:
+        """What the set was generated from, so that only the same command resumes it."""
+        return self.profile.with_name("options.json")
+
+    @property
+    def cluster(self) -> Path:
+        """Folder of simpoints0 and weights0."""
+        return self.folder / "cluster" / self.workload
+
+    @property
+    def index(self) -> Path:
+        """The points as JSON."""
+        return self.folder / "json" / f"{self.workload}.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.folder / "checkpoint" / self.workload
+
+    @property
+    def list(self) -> Path:
+        """The list of the set's checkpoints."""
+        return self.folder / "checkpoint" / "checkpoint.lst"
+
+
+@click.command(cls=InOrder)
+@click.option("-o", "--output", type=OutputPath(), required=True, help="The folder of the set.")
+@click.option("--name", help="The workload's name; by default that of the first file, without its ending.")
+@software_options
+@machine_options
+@moment_options
+@click.option("--interval", type=click.IntRange(1), required=True, help="Instructions of an interval.")
+@click.option("--last", type=click.IntRange(1), help="The most instructions; by default, until the software ends.")
+@click.option("--max-k", "most", type=click.IntRange(1), default=30, show_default=True, help="The most points.")
+@click.option(
+    "--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of all random numbers."
+)
+@timeout_option
+@click.option("--force", is_flag=True, help="Overwrite data in the first MiB, which belongs to the restorer.")
+@click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]")
+def command(
+    output: Path,
+    name: str | None,
+    loads: Loads,
+    data: Loads,
+    start: int | None,
+    vlen: int,
+    memory: int,
+    patterns: tuple[str, ...],
+    texts: tuple[str, ...],
+    at: int | None,
+    interval: int,
+    last: int | None,
+    most: int,
+    seed: int,
+    timeout: float,
+    force: bool,
+    qemu: tuple[str, ...],
+) -> int:
+    """Generate a set of checkpoints that represent a run, on one hart of a stock QEMU "virt" machine.
+
+    Profiles the software as gcpt profile does, chooses points as gcpt simpoints does, and takes a checkpoint at each as
+    gcpt snapshot does. The same command resumes where it stopped: files of the set that are complete stay.
+
+    \b
+    Example:
+      gcpt generate -o set --load worker.bin@0x80100000 --interval 20000000
+      gcpt generate -o set --name boot --load fw_jump.bin@0x80100000 --load u-boot.bin@0x80200000 \\
+          --interval 1000000 --last 300000000 --max-k 10
+    """
+    from gcpt.checkpoint import apart
+    from gcpt.checkpoint.points import simpoints
+    from gcpt.cli.profile import check_profile, write_profile
+    from gcpt.cli.snapshot_files import Files, take_points
+    from gcpt.machines.snapshot import Moment
+
+    check_patterns(patterns)
+    console = steps(click.get_current_context().meta["order"], patterns, texts)
+    if at is not None:
+        check_code_address("--at", at)
+    setup = machine_setup(loads, data, start, 1, memory, vlen, qemu)
+    check_profile(setup, interval, last, qemu)
+    assert setup is not None
+    workload = loads[0][0].stem if name is None else name
+    if not _NAME.fullmatch(workload):
+        raise UserError(f"--name {workload!r}: want letters, digits and ._+-: give another name")
+    paths, moment = Paths(output, workload), Moment(console, at, timeout=timeout)
+    for out in (paths.profile, paths.options, paths.index, paths.list):
+        apart.check("-o", out, inputs(loads, data, qemu))
+    _check_options(
+        paths,
+        {
+            "files": {option: _digest(file) for option, file in inputs(loads, data, ()).items()},
+            "addresses": [address for _, address in (*loads, *data)],
+            "machine": {"start": start, "vlen": vlen, "memory": setup.size, "options": list(qemu)},
+            "moment": {"console": [list(step) for step in console], "at": at},
+            "profile": {"interval": interval, "last": last},
+            "points": {"max_k": most, "seed": seed},
+        },
+    )
+    if not paths.profile.exists():
+        count, _ = write_profile(paths.profile, setup, moment, interval, last)
+        print(f"{paths.profile}: {count} intervals")
+    if not paths.index.exists():
+        _choose(paths, most, seed)
+    points = simpoints(paths.cluster, interval)
+    files = Files(paths.checkpoints, "zstd", "auto", None, force)
+    missing = [point for point in points if not point.path(files.output, files.container).exists()]
+    if missing:
+        take_points(setup, moment, missing, files, result_printer(False), False)
+    numbers = [point.number for point in points]
+    _write_list(paths, numbers, interval)
+    print(f"{output}: {workload} has {len(points)} checkpoints, {len(missing)} of them new")
+    return 0
+
+
+def _digest(file: Path) -> str:
+    """Return the SHA-256 digest of a file."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}") from error
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}: choose another folder for the set") from error
+
+
+def _check_options(paths: Paths, options: dict[str, Any]) -> None:
+    """Check that the workload's profile is of the same, or write down what it will be of."""
+    from gcpt.checkpoint.output import write
+
+    if paths.profile.exists():
+        try:
+            before = json.loads(paths.options.read_text())
+        except (OSError, ValueError) as error:
+            raise UserError(f"{paths.options}: cannot be read: remove the workload's files") from error
+        if changed := [key for key, value in options.items() if before.get(key) != value]:
+            raise UserError(
+                f"{paths.options}: {paths.workload} was begun with other {', '.join(changed)}: give the same options, "
+                "or another --name"
+            )
+        return
+    _make_folder(paths.options.parent)
+    write(paths.options, [(json.dumps(options, indent=2) + "\n").encode()], "raw")
+
+
+def _choose(paths: Paths, most: int, seed: int) -> None:
+    """Choose the points of the profile."""
+    from gcpt.cli.simpoints import choose_points, write
+
+    vectors, clusters = choose_points(paths.profile, most, seed)
+    write(clusters, vectors.instructions, paths.cluster, paths.index)
+    print(f"{paths.cluster}: {len(clusters.intervals)} points of {len(clusters.labels)} intervals")
+
+
+def _write_list(paths: Paths, points: list[int], interval: int) -> None:
+    """Replace the workload's lines of checkpoint.lst: name, path, skip, warmups and sample in million instructions."""
+    from gcpt.checkpoint.output import write
+
+    try:
+        lines = paths.list.read_text().splitlines() if paths.list.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{paths.list}: cannot be read: remove it") from error
+    others = [line for line in lines if line.split()[1:2] and line.split()[1].rpartition("/")[0] != paths.workload]
+    length = f"{interval / _MILLION:.10g}"
+    own = [f"{paths.workload}_{point} {paths.workload}/{point} 0 0 {length} {length}" for point in points]
+    write(paths.list, ["".join(f"{line}\n" for line in [*others, *own]).encode()], "raw")

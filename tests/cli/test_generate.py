@@ -1,0 +1,85 @@
+"""``gcpt generate``: a whole set in one command, which resumes where it stopped."""
+
+import json
+from pathlib import Path
+
+from command import gcpt, refusal
+from guests import ADDRESS, OPENSBI, TWO_PHASES, exact
+
+from gcpt.checkpoint.files import load
+
+#: Instructions of an interval, and the intervals of each of the two phases.
+_INTERVAL, _FIRST, _SECOND = 3593, 57, 85
+
+
+def _arguments(folder: Path, *more: str) -> tuple[str | Path, ...]:
+    (binary := folder / "two_phases.bin").write_bytes(TWO_PHASES)
+    software = ("--load", f"{binary}@{ADDRESS:#x}", "--interval", str(_INTERVAL))
+    return ("generate", "-o", folder / "set", *software, *more)
+
+
+def _files(folder: Path) -> dict[str, int]:
+    """All files of a set but its list, with the times of their last change."""
+    files = [path for path in (folder / "set").rglob("*") if path.is_file() and path.suffix != ".lst"]
+    return {str(path.relative_to(folder / "set")): path.stat().st_mtime_ns for path in files}
+
+
+def test_a_set_in_one_command(tmp_path: Path) -> None:
+    """Each phase has a checkpoint that restores; folders, names and indexes are those of sets."""
+    run = gcpt(*_arguments(tmp_path))
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.splitlines()[-1] == f"{tmp_path / 'set'}: two_phases has 2 checkpoints, 2 of them new"
+    index = json.loads((tmp_path / "set/json/two_phases.json").read_text())["two_phases"]
+    assert index["insts"] == str(_INTERVAL * (_FIRST + _SECOND))
+    assert [round(float(weight) * 142) for weight in index["points"].values()] == [_FIRST, _SECOND]
+    first, second = map(int, index["points"])
+    assert first < _FIRST <= second
+    names = [f"checkpoint/two_phases/{n}/_{n}_{float(w):.6f}_memory_.zstd" for n, w in index["points"].items()]
+    others = ["cluster/two_phases/simpoints0", "cluster/two_phases/weights0", "json/two_phases.json"]
+    others += ["profiling/two_phases/options.json", "profiling/two_phases/simpoint_bbv.gz"]
+    assert sorted(_files(tmp_path)) == sorted([*names, *others])
+    assert (tmp_path / "set/checkpoint/checkpoint.lst").read_text().splitlines() == [
+        f"two_phases_{n} two_phases/{n} 0 0 0.003593 0.003593" for n in (first, second)
+    ]
+    for number, name in zip((first, second), names, strict=True):
+        state, done = load(tmp_path / "set" / name).harts[0], number * _INTERVAL
+        rounds = (done - 1) // 2 if number < _FIRST else (done - 204_802) // 3
+        assert 102_400 - state.x[11] in (rounds, rounds + 1)
+    exact(tmp_path / "set" / names[1])
+
+
+def test_resumed(tmp_path: Path) -> None:
+    """Only what is missing is generated again; other options are refused; a second workload joins the list."""
+    assert gcpt(*_arguments(tmp_path)).returncode == 0
+    before = _files(tmp_path)
+    assert gcpt(*_arguments(tmp_path)).stdout.endswith("two_phases has 2 checkpoints, 0 of them new\n")
+    assert _files(tmp_path) == before
+    lost = next(name for name in before if name.startswith("checkpoint/"))
+    content = (tmp_path / "set" / lost).read_bytes()
+    (tmp_path / "set" / lost).unlink()
+    assert gcpt(*_arguments(tmp_path)).stdout.endswith("two_phases has 2 checkpoints, 1 of them new\n")
+    after = _files(tmp_path)
+    assert {name for name in after if after[name] != before[name]} == {lost}
+    assert (tmp_path / "set" / lost).read_bytes() == content
+    assert "was begun with other profile" in refusal(gcpt(*_arguments(tmp_path, "--last", "100000")))
+    assert gcpt(*_arguments(tmp_path, "--last", "100000", "--name", "other", "--max-k", "1")).returncode == 0
+    lines = (tmp_path / "set/checkpoint/checkpoint.lst").read_text().splitlines()
+    assert [line.split("_")[0] for line in lines] == ["two", "two", "other"]
+
+
+def test_refused(tmp_path: Path) -> None:
+    start = ("generate", "-o", tmp_path / "set")
+    (tmp_path / "file").touch()
+    late = ("generate", "-o", tmp_path / "late", "--load", f"{OPENSBI}@{ADDRESS:#x}", "--on", "never", "--timeout", "1")
+    refusals = {
+        "nothing to run": (*start, "--interval", "5"),
+        "--name 'a/b': want letters": _arguments(tmp_path, "--name", "a/b"),
+        "-netdev: QEMU cannot replay it": _arguments(tmp_path, "--", "-netdev", "user,id=n"),
+        "choose another folder for the set": ("generate", "-o", tmp_path / "file", *_arguments(tmp_path)[3:]),
+        "no-such: No such file": (*start, "--load", f"{tmp_path / 'no-such'}@{ADDRESS:#x}", "--interval", "5"),
+        "did not print 'never' within 1 s": (*late, "--interval", "5"),
+        "did not print 'never' within 1.5 s": (*late, "--timeout", "1.5", "--interval", "6"),
+    }
+    for message, arguments in refusals.items():
+        assert message in refusal(gcpt(*arguments))
+    assert not (tmp_path / "set").exists()
