@@ -17,7 +17,7 @@ from gcpt.checkpoint.files import CheckpointFile
 from gcpt.checkpoint.layouts import RESERVED_SIZE
 from gcpt.checkpoint.state import HartState
 from gcpt.errors import UserError
-from gcpt.isa.csrs import GROUPS
+from gcpt.isa.csrs import BY_NAME, GROUPS, Loss
 from gcpt.machines import replay
 from gcpt.machines.arrival import run_restored
 from gcpt.machines.boot import BootSetup
@@ -27,6 +27,7 @@ from gcpt.machines.gdb import Gdb
 from gcpt.machines.hart_reading import read_hart_in_place
 from gcpt.machines.observation import Observation
 from gcpt.machines.qmp import Qmp
+from gcpt.machines.verification import left_out
 
 #: The groups of CSRs that are compared; counters also count the restorer's instructions.
 _GROUPS = tuple(name for name in GROUPS if name != "counters")
@@ -140,9 +141,18 @@ def _compare_registers(gdb: Gdb, setup: BootSetup, later: HartState) -> Comparis
     csrs: dict[str, int | None] = {**expected_csrs(state, _GROUPS)}
     observation = Observation(state.pc, state.mode, False, state.x, state.f, state.v, csrs)
     compared = compare_hart(0, later, observation, _GROUPS)
+    mismatches = [_explain(mismatch, setup.config.csr_groups) for mismatch in compared.mismatches]
     if state.mtimecmp != later.mtimecmp:
-        compared.mismatches.append(Mismatch(0, "mtimecmp", f"{later.mtimecmp:#x}", f"{state.mtimecmp:#x}"))
-    return Comparison(compared.items + 1, compared.mismatches)
+        mismatches.append(Mismatch(0, "mtimecmp", f"{later.mtimecmp:#x}", f"{state.mtimecmp:#x}"))
+    return Comparison(compared.items + 1, mismatches)
+
+
+def _explain(mismatch: Mismatch, groups: tuple[str, ...]) -> Mismatch:
+    """Add a reason if the restorer leaves the CSR out and software computes the same without it."""
+    group = BY_NAME[mismatch.name].group if mismatch.name in BY_NAME else ""
+    if mismatch.reason or not group or group in groups or GROUPS[group].loss is not Loss.COUNTS:
+        return mismatch
+    return replace(mismatch, reason=left_out(group))
 
 
 @dataclass

@@ -89,6 +89,15 @@ def _is_writable(gdb: Gdb, hart: int, name: str) -> bool:
     )
 
 
+def left_out(group: str) -> str:
+    """Return the reason of a mismatch of a CSR that the restorer does not write.
+
+    Args:
+        group: The CSR's group.
+    """
+    return f"the restorer leaves group {group} out (csrs=)"
+
+
 def compare_left_out(
     read: Callable[[str], int | None], hart: int, state: HartState, groups: tuple[str, ...]
 ) -> Comparison:
@@ -108,7 +117,7 @@ def compare_left_out(
     for csr in used:
         got = read(csr.name)
         if got != state.get(csr.name):
-            reason = "the hart has no such CSR" if got is None else f"the restorer leaves group {csr.group} out (csrs=)"
+            reason = "the hart has no such CSR" if got is None else left_out(csr.group)
             value = "none" if got is None else f"{got:#x}"
             mismatches.append(Mismatch(hart, csr.name, f"{state.get(csr.name):#x}", value, reason))
     return Comparison(len(used), mismatches)
