@@ -151,8 +151,9 @@ def command(
     Without --on, --at and --after the checkpoint is taken at once; if gcpt starts the machine, at its first
     instruction.
 
-    The first MiB of memory belongs to the restorer: load firmware at 0x80100000. A checkpoint does not hold devices
-    other than the CLINT (PLIC, UART, disks). A machine that was already running continues afterwards.
+    The first MiB of memory belongs to the restorer: load firmware at 0x80100000. A checkpoint holds the CLINT and, as
+    its extended state, the registers of the console and of PLIC, APLIC and IMSIC; it holds no disks and networks. A
+    machine that was already running continues afterwards.
 
     With one hart, --after counts at full speed: QEMU records the run, and replays it to the exact instruction. In one
     replay, --points, --every and --simpoints take many checkpoints, -o/POINT/_POINT_WEIGHT_memory_.zstd. QEMU replays

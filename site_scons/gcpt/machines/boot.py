@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gcpt.checkpoint import extended, generators, output
+from gcpt.checkpoint import generators, output
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, MAX_VLEN, MIB
 from gcpt.checkpoint.state import HartState
@@ -118,7 +118,7 @@ def prepare(
                 wanted = plan.portable(embedded.config)
                 name = embedded.config.platform.name
                 note = f"the embedded restorer is for platform={name}: booted with its options for {judge.platform}"
-            if any(map(extended.present, checkpoint.harts)):
+            if plan.has_extended(checkpoint.harts, BY_NAME[judge.platform]):
                 wanted = {**wanted, "extended": "1"}
             built = restorers.provide({**wanted, "platform": judge.platform}, folder)
             restorer, elf = built.image, built.elf if built.elf.exists() else None

@@ -4,10 +4,12 @@ Below M mode the stub shows neither V nor, while V = 1, the state of HS mode. So
 where it is read, and an mret leads it back: the machine can continue.
 """
 
+from gcpt.checkpoint import extended
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME, INVENTORY, When
 from gcpt.machines.expectation import HS_INTERRUPTS, S_INTERRUPTS
+from gcpt.machines.extended_reading import read_selected
 from gcpt.machines.gdb import Gdb
 from gcpt.machines.observation import TRAP_CSRS, lead_out
 from gcpt.restorer.platforms import CLINT_MSIP, CLINT_MTIMECMP
@@ -111,6 +113,7 @@ def _read_csrs(gdb: Gdb, hart: int, state: HartState) -> None:
             state.csr[csr.number] = gdb.read_csr(hart, csr.number) or 0
     if state.v and not state.get("vlenb"):
         state.set("vlenb", len(state.v[0]))
+    extended.put(state, read_selected(gdb, hart))
 
 
 def _prepare_for_mret(state: HartState, virtual: bool) -> None:

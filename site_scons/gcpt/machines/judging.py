@@ -37,6 +37,7 @@ def compare(setup: BootSetup, folder: Path, logs: Path, timeout: float, say: Cal
     groups, clint = setup.config.csr_groups, setup.config.platform.clint
     with Qemu(setup.memory, setup.machine, logs) as running:
         try:
-            return verify_machine(running, setup.harts, groups, clint, timeout, setup.leave)
+            is_extended = setup.config.extended
+            return verify_machine(running, setup.harts, groups, clint, timeout, setup.leave, is_extended)
         except (GdbError, QemuError) as error:  # whose other lines repeat the logs
             raise SimulatorError(str(error).splitlines()[0], running.output()) from error

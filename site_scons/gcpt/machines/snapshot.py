@@ -13,7 +13,7 @@ from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.reader import Reader
 from gcpt.checkpoint.state import HartState
 from gcpt.errors import UserError
-from gcpt.machines import qemu, replay
+from gcpt.machines import extended_reading, qemu, replay
 from gcpt.machines.arrival import run_to_first
 from gcpt.machines.gdb import Gdb, GdbTimeoutError
 from gcpt.machines.hart_reading import read_hart, read_hart_in_place
@@ -397,4 +397,6 @@ def _run_to_pc(gdb: Gdb, pc: int, hart: int | None, timeout: float) -> None:
 
 def _read_harts(gdb: Gdb, read: Callable[[Gdb, int, int, int], HartState] = read_hart) -> list[HartState]:
     mtime = int.from_bytes(gdb.read_memory(VIRT.clint + CLINT_MTIME, 8), "little")
-    return [read(gdb, hart, VIRT.clint, mtime) for hart in range(len(gdb.threads))]
+    harts = [read(gdb, hart, VIRT.clint, mtime) for hart in range(len(gdb.threads))]
+    extended_reading.complete(gdb, harts)
+    return harts

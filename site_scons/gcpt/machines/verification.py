@@ -6,6 +6,7 @@ from dataclasses import replace
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME, When
+from gcpt.machines import extended_reading
 from gcpt.machines.comparison import Comparison, Mismatch, compare_machine
 from gcpt.machines.expectation import OPTIONAL_VIEWS, STIP, VSTIP, compared_csrs
 from gcpt.machines.gdb import Gdb
@@ -18,7 +19,13 @@ _PMP_LOCKS = 0x8080_8080_8080_8080
 
 
 def verify_machine(
-    qemu: Qemu, harts: Mapping[int, HartState], groups: tuple[str, ...], clint: int, timeout: float, leave: int | None
+    qemu: Qemu,
+    harts: Mapping[int, HartState],
+    groups: tuple[str, ...],
+    clint: int,
+    timeout: float,
+    leave: int | None,
+    is_extended: bool = False,
 ) -> Comparison:
     """Compare a machine as ``compare_machine`` does, with the reasons that the hart itself proves.
 
@@ -31,6 +38,7 @@ def verify_machine(
         clint: Physical address of the CLINT.
         timeout: Seconds for all harts to arrive.
         leave: Physical address of the restorer's mret; None if unknown.
+        is_extended: Whether the restorer writes the extended state.
 
     Returns:
         The comparison.
@@ -46,7 +54,8 @@ def verify_machine(
             return gdb.read_csr(hart, BY_NAME[name].number)
 
         left_out = compare_left_out(read, hart, harts[hart], groups)
-        return Comparison(comparison.items + left_out.items, explained + left_out.mismatches)
+        parts = [replace(comparison, mismatches=explained), left_out]
+        return Comparison.joined([*parts, extended_reading.compare(gdb, hart, harts[hart], is_extended)])
 
     return compare_machine(qemu, harts, groups, clint, timeout, explain, leave)
 

@@ -3,14 +3,16 @@
 firmware/plan.c, header.c and decode.c make the same decisions. Addresses are physical, in bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gcpt.checkpoint import search, stamp
+from gcpt.checkpoint import extended, search, stamp
+from gcpt.checkpoint.extended import DeviceWrite, ExtendedError
 from gcpt.checkpoint.layouts import BLOCK_SIZE, RESERVED_SIZE
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, PlaceKind
 from gcpt.checkpoint.reader import Reader
 from gcpt.checkpoint.search import HeaderError, Location, Targets
+from gcpt.checkpoint.state import HartState
 from gcpt.restorer import budgets
 from gcpt.restorer.config import STACK_SHIFT, BuildConfig
 from gcpt.restorer.platforms import Platform
@@ -54,6 +56,40 @@ def misplacement(match: Location, platform: Platform, image: int, image_end: int
     if begin < image_end and image < end:
         return f"the blocks at {begin:#x} to {end:#x} overlap the restorer at {image:#x} to {image_end:#x}"
     return ""
+
+
+def refusal(state: HartState, platform: Platform) -> tuple[str, str] | None:
+    """Find out whether a restorer with ``extended=1`` refuses a hart's extended state.
+
+    Args:
+        state: The hart's state.
+        platform: The machine.
+
+    Returns:
+        The code of the finding and the cause; None if the restorer accepts it, or there is none.
+    """
+    try:
+        entries = extended.of(state) or ()
+    except ExtendedError as error:
+        return "extended-damaged", str(error)
+    for entry in entries:
+        if isinstance(entry, DeviceWrite) and not any(each.has(entry.address, entry.size) for each in platform.devices):
+            return "extended-device", f"{entry.name}: no device of {platform.name}"
+    return None
+
+
+def has_extended(harts: Iterable[HartState], platform: Platform) -> bool:
+    """Decide whether to build the restorer of a checkpoint with ``extended=1``.
+
+    Args:
+        harts: The states of the restored harts.
+        platform: The machine.
+
+    Returns:
+        Whether a hart has an extended state, and the restorer accepts all of them.
+    """
+    states = list(harts)
+    return any(map(extended.present, states)) and not any(refusal(state, platform) for state in states)
 
 
 def built_from(options: Mapping[str, str]) -> BuildConfig:

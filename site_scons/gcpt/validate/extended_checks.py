@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from gcpt.checkpoint import extended
-from gcpt.checkpoint.extended import DeviceWrite, ExtendedError
 from gcpt.checkpoint.state import HartState
+from gcpt.restorer import plan
 from gcpt.validate.subject import Finding, Subject, finding
 
 
@@ -19,19 +19,10 @@ def check_extended(subject: Subject, hart: int, state: HartState) -> Iterator[Fi
     Yields:
         The findings.
     """
-    try:
-        entries, fault = extended.of(state), ""
-    except ExtendedError as error:
-        entries, fault = (), str(error)
-    if entries is None:
+    if not extended.present(state):
         return
+    refusal = plan.refusal(state, subject.config.platform)
     if not subject.config.extended:
-        yield finding("extended-left-out", fault or f"{len(entries)} writes", hart)
-    elif fault:
-        yield finding("extended-damaged", fault, hart)
-    else:
-        devices = subject.config.platform.devices
-        for entry in entries:
-            if isinstance(entry, DeviceWrite) and not any(each.has(entry.address, entry.size) for each in devices):
-                yield finding("extended-device", entry.name, hart)
-                return
+        yield finding("extended-left-out", refusal[1] if refusal else f"{len(extended.of(state) or ())} writes", hart)
+    elif refusal:
+        yield finding(*refusal, hart)

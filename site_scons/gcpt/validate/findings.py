@@ -211,7 +211,7 @@ KINDS: tuple[FindingKind, ...] = (
         "extended-left-out",
         _W,
         "the checkpoint has an extended state, which the restorer does not write: devices stay as after reset",
-        "build the restorer with extended=1",
+        "build the restorer with extended=1, for the platform on which the checkpoint was taken",
     ),
     # How the hart leaves.
     FindingKind(

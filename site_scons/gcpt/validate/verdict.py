@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gcpt.checkpoint import containers, extended, search, streams
+from gcpt.checkpoint import containers, search, streams
 from gcpt.checkpoint.files import check_block
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, MAX_HARTS, PAYLOAD_OFFSET, RESERVED_SIZE
 from gcpt.checkpoint.places import PlaceKind
@@ -134,7 +134,7 @@ def validate(
         raise UserError(f"{flash or path}: {error}") from error
     harts, cut = _read_harts(read, location, config)
     if options is None:
-        config = replace(config, extended=any(map(extended.present, harts.values())))
+        config = replace(config, extended=plan.has_extended(harts.values(), config.platform))
     sizes = {address: size for state in harts.values() for address, size in pointers(state)}
     length, contents = _scan(path, sizes, config.platform.dram, advance)
     is_counted = location.place.kind is PlaceKind.DUAL_CORE

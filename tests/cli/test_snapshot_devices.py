@@ -1,0 +1,73 @@
+"""``gcpt snapshot`` takes devices along: a restored guest answers what is typed, which it does not without them."""
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from command import gcpt
+
+from gcpt.checkpoint import extended
+from gcpt.checkpoint.extended import DeviceWrite, IndirectWrite
+from gcpt.checkpoint.files import open_checkpoint, write_checkpoint
+from gcpt.machines import boot
+from gcpt.machines.arrival import run_to_first
+from gcpt.machines.qemu import Qemu, QemuError
+from gcpt.restorer.options import CROSS_COMPILE
+
+_SOURCE = Path(__file__).parents[1] / "guests" / "console.S"
+_ADDRESS = 0x8010_0000
+IMSIC = ("-machine", "aia=aplic-imsic")
+#: Seconds in which a guest that answers has answered many times over.
+_NEVER = 5
+
+
+def _guest(folder: Path, harts: int, is_imsic: bool) -> Path:
+    elf, image = folder / "console.elf", folder / "console.bin"
+    defines = (f"-DHARTS={harts}", f"-DIMSIC={is_imsic:d}")
+    flags = (
+        "-march=rv64g",
+        "-mabi=lp64d",
+        "-nostdlib",
+        "-static",
+        f"-Wl,-Ttext={_ADDRESS:#x}",
+        "-Wl,--no-warn-rwx-segments",
+    )
+    subprocess.run([f"{CROSS_COMPILE}gcc", *flags, *defines, _SOURCE, "-o", elf], check=True)
+    subprocess.run([f"{CROSS_COMPILE}objcopy", "-O", "binary", elf, image], check=True)
+    return image
+
+
+def _answers(path: Path, folder: Path, options: tuple[str, ...]) -> bool:
+    folder.mkdir()
+    setup = boot.prepare(path, folder)
+    machine = replace(setup.machine, extra=options)
+    with Qemu(setup.memory, machine, folder, paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {hart: state.pc for hart, state in setup.harts.items()})
+        gdb.resume()
+        running.type("hELLO")
+        try:
+            running.expect_next("Hello", 60 if setup.config.extended else _NEVER)
+        except QemuError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("harts", [1, 2, 4])
+@pytest.mark.parametrize("options", [(), IMSIC], ids=["PLIC", "IMSIC"])
+def test_a_guest_answers(tmp_path: Path, harts: int, options: tuple[str, ...]) -> None:
+    guest, path, without = _guest(tmp_path, harts, bool(options)), tmp_path / "taken.zst", tmp_path / "without.zst"
+    start = ("--load", f"{guest}@{_ADDRESS:#x}", "--harts", str(harts))
+    run = gcpt("snapshot", "-o", path, *start, "--on", "ready", "--", *options)
+    assert (run.returncode, run.stderr) == (0, "")
+    opened = open_checkpoint(path)
+    lists = [extended.of(state) or () for state in opened.harts]
+    assert any(isinstance(write, DeviceWrite) for write in lists[0])
+    assert any(isinstance(write, IndirectWrite) for write in lists[-1]) == bool(options)
+    assert _answers(path, tmp_path / "with", options)
+    report = gcpt("verify", path, "--", *options)
+    assert report.returncode == 0 and ", 0 unexplained" in report.stdout, report.stdout
+    for state in opened.harts:
+        extended.put(state, ())
+    write_checkpoint(without, opened.harts, opened.memory(), opened.place)
+    assert not _answers(without, tmp_path / "without", options)
