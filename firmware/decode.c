@@ -119,6 +119,7 @@ static void extent(const struct gcpt_layout *layout, uint64_t harts, uint64_t *l
         { layout->mtime, 8 },
         { layout->mtime_cmp, 8 * harts },
         { layout->misc_reserve ? layout->misc_reserve : layout->pc, 8 }, /* 0: no misc_reserve */
+        { layout->csr_reserve ? layout->csr_reserve : layout->pc, 8 },   /* 0: no csr_reserve */
         { layout->int_reg, 32 * 8 },
         { layout->float_reg, 32 * 8 },
         { layout->csr_reg, GCPT_CSR_COUNT * 8 },
@@ -135,15 +136,34 @@ static void extent(const struct gcpt_layout *layout, uint64_t harts, uint64_t *l
         if (end > *high)
             *high = end;
     }
+    if (*low == layout->pc && gcpt_has_mark(layout))
+        *low = layout->magic_number;
 }
+
+/* The bytes that the longest vector registers may reach beyond a block with the shortest. */
+#define MOST_EXCESS (32 * (uint64_t)(GCPT_MAX_VLENB - GCPT_DEFAULT_VLENB))
 
 static bool within(uint64_t begin, uint64_t bytes, uint64_t area, uint64_t size)
 {
     return bytes <= size && begin >= area && begin - area <= size - bytes;
 }
 
+/*
+ * Whether blocks that end at `end` may have `more` bytes. What is not behind them is a distance of almost 2^64 away. It
+ * is inline because a call takes as many instructions.
+ */
+static inline __attribute__((always_inline)) bool has_room(const struct gcpt_bounds *bounds, uint64_t end,
+                                                           uint64_t more)
+{
+    bool room = bounds->image - end >= more && bounds->header - end >= more;
+#if GCPT_FLASH
+    room = room && GCPT_FLASH + GCPT_RESERVED_SIZE + GCPT_BLOCK_SIZE - end >= more;
+#endif
+    return room && GCPT_DRAM + GCPT_DRAM_SIZE - end >= more;
+}
+
 /* All values are untrusted input: no address is used before it is known to be in memory and outside the restorer. */
-void gcpt_check_plan(const struct gcpt_plan *plan, uint64_t image, uint64_t image_end, uint64_t header, uint64_t size)
+bool gcpt_check_plan(const struct gcpt_plan *plan, struct gcpt_bounds *bounds)
 {
     if (plan->harts < 1 || plan->harts > GCPT_MAX_HARTS)
         gcpt_fail(GCPT_CODE_BAD_HEADER);
@@ -158,11 +178,33 @@ void gcpt_check_plan(const struct gcpt_plan *plan, uint64_t image, uint64_t imag
 #if GCPT_FLASH
     in_memory |= within(begin, bytes, GCPT_FLASH, GCPT_RESERVED_SIZE + GCPT_BLOCK_SIZE);
 #endif
-    bool over_image = (begin < image_end && image < begin + bytes);
-    bool over_header = (begin < header + size && header < begin + bytes);
+    bool over_image = (begin < bounds->image_end && bounds->image < begin + bytes);
+    bool over_header = (begin < bounds->header_end && bounds->header < begin + bytes);
     if (!in_memory || over_image || over_header)
         gcpt_fail(GCPT_CODE_BAD_HEADER);
+    bounds->high = high;
+    bounds->gap = plan->harts == 1 ? MOST_EXCESS : plan->block_size - (high - low);
+    return bounds->gap >= MOST_EXCESS && has_room(bounds, begin + bytes, MOST_EXCESS);
 }
+
+#if GCPT_CSRS_V
+void gcpt_check_vectors(const struct gcpt_plan *plan, const struct gcpt_bounds *bounds)
+{
+    for (uint64_t hart = 0; hart < plan->harts; hart++) {
+        const uint64_t *csrs = gcpt_field(plan, hart, csr_reg);
+        uint64_t vlenb = csrs[GCPT_CSR_VLENB];
+        uint64_t end = plan->layout.vector_reg + 32 * vlenb;
+        /* GCPT_CODE_VLEN follows for a length that no hart has; with VS = Off the registers are not restored. */
+        bool possible = vlenb <= GCPT_MAX_VLENB && (vlenb & (vlenb - 1)) == 0 && (csrs[GCPT_CSR_MSTATUS] >> 9 & 3);
+        if (!possible || end <= bounds->high || gcpt_is_parked(hart))
+            continue;
+        uint64_t more = end - bounds->high;
+        bool is_last = hart + 1 == plan->harts;
+        if (is_last ? !has_room(bounds, plan->base + hart * plan->block_size + bounds->high, more) : bounds->gap < more)
+            gcpt_fail(GCPT_CODE_OVERLAP);
+    }
+}
+#endif
 
 uint64_t gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64_t origin)
 {

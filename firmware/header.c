@@ -23,7 +23,13 @@ bool gcpt_find_header(struct gcpt_plan *plan, uint64_t image, uint64_t image_end
         uint64_t size = places[i] ? gcpt_decode_header(plan, (const uint8_t *)places[i], origin) : 0;
         if (size == 0)
             continue;
-        gcpt_check_plan(plan, image, image_end, places[i], size);
+        struct gcpt_bounds bounds = { image, image_end, places[i], places[i] + size, 0, 0 };
+#if GCPT_CSRS_V
+        if (!gcpt_check_plan(plan, &bounds))
+            gcpt_check_vectors(plan, &bounds);
+#else
+        gcpt_check_plan(plan, &bounds);
+#endif
         gcpt_log_header(places[i]);
         return true;
     }

@@ -16,11 +16,6 @@ enum default_layout {
 #undef GCPT_FIELD
 };
 
-static bool is_parked(uint64_t hart)
-{
-    return ((hart < 64 ? (uint64_t)GCPT_STOP_LOW : GCPT_STOP_HIGH) >> (hart & 63)) & 1;
-}
-
 /* If a block in the default layout at `base` has the magic number, fill the plan with that one hart and return true. */
 static bool find_default(struct gcpt_plan *plan, uint64_t base)
 {
@@ -39,8 +34,7 @@ static bool find_default(struct gcpt_plan *plan, uint64_t base)
 #if GCPT_FIND_MULTI_CORE
 /*
  * Find the blocks of several harts. QEMU writes the count 2 for any number of harts: from the third block on,
- * consecutive blocks with the magic number count too. A count of 0 means one hart. Each counted block must have the
- * magic number.
+ * consecutive blocks with the magic number count too. A count of 0 means one hart.
  */
 static bool find_multi_core(struct gcpt_plan *plan)
 {
@@ -51,13 +45,22 @@ static bool find_multi_core(struct gcpt_plan *plan)
     if (count == 2)
         while (plan->harts < GCPT_MAX_HARTS && *gcpt_field(plan, plan->harts, magic_number) == GCPT_CHECKPOINT_MAGIC)
             plan->harts++;
-    if (plan->harts <= GCPT_HARTS)
-        for (uint64_t hart = 1; hart < plan->harts; hart++)
-            if (*gcpt_field(plan, hart, magic_number) != GCPT_CHECKPOINT_MAGIC)
-                gcpt_fail(GCPT_CODE_UNMARKED);
     return true;
 }
 #endif
+
+/*
+ * Every counted block must have the magic number if the first one has it: one variant of QEMU omits all of them after a
+ * header.
+ */
+static void check_marks(const struct gcpt_plan *plan)
+{
+    if (!gcpt_has_mark(&plan->layout) || *gcpt_field(plan, 0, magic_number) != GCPT_CHECKPOINT_MAGIC)
+        return;
+    for (uint64_t hart = 1; hart < plan->harts; hart++)
+        if (*gcpt_field(plan, hart, magic_number) != GCPT_CHECKPOINT_MAGIC)
+            gcpt_fail(GCPT_CODE_UNMARKED);
+}
 
 /* Search the places of this restorer's mode, in the order of docs/formats.md. */
 static bool find(struct gcpt_plan *plan, uint64_t image, uint64_t image_end)
@@ -113,9 +116,10 @@ void gcpt_make_plan(uint64_t hart, uint64_t image, uint64_t image_end)
     if (find(plan, image, image_end)) {
         if (plan->harts > GCPT_HARTS)
             gcpt_fail(GCPT_CODE_HARTS);
+        check_marks(plan);
         plan->restored = 0;
         for (uint64_t i = 0; i < plan->harts; i++)
-            plan->restored += !is_parked(i);
+            plan->restored += !gcpt_is_parked(i);
         plan->nemu = plan->harts == 1 && plan->layout.csr_reserve && !*gcpt_field(plan, 0, csr_reserve);
         gcpt_log_plan(plan);
         gcpt_display(plan);

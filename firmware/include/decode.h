@@ -2,6 +2,7 @@
 #ifndef GCPT_DECODE_H
 #define GCPT_DECODE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "plan.h"
@@ -15,10 +16,25 @@
  */
 uint64_t gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64_t origin);
 
+/* What blocks must not overlap, and the room between them. */
+struct gcpt_bounds {
+    uint64_t image; /* the restorer's first address */
+    uint64_t image_end;
+    uint64_t header; /* the header's first address */
+    uint64_t header_end;
+    uint64_t high; /* gcpt_check_plan sets it: the end of a block, from its base, with the shortest vector registers */
+    uint64_t gap;  /* gcpt_check_plan sets it: the bytes from there to the next block */
+};
+
 /*
- * End the run unless every block lies in memory and overlaps neither another block nor the restorer, which occupies
- * the addresses from image up to image_end, nor the header of `size` bytes at `header`.
+ * End the run unless every block, with the shortest vector registers, lies in memory and overlaps neither another block
+ * nor the restorer nor the header. Return whether this is certain for longer ones too.
  */
-void gcpt_check_plan(const struct gcpt_plan *plan, uint64_t image, uint64_t image_end, uint64_t header, uint64_t size);
+bool gcpt_check_plan(const struct gcpt_plan *plan, struct gcpt_bounds *bounds);
+
+#if GCPT_CSRS_V
+/* After gcpt_check_plan: end the run unless that is so for the length in each block whose vector registers matter. */
+void gcpt_check_vectors(const struct gcpt_plan *plan, const struct gcpt_bounds *bounds);
+#endif
 
 #endif

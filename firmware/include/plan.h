@@ -2,6 +2,7 @@
 #ifndef GCPT_PLAN_H
 #define GCPT_PLAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "gcpt_config.h"
@@ -38,6 +39,17 @@ extern struct gcpt_plan gcpt_the_plan;
 /* The address of `field` in the block of hart `hart`. */
 #define gcpt_field(plan, hart, field) \
     ((const uint64_t *)((plan)->base + (hart) * (plan)->block_size + (plan)->layout.field))
+
+/* Whether a block has a place for the magic number: right before the pc. A header may omit it. */
+static inline bool gcpt_has_mark(const struct gcpt_layout *layout)
+{
+    return layout->pc >= 8 && layout->pc - 8 == layout->magic_number;
+}
+
+static inline bool gcpt_is_parked(uint64_t hart)
+{
+    return ((hart < 64 ? (uint64_t)GCPT_STOP_LOW : GCPT_STOP_HIGH) >> (hart & 63)) & 1;
+}
 
 /* End the run with a signal code (fail.S). */
 _Noreturn void gcpt_fail(int code);

@@ -92,13 +92,13 @@ def test_image_that_ends_with_the_last_register(tmp_path: Path, vlen: int, missi
     assert (run.returncode, ("block-cut", 1) in _errors(path)) == ((2, True) if missing else (0, False)), run.stderr
 
 
-@pytest.mark.parametrize("hart", [1, 2, 3])
-def test_counted_hart_without_a_magic_number(tmp_path: Path, restorer: Path, hart: int) -> None:
+@pytest.mark.parametrize(("place", "hart"), [(DUAL_CORE, 1), (DUAL_CORE, 3), (PROTOBUF, 2)])
+def test_counted_hart_without_a_magic_number(tmp_path: Path, restorer: Path, place: Place, hart: int) -> None:
     """A conversion would write the magic number of a block that never was one."""
-    more = [(DUAL_CORE.block(hart) + DUAL_CORE.layout.magic_number, bytes(8))]
-    more.append((DUAL_CORE.block(0) + DUAL_CORE.layout.csr_reserve, _HARTS.to_bytes(8, "little")))
-    _write(tmp_path / "bad", [*_pieces(DUAL_CORE, Recipe(harts=_HARTS, locks=False)), *more])
-    _assert_refused(tmp_path, restorer, hart, f"no magic number, but the count in hart 0's block is {_HARTS} harts")
+    more = [(place.block(hart) + place.layout.magic_number, bytes(8))]
+    more.append((place.block(0) + place.layout.csr_reserve, _HARTS.to_bytes(8, "little")))
+    _write(tmp_path / "bad", [*_pieces(place, Recipe(harts=_HARTS, locks=False)), *more])
+    _assert_refused(tmp_path, restorer, hart, f"no magic number, but the checkpoint counts {_HARTS} harts")
     assert ("hart-unmarked", hart) in _errors(tmp_path / "bad")
 
 
@@ -115,7 +115,7 @@ def _crowded(vlen: int, vs: int, *, before_header: bool) -> Pieces:
 @pytest.mark.parametrize("before_header", [False, True])
 @pytest.mark.parametrize("vlen", [512, 2048])
 def test_vectors_reach_into_the_next_block(tmp_path: Path, restorer: Path, before_header: bool, vlen: int) -> None:
-    """The restorer checks a header with the shortest VLEN: it would load another hart's registers."""
+    """A restore would load another hart's registers."""
     _write(tmp_path / "bad", _crowded(vlen, 3, before_header=before_header))
     _assert_refused(tmp_path, restorer, 0, "overlaps the next block")
     overlaps = {hart for code, hart in _errors(tmp_path / "bad") if code == "blocks-overlap"}

@@ -11,7 +11,7 @@ from guests import symbol
 
 from gcpt.checkpoint import open_checkpoint
 from gcpt.checkpoint.layouts import MIB
-from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE
+from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
@@ -170,27 +170,34 @@ def test_more_harts_than_the_restorer_serves(bench: Bench) -> None:
     assert (code, "too many harts" in words) == (CODES["HARTS"], True)
 
 
-@pytest.mark.parametrize(("count", "unmarked"), [(2, 1), (3, 2), (3, 1)])
-def test_counted_hart_without_a_block(bench: Bench, count: int, unmarked: int) -> None:
+#: A place whose csr_reserve has the count, and one whose header has it.
+_COUNTED = {"dual_core": DUAL_CORE, "normal": PROTOBUF}
+
+
+@pytest.mark.parametrize(
+    ("mode", "count", "unmarked"), [("dual_core", 2, 1), ("dual_core", 3, 2), ("dual_core", 3, 1), ("normal", 4, 3)]
+)
+def test_counted_hart_without_a_block(bench: Bench, mode: str, count: int, unmarked: int) -> None:
     """The hart would get arbitrary values: the restorer and validate refuse the checkpoint."""
-    checkpoint = synthetic.make(Recipe(harts=4, locks=False))
-    block, layout = DRAM + DUAL_CORE.block(unmarked), DUAL_CORE.layout
-    words = [(DRAM + DUAL_CORE.block(0) + layout.csr_reserve, count), (block + layout.magic_number, 0)]
+    checkpoint, place = synthetic.make(Recipe(harts=4, locks=False)), _COUNTED[mode]
+    block, layout = DRAM + place.block(unmarked), place.layout
+    words = [(DRAM + place.block(0) + layout.csr_reserve, count), (block + layout.magic_number, 0)]
     pieces = [(address, value.to_bytes(8, "little")) for address, value in words]
     damaged = replace(checkpoint, memory=[*checkpoint.memory, *pieces])
-    memory = bench.restored(damaged, DUAL_CORE, bench.build("dual_core"))
+    memory = bench.restored(damaged, place, bench.build(mode))
     refusals = [(finding.kind.code, finding.hart, finding.signal) for finding in validate(memory).findings]
     assert ("hart-unmarked", unmarked, CODES["UNMARKED"]) in refusals
     end = bench.end(memory, Machine(harts=4))
     assert (end.status, end.error()[0]) == (CODES["UNMARKED"],) * 2
 
 
-def test_image_that_ends_before_a_counted_block(bench: Bench) -> None:
+@pytest.mark.parametrize("mode", _COUNTED)
+def test_image_that_ends_before_a_counted_block(bench: Bench, mode: str) -> None:
     """The memory behind it is zero: the restorer finds no magic number there."""
     checkpoint = synthetic.make(Recipe(harts=3, locks=False))
-    memory = bench.restored(checkpoint, DUAL_CORE, bench.build("dual_core"))
+    memory = bench.restored(checkpoint, _COUNTED[mode], bench.build(mode))
     size = memory.stat().st_size
-    os.truncate(memory, DUAL_CORE.block(2))
+    os.truncate(memory, _COUNTED[mode].block(2))
     refusals = [(finding.kind.code, finding.hart) for finding in validate(memory).findings]
     assert {("block-cut", 2), ("hart-unmarked", 2)} <= set(refusals)
     os.truncate(memory, size)

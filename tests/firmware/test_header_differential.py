@@ -36,7 +36,7 @@ PLATFORM = BY_NAME["qemu-virt"]
 IMAGE_SIZE = 0x5_0000
 #: Bytes of the fields that a restore needs.
 SIZES = {
-    **dict.fromkeys(("pc", "mode", "mtime", "misc_reserve"), 8),
+    **dict.fromkeys(("pc", "mode", "mtime", "misc_reserve", "csr_reserve"), 8),
     **dict.fromkeys(("int_reg", "float_reg"), 32 * 8),
     "csr_reg": 8 * CSR_COUNT,
     "vector_reg": 32 * 16,
@@ -175,7 +175,8 @@ def test_blocks_that_just_do_not_overlap(decoder: ctypes.CDLL, last: str, short:
     offsets = {name: value for name, value in MULTI_CORE.items().items() if name in sizes and name != last}
     begin = max(value + sizes[name] for name, value in offsets.items())
     layout = replace(MULTI_CORE, **{last: begin})
-    low, size = min(offsets.values()), sizes[last]
+    mark = [layout.magic_number] if layout.has_mark else []
+    low, size = min([*mark, *offsets.values()]), sizes[last]
     packed = Header(168, harts, begin + size - low - short, layout=layout)
     assert _fits(packed, len(header.encode(packed)), *_PLACES[0]) == (not short)
     _agree(decoder, header.encode(packed))

@@ -24,7 +24,7 @@ FAULTS = {
     "field far away": ("begin > GCPT_LARGEST_OFFSET", "false"),
     "blocks overlap": ("plan->block_size >= high - low", "plan->block_size >= 8"),
     "last block beyond memory": ("(plan->harts - 1) * plan->block_size + ", ""),
-    "into the restorer": ("image < begin + bytes", "image == begin + bytes"),
+    "into the restorer": ("bounds->image < begin + bytes", "bounds->image == begin + bytes"),
     "reads too far": ("bytes + GCPT_LONGEST_HEADER;", "bytes + GCPT_LONGEST_HEADER + 1;"),
 }
 

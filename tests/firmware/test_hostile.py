@@ -1,18 +1,22 @@
 """Blocks that no generator writes: each run ends in one line and its code, or in a restore that prints its loss."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import faults
 import pytest
 from bench import CODES, DRAM, Bench, assert_exact, behind_header, of_place
 
 from gcpt.checkpoint.layouts import DEFAULT, MIB, MULTI_CORE
+from gcpt.checkpoint.places import PROTOBUF
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
 from gcpt.machines.arrival import run_to_first
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
+from gcpt.validate.findings import Severity
+from gcpt.validate.verdict import validate
 
 MODES = ("single_core", "dual_core")
 _L, _R, _W, _X = 0x80, 1, 2, 4
@@ -194,6 +198,43 @@ def test_locked_parts_of_a_header(bench: Bench, locked: int) -> None:
     checkpoint.harts[0].set("pmpcfg0", _L | _NA4 | _X)
     end = bench.end(bench.restored(checkpoint, place, bench.build("normal")))
     assert (end.status, end.error()[0]) == (CODES["PMP"],) * 2
+
+
+def _crowded(bench: Bench, recipe: Recipe, vlens: dict[int, int], **options: str) -> tuple[synthetic.Synthetic, Path]:
+    """Blocks right before their header, with room for VLEN 256 each. vlens: VLEN by hart, where it is not 128."""
+    close = MULTI_CORE.vector_reg + 32 * 32
+    place = replace(PROTOBUF, base=PROTOBUF.header_at - recipe.harts * close, stride=close)
+    checkpoint, vlenb = synthetic.make(recipe), MULTI_CORE.csr(BY_NAME["vlenb"].number)
+    words = [(DRAM + place.block(hart) + vlenb, (vlen // 8).to_bytes(8, "little")) for hart, vlen in vlens.items()]
+    crowded = replace(checkpoint, memory=[*checkpoint.memory, *words])
+    return crowded, bench.restored(crowded, place, bench.build("normal", **options))
+
+
+@pytest.mark.parametrize("vlen", [512, 2048])
+@pytest.mark.parametrize("harts", [1, 2])
+def test_vectors_that_reach_too_far(bench: Bench, harts: int, vlen: int) -> None:
+    """Into the header, or into the next block: the restorer and validate refuse the checkpoint."""
+    _, memory = _crowded(bench, Recipe(harts=harts, locks=False), dict.fromkeys(range(harts), vlen))
+    errors = [(finding.kind.code, finding.hart, finding.signal) for finding in validate(memory).of(Severity.ERROR)]
+    assert errors[:harts] == [("blocks-overlap", hart, CODES["OVERLAP"]) for hart in range(harts)]
+    end = bench.end(memory, Machine(harts=harts))
+    assert (end.status, end.error()[0]) == (CODES["OVERLAP"],) * 2
+
+
+def test_vectors_that_fit(bench: Bench) -> None:
+    """The run goes on, to the check of this hart's VLEN."""
+    _, memory = _crowded(bench, Recipe(harts=2, locks=False), {0: 256, 1: 256})
+    end = bench.end(memory, Machine(harts=2))
+    assert (end.status, end.error()[0]) == (CODES["VLEN"],) * 2
+
+
+@pytest.mark.parametrize(("vs", "stop_cpu", "harts"), [(0, "", (0, 1)), (3, "0", (1,))])
+def test_vectors_that_are_not_restored(bench: Bench, vs: int, stop_cpu: str, harts: tuple[int, ...]) -> None:
+    """With VS = Off, or of a parked hart, they do not end the run."""
+    recipe = Recipe(harts=2, vs=vs, locks=False)
+    checkpoint, memory = _crowded(bench, recipe, {0: 512}, **({"stop_cpu": stop_cpu} if stop_cpu else {}))
+    with bench.run(memory, Machine(harts=2), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {hart: checkpoint.harts[hart].pc for hart in harts})
 
 
 def test_header_without_misc_reserve(bench: Bench) -> None:

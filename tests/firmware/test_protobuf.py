@@ -1,7 +1,9 @@
 """Protobuf checkpoints, and mode=auto, which finds all kinds."""
 
+from dataclasses import replace
+
 import pytest
-from bench import DRAM, Bench, assert_exact
+from bench import DRAM, Bench, assert_exact, memory_of
 
 from gcpt.checkpoint import header
 from gcpt.checkpoint.layouts import DEFAULT, MULTI_CORE, MULTI_CORE_OFFSET, NEMU_PROTOBUF_OFFSET, Layout
@@ -76,13 +78,17 @@ def test_auto(bench: Bench, place: Place, harts: int) -> None:
     bench.exact(Recipe(MODES, harts=harts, seed=7), place, bench.build("auto"))
 
 
-def test_header_without_magic_in_the_block(bench: Bench) -> None:
-    """One QEMU variant omits magic_number from the layout and the block."""
-    place = _behind_header(160, DEFAULT)
-    checkpoint = synthetic.make(Recipe((Mode.S,)))
+@pytest.mark.parametrize("harts", [1, 3])
+@pytest.mark.parametrize("magic_number", [DEFAULT.magic_number, 0])
+def test_header_without_magic_in_the_block(bench: Bench, harts: int, magic_number: int) -> None:
+    """One QEMU variant omits magic_number from the layout and from all blocks."""
+    place = _behind_header(160, replace(DEFAULT, magic_number=magic_number), 1 << 20)
+    checkpoint = synthetic.make(Recipe((Mode.S,), harts=harts))
     restorer = bench.build("normal")
     memory = bench.restored(checkpoint, place, restorer)
     with memory.open("r+b") as file:
-        file.seek(place.base + DEFAULT.magic_number)
-        file.write(bytes(8))
-    assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine(cpu=qemu.cpu())))
+        for hart in range(harts):
+            file.seek(place.block(hart) + magic_number)
+            file.write(bytes(8))
+    fitting = Machine(cpu=qemu.cpu(), harts=harts, memory=memory_of(checkpoint))
+    assert_exact(bench.compare(memory, restorer, dict(enumerate(checkpoint.harts)), fitting))

@@ -29,7 +29,7 @@ from gcpt.checkpoint.layouts import (
     MULTI_CORE,
     MULTI_CORE_OFFSET,
 )
-from gcpt.checkpoint.places import DUAL_CORE, NEMU_BARE, SINGLE_CORE, Place, PlaceKind
+from gcpt.checkpoint.places import DUAL_CORE, NEMU_BARE, SINGLE_CORE, Place
 from gcpt.checkpoint.reader import Reader
 from gcpt.checkpoint.search import HeaderError
 from gcpt.restorer import codes, plan
@@ -159,7 +159,7 @@ def _tools_outcome(read: Reader, config: BuildConfig, size: int | None) -> Outco
         return CODES["NO_CHECKPOINT"]
     if found.harts > config.harts:
         return CODES["HARTS"]
-    if found.place.kind is PlaceKind.DUAL_CORE and not search.marked_harts(read, found.place, found.harts) >= set(
+    if search.needs_marks(read, found.place) and not search.marked_harts(read, found.place, found.harts) >= set(
         range(found.harts)
     ):
         return CODES["UNMARKED"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from gcpt.checkpoint import blocks, containers, edits, header, output, search, streams
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import MAX_HARTS, MIB, Layout
-from gcpt.checkpoint.places import PLACES, Checkpoint, Place, PlaceKind, own_size
+from gcpt.checkpoint.places import PLACES, Checkpoint, Place, own_size
 from gcpt.checkpoint.reader import FileReader, Reader, read_word
 from gcpt.checkpoint.search import NoCheckpointError
 from gcpt.checkpoint.state import HartState, block_size, checked_vlenb, read_hart
@@ -116,12 +116,17 @@ def read_checkpoint(read: Reader, place: Place | None = None) -> Checkpoint:
     if count > MAX_HARTS:
         raise UserError(f"the number of harts (csr_reserve) is {count:,}: want 1 to {MAX_HARTS}")
     check_block(place.layout, count)
-    harts = []
+    harts, marked = [], search.needs_marks(read, place)
     for hart in range(count):
         vlenb = checked_vlenb(hart, read_word(read, place.block(hart) + place.layout.csr(_VLENB)))
         block = read(place.block(hart), own_size(place, hart, vlenb))
         state = read_hart(block, place.layout, hart)
-        _check_hart(read, place, hart, count, state)
+        if marked and not search.is_marked(read, place, hart):
+            raise UserError(
+                f"hart {hart}: its block has no magic number, but the checkpoint counts {count} harts: "
+                "take the checkpoint again"
+            )
+        _check_vectors(place, hart, count, state)
         harts.append(state)
     if len(harts) > 1:
         for state in harts:
@@ -129,13 +134,8 @@ def read_checkpoint(read: Reader, place: Place | None = None) -> Checkpoint:
     return Checkpoint(place, harts)
 
 
-def _check_hart(read: Reader, place: Place, hart: int, harts: int, state: HartState) -> None:
-    """Refuse a hart without a block of its own: its registers would be arbitrary values."""
-    if hart and place.kind is PlaceKind.DUAL_CORE and not search.is_marked(read, place, hart):
-        raise UserError(
-            f"hart {hart}: its block has no magic number, but the count in hart 0's block is {harts} harts: "
-            "take the checkpoint again"
-        )
+def _check_vectors(place: Place, hart: int, harts: int, state: HartState) -> None:
+    """Refuse a hart whose vector registers reach into another block."""
     if state.get("mstatus") & mstatus.VS and (fault := search.vector_overlap(place, hart, harts, len(state.v[0]))):
         raise UserError(f"hart {hart}: {fault}: take the checkpoint again with larger blocks")
 

@@ -90,6 +90,11 @@ class Layout:
         """
         return self.csr_reg + 8 * number
 
+    @property
+    def has_mark(self) -> bool:
+        """Whether a block has a place for the magic number: right before the pc. A header may omit it."""
+        return self.magic_number + 8 == self.pc
+
     def items(self) -> dict[str, int]:
         """The offsets by field name, in bytes."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -124,11 +129,9 @@ class Layout:
         Returns:
             Sizes in bytes, by field name.
         """
-        sizes = dict.fromkeys(("pc", "mode", "mtime", "misc_reserve"), 8)
-        sizes |= {"mtime_cmp": 8 * harts, **_SIZES, "vector_reg": 32 * vlenb}
-        if not self.misc_reserve:
-            del sizes["misc_reserve"]
-        return sizes
+        names = ["pc", "mode", "mtime", *(name for name in ("misc_reserve", "csr_reserve") if getattr(self, name))]
+        names += ["magic_number"] if self.has_mark else []
+        return {**dict.fromkeys(names, 8), "mtime_cmp": 8 * harts, **_SIZES, "vector_reg": 32 * vlenb}
 
     def span(self, harts: int, vlenb: int = DEFAULT_VLEN // 8) -> tuple[int, int]:
         """Compute the part of a block that a restore reads or writes.

@@ -97,6 +97,21 @@ def _first_unmarked(read: Reader, place: Place, first: int) -> int:
     return next((hart for hart in range(first, MAX_HARTS) if not is_marked(read, place, hart)), MAX_HARTS)
 
 
+def needs_marks(read: Reader, place: Place) -> bool:
+    """Check whether a restorer refuses a counted block without the magic number: if the first one has it.
+
+    One variant of QEMU omits all of them after a header.
+
+    Args:
+        read: Reads the image.
+        place: The place of the blocks.
+
+    Returns:
+        Whether it does.
+    """
+    return place.layout.has_mark and is_marked(read, place, 0)
+
+
 def marked_harts(read: Reader, place: Place, harts: int) -> frozenset[int]:
     """List the harts whose blocks have the magic number, and those that a larger count would include.
 

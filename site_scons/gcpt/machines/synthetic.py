@@ -387,7 +387,7 @@ def blocks(checkpoint: Checkpoint, dram: int = DRAM) -> list[tuple[int, bytes]]:
         write_hart(block, place.layout, hart, state, count)
         pieces.append((dram + place.block(hart), bytes(block)))
     if place.header_at >= 0:
-        offset = place.base - place.header_at
+        offset = (place.base - place.header_at) % (1 << 64)
         encoded = header.encode(header.Header(offset, len(harts), place.stride, layout=place.layout))
         pieces.append((dram + place.header_at, encoded))
     return pieces

@@ -125,7 +125,7 @@ CODES: tuple[Code, ...] = (
         21,
         "UNMARKED",
         "counted hart without a block",
-        "hart 0's block counts a hart whose block has no magic number: take the checkpoint again",
+        "the checkpoint counts a hart whose block has no magic number: take the checkpoint again",
     ),
     Code(
         22,
@@ -133,5 +133,12 @@ CODES: tuple[Code, ...] = (
         "bad extended state",
         "an entry of the list is of no known kind, or its address is of no device of this platform: gcpt validate",
         option="extended",
+    ),
+    Code(
+        23,
+        "OVERLAP",
+        "vectors overlap",
+        "a hart's vector registers, of the length in its block, reach into the next block, the header or the restorer",
+        "v",
     ),
 )

@@ -136,6 +136,7 @@ KINDS: tuple[FindingKind, ...] = (
         _E,
         "the vector registers of a hart, whose length is in its block, reach into the next block or the header",
         "take the checkpoint again with blocks that have room for this VLEN",
+        "OVERLAP",
     ),
     # Harts.
     FindingKind(
@@ -156,7 +157,7 @@ KINDS: tuple[FindingKind, ...] = (
         "hart-unmarked",
         _E,
         "the checkpoint counts a hart whose block has no magic number: the hart would get arbitrary values",
-        "take the checkpoint again; the count is in csr_reserve of hart 0's block",
+        "take the checkpoint again; the count is in the header, or else in csr_reserve of hart 0's block",
         "UNMARKED",
     ),
     FindingKind(

@@ -69,13 +69,13 @@ def check_hart_count(subject: Subject) -> Iterator[Finding]:
     missing = [hart for hart in subject.harts if subject.machine_harts and hart >= subject.machine_harts]
     if missing:
         yield finding("harts-missing", f"{harts} harts; the machine has {subject.machine_harts}")
+    counts = f"the count is {subject.counted or harts}, marked blocks: {len(subject.marked)}"
+    for hart in range(min(harts, MAX_HARTS)):
+        if subject.marked and hart not in subject.marked:
+            yield finding("hart-unmarked", counts, hart)
     if place.header_at >= 0:
         return
     if place.kind is PlaceKind.DUAL_CORE:
-        counts = f"the count is {subject.counted}, marked blocks: {len(subject.marked)}"
-        for hart in range(min(harts, MAX_HARTS)):
-            if hart not in subject.marked:
-                yield finding("hart-unmarked", counts, hart)
         if any(hart >= harts for hart in subject.marked):
             yield finding("harts-uncounted", counts)
         if subject.counted == SEVERAL < harts:

@@ -65,7 +65,7 @@ class Subject:
         payload: Address of the embedded restorer's payload; 0 if it has none.
         size: Size of the memory image in bytes of content.
         container: Container of the memory image.
-        marked: Harts of layout dual_core whose blocks have the magic number, and such blocks right after them.
+        marked: Harts whose blocks have the magic number, and such blocks right after them; empty if none needs it.
         counted: Number of harts in csr_reserve.
         places: All places that have a header or a magic number.
         harts: Restored harts by number.

@@ -137,7 +137,10 @@ def validate(
         config = replace(config, extended=plan.has_extended(harts.values(), config.platform))
     sizes = {address: size for state in harts.values() for address, size in pointers(state)}
     length, contents = _scan(path, sizes, config.platform.dram, advance)
-    is_counted = location.place.kind is PlaceKind.DUAL_CORE
+    marked: frozenset[int] = frozenset()
+    if location.harts > 1 or location.place.kind is PlaceKind.DUAL_CORE:
+        is_needed = search.needs_marks(read, location.place)
+        marked = search.marked_harts(read, location.place, location.harts) if is_needed else marked
     subject = Subject(
         config=config,
         location=location,
@@ -146,7 +149,7 @@ def validate(
         payload=_payload(options or {}, config),
         size=length,
         container=containers.container_of(path),
-        marked=search.marked_harts(read, location.place, location.harts) if is_counted else frozenset(),
+        marked=marked,
         counted=0 if location.header else search.written_count(read, location.place),
         places=search.find_all(read),
         harts=harts,
@@ -157,7 +160,7 @@ def validate(
     unmarked = [
         finding("magic-missing", "the magic number is missing", hart)
         for hart in harts
-        if location.header and not search.is_marked(read, location.place, hart)
+        if location.header and not marked and not search.is_marked(read, location.place, hart)
     ]
     return Report([*early, *cut, *unmarked, *check(subject)], config, location)
 

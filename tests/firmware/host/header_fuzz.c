@@ -50,6 +50,8 @@ static void check(const struct gcpt_plan *plan, const struct place *place)
     require(plan->harts >= 1 && plan->harts <= 128, "1 to 128 harts", "cpu_num");
     const struct gcpt_layout *layout = &plan->layout;
 #define FIELD(name, size) { #name, layout->name, (wide)layout->name + (size) }
+#define OPTIONAL_FIELD(name, present) \
+    { #name, (present) ? layout->name : layout->pc, (wide)((present) ? layout->name : layout->pc) + 8 }
     /* clang-format off */
     struct range fields[] = {
         FIELD(pc, 8),
@@ -60,11 +62,14 @@ static void check(const struct gcpt_plan *plan, const struct place *place)
         FIELD(float_reg, 32 * 8),
         FIELD(csr_reg, 4096 * 8),
         FIELD(vector_reg, 32 * 16),
-        FIELD(misc_reserve, 8), /* written */
+        OPTIONAL_FIELD(misc_reserve, layout->misc_reserve), /* written */
+        OPTIONAL_FIELD(csr_reserve, layout->csr_reserve),
+        OPTIONAL_FIELD(magic_number, gcpt_has_mark(layout)),
     };
     /* clang-format on */
 #undef FIELD
-    const unsigned count = sizeof fields / sizeof fields[0] - !layout->misc_reserve;
+#undef OPTIONAL_FIELD
+    const unsigned count = sizeof fields / sizeof fields[0];
     const struct range image = { "image", place->image, place->image_end };
     for (unsigned i = 0; i < count; i++) {
         struct range first = fields[i];

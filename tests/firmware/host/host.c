@@ -17,6 +17,7 @@ int host_decode(struct gcpt_plan *plan, const uint8_t *bytes, const struct place
     uint64_t size = gcpt_decode_header(plan, bytes, place->origin);
     if (size == 0)
         return NO_HEADER;
-    gcpt_check_plan(plan, place->image, place->image_end, place->origin, size);
+    struct gcpt_bounds bounds = { place->image, place->image_end, place->origin, place->origin + size, 0, 0 };
+    gcpt_check_plan(plan, &bounds);
     return ACCEPTED;
 }
