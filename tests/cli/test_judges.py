@@ -18,6 +18,8 @@ from gcpt.machines.synthetic import Mode, Recipe
 Make = Callable[..., Path]
 #: csrw stvec, a0
 _CSRW_STVEC, _NOP = bytes.fromhex("73105510"), bytes.fromhex("13000000")
+#: andi a5, a0, MIE for the trampoline; andi a5, a0, 0
+_KEEP_MIE, _CLEAR_A5 = bytes.fromhex("93778500"), bytes.fromhex("93770500")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,37 @@ def test_spike_sees_a_register_that_is_not_restored(
     run = gcpt("verify", "--on", "spike", checkpoint_file(Recipe((mode,))), "--restorer", broken)
     [row] = [line.split() for line in run.stdout.splitlines() if "UNEXPLAINED" in line]
     assert (run.returncode, row[:2]) == (1, ["0", "stvec"])
+
+
+@pytest.mark.parametrize(
+    ("judge", "platform", "recipe"),
+    [
+        ("spike", "spike", Recipe((Mode.M,))),
+        ("rtl", "rocket", Recipe((Mode.M,), hypervisor=False, vs=0)),
+    ],
+)
+def test_a_lost_mie_is_unexplained(
+    checkpoint_file: Make,
+    build_restorer: Callable[..., object],
+    tmp_path: Path,
+    judge: str,
+    platform: str,
+    recipe: Recipe,
+) -> None:
+    """The probe of what a hart holds does not write MIE, which every hart holds."""
+
+    def change(harts: list[HartState]) -> None:
+        harts[0].set("mie", 0)
+        harts[0].set("mstatus", harts[0].get("mstatus") | mstatus.MIE)
+
+    data = build_restorer(mode="single_core", platform=platform).image.read_bytes()  # type: ignore[attr-defined]
+    assert data.count(_KEEP_MIE) == 1
+    broken = tmp_path / "broken.bin"
+    broken.write_bytes(data.replace(_KEEP_MIE, _CLEAR_A5))
+    path = checkpoint_file(recipe, change=change)
+    run = gcpt("verify", "--on", judge, "--timeout", "600", path, "--restorer", broken)
+    [row] = [line.split() for line in run.stdout.splitlines() if "UNEXPLAINED" in line]
+    assert (run.returncode, row[:2]) == (1, ["0", "mstatus"])
 
 
 def test_spike_with_another_isa(checkpoint_file: Make) -> None:

@@ -25,6 +25,9 @@ _T0, _T1, _T2, _T3, _T4 = 5, 6, 7, 28, 29
 _MSTATUS, _MTVEC, _MEPC, _MNSTATUS = 0x300, 0x305, 0x341, 0x744
 _MRET, _LOOP = 0x3020_0073, 0x0000_006F
 _NMIE, _MDT_SHIFT = 8, 42
+#: Bits of mstatus that the program does not write, because it would be interrupted or read other memory. A hart with M
+#: and U mode holds them.
+UNWRITTEN = mstatus.MIE | mstatus.MPRV
 #: Seconds for one run.
 _TIMEOUT = 30.0
 _NAME = re.compile(r"\(0x[0-9a-f]*?([0-9a-f]{8})\) csrr +t0, (\S+)", re.MULTILINE)
@@ -208,7 +211,6 @@ def held(spike: Spike, number: int, value: int, before: Sequence[Step], folder: 
     Returns:
         What the CSR holds then; None if there is no such CSR.
     """
-    if number == _MSTATUS:
-        value &= ~(mstatus.MIE | mstatus.MPRV)
-    [reading], _ = run(spike, [*before, Step(number, value), Step(number)], folder)
-    return reading
+    unwritten = value & UNWRITTEN if number == _MSTATUS else 0
+    [reading], _ = run(spike, [*before, Step(number, value & ~unwritten), Step(number)], folder)
+    return None if reading is None else reading | unwritten

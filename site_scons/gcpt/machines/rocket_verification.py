@@ -160,16 +160,18 @@ def _held(names: list[str], state: HartState, running: Rocket, folder: Path) -> 
     """Write the values of CSRs to a hart after reset, and return what they hold then."""
     order = [name for name in names if BY_NAME[name].when is not When.ALIAS or name == "sstatus"]
     order.sort(key=lambda name: name in ("mtvec", "mstatus", "sstatus"))  # the program's traps need these
-    fixed = mstatus.MIE | mstatus.MPRV
     steps: list[Step] = []
     for name in order:
         steps += probe.limits(state, name)
         value = state.get("mstatus" if name == "sstatus" else name)
-        steps.append(Step(BY_NAME[name].number, value & ~fixed if name in ("mstatus", "sstatus") else value))
+        steps.append(Step(BY_NAME[name].number, value & ~probe.UNWRITTEN if name == "mstatus" else value))
     pieces = probe.program(steps)
     path = folder / "probe"
     output.write_pieces(path, pieces, _PROBE_MEMORY)
     end = 0x8000_0000 + len(pieces[0][1]) - 4
     alone = replace(running, memory=_PROBE_MEMORY, tohost=0)
     reading = rocket.read(alone, path, {0: (end, mstatus.MACHINE)}, folder, _PROBE_TIMEOUT)[0]
-    return {name: observe(reading).csr.get(name) for name in order}
+    held = {name: observe(reading).csr.get(name) for name in order}
+    if "mstatus" in held:
+        held["mstatus"] = (held["mstatus"] or 0) | state.get("mstatus") & probe.UNWRITTEN
+    return held
