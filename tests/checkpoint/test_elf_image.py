@@ -32,6 +32,23 @@ def _image(places: set[int], tail: int) -> bytes:
     return bytes(image) + bytes(tail)
 
 
+def test_a_segment_at_the_end_of_the_file(tmp_path: Path) -> None:
+    """Another tool's file may have its program headers first and end with the last segment, and no sooner."""
+    path, image = tmp_path / "image.elf", _image({0}, 0)
+    data = bytearray(_written(path, image))
+    headers = data[int.from_bytes(data[32:40], "little") :][:56]
+    headers[8:16] = (64 + 56).to_bytes(8, "little")  # p_offset
+    data[32:40] = (64).to_bytes(8, "little")  # e_phoff
+    data[56:58] = (1).to_bytes(2, "little")  # e_phnum
+    data = data[:64] + headers + image
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        assert b"".join(elf_image.chunks(file, MIB)) == image
+    path.write_bytes(data[:-1])
+    with path.open("rb") as file, pytest.raises(UserError, match="truncated"):
+        list(elf_image.chunks(file, MIB))
+
+
 @given(st.sets(_PLACES, max_size=6), st.integers(0, 2 * PAGE_SIZE), st.sampled_from([1, 4096, 100_000, 8 * MIB]))
 @example({0, 257}, 0, 100_000)  # 256 pages of zeros: two segments
 @example({0, 256}, 0, 100_000)  # 255 pages of zeros: one

@@ -55,6 +55,14 @@ def test_mstatus_after_mret_or_jump() -> None:
         assert expectation.expected_csrs(qemu, _GROUPS)["mstatus"] == qemu.get("mstatus")
 
 
+def test_sie_that_nemu_moved() -> None:
+    """One hart with a count of 0: SIE comes from SPIE."""
+    for count, wanted in ((0, mstatus.SIE), (1, 0)):
+        state = HartState(pc=0x8010_0000, mode=1, count=count)
+        state.set("mstatus", mstatus.SPIE | 1 << 11)
+        assert expectation.expected_csrs(state, _GROUPS)["mstatus"] & mstatus.SIE == wanted
+
+
 def test_explanations() -> None:
     state = HartState(pc=0, mode=1)
     assert expectation.explanation(state, "mideleg", 0x1444)

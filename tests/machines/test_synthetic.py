@@ -40,6 +40,23 @@ def test_every_register_is_distinct(mode: Mode, seed: int) -> None:
     assert len(set(registers + large)) == len(registers + large)
 
 
+@pytest.mark.parametrize("vlen", [128, 1024])
+def test_values_are_legal(vlen: int) -> None:
+    """Fields whose random values must not be reserved, with many seeds."""
+    for seed in range(100):
+        state = synthetic.make(Recipe(seed=seed, vlen=vlen)).harts[0]
+        assert state.get("fflags") < 32 and state.get("frm") <= 4
+        assert state.get("vxrm") < 4 and state.get("vxsat") < 2
+        assert not state.get("hideleg") & ~0x444
+        for name in ("menvcfg", "henvcfg", "senvcfg"):
+            assert state.get(name) >> 4 & 3 != 2, name  # CBIE
+        sew, lmul = state.get("vtype") >> 3 & 7, state.get("vtype") & 7
+        assert sew < 4 and lmul < 4 and 0 < state.get("vl") <= (vlen << lmul) >> (sew + 3)
+        assert 0 < state.get("vstart") < vlen
+        configs = [state.get(f"pmpcfg{register}") >> 8 * byte & 0xFF for register in (0, 2) for byte in range(8)]
+        assert all(not config & 0x60 and config & 3 != 2 for config in configs)  # reserved bits, W without R
+
+
 def test_same_recipe_same_checkpoint() -> None:
     recipe = Recipe(tuple(Mode), harts=6, seed=9)
     assert synthetic.make(recipe) == synthetic.make(recipe)

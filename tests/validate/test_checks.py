@@ -14,6 +14,7 @@ from gcpt.errors import UserError
 from gcpt.isa import mstatus
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import DRAM, Mode, Recipe, Synthetic
+from gcpt.restorer.platforms import BY_NAME
 from gcpt.validate import findings
 from gcpt.validate.findings import Severity
 from gcpt.validate.verdict import Report, validate
@@ -77,6 +78,27 @@ def test_faults_of_a_hart(tmp_path: Path, fault: Fault) -> None:
     report = validate(_file(tmp_path, checkpoint, more=list(fault.memory)), "qemu-virt")
     _assert_finding(fault.code, report, _RELATED.get(fault.code, ()))
     assert [finding.hart for finding in report.findings if finding.kind.code == fault.code] == [0]
+
+
+def test_a_pc_in_flash(tmp_path: Path) -> None:
+    """Flash is memory too, which is not read."""
+    checkpoint = sound(Recipe((Mode.S,), paging=False, locks=False))
+    state = checkpoint.harts[0]
+    for pc, codes in ((BY_NAME["qemu-virt"].flash + 64, []), (BY_NAME["qemu-virt"].flash - 64, ["pc-outside"])):
+        state.pc = pc
+        state.set("mepc", pc)
+        assert _codes(validate(_file(tmp_path, checkpoint), "qemu-virt")) == codes
+
+
+def test_long_lists_are_cut(tmp_path: Path) -> None:
+    """Unknown CSRs: the first ones, and the number of the rest."""
+    for count, more in ((6, ""), (9, " and 3 more")):
+        checkpoint = sound()
+        for number in range(0x7C0, 0x7C0 + count):
+            checkpoint.harts[0].csr[number] = 1
+        [finding] = validate(_file(tmp_path, checkpoint), "qemu-virt").findings
+        names = ", ".join(hex(number) for number in range(0x7C0, 0x7C6))
+        assert (finding.kind.code, finding.what) == ("csrs-unknown", names + more)
 
 
 @pytest.mark.parametrize("level", [Mode.M, Mode.M_NEMU], ids=lambda mode: mode.value)
