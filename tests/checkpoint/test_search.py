@@ -1,12 +1,14 @@
-"""The values of a header: the last that a restorer accepts, and the first that it refuses."""
+"""The values of a header: the last that a restorer accepts, and the first that it refuses; all places of an image."""
 
 from dataclasses import replace
 
 import pytest
 
+from gcpt.checkpoint import header
 from gcpt.checkpoint.header import Header
-from gcpt.checkpoint.layouts import DEFAULT, LARGEST_OFFSET, MAX_HARTS, MIB
-from gcpt.checkpoint.search import header_fault, header_target
+from gcpt.checkpoint.layouts import CHECKPOINT_MAGIC, DEFAULT, LARGEST_OFFSET, MAX_HARTS, MIB
+from gcpt.checkpoint.places import DUAL_CORE, NEMU_BARE, SINGLE_CORE
+from gcpt.checkpoint.search import find_all, header_fault, header_target
 
 GOOD = Header(cpt_offset=168, cpu_num=2, single_core_size=MIB)
 LOW, HIGH = DEFAULT.span(2)
@@ -51,3 +53,17 @@ def test_the_origin_counts() -> None:
     assert header_target(replace(GOOD, cpt_offset=_BELOW), 8, 0).base == -64
     assert header_target(replace(GOOD, cpt_offset=(1 << 63) - 1), 8, 0).base == (1 << 63) - 1
     assert header_target(replace(GOOD, cpt_offset=1 << 63), 8, 0).base == -(1 << 63)
+
+
+@pytest.mark.parametrize("with_header", [False, True])
+def test_all_places_once(with_header: bool) -> None:
+    """A header at the start of the image describes the block that a restorer also finds without it."""
+    image = bytearray(8 * MIB)
+    for place in (SINGLE_CORE, NEMU_BARE, DUAL_CORE):
+        at = place.block(0) + place.layout.magic_number
+        image[at : at + 8] = CHECKPOINT_MAGIC.to_bytes(8, "little")
+    if with_header:
+        data = header.encode(replace(GOOD, cpu_num=1))
+        image[: len(data)] = data
+    bases = [place.base for place in find_all(lambda offset, size: bytes(image[offset : offset + size]))]
+    assert bases == ([168, DUAL_CORE.base, 0] if with_header else [DUAL_CORE.base, 0, 168])
