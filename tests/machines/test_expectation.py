@@ -67,6 +67,8 @@ def test_explanations() -> None:
     state = HartState(pc=0, mode=1)
     assert expectation.explanation(state, "mideleg", 0x1444)
     assert not expectation.explanation(state, "mideleg", 0x1446)
+    assert not expectation.explanation(state, "mnepc", 4)  # an mret needs no mnepc
+    assert expectation.explanation(HartState(pc=4, mode=3), "mnepc", 4)
     assert expectation.explanation(state, "mip", 0x60)
     assert not expectation.explanation(state, "mip", 0x62)
     state.set("menvcfg", 1 << 63)
