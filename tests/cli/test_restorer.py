@@ -9,7 +9,7 @@ import pytest
 from command import gcpt, refusal
 from installation import Installation, installation, plain_installation, wheel
 
-from gcpt.checkpoint.places import DUAL_CORE
+from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE
 from gcpt.errors import UserError
 from gcpt.machines import builds, demo
 from gcpt.machines.synthetic import Mode, Recipe
@@ -76,6 +76,22 @@ def test_an_installation_runs_a_checkpoint_to_its_end(plain_installation: Instal
     run = plain_installation.run("run", tmp_path / "demo.gz")
     assert run.returncode == 0, run.stderr
     assert "with every register in its place." in run.stdout
+
+
+def test_pack_embeds_a_ready_restorer_that_fits(
+    plain_installation: Installation, checkpoint_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """... on the machine and for the checkpoint's layout; the same as with its file."""
+    out, gcpt_bin, same = (tmp_path / name for name in ("packed.zst", "gcpt.bin", "same.zst"))
+    for mode, place in (("single_core", SINGLE_CORE), ("dual_core", DUAL_CORE), ("normal", PROTOBUF)):
+        checkpoint = checkpoint_file(Recipe(harts=1), place)
+        run = plain_installation.run("pack", "--platform", "spike", checkpoint, "-o", out)
+        assert (run.returncode, run.stderr) == (0, "")
+        assert gcpt("restorer", "--platform", "spike", "--mode", mode, "-o", gcpt_bin).returncode == 0
+        assert gcpt("pack", gcpt_bin, checkpoint, "-o", same).returncode == 0
+        assert out.read_bytes() == same.read_bytes()
+    message = refusal(plain_installation.run("pack", "--swap", "--platform", "spike", out))
+    assert message == "--swap wants GCPT_BIN CKPT...: give the new restorer and the packed images"
 
 
 def test_options_without_a_ready_restorer_are_named(

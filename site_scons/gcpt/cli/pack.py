@@ -9,6 +9,8 @@ import click
 
 from gcpt.cli.output import Address, InputPath, OutputPath, json_option, progress, result_printer, say_json, track
 from gcpt.errors import UserError
+from gcpt.restorer.platforms import BY_NAME
+from gcpt.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from gcpt.restorer.packing import Restorer
@@ -18,9 +20,13 @@ _DRAM = 0x8000_0000
 
 
 @click.command()
-@click.argument("gcpt_bin", type=InputPath())
-@click.argument("files", nargs=-1, required=True, type=InputPath(), metavar="CKPT...")
+@click.argument("paths", nargs=-1, required=True, type=InputPath(), metavar="[GCPT_BIN] CKPT...")
 @click.option("-o", "--output", type=OutputPath(), help="The image to write; - is standard output.")
+@click.option(
+    "--platform",
+    type=click.Choice(list(BY_NAME)),
+    help="In place of GCPT_BIN: embed a ready restorer for this machine.",
+)
 @click.option(
     "--format",
     "form",
@@ -48,9 +54,9 @@ _DRAM = 0x8000_0000
 @click.option("--force", is_flag=True, help="Overwrite data under the restorer.")
 @json_option
 def command(
-    gcpt_bin: Path,
-    files: tuple[Path, ...],
+    paths: tuple[Path, ...],
     output: Path | None,
+    platform: str | None,
     form: str | None,
     flash: Path | None,
     width: str,
@@ -63,6 +69,8 @@ def command(
 ) -> int:
     """Embed the restorer GCPT_BIN into the checkpoint CKPT: one image that boots by itself.
 
+    With --platform, there is no GCPT_BIN: the restorer is the smallest one that finds the checkpoint on that machine.
+
     The result is a memory image, or with --flash the flash image of a pair. --format selects an ELF file (with segments
     for nonzero data, and the symbols tohost and fromhost of a restorer with HTIF) or text for Verilog's $readmemh
     (without zeros, except those that the restorer reads). A protobuf header that the restorer would overwrite moves
@@ -73,6 +81,7 @@ def command(
     Example:
       gcpt pack build/gcpt.bin uboot.zst -o packed.zst
       gcpt pack build/gcpt.bin uboot.zst -o packed.elf
+      gcpt pack --platform xiangshan uboot.zst -o packed.gz
       gcpt pack build/gcpt.bin memory.gz --flash flash.gz -o flash.bin
       gcpt pack build/gcpt.bin memory.gz --flash flash.gz -o flash.hex --memory-out memory.hex
     Example: replace the restorer in every image
@@ -82,14 +91,17 @@ def command(
     from gcpt.checkpoint import apart
     from gcpt.checkpoint.files import open_checkpoint
     from gcpt.report import description
-    from gcpt.restorer import packing
+    from gcpt.restorer import packing, plan
 
     if swap and (output or form or flash or base is not None or memory_out or all_pages):
         raise UserError(
             "--swap changes files in place: remove -o, --format, --flash, --base, --memory-out and --all-pages"
         )
-    restorer = packing.read(gcpt_bin)
+    gcpt_bin, files = (None, paths) if platform else (paths[0], paths[1:])
+    restorer = packing.read(gcpt_bin) if gcpt_bin else None
     if swap:
+        if restorer is None or not files:
+            raise UserError("--swap wants GCPT_BIN CKPT...: give the new restorer and the packed images")
         for file in files:
             apart.check("CKPT", file, {"GCPT_BIN": gcpt_bin})
         return _swap(restorer, files, force, as_json)
@@ -106,8 +118,9 @@ def command(
         raise UserError("--format flash needs a flash pair: name the flash image with --flash")
     if all_pages and form != "hex":
         raise UserError(f"--all-pages is for --format hex: an image of format {form} has all zeros")
-    at = _base(restorer, form, flash is not None, base, int(width))
     checkpoint = open_checkpoint(files[0], flash)
+    restorer = restorer or _ready(str(platform), plan.mode_for(checkpoint.place, flash is not None))
+    at = _base(restorer, form, flash is not None, base, int(width))
     packed = packing.pack(restorer, checkpoint, flash is not None, force)
     with progress(f"packing {output}", None) as advance:
         tracked = replace(packed, content=track(packed.content, advance))
@@ -135,6 +148,16 @@ def command(
     for memory_bytes in memory_size:
         say(f"{memory_out}: the pair's memory, {memory_bytes:,} bytes, {memory_form}")
     return 0
+
+
+def _ready(platform: str, mode: str) -> "Restorer":
+    """A ready restorer."""
+    from gcpt.machines import restorers
+    from gcpt.restorer import packing
+
+    with scratch_folder() as folder:
+        restorer = packing.read(restorers.provide({"platform": platform, "mode": mode}, folder).image)
+    return replace(restorer, name=f"the restorer for platform={platform} mode={mode}")
 
 
 def _base(restorer: "Restorer", form: str, flash: bool, base: int | None, width: int) -> int:

@@ -113,7 +113,7 @@ def prepare(
         chosen = embedded
     else:
         if restorer is None:
-            wanted = {"mode": "single_core" if flash else plan.MODES[checkpoint.place.kind]}
+            wanted = {"mode": plan.mode_for(checkpoint.place, flash is not None)}
             if embedded and embedded.config:
                 wanted = plan.portable(embedded.config)
                 name = embedded.config.platform.name

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gcpt.checkpoint import extended, search, stamp
 from gcpt.checkpoint.extended import DeviceWrite, ExtendedError
 from gcpt.checkpoint.layouts import BLOCK_SIZE, RESERVED_SIZE
-from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, PlaceKind
+from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place, PlaceKind
 from gcpt.checkpoint.reader import Reader
 from gcpt.checkpoint.search import HeaderError, Location, Targets
 from gcpt.checkpoint.state import HartState
@@ -32,6 +32,19 @@ _PORTABLE_OPTIONS = (
     *("selfcheck", "flash", "ram", "log"),
 )
 _WORD = 1 << 64
+
+
+def mode_for(place: Place, flash: bool) -> str:
+    """Choose the mode of the smallest restorer that finds a checkpoint.
+
+    Args:
+        place: Where the image keeps its blocks.
+        flash: The image is the flash image of a pair.
+
+    Returns:
+        The value of ``mode=``.
+    """
+    return "single_core" if flash else MODES[place.kind]
 
 
 def misplacement(match: Location, platform: Platform, image: int, image_end: int) -> str:
