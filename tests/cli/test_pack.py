@@ -18,7 +18,7 @@ from gcpt.checkpoint.files import open_checkpoint
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Place, PlaceKind
 from gcpt.checkpoint.state import HartState
-from gcpt.machines import judges, qemu, spike, synthetic
+from gcpt.machines import demo, judges, qemu, spike, synthetic
 from gcpt.machines.qemu import Machine, Qemu
 from gcpt.machines.spike import Spike
 from gcpt.machines.synthetic import Mode, Recipe
@@ -98,6 +98,20 @@ def test_a_memory_read_from_hex_boots(u_boot: Make, build_restorer: Build, tmp_p
 
 def _spike(vlen: int) -> Spike:
     return Spike(judges.choose("spike").program, spike.isa(vlen))
+
+
+def test_gdb_loads_the_elf_file(build_restorer: Build, tmp_path: Path) -> None:
+    """As on an FPGA: gdb writes memory, sets the pc to the restorer, and lets it run. It loads sections."""
+    image, packed, memory = tmp_path / "demo", tmp_path / "packed.elf", tmp_path / "memory"
+    assert demo.main([str(image)]) == 0
+    _said(here("pack", _restorer(build_restorer, "single_core").image, image, "-o", packed))
+    output.write_pieces(memory, [], demo.IMAGE_SIZE)
+    with Qemu(memory, Machine(), tmp_path, paused=True) as running:
+        commands = [f"target remote {running.gdb_path}", "load", "continue"]
+        gdb = ["gdb-multiarch", "-nx", "-batch", str(packed), *(word for text in commands for word in ("-ex", text))]
+        run = subprocess.run(gdb, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert running.wait_exit() == 0, run.stdout + run.stderr
+        assert demo.TEXT.decode().partition("...")[2].strip() in running.output()
 
 
 @pytest.mark.parametrize("mode", ["single_core", "auto"])

@@ -22,14 +22,17 @@ _IDENT = MAGICS["elf"] + bytes((2, 1, 1)) + bytes(9)
 _EXECUTABLE, _RISCV, _LOAD, _READ_WRITE_EXECUTE = 2, 243, 1, 7
 #: ELF64: a section header and a symbol (System V ABI, chapter 4).
 _SHDR, _SYMBOL = struct.Struct("<IIQQQQIIQQ"), struct.Struct("<IBBHQQ")
-_SYMBOL_TABLE, _STRING_TABLE, _GLOBAL_OBJECT, _ABSOLUTE = 2, 3, 0x11, 0xFFF1
+_PROGRAM, _SYMBOL_TABLE, _STRING_TABLE, _GLOBAL_OBJECT, _ABSOLUTE = 1, 2, 3, 0x11, 0xFFF1
+#: sh_flags: writable, occupies memory, executable.
+_LOADED = 7
 #: Size of a symbol in bytes: HTIF's are doublewords.
 _SYMBOL_SIZE = 8
 #: e_flags: RVC and the double-precision ABI (RISC-V ELF psABI), as in the workloads' own files.
 _FLAGS = 0x5
 #: The shortest run of zeros, in bytes, that separates two segments; a shorter run becomes a hole in the file.
 _GAP = 1 << 20
-_MOST_SEGMENTS = 0xFFFE
+#: Section numbers from 0xff00 on are reserved; each segment has a section, and there are four others.
+_MOST_SEGMENTS = 0xFF00 - 4
 #: The longest span from the first to the last segment that is read, in bytes (41 bits of address).
 _LONGEST = 1 << 41
 
@@ -82,7 +85,7 @@ def write(
         file.write(_PHDR.pack(_LOAD, _READ_WRITE_EXECUTE, segment.at, *addresses, *sizes, PAGE_SIZE))
     sections, section_table = (0, 0, 0), 0
     if symbols is not None:
-        content, headers = _sections(symbols, file.tell())
+        content, headers = _sections(symbols, segments, file.tell())
         file.write(content)
         section_table = file.tell()
         file.write(b"".join(headers))
@@ -93,13 +96,16 @@ def write(
     return segments[-1].address + segments[-1].size - base if segments else 0
 
 
-def _sections(symbols: Mapping[str, int], at: int) -> tuple[bytes, list[bytes]]:
-    """Return .symtab, .strtab and .shstrtab for offset ``at`` of a file, and the section headers, .shstrtab's last."""
+def _sections(symbols: Mapping[str, int], segments: list[_Segment], at: int) -> tuple[bytes, list[bytes]]:
+    """Return .symtab, .strtab and .shstrtab for offset ``at`` of a file, and the section headers, .shstrtab's last.
+
+    Each segment is a section too, because gdb loads sections.
+    """
     names, table = b"\0", _SYMBOL.pack(0, 0, 0, 0, 0, 0)
     for name, address in symbols.items():
         table += _SYMBOL.pack(len(names), _GLOBAL_OBJECT, 0, _ABSOLUTE, address, _SYMBOL_SIZE)
         names += name.encode() + b"\0"
-    section_names = b"\0.symtab\0.strtab\0.shstrtab\0"
+    section_names = b"\0.symtab\0.strtab\0.shstrtab\0.memory\0"
     contents = (
         (b".symtab", _SYMBOL_TABLE, table, 2, _SYMBOL.size),
         (b".strtab", _STRING_TABLE, names, 0, 0),
@@ -110,6 +116,11 @@ def _sections(symbols: Mapping[str, int], at: int) -> tuple[bytes, list[bytes]]:
         start = section_names.index(b"\0" + section) + 1
         headers.append(_SHDR.pack(start, kind, 0, 0, at + len(data), len(content), link, bool(link), 1, entry))
         data += content
+    memory = section_names.index(b"\0.memory") + 1
+    headers[3:3] = [
+        _SHDR.pack(memory, _PROGRAM, _LOADED, segment.address, segment.at, segment.size, 0, 0, PAGE_SIZE, 0)
+        for segment in segments
+    ]
     return data, headers
 
 
