@@ -65,7 +65,7 @@ def _write(path: Path, made: Synthetic, place: Place = SINGLE_CORE) -> Path:
 
 def _rocket(harts: int, seed: int) -> Rocket:
     options = (f"+verilator+seed+{seed}",)
-    return Rocket(rocket.simulator(harts), 2 * _SIZE, latency=Random(seed).randrange(40), options=options)
+    return Rocket(rocket.simulator(harts), (1 + harts) * _SIZE, latency=Random(seed).randrange(40), options=options)
 
 
 def _compare(made: Synthetic, image: Path, running: Rocket, built: Restorer, folder: Path) -> Comparison:
