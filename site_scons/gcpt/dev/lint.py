@@ -21,6 +21,8 @@ from gcpt.checkout import ROOT
 from gcpt.errors import UserError
 from gcpt.restorer.options import NO_OPTIONS_FILE, nearest
 
+#: Folder of the plugin of QEMU.
+_PLUGIN = "site_scons/gcpt/machines/plugin"
 _FORMAT, _TIDY = "clang-format-19", "clang-tidy-19"
 #: The build folder with the compile commands for clang-tidy, relative to the root.
 _BUILD = "build/lint"
@@ -47,12 +49,12 @@ class Request:
     fix: bool = False
 
     def c_files(self) -> list[str]:
-        """List the C sources and headers of the firmware and of the tests' host programs.
+        """List the C sources and headers of the firmware, of QEMU's plugin and of the tests' host programs.
 
         Returns:
             Paths relative to the root.
         """
-        folders = ("firmware", "firmware/include", "tests/firmware/host", "tests/support")
+        folders = ("firmware", "firmware/include", "tests/firmware/host", "tests/support", _PLUGIN)
         return [f"{folder}/{path.name}" for folder in folders for path in sorted((self.root / folder).glob("*.[ch]"))]
 
 

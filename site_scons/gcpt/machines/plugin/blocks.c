@@ -23,8 +23,8 @@ struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 enum { NO_REGISTERS };
 extern void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t plugin, void (*)(uint64_t, struct qemu_plugin_tb *));
-extern void qemu_plugin_register_vcpu_insn_exec_cb(
-    struct qemu_plugin_insn *, void (*)(unsigned int vcpu, void *), int flags, void *);
+extern void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, void (*)(unsigned int vcpu, void *),
+                                                   int flags, void *);
 extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
 extern struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
@@ -80,8 +80,7 @@ static void translate(uint64_t plugin, struct qemu_plugin_tb *tb)
     struct block *block = find(qemu_plugin_tb_vaddr(tb));
     pthread_mutex_unlock(&lock);
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++)
-        qemu_plugin_register_vcpu_insn_exec_cb(
-            qemu_plugin_tb_get_insn(tb, i), execute, NO_REGISTERS, &block->executed);
+        qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_tb_get_insn(tb, i), execute, NO_REGISTERS, &block->executed);
 }
 
 static void *answer(void *unused)
@@ -106,11 +105,12 @@ static void *answer(void *unused)
 EXPORT int qemu_plugin_install(uint64_t plugin, const void *info, int argc, char **argv)
 {
     static const char option[] = "socket=";
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
     pthread_t thread;
 
     (void)info;
-    if (argc != 1 || strncmp(argv[0], option, sizeof option - 1) || strlen(argv[0]) >= sizeof option - 1 + sizeof address.sun_path)
+    if (argc != 1 || strncmp(argv[0], option, sizeof option - 1) ||
+        strlen(argv[0]) >= sizeof option - 1 + sizeof address.sun_path)
         return -1;
     strcpy(address.sun_path, argv[0] + sizeof option - 1);
     connection = socket(AF_UNIX, SOCK_STREAM, 0);
