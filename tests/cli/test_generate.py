@@ -25,7 +25,7 @@ def _files(folder: Path) -> dict[str, int]:
 
 
 def test_a_set_in_one_command(tmp_path: Path) -> None:
-    """Each phase has a checkpoint that restores; folders, names and indexes are those of sets."""
+    """Each phase has a checkpoint that restores; folders, names and indexes are those of sets; a scan finds it whole."""
     run = gcpt(*_arguments(tmp_path))
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.splitlines()[-1] == f"{tmp_path / 'set'}: two_phases has 2 checkpoints, 2 of them new"
@@ -46,6 +46,8 @@ def test_a_set_in_one_command(tmp_path: Path) -> None:
         rounds = (done - 1) // 2 if number < _FIRST else (done - 204_802) // 3
         assert 102_400 - state.x[11] in (rounds, rounds + 1)
     exact(tmp_path / "set" / names[1])
+    scan = gcpt("set", "scan", tmp_path / "set")
+    assert scan.returncode == 0, scan.stdout + scan.stderr
 
 
 def test_resumed(tmp_path: Path) -> None:
