@@ -211,12 +211,12 @@ def _crowded(bench: Bench, recipe: Recipe, vlens: dict[int, int], **options: str
 
 
 @pytest.mark.parametrize("vlen", [512, 2048])
-@pytest.mark.parametrize("harts", [1, 2])
-def test_vectors_that_reach_too_far(bench: Bench, harts: int, vlen: int) -> None:
-    """Into the header, or into the next block: the restorer and validate refuse the checkpoint."""
-    _, memory = _crowded(bench, Recipe(harts=harts, locks=False), dict.fromkeys(range(harts), vlen))
+@pytest.mark.parametrize(("harts", "hart"), [(1, 0), (2, 0), (2, 1)])
+def test_vectors_that_reach_too_far(bench: Bench, harts: int, hart: int, vlen: int) -> None:
+    """Into the next block, or from the last one into the header: the restorer and validate refuse the checkpoint."""
+    _, memory = _crowded(bench, Recipe(harts=harts, locks=False), {hart: vlen})
     errors = [(finding.kind.code, finding.hart, finding.signal) for finding in validate(memory).of(Severity.ERROR)]
-    assert errors[:harts] == [("blocks-overlap", hart, CODES["OVERLAP"]) for hart in range(harts)]
+    assert errors[0] == ("blocks-overlap", hart, CODES["OVERLAP"])
     end = bench.end(memory, Machine(harts=harts))
     assert (end.status, end.error()[0]) == (CODES["OVERLAP"],) * 2
 
