@@ -210,7 +210,13 @@ def _chosen(calls: list[Call], folder: Path, generator: random.Random) -> list[C
         groups.setdefault((call.name, re.sub(r"\d+", "", _relative(call, folder))), []).append(call)
     if _CHOICE != "all":
         return [generator.choice(group) for group in generator.sample(list(groups.values()), min(_SAMPLE, len(groups)))]
-    return [call for group in groups.values() for call in group[:: -(-len(group) // _MOST)]]
+    return [call for group in groups.values() for call in _spread(group)]
+
+
+def _spread(group: list[Call]) -> list[Call]:
+    """At most _MOST of the calls, evenly spread, with the first and the last."""
+    count = min(len(group), _MOST)
+    return [group[index * (len(group) - 1) // max(count - 1, 1)] for index in range(count)]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.line)
