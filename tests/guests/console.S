@@ -20,10 +20,15 @@ _start:
     csrw    mtvec, t0
     csrr    t0, mhartid
     li      t1, HART
-1:  beq     t0, t1, 2f
-    wfi
+    la      t2, asleep
+    beq     t0, t1, 2f
+    li      t3, 1
+    amoadd.d zero, t3, (t2)
+1:  wfi
     j       1b
-2:  li      t0, -1
+2:  ld      t3, (t2)                /* no hart is in the machine's reset code when the checkpoint is taken */
+    bne     t3, t1, 2b
+    li      t0, -1
     csrw    pmpaddr0, t0
     li      t0, 0x1f
     csrw    pmpcfg0, t0
@@ -123,5 +128,8 @@ handler:
 #endif
     sret
 
+    .balign 8
+asleep:
+    .dword  0
 ready:
     .asciz  "ready\n"
