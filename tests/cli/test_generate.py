@@ -25,7 +25,7 @@ def _files(folder: Path) -> dict[str, int]:
 
 
 def test_a_set_in_one_command(tmp_path: Path) -> None:
-    """Each phase has a checkpoint that restores; folders, names and indexes are those of sets; a scan finds it whole."""
+    """Each phase has a checkpoint that restores; folders, names and indexes are those of sets; a scan finds all."""
     run = gcpt(*_arguments(tmp_path))
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.splitlines()[-1] == f"{tmp_path / 'set'}: two_phases has 2 checkpoints, 2 of them new"
