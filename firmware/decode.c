@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "gcpt_messages.h"
+#include "parked.h"
 
 /*
  * The messages are read by hand, because nanopb's decoder takes ten times as many instructions. What is accepted is
@@ -213,7 +214,7 @@ uint64_t gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64
 #define CLEAR(name, tag) header[tag] = 0;
     checkpoint_header_FIELDS(CLEAR)
 #undef CLEAR
-    cursor end = bytes + GCPT_LONGEST_HEADER;
+        cursor end = bytes + GCPT_LONGEST_HEADER;
     cursor at = read_message(bytes, end, HEADER_TAGS, header);
     if (header[checkpoint_header_magic_number_tag] != GCPT_HEADER_MAGIC)
         return 0;
@@ -221,8 +222,7 @@ uint64_t gcpt_decode_header(struct gcpt_plan *plan, const uint8_t *bytes, uint64
 #define CLEAR(name, tag) layout[tag] = 0;
     single_core_rvgc_rvv_rvh_memlayout_FIELDS(CLEAR)
 #undef CLEAR
-    if (at)
-        at = read_message(at, end, LAYOUT_TAGS, layout);
+        if (at) at = read_message(at, end, LAYOUT_TAGS, layout);
     /* A message that ends with the last byte may be truncated. */
     if (!at || at == end)
         gcpt_fail(GCPT_CODE_DECODE);

@@ -5,6 +5,7 @@
 #include "display.h"
 #include "header.h"
 #include "log.h"
+#include "parked.h"
 
 /* All harts read it: in .data, which the loader initializes. */
 struct gcpt_plan gcpt_the_plan __attribute__((section(".data.plan")));

@@ -46,11 +46,6 @@ static inline bool gcpt_has_mark(const struct gcpt_layout *layout)
     return layout->pc >= 8 && layout->pc - 8 == layout->magic_number;
 }
 
-static inline bool gcpt_is_parked(uint64_t hart)
-{
-    return ((hart < 64 ? (uint64_t)GCPT_STOP_LOW : GCPT_STOP_HIGH) >> (hart & 63)) & 1;
-}
-
 /* End the run with a signal code (fail.S). */
 _Noreturn void gcpt_fail(int code);
 

@@ -231,10 +231,13 @@ def _first_time_use(run: _Run, folder: Path, advance: Callable[[int], None]) -> 
     while first is None or high - low > 1:
         step = -(-(high - low) // _STOPS)
         counts = [*range(low + step, high, step), high]
-        first = _first_difference(run, ahead, counts)
-        if first is None:
+        found = _first_difference(run, ahead, counts)
+        if found is None and first is None:
             return None
-        low, high = [low, *counts][first.stop], counts[first.stop]
+        if found is None:  # a stop where an interrupt arrives came after it before, and now comes before it
+            low = high - 1
+        else:
+            first, low, high = found, [low, *counts][found.stop], counts[found.stop]
     if first.moved:
         low += ahead.ahead * _TICK
     if low >= run.instructions:
