@@ -11,7 +11,7 @@ from gcpt.machines.synthetic import Mode, Recipe
 
 #: The most instructions of a quiet single_core restore, of one through the M-mode trampoline, of one with locked PMP
 #: entries.
-MOST, MOST_M_MODE, MOST_LOCKED = 350, 375, 660
+MOST, MOST_M_MODE, MOST_LOCKED = 360, 390, 660
 
 
 @pytest.mark.parametrize("mode", tuple(Mode), ids=lambda mode: mode.value)

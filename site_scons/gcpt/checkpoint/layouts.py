@@ -92,7 +92,7 @@ class Layout:
 
     @property
     def has_mark(self) -> bool:
-        """Whether a block has a place for the magic number: right before the pc. A header may omit it."""
+        """Whether a block has the magic number, right before the pc, which a header may omit."""
         return self.magic_number + 8 == self.pc
 
     def items(self) -> dict[str, int]:
