@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from gcpt.checkpoint.layouts import MIB
+from gcpt.errors import UserError
 from gcpt.machines.children import child
 from gcpt.machines.gdb import TIMEOUT, Gdb, GdbClosedError
 from gcpt.scratch import remove_folder, short_folder
@@ -184,7 +185,8 @@ class Qemu:
             The client.
 
         Raises:
-            QemuError: QEMU ended, or its socket cannot be used.
+            QemuError: QEMU ended, or its stub closed the connection.
+            UserError: This process cannot make a connection, such as for lack of file descriptors.
             GdbError: The stub refused, or did not answer in time.
         """
         try:
@@ -193,6 +195,10 @@ class Qemu:
             try:
                 status = self._process.wait(_END)
             except subprocess.TimeoutExpired:
+                if isinstance(error, OSError) and error.strerror:
+                    raise UserError(
+                        f"no connection to QEMU's gdb stub: {error.strerror}: end other programs"
+                    ) from error
                 raise self.failure(f"no connection to QEMU's gdb stub: {error}") from error
             raise self._ended(status) from error
 
