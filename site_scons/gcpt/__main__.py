@@ -2,7 +2,12 @@
 
 import sys
 
-from gcpt import interrupts
+try:
+    from gcpt import interrupts
+except KeyboardInterrupt:  # the import is done again
+    from gcpt import interrupts
+
+    interrupts.end()
 
 interrupts.end_at_once()  # while Python imports modules
 

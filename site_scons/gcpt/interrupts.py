@@ -7,7 +7,8 @@ import signal
 INTERRUPTED = 130
 
 
-def _end(*_: object) -> None:
+def end(*_: object) -> None:
+    """End the process with one line and status 130."""
     os.write(2, b"gcpt: interrupted\n")
     os._exit(INTERRUPTED)
 
@@ -15,10 +16,10 @@ def _end(*_: object) -> None:
 def end_at_once() -> None:
     """Let Ctrl-C end the process with one line and status 130, until ``raise_again``; an ignored SIGINT stays so."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end)
+        signal.signal(signal.SIGINT, end)
 
 
 def raise_again() -> None:
     """Let Ctrl-C raise KeyboardInterrupt again, after ``end_at_once``."""
-    if signal.getsignal(signal.SIGINT) is _end:
+    if signal.getsignal(signal.SIGINT) is end:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -333,14 +333,24 @@ def test_a_foreign_package(module: str, form: str, files: dict[str, Path], tmp_p
 @pytest.mark.parametrize("start", [GCPT, [str(Path(sys.executable).with_name("gcpt"))]], ids=["module", "script"])
 def test_ctrl_c_in_the_first_moments(start: list[str], files: dict[str, Path], tmp_path: Path) -> None:
     """At each import of gcpt's and of its libraries: status 130, one line, no traceback."""
-    modules = ["gcpt.cli", "click", "json", "gcpt.checkpoint.files", "google.protobuf", "isal", "backports.zstd"]
+    modules = [
+        "gcpt.interrupts",
+        "gcpt.cli",
+        "click",
+        "json",
+        "gcpt.checkpoint.files",
+        "google.protobuf",
+        "isal",
+        "backports.zstd",
+    ]
     hook = tmp_path / "hook" / "sitecustomize.py"
     hook.parent.mkdir()
     hook.write_text(
         "import os, signal, sys\n"
         "class Interrupt:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == os.environ['INTERRUPT_AT']:\n"
+        "        if name == os.environ.get('INTERRUPT_AT'):\n"
+        "            del os.environ['INTERRUPT_AT']\n"
         "            os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Interrupt())\n"
     )
