@@ -1,6 +1,5 @@
 """``gcpt generate``: a set of checkpoints of one workload, from its software in one command."""
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -9,17 +8,15 @@ from typing import Any
 
 import click
 
-from gcpt.cli.output import OutputPath, check_code_address, result_printer
+from gcpt.cli.output import OutputPath, result_printer
 from gcpt.cli.software import (
     InOrder,
     Loads,
-    check_patterns,
     inputs,
+    interval_options,
     machine_options,
-    machine_setup,
     moment_options,
     software_options,
-    steps,
     timeout_option,
 )
 from gcpt.errors import UserError
@@ -77,8 +74,7 @@ class Paths:
 @software_options
 @machine_options
 @moment_options
-@click.option("--interval", type=click.IntRange(1), required=True, help="Instructions of an interval.")
-@click.option("--last", type=click.IntRange(1), help="The most instructions; by default, until the software ends.")
+@interval_options
 @click.option("--max-k", "most", type=click.IntRange(1), default=30, show_default=True, help="The most points.")
 @click.option(
     "--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of all random numbers."
@@ -118,21 +114,15 @@ def command(
     """
     from gcpt.checkpoint import apart
     from gcpt.checkpoint.points import simpoints
-    from gcpt.cli.profile import check_profile, write_profile
+    from gcpt.cli.profile import moment_of, profiled_machine, write_profile
     from gcpt.cli.snapshot_files import Files, take_points
-    from gcpt.machines.snapshot import Moment
 
-    check_patterns(patterns)
-    console = steps(click.get_current_context().meta["order"], patterns, texts)
-    if at is not None:
-        check_code_address("--at", at)
-    setup = machine_setup(loads, data, start, 1, memory, vlen, qemu)
-    check_profile(setup, interval, last, qemu)
-    assert setup is not None
+    moment = moment_of(patterns, texts, at, timeout)
+    setup = profiled_machine(loads, data, start, memory, vlen, qemu, interval, last)
     workload = loads[0][0].stem if name is None else name
     if not _NAME.fullmatch(workload):
         raise UserError(f"--name {workload!r}: want letters, digits and ._+-: give another name")
-    paths, moment = Paths(output, workload), Moment(console, at, timeout=timeout)
+    paths = Paths(output, workload)
     for out in (paths.profile, paths.options, paths.index, paths.list):
         apart.check("-o", out, inputs(loads, data, qemu))
     _check_options(
@@ -141,7 +131,7 @@ def command(
             "files": {option: _digest(file) for option, file in inputs(loads, data, ()).items()},
             "addresses": [address for _, address in (*loads, *data)],
             "machine": {"start": start, "vlen": vlen, "memory": setup.size, "options": list(qemu)},
-            "moment": {"console": [list(step) for step in console], "at": at},
+            "moment": {"console": [list(step) for step in moment.steps], "at": at},
             "profile": {"interval": interval, "last": last},
             "points": {"max_k": most, "seed": seed},
         },
@@ -164,8 +154,10 @@ def command(
 
 def _digest(file: Path) -> str:
     """Return the SHA-256 digest of a file."""
+    from gcpt.sets.results import digest
+
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return digest(file)
     except OSError as error:
         raise UserError(f"{file}: {error.strerror}") from error
 

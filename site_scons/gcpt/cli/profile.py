@@ -14,6 +14,7 @@ from gcpt.cli.software import (
     Loads,
     check_patterns,
     inputs,
+    interval_options,
     machine_options,
     machine_setup,
     moment_options,
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 @software_options
 @machine_options
 @moment_options
-@click.option("--interval", type=click.IntRange(1), required=True, help="Instructions of an interval.")
-@click.option("--last", type=click.IntRange(1), help="The most instructions; by default, until the software ends.")
+@interval_options
 @timeout_option
 @json_option
 @click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]")
@@ -68,17 +68,11 @@ def command(
           --last 300000000
     """
     from gcpt.checkpoint import apart
-    from gcpt.machines.snapshot import Moment
 
-    check_patterns(patterns)
-    console = steps(click.get_current_context().meta["order"], patterns, texts)
-    if at is not None:
-        check_code_address("--at", at)
-    setup = machine_setup(loads, data, start, 1, memory, vlen, qemu)
-    check_profile(setup, interval, last, qemu)
-    assert setup is not None
+    moment = moment_of(patterns, texts, at, timeout)
+    setup = profiled_machine(loads, data, start, memory, vlen, qemu, interval, last)
     apart.check("-o", output, inputs(loads, data, qemu))
-    count, blocks = write_profile(output, setup, Moment(console, at, timeout=timeout), interval, last)
+    count, blocks = write_profile(output, setup, moment, interval, last)
     if as_json:
         say_json({"file": str(output), "interval": interval, "intervals": count, "blocks": blocks})
     else:
@@ -86,26 +80,69 @@ def command(
     return 0
 
 
-def check_profile(setup: "MachineSetup | None", interval: int, last: int | None, options: tuple[str, ...]) -> None:
-    """Check that software can be profiled.
+def moment_of(patterns: tuple[str, ...], texts: tuple[str, ...], at: int | None, timeout: float) -> "Moment":
+    """Return the moment at which a profile starts.
 
     Args:
-        setup: The machine; None without software.
-        interval: Instructions of an interval.
-        last: The most instructions.
-        options: Further arguments of QEMU.
+        patterns: The values of ``--on``.
+        texts: The values of ``--type``.
+        at: The value of ``--at``.
+        timeout: The value of ``--timeout``, in seconds.
+
+    Returns:
+        The moment.
 
     Raises:
-        UserError: There is no software, QEMU cannot replay an option, or there is no interval.
+        UserError: A pattern is no regular expression, a text comes before the first pattern, or the address is odd.
+    """
+    from gcpt.machines.snapshot import Moment
+
+    check_patterns(patterns)
+    console = steps(click.get_current_context().meta["order"], patterns, texts)
+    if at is not None:
+        check_code_address("--at", at)
+    return Moment(console, at, timeout=timeout)
+
+
+def profiled_machine(
+    loads: Loads,
+    data: Loads,
+    start: int | None,
+    memory: int,
+    vlen: int,
+    options: tuple[str, ...],
+    interval: int,
+    last: int | None,
+) -> "MachineSetup":
+    """Return the machine whose software is profiled.
+
+    Args:
+        loads: The values of ``--load``.
+        data: The values of ``--data``.
+        start: The value of ``--start``.
+        memory: The value of ``--memory``.
+        vlen: The value of ``--vlen``.
+        options: Further arguments of QEMU.
+        interval: Instructions of an interval.
+        last: The most instructions.
+
+    Returns:
+        The machine.
+
+    Raises:
+        UserError: There is no software, an address is odd, VLEN is no power of two, QEMU cannot replay an option, or
+            there is no interval.
     """
     from gcpt.machines.replay import unrecorded
 
+    setup = machine_setup(loads, data, start, 1, memory, vlen, options)
     if setup is None:
         raise UserError("nothing to run: give --load FILE@ADDR")
     if option := unrecorded(options):
         raise UserError(f"{option}: QEMU cannot replay it: leave it out")
     if last and last < interval:
         raise UserError(f"--last {last}: there is no whole interval before it: give {interval} at least")
+    return setup
 
 
 def write_profile(

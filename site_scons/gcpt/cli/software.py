@@ -85,6 +85,11 @@ moment_options = _decorator(
     ),
     click.option("--at", type=Address(), help="Then run until a hart is at this pc."),
 )
+#: How a run is cut into intervals.
+interval_options = _decorator(
+    click.option("--interval", type=click.IntRange(1), required=True, help="Instructions of an interval."),
+    click.option("--last", type=click.IntRange(1), help="The most instructions; by default, until the software ends."),
+)
 timeout_option = click.option(
     "--timeout", type=Seconds(), default=60, show_default=True, help="Seconds for each of these."
 )

@@ -19,8 +19,6 @@ from gcpt.sets.points import Point
 
 #: The result's file in the folder of a point.
 NAME = "result.json"
-#: Bytes that are read at once for a digest.
-_PIECE = 1 << 20
 
 FINISHED, FAILED = "finished", "failed"
 #: Why a point failed, with the words of reports.
@@ -204,11 +202,8 @@ def digest(path: Path) -> str:
     Raises:
         OSError: It cannot be read.
     """
-    total = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            total.update(piece)
-    return total.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def known_digest(path: Path, earlier: Result | None) -> str:
