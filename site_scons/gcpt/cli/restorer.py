@@ -1,6 +1,5 @@
 """``gcpt restorer``: write a ready restorer, or list them all."""
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +57,8 @@ def command(
     if as_json:
         say_json({"file": str(output), **_row(restorer)})
     say(f"{output}: {restorer}")
-    say(f"sha256: {_sha256(restorer)}")
+    say(f"sha256: {restorer.sha256}")
     return 0
-
-
-def _sha256(restorer: "Restorer") -> str:
-    return hashlib.sha256(restorer.data).hexdigest()
 
 
 def _row(restorer: "Restorer") -> dict[str, Any]:
@@ -72,7 +67,7 @@ def _row(restorer: "Restorer") -> dict[str, Any]:
 
     facts = description.known_restorer(restorer.data)
     variant = restorer.config.variant if restorer.config else ""
-    return {"variant": variant, "bytes": facts.pop("size"), "sha256": _sha256(restorer), **facts}
+    return {"variant": variant, "bytes": facts.pop("size"), "sha256": restorer.sha256, **facts}
 
 
 def _print_list(restorers: "list[Restorer]", as_json: bool) -> None:

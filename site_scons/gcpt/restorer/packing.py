@@ -5,6 +5,7 @@ the window behind the restorer's head; other data there, such as reset code, mov
 (docs/formats.md, "An image that carries its restorer").
 """
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -65,6 +66,11 @@ class Restorer:
     data: bytes
     stamp: Stamp | None
     config: BuildConfig | None
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of its bytes."""
+        return hashlib.sha256(self.data).hexdigest()
 
     @property
     def window(self) -> bool:

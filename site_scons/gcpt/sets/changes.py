@@ -1,6 +1,5 @@
 """The work of ``gcpt set convert``, ``pack`` and ``swap``: what the single commands do, for one point."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,8 +150,7 @@ class Pack(_Copy):
 
     def identity(self) -> dict[str, Any]:
         """Return what the result depends on besides files, as JSON."""
-        digest = hashlib.sha256(self.restorer.data).hexdigest()
-        return {"pack": [digest, self.force, self.destination.container, str(self.destination.folder)]}
+        return {"pack": [self.restorer.sha256, self.force, self.destination.container, str(self.destination.folder)]}
 
     def __call__(self, point: Point, folder: Path) -> Result:
         """Pack the point.
@@ -199,7 +197,7 @@ class Swap(Check):
 
     def identity(self) -> dict[str, Any]:
         """Return what the result depends on besides files, as JSON."""
-        return {"swap": [hashlib.sha256(self.restorer.data).hexdigest(), self.force]}
+        return {"swap": [self.restorer.sha256, self.force]}
 
     def __call__(self, point: Point, folder: Path) -> Result:
         """Swap the restorer.
