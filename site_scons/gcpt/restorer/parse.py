@@ -111,23 +111,24 @@ def address(name: str, text: str, multiple: int = 1) -> int:
     return value
 
 
-def count(name: str, text: str, largest: int) -> int:
+def count(name: str, text: str, largest: int, least: int = 1) -> int:
     """Parse a decimal number.
 
     Args:
         name: The option's name, for messages.
         text: ASCII digits.
         largest: The largest accepted number.
+        least: The least accepted number.
 
     Returns:
-        A number from 1 to ``largest``.
+        A number from ``least`` to ``largest``.
 
     Raises:
         UserError: The text is not such a number.
     """
     number = _decimal(text)
-    if not 1 <= number <= largest:
-        raise UserError(f"{name}={text}: want a number from 1 to {largest}")
+    if not least <= number <= largest:
+        raise UserError(f"{name}={text}: want a number from {least} to {largest}")
     return number
 
 

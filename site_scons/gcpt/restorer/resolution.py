@@ -12,6 +12,9 @@ from gcpt.restorer.platforms import Platform
 #: Folders of the project that must not receive outputs.
 _SOURCES = ("docs", "firmware", "proto", "site_scons", "tests", "third_party", ".ci", ".git", ".venv")
 
+#: The most faults, states or minutes of a check, and the largest seed.
+_MANY, _LARGEST_SEED = 1_000_000, (1 << 32) - 1
+
 
 def resolve(values: Mapping[str, str]) -> BuildConfig:
     """Convert option texts to a configuration.
@@ -75,6 +78,12 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
     for name in ("prefix", "destdir"):
         _folder(name, text[name])
     parse.count("gdb_port", text["gdb_port"], 65535)
+    for name in ("sample", "random_minutes", "random_count"):
+        if text[name]:
+            parse.count(name, text[name], _MANY)
+    for name in ("sample_seed", "random_seed"):
+        if text[name]:
+            parse.count(name, text[name], _LARGEST_SEED, least=0)
     if text["ide"]:
         parse.choice(options.BY_NAME["ide"], text["ide"])
     flash.check(config)
