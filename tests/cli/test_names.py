@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import ENVIRONMENT, UNMEASURED, gcpt, refusal, restore_signals
+from command import ENVIRONMENT, UNMEASURED, gcpt, here, refusal, restore_signals
 
 from gcpt.machines.builds import BuiltRestorer
 
@@ -121,17 +121,17 @@ def test_every_command_works_with_a_name(kind: str, files: dict[str, Path], rest
     name = NAMES[kind]
     folder = files["ckpt"].parent / name
     folder.mkdir()
-    here = {word: str(shutil.copy(path, folder / f"{name}.{word}")) for word, path in files.items()}
-    here |= {"elf": str(shutil.copy(restorer.elf, folder / f"{name}.elf")), "logs": str(folder / f"{name}.logs")}
+    paths = {word: str(shutil.copy(path, folder / f"{name}.{word}")) for word, path in files.items()}
+    paths |= {"elf": str(shutil.copy(restorer.elf, folder / f"{name}.elf")), "logs": str(folder / f"{name}.logs")}
     ending = {"out.html": "html", "out.raw": "raw", "out.py": "py"}
-    here |= {
+    paths |= {
         word: str(folder / f"{name}.{ending.get(word, word[4:])}")
         for word in " ".join(WORKING).split()
         if "out." in word
     }
-    here["more"] = str(folder / f"{name}.more.raw")
+    paths["more"] = str(folder / f"{name}.more.raw")
     for command in WORKING:
-        run = _run(_words(command, here), folder, TMPDIR=str(folder))
+        run = _run(_words(command, paths), folder, TMPDIR=str(folder))
         ignored = ("warning: newly-added symbol file", "warning: No executable", "determining executable automatically")
         errors = [line for line in run.stderr.replace(name, "NAME").splitlines() if not line.startswith(ignored)]
         assert (run.returncode, errors) == (0, []), (command, run.stdout[-300:], run.stderr)
@@ -150,7 +150,11 @@ def test_the_longest_names(length: int, files: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "loop", "in a file", "in a loop", "too long", "empty", "bytes"])
-def test_a_name_that_cannot_be_used(kind: str, files: dict[str, Path], tmp_path: Path) -> None:
+def test_a_name_that_cannot_be_used(
+    kind: str, files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within this process, but for names that are no text, which a process of its own has to print."""
+    monkeypatch.chdir(tmp_path)
     folder, loop = tmp_path / "folder", tmp_path / "loop"
     folder.mkdir()
     loop.symlink_to("loop")
@@ -170,8 +174,8 @@ def test_a_name_that_cannot_be_used(kind: str, files: dict[str, Path], tmp_path:
     before = sorted(tmp_path.iterdir())
     for command in (*INPUTS, *OUTPUTS):
         name = bad + ".py" * (bool(bad) and "--script" in command and kind not in ("folder", "loop"))
-        run = _run(_words(command, {**names, "bad": name}), tmp_path)
-        message = refusal(run)
+        words = _words(command, {**names, "bad": name})
+        message = refusal(_run(words, tmp_path) if kind == "bytes" else here(*words))
         assert name in message, command
         assert sorted(tmp_path.iterdir()) == before, command
 
