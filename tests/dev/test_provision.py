@@ -7,9 +7,12 @@ import sysconfig
 import tarfile
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from gcpt.dev import provision
 from gcpt.dev.provision import Package, Pin, SetupError
@@ -179,6 +182,26 @@ def test_what_both_locks_list_is_the_same(locked: dict[str, dict[str, str]]) -> 
     assert {name: tests[name] for name in base.keys() & tests.keys()} == {
         name: pin for name, pin in base.items() if name in tests
     }
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+def test_the_locks_have_what_their_packages_need_on_each_python(locked: dict[str, dict[str, str]], python: str) -> None:
+    """By the metadata of the packages in this environment: pip would refuse a need that no lock has."""
+    system = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
+    pins = {
+        name: Requirement(f"{name}=={pin.partition('--hash')[0]}")
+        for lock in locked.values()
+        for name, pin in lock.items()
+    }
+    markers = {name: pin.marker for name, pin in pins.items() if pin.marker}
+    usable = {name for name in pins if name not in markers or markers[name].evaluate(system)}
+    needs = {}
+    for package in metadata.distributions():
+        if canonicalize_name(package.name) in usable:
+            wanted = (Requirement(line) for line in package.requires or [])
+            names = {canonicalize_name(need.name) for need in wanted if not need.marker or need.marker.evaluate(system)}
+            needs[package.name] = names - usable
+    assert len(needs) > 50 and not {name: lack for name, lack in needs.items() if lack}
 
 
 @pytest.mark.parametrize("lock", provision.ENVIRONMENT)
