@@ -157,7 +157,19 @@ def _standard_output() -> Iterator[BinaryIO]:
         raise UserError(f"standard output: {error.strerror}: the image there is incomplete") from error
 
 
-def _sparse(file: BinaryIO, content: Iterable[bytes]) -> int:
+def write_sparse(file: BinaryIO, content: Iterable[bytes]) -> int:
+    """Write content to a file from its start, with holes for zeros.
+
+    Args:
+        file: The file, which is empty.
+        content: The content, in chunks.
+
+    Returns:
+        The length of the content in bytes.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
     length = 0
     for chunk in content:
         if chunk != ZEROS[: len(chunk)]:  # one fast comparison for a chunk that is a hole
@@ -221,7 +233,7 @@ def _divided(content: Iterable[bytes], at: int) -> Iterator[bytes]:
 
 def _write(file: BinaryIO, content: Iterable[bytes], container: str, sparse: bool = True) -> int:
     if container == "raw":
-        return _sparse(file, content) if sparse else _copied(file, content)
+        return write_sparse(file, content) if sparse else _copied(file, content)
     return _compressed(file, content, container)
 
 
@@ -341,7 +353,7 @@ def unpack(path: Path, out: Path, size: int = 0, watch: Watch = iter) -> int:
         UserError: ``path`` cannot be read or is damaged, or ``out`` cannot be written.
     """
     with replacing(out) as file:
-        length = _sparse(file, watch(chunks(path)))
+        length = write_sparse(file, watch(chunks(path)))
         file.truncate(max(length, size))
         return length
 
@@ -354,7 +366,7 @@ def copy(content: Iterable[bytes], out: Path) -> None:
         out: The file.
     """
     with out.open("wb") as file:
-        _sparse(file, content)
+        write_sparse(file, content)
 
 
 def write_pieces(out: Path, pieces: Iterable[tuple[int, bytes]], size: int) -> None:

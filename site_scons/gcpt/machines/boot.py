@@ -4,16 +4,17 @@ If the image has no usable restorer, gcpt.machines.restorers provides one.
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gcpt.checkpoint import generators, output
+from gcpt.checkpoint import generators, output, streams
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, MAX_VLEN, MIB
 from gcpt.checkpoint.state import HartState
 from gcpt.checkpoint.streams import Watch
 from gcpt.errors import UserError
-from gcpt.machines import qemu, restorers
+from gcpt.machines import early_memory, qemu, restorers
 from gcpt.machines.judges import QEMU, Judge
 from gcpt.machines.qemu import Machine
 from gcpt.restorer import htif, packing, plan
@@ -74,6 +75,7 @@ def prepare(
     memory: int = 0,
     watch: Watch = iter,
     judge: Judge = QEMU,
+    early: bool = False,
 ) -> BootSetup:
     """Unpack a checkpoint and put a restorer over its start.
 
@@ -86,6 +88,8 @@ def prepare(
         memory: The machine's memory in bytes; by default, and at least, the image's size.
         watch: Wraps the images' content as it is unpacked, such as for a progress bar.
         judge: The simulator to boot it on.
+        early: Whether the machine ends at the first restored instructions: memory that it does not read until then may
+            be zero.
 
     Returns:
         The images and the machine.
@@ -101,12 +105,17 @@ def prepare(
     if judge.name == "qemu" and _vlen(checkpoint) > MAX_VLEN // 2:
         raise UserError(f"{path}: VLEN is {_vlen(checkpoint)} bits, QEMU supports at most {MAX_VLEN // 2}")
     raw, raw_flash = folder / "memory", folder / "flash" if flash else None
-    output.unpack(path, raw, max(memory, _MIN_MEMORY), watch)
+    given = packing.read(restorer) if restorer else None
+    with raw.open("w+b") as file:
+        content: Iterable[bytes] = watch(streams.chunks(path))
+        if early and judge.name == "qemu" and (given is None or given.config):
+            content = early_memory.without_rest(content, checkpoint, BY_NAME[judge.platform].dram, file)
+        size = -(-max(output.write_sparse(file, content), memory, _MIN_MEMORY) // MIB) * MIB
+        file.truncate(size)
     if flash and raw_flash:
-        output.unpack(flash, raw_flash, _FLASH_SIZE, watch)
+        output.copy(watch(streams.chunks(flash)), raw_flash)
+        os.truncate(raw_flash, max(raw_flash.stat().st_size, _FLASH_SIZE))
     first = raw_flash or raw
-    size = -(-raw.stat().st_size // MIB) * MIB
-    os.truncate(raw, size)
     embedded, before = packing.bare(packing.first_mib(first), str(flash or path))
     elf, note = None, ""
     if restorer is None and embedded and embedded.config and _fits(embedded.config, judge.platform):

@@ -172,7 +172,7 @@ class Verify(Check):
         from gcpt.machines.judging import compare
 
         with scratch_folder() as scratch:
-            setup = prepare(point.path, scratch, self.restorer, point.flash, judge=self.judge)
+            setup = prepare(point.path, scratch, self.restorer, point.flash, judge=self.judge, early=True)
             try:
                 report = compare(setup, scratch, scratch, self.timeout, lambda _: None)
             except SimulatorError as error:
