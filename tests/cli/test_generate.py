@@ -36,7 +36,7 @@ def test_a_set_in_one_command(tmp_path: Path) -> None:
     assert first < _FIRST <= second
     names = [f"checkpoint/two_phases/{n}/_{n}_{float(w):.6f}_memory_.zstd" for n, w in index["points"].items()]
     others = ["cluster/two_phases/simpoints0", "cluster/two_phases/weights0", "json/two_phases.json"]
-    others += ["profiling/two_phases/options.json", "profiling/two_phases/simpoint_bbv.gz"]
+    others += [f"profiling/two_phases/{name}" for name in ("options.json", "phases.html", "simpoint_bbv.gz")]
     assert sorted(_files(tmp_path)) == sorted([*names, *others])
     assert (tmp_path / "set/checkpoint/checkpoint.lst").read_text().splitlines() == [
         f"two_phases_{n} two_phases/{n} 0 0 0.003593 0.003593" for n in (first, second)
@@ -46,6 +46,8 @@ def test_a_set_in_one_command(tmp_path: Path) -> None:
         rounds = (done - 1) // 2 if number < _FIRST else (done - 204_802) // 3
         assert 102_400 - state.x[11] in (rounds, rounds + 1)
     exact(tmp_path / "set" / names[1])
+    page = (tmp_path / "set/profiling/two_phases/phases.html").read_text()
+    assert all(f'<tr data-point="{number}">' in page for number in (first, second))
     scan = gcpt("set", "scan", tmp_path / "set")
     assert scan.returncode == 0, scan.stdout + scan.stderr
 

@@ -43,11 +43,15 @@ def test_refused(tmp_path: Path) -> None:
     (profile := tmp_path / "weights0").write_text("T:1:5\n")
     assert "there is no interval" in refusal(gcpt("simpoints", __file__, "-o", tmp_path / "out"))
     assert "weights0 is also PROFILE" in refusal(gcpt("simpoints", profile, "-o", tmp_path))
+    page = tmp_path / "out/simpoints0"
+    message = f"--html {page} is also -o {page}: choose another file"
+    assert message in refusal(gcpt("simpoints", profile, "-o", page.parent, "--html", page))
+    assert "name a file" in refusal(gcpt("simpoints", profile, "-o", page.parent, "--html", "-"))
     assert "choose another folder" in refusal(gcpt("simpoints", profile, "-o", profile))
     code = f"import sys; sys.modules['sklearn'] = None; from gcpt.cli import main; sys.exit(main({[*_WORDS]!r}))"
     run = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True)
     assert "is not installed: run pip install 'gcpt[simpoint]'" in refusal(run)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["weights0"]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["weights0"]
 
 
 _WORDS = ("simpoints", "weights0", "-o", "out")

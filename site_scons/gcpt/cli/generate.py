@@ -53,6 +53,11 @@ class Paths:
         return self.folder / "cluster" / self.workload
 
     @property
+    def page(self) -> Path:
+        """The page of the phases and points."""
+        return self.profile.with_name("phases.html")
+
+    @property
     def index(self) -> Path:
         """The points as JSON."""
         return self.folder / "json" / f"{self.workload}.json"
@@ -123,7 +128,7 @@ def command(
     if not _NAME.fullmatch(workload):
         raise UserError(f"--name {workload!r}: want letters, digits and ._+-: give another name")
     paths = Paths(output, workload)
-    for out in (paths.profile, paths.options, paths.index, paths.list):
+    for out in (paths.profile, paths.options, paths.index, paths.page, paths.list):
         apart.check("-o", out, inputs(loads, data, qemu))
     _check_options(
         paths,
@@ -193,7 +198,8 @@ def _choose(paths: Paths, most: int, seed: int) -> None:
     from gcpt.cli.simpoints import choose_points, write
 
     vectors, clusters = choose_points(paths.profile, most, seed)
-    write(clusters, vectors.instructions, paths.cluster, paths.index)
+    facts = {"profile": paths.profile, "--max-k": most, "--seed": seed}
+    write(clusters, vectors.instructions, paths.cluster, paths.index, paths.page, facts)
     print(f"{paths.cluster}: {len(clusters.intervals)} points of {len(clusters.labels)} intervals")
 
 

@@ -1,8 +1,9 @@
 """``gcpt simpoints``: choose the intervals of a profile that represent a run."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 @click.argument("profile", type=InputPath())
 @click.option("-o", "--output", type=OutputPath(), required=True, help="The folder of simpoints0 and weights0.")
 @click.option("--index", type=OutputPath(), help="Also write the points as JSON, by the name of the folder.")
+@click.option("--html", type=OutputPath(), help="Also write a page: the phases over time, and the points.")
 @click.option("--max-k", "most", type=click.IntRange(1), default=30, show_default=True, help="The most points.")
 @click.option(
     "--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of all random numbers."
 )
 @json_option
-def command(profile: Path, output: Path, index: Path | None, most: int, seed: int, as_json: bool) -> int:
+def command(
+    profile: Path, output: Path, index: Path | None, html: Path | None, most: int, seed: int, as_json: bool
+) -> int:
     """Choose the intervals of PROFILE that represent the run, as SimPoint does, each with its weight.
 
     PROFILE has basic-block vectors, as gcpt profile writes them. They are projected to 15 dimensions at random and
@@ -32,14 +36,18 @@ def command(profile: Path, output: Path, index: Path | None, most: int, seed: in
     \b
     Example:
       gcpt simpoints bbv.gz -o set/cluster/work --index set/json/work.json
+      gcpt simpoints bbv.gz -o set/cluster/work --html phases.html
       gcpt snapshot -o set/checkpoint/work --load work.bin@0x80100000 --simpoints set/cluster/work --interval 20000000
     """
     from gcpt.checkpoint import apart
 
-    for option, out in (("-o", output / "simpoints0"), ("-o", output / "weights0"), ("--index", index)):
-        apart.check(option, out, {"PROFILE": profile})
+    files: dict[str, Path | None] = {"PROFILE": profile}
+    folder = [("-o", output / "simpoints0"), ("-o", output / "weights0")]
+    for option, out in [*folder, ("--index", index), ("--html", html)]:
+        apart.check(option, out, files)
+        files[f"{option} {out}"] = out
     vectors, clusters = choose_points(profile, most, seed)
-    write(clusters, vectors.instructions, output, index)
+    write(clusters, vectors.instructions, output, index, html, {"profile": profile, "--max-k": most, "--seed": seed})
     points = [
         {"interval": interval, "cluster": cluster, "weight": clusters.weights[cluster]}
         for cluster, interval in enumerate(clusters.intervals)
@@ -75,7 +83,14 @@ def choose_points(profile: Path, most: int, seed: int) -> "tuple[Profile, Cluste
     return vectors, choose(vectors, most, seed)
 
 
-def write(clusters: "Clusters", instructions: int, folder: Path, index: Path | None) -> None:
+def write(
+    clusters: "Clusters",
+    instructions: int,
+    folder: Path,
+    index: Path | None,
+    html: Path | None,
+    facts: dict[str, object],
+) -> None:
     """Write the points: all files or none.
 
     Args:
@@ -83,6 +98,8 @@ def write(clusters: "Clusters", instructions: int, folder: Path, index: Path | N
         instructions: Instructions of the run.
         folder: The folder of simpoints0 and weights0; its name is the workload's.
         index: The JSON file to write.
+        html: The page to write.
+        facts: What the page says about the choice, by name.
 
     Raises:
         UserError: A file cannot be written.
@@ -99,9 +116,17 @@ def write(clusters: "Clusters", instructions: int, folder: Path, index: Path | N
         points = {str(interval): f"{weight:.10g}" for interval, weight in rows}
         entry = {folder.resolve().name: {"insts": str(instructions), "points": points}}
         texts[index] = json.dumps(entry, indent=2) + "\n"
+    if html:
+        from gcpt.report.phases_page import page
+
+        texts[html] = page(folder.resolve().name, clusters, instructions, facts)
     for path in texts:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{path.parent}: {error.strerror}: choose another folder") from error
-    write_all([(path, [text.encode()], "raw") for path, text in texts.items()])
+    write_all([(path, [text.encode(errors="replace")], _write_text) for path, text in texts.items()])
+
+
+def _write_text(file: BinaryIO, content: Iterable[bytes]) -> int:
+    return sum(map(file.write, content))
