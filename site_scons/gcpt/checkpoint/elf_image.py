@@ -34,7 +34,7 @@ _GAP = 1 << 20
 #: Section numbers from 0xff00 on are reserved; each segment has a section, and there are four others.
 _MOST_SEGMENTS = 0xFF00 - 4
 #: The longest span from the first to the last segment that is read, in bytes (41 bits of address).
-_LONGEST = 1 << 41
+LONGEST = 1 << 41
 
 
 @dataclass
@@ -147,7 +147,7 @@ def _segments(file: BinaryIO) -> list[_Segment]:
         raise truncated
     if any(lower.address + lower.size > upper.address for lower, upper in pairwise(segments)):
         raise UserError(f"{file.name}: its segments overlap")
-    if segments and segments[-1].address + segments[-1].size - segments[0].address > _LONGEST:
+    if segments and segments[-1].address + segments[-1].size - segments[0].address > LONGEST:
         raise UserError(f"{file.name}: its segments are too far apart for one image")
     return segments
 

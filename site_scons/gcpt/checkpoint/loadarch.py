@@ -6,25 +6,21 @@ CSRs, mtime, mtimecmp, 32 floating-point registers of 128 bits, 32 integer regis
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 from gcpt.checkpoint import elf_image, output, streams
-from gcpt.checkpoint.generators import leaves_by_mret
 from gcpt.checkpoint.layouts import MAX_HARTS
+from gcpt.checkpoint.other_tools import ALLOW_ALL, BASE, Folder, prepare, running, without_place
 from gcpt.checkpoint.state import HartState, checked_vlenb
 from gcpt.checkpoint.streams import Watch
 from gcpt.errors import UserError
 from gcpt.isa import mstatus
-from gcpt.isa.csrs import INVENTORY, When
 
 #: The files of a folder.
 TEXT, MEMORY = "loadarch", "mem.elf"
-#: The start of memory, for chipyard and Spike.
-BASE = 0x8000_0000
 #: The CSRs of a hart in the order of their lines.
 _CSRS = (
     *("fcsr", "vstart", "vxsat", "vxrm", "vcsr", "vtype"),
@@ -36,23 +32,6 @@ _MODES = {"U": mstatus.USER, "S": mstatus.SUPERVISOR, "M": mstatus.MACHINE}
 _NO_VECTOR = "Processor selected does not support any vector extensions"
 #: An element of a vector register has 64 bits, except in an ELEN of 32.
 _ELEMENT = 8
-#: A PMP entry that allows everything: the harts of these checkpoints are taken without PMP.
-_PMP = {"pmpcfg0": 0x1F, "pmpaddr0": (1 << 54) - 1}
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A checkpoint in this format.
-
-    Attributes:
-        harts: The state of each hart.
-        losses: What a restore cannot bring back, one line each.
-        memory: Reads the image of memory, in chunks.
-    """
-
-    harts: list[HartState]
-    losses: list[str]
-    memory: Callable[[], Iterator[bytes]]
 
 
 def read(folder: Path) -> Folder:
@@ -114,6 +93,18 @@ def write(folder: Path, harts: Sequence[HartState], memory: Iterator[bytes], wat
     ]
 
 
+def files(harts: int) -> list[str]:
+    """List the names of the files of a folder.
+
+    Args:
+        harts: Number of harts.
+
+    Returns:
+        The names.
+    """
+    return [TEXT, MEMORY]
+
+
 def encode(harts: Sequence[HartState]) -> str:
     """Write the text with all harts.
 
@@ -129,16 +120,16 @@ def encode(harts: Sequence[HartState]) -> str:
     lines = [str(len(harts)), ":"]
     names = {mode: name for name, mode in _MODES.items()}
     for number, state in enumerate(harts):
-        csrs = _running(state)
+        after = running(state)
         if state.mode != mstatus.MACHINE and state.get("mstatus") & mstatus.MPV:
             raise UserError(f"hart {number}: a guest's checkpoint (V = 1): a loadarch file cannot hold it")
         if state.mode not in names:
             raise UserError(f"hart {number}: invalid mode {state.mode}: want 0, 1 or 3")
-        lines += [_word(state.pc), names[state.mode], *(_word(csrs[name]) for name in _CSRS)]
+        lines += [_word(state.pc), names[state.mode], *(_word(after.get(name)) for name in _CSRS)]
         lines += [_word(state.mtime), _word(state.mtimecmp)]
         lines += [f"0x{'f' * 16 if value else '0' * 16}{value:016x}" for value in state.f]
         lines += map(_word, state.x)
-        lines += _vectors(state.v) if state.get("vlenb") or csrs["mstatus"] & mstatus.VS else [_NO_VECTOR]
+        lines += _vectors(state.v) if state.get("vlenb") or after.get("mstatus") & mstatus.VS else [_NO_VECTOR]
     return "\n".join(lines) + "\n"
 
 
@@ -153,14 +144,8 @@ def losses(harts: Sequence[HartState]) -> list[str]:
     """
     lines = []
     for number, state in enumerate(harts):
-        allowing = {name for name, value in _PMP.items() if state.get(name) == value}
-        lines += [
-            f"hart {number}: {csr.name} is {state.get(csr.name):#x}: a loadarch file has no place for it"
-            for csr in INVENTORY
-            if csr.when not in (When.ALIAS, When.NEVER)
-            and csr.name not in (*_CSRS, *(allowing if len(allowing) == len(_PMP) else ()))
-            and state.get(csr.name)
-        ]
+        allows = all(state.get(name) == value for name, value in ALLOW_ALL.items())
+        lines += without_place(number, state, (*_CSRS, *(ALLOW_ALL if allows else ())), "a loadarch file")
     return lines
 
 
@@ -175,20 +160,6 @@ def _vectors(registers: Sequence[bytes]) -> list[str]:
         elements = "".join(f"[{at}]: {_word(int.from_bytes(word, 'little'))}  " for at, word in reversed(words))
         lines.append(f"{f'v{number}':4}: {elements}")
     return lines
-
-
-def _running(state: HartState) -> dict[str, int]:
-    """The CSRs of the text, as a hart has them when it has resumed: its generator prepared mstatus for an mret."""
-    csrs = {name: state.get(name) for name in _CSRS}
-    if leaves_by_mret(state):
-        value = csrs["mstatus"]
-        csrs["mstatus"] = mstatus.after_mret(mstatus.with_sie(value) if state.count == 0 else value)
-    csrs["mstatus"] = mstatus.with_sd(csrs["mstatus"])
-    csrs["fcsr"] |= state.get("frm") << 5 | state.get("fflags")
-    csrs["vxrm"] |= csrs["vcsr"] >> 1
-    csrs["vxsat"] |= csrs["vcsr"] & 1
-    csrs["vcsr"] |= csrs["vxrm"] << 1 | csrs["vxsat"]
-    return csrs
 
 
 def _decode(lines: list[str]) -> tuple[list[HartState], list[str]]:
@@ -222,9 +193,12 @@ def _hart(queue: Iterator[str], number: int, count: int) -> tuple[HartState, lis
     if registers := _read_vectors(queue, number):
         state.v = registers
         state.set("vlenb", len(registers[0]))
-    for name, value in _PMP.items():
+    for name, value in ALLOW_ALL.items():
         state.set(name, value)
-    return state, _prepare(state)
+    lost = prepare(state)
+    if state.get("mstatus") & mstatus.VS and state.get("vtype"):
+        lost.append("vl will be 0: a loadarch file has no place for it")
+    return state, lost
 
 
 def _value(queue: Iterator[str]) -> int:
@@ -254,22 +228,3 @@ def _read_vectors(queue: Iterator[str], number: int) -> list[bytes]:
             raise ValueError(f"{line!r} is not a vector register of {vlenb} bytes")
         registers.append(b"".join(value.to_bytes(element, "little") for value in reversed(elements)))
     return registers
-
-
-def _prepare(state: HartState) -> list[str]:
-    """Prepare mstatus and mepc for an mret, as a generator does below M mode; return what differs after it."""
-    before = {name: state.get(name) for name in ("mstatus", "mepc")}
-    if state.mode != mstatus.MACHINE:
-        value = before["mstatus"] & ~(mstatus.MIE | mstatus.MPIE | mstatus.MPP | mstatus.MPV)
-        interrupts = mstatus.MPIE if before["mstatus"] & mstatus.MIE else 0
-        state.set("mstatus", value | interrupts | state.mode << 11)
-        state.set("mepc", state.pc)
-    after = {name: _running(state)[name] for name in before}
-    lost = [
-        f"{name} will be {after[name]:#x} instead of {value:#x}: the restorer leaves by mret"
-        for name, value in before.items()
-        if after[name] != (mstatus.with_sd(value) if name == "mstatus" else value)
-    ]
-    if before["mstatus"] & mstatus.VS and state.get("vtype"):
-        lost.append("vl will be 0: a loadarch file has no place for it")
-    return lost

@@ -1,8 +1,9 @@
 """``gcpt convert``: write a checkpoint in another layout or container."""
 
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,8 +14,8 @@ from gcpt.errors import UserError
 if TYPE_CHECKING:
     from gcpt.checkpoint.state import HartState
 
-#: The formats of --from and --to.
-FORMATS = ("loadarch",)
+#: The formats of --from and --to: names of modules of gcpt.checkpoint.
+FORMATS = ("loadarch", "whisper")
 
 
 @click.command()
@@ -50,13 +51,15 @@ def command(
     other data is in its place, the command prints an error and writes nothing.
 
     Formats of other tools: loadarch, the folder of chipyard's generate-ckpt.sh, which Spike writes and testchipip
-    loads. What the format or a restore cannot hold is named, one line each; the exit status is then 1.
+    loads; whisper, the folder of a snapshot that Whisper writes and loads. What the format or a restore cannot hold is
+    named, one line each; the exit status is then 1.
 
     \b
     Example:
       gcpt convert uboot.zst uboot.gz
       gcpt convert --from loadarch hello.loadarch hello.zst
       gcpt convert --to loadarch uboot.zst uboot.loadarch
+      gcpt convert --to whisper uboot.zst uboot.snapshot
       gcpt convert uboot.zst protobuf.zst --layout protobuf
       gcpt convert nemu.gz memory.gz --layout flash --flash-out flash.gz
       gcpt convert --json linux.gz linux.zst | jq .bytes
@@ -65,14 +68,14 @@ def command(
     from gcpt.checkpoint.convert import convert, open_source
     from gcpt.report.description import harts
 
-    if source_format or target_format:
-        if flash or flash_out or (source_format and target_format):
-            raise UserError("--from and --to convert one memory image: leave out the other, --flash and --flash-out")
-        if target_format:
-            if layout or container:
-                raise UserError("--to writes a folder: leave out --layout and --container")
-            return _export(checkpoint, out, as_json)
-        return _import(checkpoint, out, layout or "auto", container, as_json)
+    if (source_format or target_format) and (flash or flash_out or (source_format and target_format)):
+        raise UserError("--from and --to convert one memory image: leave out the other, --flash and --flash-out")
+    if target_format:
+        if layout or container:
+            raise UserError("--to writes a folder: leave out --layout and --container")
+        return _export(target_format, checkpoint, out, as_json)
+    if source_format:
+        return _import(source_format, checkpoint, out, layout or "auto", container, as_json)
     say = result_printer(as_json, out, flash_out)
     source = open_source(checkpoint, flash)
     name = container or containers.container_like(out, checkpoint)
@@ -88,14 +91,19 @@ def command(
     return 0
 
 
-def _import(folder: Path, out: Path, layout: str, container: str | None, as_json: bool) -> int:
+def _format(name: str) -> Any:
+    """The module of a format."""
+    return import_module(f"gcpt.checkpoint.{name}")
+
+
+def _import(source: str, folder: Path, out: Path, layout: str, container: str | None, as_json: bool) -> int:
     """Write a checkpoint of another tool as an image; return the exit status."""
-    from gcpt.checkpoint import containers, loadarch
+    from gcpt.checkpoint import containers
     from gcpt.checkpoint.files import with_state
     from gcpt.checkpoint.output import write
     from gcpt.checkpoint.places import place_for
 
-    read = loadarch.read(folder)
+    read = _format(source).read(folder)
     if layout == "flash":
         raise UserError("--from writes one memory image: convert it to layout flash afterwards")
     say = result_printer(as_json, out)
@@ -107,21 +115,22 @@ def _import(folder: Path, out: Path, layout: str, container: str | None, as_json
     return 1 if read.losses else 0
 
 
-def _export(checkpoint: Path, folder: Path, as_json: bool) -> int:
+def _export(target: str, checkpoint: Path, folder: Path, as_json: bool) -> int:
     """Write a checkpoint for another tool; return the exit status."""
-    from gcpt.checkpoint import apart, loadarch
+    from gcpt.checkpoint import apart
     from gcpt.checkpoint.convert import check_restorer
     from gcpt.checkpoint.files import open_checkpoint
 
     if folder == Path("-"):
         raise UserError("--to writes a folder, which standard output cannot take: name a folder")
     say, opened = result_printer(as_json, folder), open_checkpoint(checkpoint)
-    check_restorer(opened, "loadarch")
-    for name in (loadarch.TEXT, loadarch.MEMORY):
+    check_restorer(opened, target)
+    tool = _format(target)
+    for name in tool.files(len(opened.harts)):
         apart.check("OUT", folder / name, {"IN": checkpoint})
     with progress(f"writing {folder}", None) as advance:
-        length = loadarch.write(folder, opened.harts, opened.memory(), partial(track, advance=advance))
-    losses = loadarch.losses(opened.harts)
+        length = tool.write(folder, opened.harts, opened.memory(), partial(track, advance=advance))
+    losses = tool.losses(opened.harts)
     _report(opened.harts, losses, {"folder": str(folder), "bytes": length}, as_json)
     say(f"{folder}: {len(opened.harts)} hart{'s' * (len(opened.harts) > 1)}, {length:,} bytes of memory")
     return 1 if losses else 0
