@@ -61,13 +61,13 @@ _start:
 
 supervisor:
 #if IMSIC
-    li      t0, 0x70                /* eidelivery */
-    csrw    0x150, t0
-    csrwi   0x151, 1
-    li      t0, 0xc0                /* eie0 */
+    li      t0, 0xc0                /* eie0: not selected later, as sireg holds the selected register */
     csrw    0x150, t0
     li      t0, 1 << SOURCE
     csrw    0x151, t0
+    li      t0, 0x70                /* eidelivery */
+    csrw    0x150, t0
+    csrwi   0x151, 1
     li      t0, APLIC_S
     li      t1, 6
     sw      t1, 4 * SOURCE(t0)      /* high level */
