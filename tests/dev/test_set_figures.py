@@ -1,10 +1,12 @@
 """The bench's figures of sets, with few points and small images."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gcpt.dev import set_archives, set_times
+from gcpt.dev import engine_times, set_archives, set_times
 
 
 def test_times_of_growing_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,3 +22,11 @@ def test_sizes_of_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ratios = set_archives.measure(tmp_path)["ratio"]
     assert list(ratios) == ["set archive / zstd -3 of each, 5% of pages new"]
     assert 0.1 < ratios.popitem()[1] < 0.3
+
+
+def test_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build_restorer: Callable[..., Any]) -> None:
+    monkeypatch.setattr(engine_times, "WORKS", {"info": engine_times.WORKS["info"]})
+    monkeypatch.setattr(engine_times, "_USED", 1)
+    restorer = build_restorer(mode="single_core", platform="qemu-virt").image
+    [(ours, calls)] = engine_times.measure_checks(tmp_path, 6, restorer).values()
+    assert ours.processor > calls.processor > 0 and 0 < ours.busy <= 1.1

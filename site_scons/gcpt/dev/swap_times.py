@@ -21,12 +21,25 @@ _ROUNDS = 9
 _SIZE, _USED = 2048, 448
 
 
-def _memory() -> Iterator[bytes]:
+def _memory(size: int, used: int) -> Iterator[bytes]:
     """The image's memory: zeros, but for a part behind the reserved MiB that is compressible to a third."""
     pieces = [piece for piece in container_times.content() if any(piece)]
     yield bytes(MIB)
-    for number in range(1, _SIZE):
-        yield pieces[number % len(pieces)] if number <= _USED else bytes(MIB)
+    for number in range(1, size):
+        yield pieces[number % len(pieces)] if number <= used else bytes(MIB)
+
+
+def write_image(path: Path, size: int, used: int) -> None:
+    """Write a single-core checkpoint.
+
+    Args:
+        path: The file; its ending says the container.
+        size: MiB of memory.
+        used: MiB of it that are not zero.
+    """
+    built = synthetic.make(Recipe())
+    memory = edits.patched(_memory(size, used), [(address - DRAM, data) for address, data in built.memory])
+    write_checkpoint(path, built.harts, memory, SINGLE_CORE)
 
 
 def measure(folder: Path, restorers: tuple[Path, Path]) -> Figures:
@@ -44,9 +57,7 @@ def measure(folder: Path, restorers: tuple[Path, Path]) -> Figures:
     """
     checkpoint, packed, copy = (folder / name for name in ("checkpoint", "packed", "copy"))
     first, second = map(packing.read, restorers)
-    built = synthetic.make(Recipe())
-    memory = edits.patched(_memory(), [(address - DRAM, data) for address, data in built.memory])
-    write_checkpoint(checkpoint, built.harts, memory, SINGLE_CORE, "raw")
+    write_image(checkpoint, _SIZE, _USED)
     ratios = {}
     for container in ("gzip", "zstd"):
         out = packing.Output(packed, container)
