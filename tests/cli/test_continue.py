@@ -121,6 +121,18 @@ def test_an_interrupt(tmp_path: Path) -> None:
     assert re.search(r"time comes in \d+ instructions on: an interrupt arrives after pc 0x801001", text)
 
 
+def test_an_interrupt_of_m_mode_that_is_due_at_once(tmp_path: Path) -> None:
+    """It is due before the first stop ends, at the jump to the workload, where a step of a recording takes it."""
+    binary, _ = Worker(3).build(tmp_path)
+    start, later = _take(tmp_path, binary, 70_000, 71_000)
+    opened = open_checkpoint(start)
+    opened.harts[0].mtimecmp = opened.harts[0].mtime + 5
+    write_checkpoint(soon := tmp_path / "soon.zst", opened.harts, opened.memory(), opened.place)
+    continued = _continued("--continue", 1000, "--against", later, soon)
+    assert "mtimecmp" in {row["name"] for row in continued["differences"]}
+    assert continued["time"]["interrupt"] is True and 0 < continued["time"]["instructions"] < 500
+
+
 def test_refused(tmp_path: Path, checkpoint_file: Callable[..., Path]) -> None:
     one = checkpoint_file()
     two = checkpoint_file(Recipe((Mode.S,), harts=2), DUAL_CORE, name="two.zst")

@@ -57,8 +57,8 @@ def run_restored(gdb: Gdb, harts: Mapping[int, HartState], timeout: float = TIME
         harts: The states of the restored harts by number.
         timeout: Seconds for all harts together.
         leave: Physical address of the restorer's mret, if known. Each hart is then stopped before the restorer's last
-            instructions and stepped over them: a step takes no interrupt, so a pending one does not change the state
-            before it is compared.
+            instructions and stepped over them without an interrupt, so a pending one does not change the state before
+            it is compared.
 
     Raises:
         GdbTimeoutError: Not all harts arrived in time.
@@ -67,10 +67,20 @@ def run_restored(gdb: Gdb, harts: Mapping[int, HartState], timeout: float = TIME
     stops = {hart: (state.pc, 0) if leave is None else _last_stop(hart, state, leave) for hart, state in harts.items()}
     run_to_first(gdb, {hart: address for hart, (address, _) in stops.items()}, timeout)
     for hart, (_, steps) in stops.items():
-        for _ in range(steps):
-            gdb.step_away(hart)
+        if steps:
+            _step(gdb, hart, steps)
         if gdb.read_int(hart, "pc") != harts[hart].pc:
             raise GdbError("the restorer left to another address: " + _whereabouts(gdb, {hart: harts[hart].pc}))
+
+
+def _step(gdb: Gdb, hart: int, steps: int) -> None:
+    """Step instructions of the restorer with mie 0: where QEMU records, its steps take interrupts."""
+    mie = BY_NAME["mie"].number
+    enabled = gdb.read_csr(hart, mie) or 0
+    gdb.write_csr(hart, mie, 0)
+    for _ in range(steps):
+        gdb.step_away(hart)
+    gdb.write_csr(hart, mie, enabled)
 
 
 def _last_stop(hart: int, state: HartState, leave: int) -> tuple[int, int]:
