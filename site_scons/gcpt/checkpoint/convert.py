@@ -120,12 +120,15 @@ def convert(
     return output.write_all(files)[-1]
 
 
-def check_pair(harts: int, flash_out: Path | None) -> None:
+def check_pair(harts: int, flash_out: Path | None) -> Path:
     """Check the arguments of a conversion to layout flash.
 
     Args:
         harts: Number of harts.
         flash_out: The flash image to write.
+
+    Returns:
+        The flash image.
 
     Raises:
         UserError: There are several harts, or no flash image to write.
@@ -134,6 +137,7 @@ def check_pair(harts: int, flash_out: Path | None) -> None:
         raise UserError(f"layout flash holds one hart, but there are {harts}: choose another layout")
     if not flash_out:
         raise UserError("layout flash needs a second file for the flash image: give --flash-out")
+    return flash_out
 
 
 def check_apart(out: Path, flash_out: Path | None) -> None:

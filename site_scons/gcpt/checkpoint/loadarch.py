@@ -61,7 +61,7 @@ def read(folder: Path) -> Folder:
     first = elf_image.base_of(memory)
     if first < BASE:
         raise UserError(f"{memory}: memory starts at {first:#x}: want {BASE:#x} or more")
-    return Folder(harts, losses, lambda: chain([bytes(first - BASE)], streams.chunks(memory)))
+    return Folder(harts, losses, lambda: chain([bytes(first - BASE)], streams.chunks(memory)), (text, memory))
 
 
 def write(folder: Path, harts: Sequence[HartState], memory: Iterator[bytes], watch: Watch = iter) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from gcpt.checkpoint import extended
 from gcpt.checkpoint.generators import leaves_by_mret
@@ -23,11 +24,13 @@ class Folder:
         harts: The state of each hart.
         losses: What a restore cannot bring back, one line each.
         memory: Reads the image of memory, in chunks.
+        files: The files that were or will be read.
     """
 
     harts: list[HartState]
     losses: list[str]
     memory: Callable[[], Iterator[bytes]]
+    files: tuple[Path, ...]
 
 
 def running(state: HartState) -> HartState:
@@ -53,6 +56,17 @@ def running(state: HartState) -> HartState:
     for name, part in parts.items():
         result.set(name, part)
     return result
+
+
+def allow_without_pmp(state: HartState) -> None:
+    """Give a hart a PMP entry that allows everything, unless it has one: its machine may have no PMP.
+
+    Args:
+        state: The state, which may change.
+    """
+    if not any(csr.name.startswith("pmp") and state.get(csr.name) for csr in INVENTORY):
+        for name, value in ALLOW_ALL.items():
+            state.set(name, value)
 
 
 def prepare(state: HartState, virtual: bool = False) -> list[str]:

@@ -141,8 +141,21 @@ def read_prefix(path: Path, size: int) -> bytes:
     Raises:
         UserError: The file cannot be read or is damaged.
     """
+    return first_bytes(chunks(path), size)
+
+
+def first_bytes(content: Iterable[bytes], size: int) -> bytes:
+    """Return the first bytes of an image.
+
+    Args:
+        content: The image, in chunks.
+        size: Number of bytes.
+
+    Returns:
+        The bytes, fewer if the image is shorter.
+    """
     prefix = bytearray()
-    for chunk in chunks(path):
+    for chunk in content:
         prefix += chunk[: size - len(prefix)]
         if len(prefix) == size:
             break

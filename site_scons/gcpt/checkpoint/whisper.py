@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gcpt.checkpoint import containers, elf_image, output, streams
 from gcpt.checkpoint.layouts import CSR_COUNT, MAX_HARTS
-from gcpt.checkpoint.other_tools import ALLOW_ALL, BASE, Folder, prepare, running, without_place
+from gcpt.checkpoint.other_tools import BASE, Folder, allow_without_pmp, prepare, running, without_place
 from gcpt.checkpoint.state import HartState, checked_vlenb
 from gcpt.checkpoint.streams import PIECE, ZEROS, Watch
 from gcpt.errors import UserError
@@ -67,7 +67,8 @@ def read(folder: Path) -> Folder:
         f"memory at {address:#x} to {address + size - 1:#x}: an image starts at {BASE:#x}"
         for address, size in _used_below(memory, blocks)
     ]
-    return Folder(harts, losses, lambda: _image(memory, blocks))
+    others = (folder / name for name in (BLOCKS, TIME, COMPARE, *_SYSTEM_CALLS))
+    return Folder(harts, losses, lambda: _image(memory, blocks), (memory, *texts, *others))
 
 
 def write(folder: Path, harts: Sequence[HartState], memory: Iterator[bytes], watch: Watch = iter) -> int:
@@ -304,9 +305,7 @@ def _decode(number: int, lines: Sequence[str], count: int) -> tuple[HartState, l
         raise ValueError("it has no pc, or no pm that is 0, 1 or 3")
     state.pc, state.mode, state.x[0] = single["pc"], single["pm"], 0
     _set_vectors(number, state, vectors)
-    if not any(csr.name.startswith("pmp") and state.csr[csr.number] for csr in INVENTORY):
-        for name, value in ALLOW_ALL.items():
-            state.set(name, value)
+    allow_without_pmp(state)
     lost += prepare(state, bool(single.get("vm")))
     if single.get("elp"):
         if state.mode == mstatus.MACHINE:
