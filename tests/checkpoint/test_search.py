@@ -7,8 +7,8 @@ import pytest
 from gcpt.checkpoint import header
 from gcpt.checkpoint.header import Header
 from gcpt.checkpoint.layouts import CHECKPOINT_MAGIC, DEFAULT, LARGEST_OFFSET, MAX_HARTS, MIB
-from gcpt.checkpoint.places import DUAL_CORE, NEMU_BARE, SINGLE_CORE
-from gcpt.checkpoint.search import find_all, header_fault, header_target
+from gcpt.checkpoint.places import DUAL_CORE, NEMU_BARE, SINGLE_CORE, Place, PlaceKind
+from gcpt.checkpoint.search import find_all, header_fault, header_target, needs_marks
 
 GOOD = Header(cpt_offset=168, cpu_num=2, single_core_size=MIB)
 LOW, HIGH = DEFAULT.span(2)
@@ -67,3 +67,11 @@ def test_all_places_once(with_header: bool) -> None:
         image[: len(data)] = data
     bases = [place.base for place in find_all(lambda offset, size: bytes(image[offset : offset + size]))]
     assert bases == ([168, DUAL_CORE.base, 0] if with_header else [DUAL_CORE.base, 0, 168])
+
+
+@pytest.mark.parametrize("distance", [0, 8])
+def test_a_magic_number_is_right_before_the_pc(distance: int) -> None:
+    """Blocks whose header has it elsewhere have none, whatever lies there."""
+    layout = replace(DEFAULT, magic_number=DEFAULT.magic_number - distance)
+    place = Place(PlaceKind.PROTOBUF, 168, MIB, layout, 0)
+    assert needs_marks(lambda offset, size: CHECKPOINT_MAGIC.to_bytes(8, "little"), place) == (distance == 0)

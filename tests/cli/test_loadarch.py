@@ -12,6 +12,7 @@ from command import gcpt, refusal
 from gcpt.checkpoint import loadarch
 from gcpt.checkpoint.files import open_checkpoint, write_checkpoint
 from gcpt.checkpoint.places import SINGLE_CORE
+from gcpt.isa import mstatus
 from gcpt.machines import synthetic
 from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer.options import CROSS_COMPILE
@@ -157,6 +158,15 @@ def test_a_restore_that_differs_is_named(tmp_path: Path) -> None:
     assert re.match(
         r"gcpt: hart 0: mepc will be 0x802000\w+ instead of 0x80001234: the restorer leaves by mret\n", run.stderr
     )
+
+
+def test_a_vector_unit_that_is_off_loses_no_vl(tmp_path: Path) -> None:
+    harts = synthetic.make(Recipe((Mode.S,))).harts
+    for status, messages in ((mstatus.VS, [_VL.format(0)]), (0, [])):
+        harts[0].set("mstatus", harts[0].get("mstatus") & ~mstatus.VS | status)
+        loadarch.write(tmp_path / "one", harts, iter([bytes(1 << 21)]))
+        run = gcpt("convert", "--from", "loadarch", tmp_path / "one", tmp_path / "image")
+        assert [line for line in run.stderr.splitlines(True) if "vl will be" in line] == messages
 
 
 @pytest.mark.parametrize(

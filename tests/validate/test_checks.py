@@ -90,6 +90,19 @@ def test_a_pc_in_flash(tmp_path: Path) -> None:
         assert _codes(validate(_file(tmp_path, checkpoint), "qemu-virt")) == codes
 
 
+@pytest.mark.parametrize(
+    ("mode", "entry", "code"),
+    [(Mode.U, 0xC0, "pc-absent"), (Mode.S, 0xC0, "pc-unmapped"), (Mode.U, 0xCF, "pc-unmapped")],
+)
+def test_a_page_that_software_may_map(tmp_path: Path, mode: Mode, entry: int, code: str) -> None:
+    """A program may run on a page that is not there yet (V = 0), but not on one of the system's (U = 0)."""
+    checkpoint = sound(Recipe((mode,), locks=False))
+    table = DRAM + 0x70_0000
+    checkpoint.harts[0].set("satp", 8 << 60 | table >> 12)
+    entries = (table, (DRAM >> 12 << 10 | entry).to_bytes(8, "little") * 512)
+    _assert_finding(code, validate(_file(tmp_path, checkpoint, more=[entries]), "qemu-virt"), ("stack-unmapped",))
+
+
 def test_long_lists_are_cut(tmp_path: Path) -> None:
     """Unknown CSRs: the first ones, and the number of the rest."""
     for count, more in ((6, ""), (9, " and 3 more")):

@@ -1,7 +1,7 @@
 """What the checks of ``gcpt validate`` examine and what they report: ``Subject`` and ``Finding``."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gcpt.checkpoint.layouts import RESERVED_SIZE
 from gcpt.checkpoint.places import Place
@@ -85,9 +85,9 @@ class Subject:
     counted: int
     places: list[Place]
     harts: dict[int, HartState]
-    machine_harts: int = 0
-    contents: dict[int, bytes] = field(default_factory=dict)
-    pages: dict[int, bytes] = field(default_factory=dict)
+    machine_harts: int
+    contents: dict[int, bytes]
+    pages: dict[int, bytes]
 
     @property
     def dram(self) -> int:
