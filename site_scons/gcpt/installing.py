@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterable
 
 from gcpt import checkout
 
@@ -14,10 +15,10 @@ _MANAGERS = {
     "brew": "brew install",
     "conda": "conda install -c conda-forge",
 }
-#: The packages of what gcpt runs, by package manager. On Debian, the package's name is a virtual one in each release.
-PACKAGES = {
+#: The packages by program and package manager. Names that are the same everywhere stand once, as a text.
+PACKAGES: dict[str, str | dict[str, str]] = {
     "QEMU": {
-        "apt-get": "qemu-system-riscv64",
+        "apt-get": "qemu-system-riscv64",  # on Debian, a virtual one in each release
         "dnf": "qemu-system-riscv",
         "pacman": "qemu-system-riscv",
         "zypper": "qemu-extra",
@@ -26,6 +27,22 @@ PACKAGES = {
     },
     "gdb-multiarch": {"apt-get": "gdb-multiarch"},
     "dtc": {"apt-get": "device-tree-compiler"} | dict.fromkeys(("dnf", "pacman", "zypper", "brew", "conda"), "dtc"),
+    # What tests need besides.
+    "git": "git",
+    "make": "make",
+    "gcc": "gcc",
+    "g++": {"apt-get": "g++", "dnf": "gcc-c++", "pacman": "gcc", "zypper": "gcc-c++", "brew": "gcc", "conda": "gxx"},
+    "verilator": "verilator",
+    "zstd": "zstd",
+    "xz": {"apt-get": "xz-utils"} | dict.fromkeys(("dnf", "pacman", "zypper", "brew", "conda"), "xz"),
+    "bzip2": "bzip2",
+    "chromium": {"apt-get": "chromium"} | dict.fromkeys(("dnf", "pacman", "zypper"), "chromium"),
+    "chromedriver": {
+        "apt-get": "chromium-driver",
+        "dnf": "chromedriver",
+        "pacman": "chromium",
+        "zypper": "chromedriver",
+    },
 }
 
 
@@ -34,6 +51,17 @@ def manager() -> str:
     if os.environ.get("CONDA_PREFIX") and shutil.which("conda"):
         return "conda"
     return next((name for name in _MANAGERS if shutil.which(name)), "")
+
+
+def package_of(name: str, program: str) -> str:
+    """Return the package of a program in PACKAGES for a package manager; "" if there is none in the table."""
+    packages = PACKAGES[name]
+    return packages.get(program, "") if isinstance(packages, dict) else packages if program else ""
+
+
+def command(packages: Iterable[str], program: str) -> str:
+    """Return the command with which a package manager installs packages."""
+    return " ".join((_MANAGERS[program], *dict.fromkeys(packages)))
 
 
 def remedy(name: str) -> str:
@@ -47,5 +75,5 @@ def remedy(name: str) -> str:
     """
     if checkout.present():
         return f"./sconsw --setup-only installs {name}"
-    package = PACKAGES[name].get(program := manager())
-    return f"{_MANAGERS[program]} {package} installs {name}" if package else f"install {name}, and put it on PATH"
+    package = package_of(name, program := manager())
+    return f"{command([package], program)} installs {name}" if package else f"install {name}, and put it on PATH"

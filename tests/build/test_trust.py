@@ -13,6 +13,9 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from gcpt.build import sbom
+from gcpt.restorer.resolution import resolve
+
 ROOT = Path(__file__).parents[2]
 CERTIFIED = ["SHA256SUMS", "config.json", "gcpt.bin", "gcpt.cdx.json", "gcpt.elf", "gcpt.map"]
 
@@ -62,6 +65,20 @@ def test_the_bill_names_what_is_in_the_image(built):
     linker = subprocess.run(["riscv64-unknown-elf-ld", "--version"], capture_output=True, text=True, check=True)
     assert linker.stdout.split("\n")[0].endswith(f" {tools['linker']}")
     assert "timestamp" not in bill["metadata"]
+
+
+def test_the_bill_names_the_package_that_picolibc_came_in(tmp_path, monkeypatch):
+    pin = tomllib.loads((ROOT / "third_party/picolibc.toml").read_text())
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "build/third_party/picolibc"
+    folder.mkdir(parents=True)
+    (folder / "meson.build").write_text("version: '1.7.9'")
+    (folder / "gcpt.stamp").write_text(f"{pin['wheel']['sha256']}\n")
+    [part] = sbom.parts(resolve({}))
+    name, number = pin["wheel"]["requirement"].split("==")
+    assert (part.version, part.sha256, part.source) == ("1.7.9", pin["wheel"]["sha256"], f"pkg:pypi/{name}@{number}")
+    (folder / "gcpt.stamp").write_text(f"{pin['sha256']}\n")
+    assert sbom.parts(resolve({}))[0].source.startswith("pkg:deb/debian/picolibc@")
 
 
 def test_the_bill_has_the_payload_and_its_device_tree(built, payload, dtb):

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from gcpt.dev import provision
-from gcpt.dev.provision import Package, Pin, SetupError
+from gcpt.dev.provision import Package, Pin, SetupError, Wheel
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -71,16 +71,16 @@ def test_sources_come_from_each_full_mirror_once() -> None:
 
 def test_a_tarball_with_another_hash_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="not the pinned"):
-        provision.unpack_source(pin(), tarball(tmp_path / "t.tar.gz", "pb.h"), tmp_path / "nanopb")
+        provision.unpack_tarball(pin(), tarball(tmp_path / "t.tar.gz", "pb.h"), tmp_path / "nanopb")
     assert not (tmp_path / "nanopb").exists()
 
 
 def test_a_tarball_without_a_needed_file_leaves_the_old_sources(tmp_path: Path) -> None:
     source, target = tarball(tmp_path / "t.tar.gz", "pb.h"), tmp_path / "nanopb"
     wanted = pin(sha256=provision.sha256(source), files=["pb.h"])
-    provision.unpack_source(wanted, source, target)
+    provision.unpack_tarball(wanted, source, target)
     with pytest.raises(SetupError, match=r"pb_new\.c"):
-        provision.unpack_source(pin(sha256=wanted.sha256, files=["pb_new.c"]), source, target)
+        provision.unpack_tarball(pin(sha256=wanted.sha256, files=["pb_new.c"]), source, target)
     assert (target / "pb.h").read_text() == "pb.h"
 
 
@@ -114,6 +114,58 @@ def lock_wheel(folder: Path, requirements: Path, name: str, *modules: str) -> No
         for file, text in info.items():
             archive.writestr(f"{name}-1.dist-info/{file}", text)
     requirements.write_text(f"{name}==1 --hash=sha256:{provision.sha256(wheel)}\n")
+
+
+def test_without_apt_get_sources_come_from_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock_wheel(tmp_path, tmp_path / "unused", "carrier", "carrier/data/pb.h", "carrier/data/include/a.h", "carrier/b.h")
+    digest = provision.sha256(tmp_path / "carrier-1-py3-none-any.whl")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+
+    def provide(digest: str) -> set[str]:
+        wheel = Wheel("carrier==1", digest, "carrier/data", ["pb_common.h"])
+        wanted = pin(files=["pb.h", "pb_common.h", "include/*.h"], wheel=wheel)
+        with (tmp_path / "lock").open("w") as file:
+            provision.provide_source("nanopb", wanted, tmp_path / "third_party", file.fileno())
+        folder = tmp_path / "third_party/nanopb"
+        return {str(path.relative_to(folder)) for path in folder.rglob("*.h")}
+
+    with pytest.raises(SetupError, match="not the pinned f00: it is not used"):
+        provide("f00")
+    assert not (tmp_path / "third_party/nanopb").exists()
+    assert provide(digest) == {"pb.h", "include/a.h"}
+    monkeypatch.delenv("PIP_FIND_LINKS")  # complete: nothing is fetched
+    assert provide(digest) == {"pb.h", "include/a.h"}
+    (tmp_path / "third_party/nanopb/pb.h").unlink()
+    with pytest.raises(SetupError, match="could not fetch carrier==1"):
+        provide(digest)
+
+
+@pytest.mark.parametrize(
+    ("manager", "command"),
+    [
+        ("dnf", "dnf install qemu-system-riscv dtc zstd chromium chromedriver git make gcc gcc-c++ verilator xz bzip2"),
+        ("pacman", "pacman -S qemu-system-riscv dtc zstd chromium git make gcc verilator xz bzip2"),
+        ("zypper", "zypper install qemu-extra dtc zstd chromium chromedriver git make gcc gcc-c++ verilator xz bzip2"),
+        ("brew", "brew install qemu dtc zstd git make gcc verilator xz bzip2"),
+        ("conda", "conda install -c conda-forge qemu dtc zstd git make gcc gxx verilator xz bzip2"),
+        ("none", ""),
+    ],
+)
+def test_a_system_without_apt_get_is_answered_with_its_own_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manager: str, command: str
+) -> None:
+    """... and every package is named, those that are not in the table with their use."""
+    (tmp_path / manager).touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    packages = provision.read_packages(REPO / "third_party/debian.toml")
+    answer = provision.refusal(packages, {})
+    start = f"'{command}' installs" if command else "install by its own means"
+    assert answer.startswith(f"this system has no apt-get: {start} ")
+    assert [package.probe for package in packages if package.probe not in answer] == []
+    assert "clang-tidy-19 (lints the firmware's C)" in answer
 
 
 def test_the_tests_packages_are_added_for_tests_and_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,10 @@ def _compiled(name: str, folder: Path, own: bool, version: tuple[str, str]) -> B
     pin = tomllib.loads((_THIRD_PARTY / f"{name}.toml").read_text())
     if own:
         return BuildInput(name, number, pin["licence"])
+    wheel = pin.get("wheel")
+    if wheel and (folder / "gcpt.stamp").read_text().startswith(wheel["sha256"]):
+        package, _, release = wheel["requirement"].partition("==")
+        return BuildInput(name, number, pin["licence"], wheel["sha256"], f"pkg:pypi/{package}@{release}")
     package, _, release = pin["debian_source"].partition("=")
     source = f"pkg:deb/debian/{package}@{release}?arch=source&distro={pin['suite']}"
     return BuildInput(name, number, pin["licence"], pin["sha256"], source)

@@ -1,6 +1,7 @@
 """Set up what a purpose needs: system packages, the Python environment, the sources of nanopb and picolibc.
 
-./sconsw runs this with the system's Python, so it uses the standard library only and imports nothing of this package.
+./sconsw runs this with the system's Python, so it uses the standard library only, and of this package the names of
+packages on other systems than Debian.
 Each step first checks whether its result is there, and writes its stamp last: the next set-up completes one that was
 interrupted.
 """
@@ -19,12 +20,14 @@ import subprocess
 import sys
 import tarfile
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
+sys.path.append(str(ROOT / "site_scons"))  # python3 -I runs this file by its path
 STAMP = "gcpt.stamp"
 APT_INSTALL = ("apt-get", "install", "-y", "--no-install-recommends")
 #: The groups of system packages that each purpose installs. The build and the run go on without OPTIONAL: zig, which is
@@ -135,11 +138,27 @@ def apt_install(names: Sequence[str], prefix: Sequence[str]) -> list[str]:
     return impossible
 
 
+def elsewhere(packages: Sequence[Package]) -> str:
+    """What to install on a system unlike Debian: a command for the packages in the table, the rest by name."""
+    from gcpt import installing
+
+    program = installing.manager()
+    of_debian = {installing.package_of(name, "apt-get"): name for name in installing.PACKAGES}
+    commands, own = {}, []
+    for package in packages:
+        name = of_debian.get(package.name)
+        if name and (own_name := installing.package_of(name, program)):
+            commands[package.probe] = own_name
+        else:
+            own.append(f"{package.probe} ({package.use})")
+    parts = [f"'{installing.command(commands.values(), program)}' installs {', '.join(commands)}"] if commands else []
+    return "; ".join(parts + ([f"install by its own means {', '.join(own)}"] if own else []))
+
+
 def refusal(packages: Sequence[Package], environ: Mapping[str, str]) -> str:
     """Why these cannot be installed from here and what to do instead; "" where they can."""
     if not (shutil.which("dpkg") and shutil.which("apt-get")):
-        wanted = ", ".join(f"{package.probe} ({package.use})" for package in packages)
-        return f"this system has no apt-get: install by its own means {wanted}"
+        return f"this system has no apt-get: {elsewhere(packages)}"
     root, sudo = os.geteuid() == 0, shutil.which("sudo") is not None
     if not environ.get("GCPT_NO_SYSTEM") and (root or (sudo and sudo_without_password())):
         return ""
@@ -270,6 +289,16 @@ def install_command(root: Path, venv: Path) -> None:
 
 
 @dataclass(frozen=True)
+class Wheel:
+    """A package of Python that carries the sources too, in a folder. without: needed files that it lacks."""
+
+    requirement: str
+    sha256: str
+    folder: str
+    without: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Pin:
     """A tarball of Debian's source packages. files: names in it, or patterns of them, that are needed."""
 
@@ -282,11 +311,13 @@ class Pin:
     tarball: str
     sha256: str
     files: Sequence[str]
+    wheel: Wheel | None = None
 
 
 def read_pin(path: Path) -> Pin:
     """Read the pin of a foreign source; OSError or ValueError if there is none."""
-    return Pin(**tomllib.loads(path.read_text()))
+    values = tomllib.loads(path.read_text())
+    return Pin(**values | ({"wheel": Wheel(**values["wheel"])} if "wheel" in values else {}))
 
 
 def sha256(path: Path) -> str:
@@ -341,55 +372,95 @@ def download_source(name: str, pin: Pin, directory: Path, lock: int) -> Path:
     return directory / pin.tarball
 
 
-def needed_files(pin: Pin, names: Sequence[str]) -> list[str]:
-    """Those of ``names`` that the pin's patterns choose; SetupError for a pattern that chooses nothing."""
+def download_wheel(wheel: Wheel, directory: Path, lock: int) -> Path:
+    """Fetch the wheel with the environment's pip."""
+    directory.mkdir(parents=True)
+    pip = [str(ROOT / ".venv/bin/python"), "-I", "-m", "pip", "--disable-pip-version-check", "download", "--no-deps"]
+    done = capture([*pip, "--only-binary=:all:", "-d", str(directory), wheel.requirement], lock)
+    require(f"pip could not fetch {wheel.requirement}: see its output above; check the network", done)
+    [path] = directory.glob("*.whl")
+    return path
+
+
+def needed_files(archive: str, files: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Those of ``names`` that the patterns ``files`` choose; SetupError for a pattern that chooses nothing."""
     chosen = []
-    for pattern in pin.files:
+    for pattern in files:
         found = fnmatch.filter(names, pattern)
         if not found:
-            raise SetupError(f"{pin.tarball} holds no file {pattern}: fix the pin in third_party/")
+            raise SetupError(f"{archive} holds no file {pattern}: fix the pin in third_party/")
         chosen += found
     return chosen
 
 
-def stamp_text(pin: Pin) -> str:
-    """Return what the stamp of an unpacked source holds."""
-    return "\n".join((pin.sha256, *pin.files)) + "\n"
+def stamp_text(pin: Pin, digest: str = "") -> str:
+    """Return what the stamp of an unpacked source holds. digest: that of the archive, by default the tarball's."""
+    return "\n".join((digest or pin.sha256, *pin.files)) + "\n"
 
 
-def unpack_source(pin: Pin, tarball: Path, target: Path) -> None:
+def unpack_tarball(pin: Pin, tarball: Path, target: Path) -> None:
     """Put the pinned tarball's needed files into target, all of them or none."""
-    found = sha256(tarball)
-    if found != pin.sha256:
-        raise SetupError(f"{tarball.name} has the sha256 {found}, not the pinned {pin.sha256}: it is not used")
+    check_digest(tarball, pin.sha256)
+    with tarfile.open(tarball) as archive:
+        members = {member.name.partition("/")[2]: member for member in archive if member.isfile()}
+        needed = needed_files(tarball.name, pin.files, list(members))
+        contents = ((name, archive.extractfile(members[name])) for name in needed)
+        write_source(target, stamp_text(pin), ((name, file.read()) for name, file in contents if file))
+
+
+def unpack_wheel(pin: Pin, wheel: Wheel, path: Path, target: Path) -> None:
+    """Put the needed files of the pinned wheel into target, all of them or none."""
+    check_digest(path, wheel.sha256)
+    with zipfile.ZipFile(path) as archive:
+        start = f"{wheel.folder}/"
+        members = [name.removeprefix(start) for name in archive.namelist() if name.startswith(start)]
+        files = [name for name in pin.files if name not in wheel.without]
+        needed = [name for name in needed_files(path.name, files, members) if not name.endswith("/")]
+        write_source(target, stamp_text(pin, wheel.sha256), ((name, archive.read(start + name)) for name in needed))
+
+
+def check_digest(path: Path, wanted: str) -> None:
+    """SetupError if the file is not the pinned one."""
+    if (found := sha256(path)) != wanted:
+        raise SetupError(f"{path.name} has the sha256 {found}, not the pinned {wanted}: it is not used")
+
+
+def write_source(target: Path, stamp: str, files: Iterable[tuple[str, bytes]]) -> None:
+    """Replace target by the files, all of them or none."""
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    with tarfile.open(tarball) as archive:
-        members = {member.name.partition("/")[2]: member for member in archive if member.isfile()}
-        for name in needed_files(pin, list(members)):
-            content = archive.extractfile(members[name])
-            assert content
-            (partial / name).parent.mkdir(parents=True, exist_ok=True)
-            (partial / name).write_bytes(content.read())
-    (partial / STAMP).write_text(stamp_text(pin))
+    for name, content in files:
+        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        (partial / name).write_bytes(content)
+    (partial / STAMP).write_text(stamp)
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
+
+
+def source_is_ready(pin: Pin, target: Path) -> bool:
+    """Whether the stamp shows that the needed files are there, from the tarball or the wheel."""
+    stamp = target / STAMP
+    texts = {stamp_text(pin): (), **({stamp_text(pin, pin.wheel.sha256): pin.wheel.without} if pin.wheel else {})}
+    without = texts.get(stamp.read_text()) if stamp.is_file() else None
+    plain = [file for file in pin.files if "*" not in file]
+    return without is not None and all((target / file).is_file() for file in plain if file not in without)
 
 
 def provide_source(name: str, pin: Pin, third_party: Path, lock: int) -> None:
     """Fetch and unpack a foreign source, unless its stamp shows that it is there."""
     target = third_party / name
-    stamp = target / STAMP
-    plain = [file for file in pin.files if "*" not in file]
-    complete = all((target / file).is_file() for file in (STAMP, *plain))
-    if complete and stamp.read_text() == stamp_text(pin):
-        stamp.touch()
+    if source_is_ready(pin, target):
+        (target / STAMP).touch()
         return
-    say(f"fetching the sources of {name} {pin.version} with apt-get")
     directory = third_party / "apt"
     shutil.rmtree(directory, ignore_errors=True)
-    unpack_source(pin, download_source(name, pin, directory, lock), target)
+    if pin.wheel and not shutil.which("apt-get"):
+        say(f"fetching {pin.wheel.requirement} with pip, in place of {name} {pin.version}")
+        unpack_wheel(pin, pin.wheel, download_wheel(pin.wheel, directory, lock), target)
+    else:
+        say(f"fetching the sources of {name} {pin.version} with apt-get")
+        unpack_tarball(pin, download_source(name, pin, directory, lock), target)
     shutil.rmtree(directory)
     say(f"{name} sources: ready")
 
