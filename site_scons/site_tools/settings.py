@@ -32,7 +32,7 @@ HOST_VARIABLES = (
 )  # fmt: skip
 
 #: Targets that write nothing to the build folder themselves; the builds that they start take its lock.
-_WITHOUT_LOCK = {"test", "lint", "mutants", "coverage", "bench", "toolchains", "release"}
+_WITHOUT_LOCK = {"test", "lint", "mutants", "coverage", "bench", "toolchains", "release", "portability"}
 
 #: First bytes of texts that Python does not read as UTF-8.
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

@@ -241,6 +241,7 @@ _WITHOUT_TOOLCHAIN = (
     "ide",
     "toolchains",
     "release",
+    "portability",
 )
 
 

@@ -43,9 +43,17 @@ def changes(text: str, version: str) -> str:
     raise UserError(f"CHANGELOG.md: no section '## {version}': add the changes of this version")
 
 
-def _package(folder: Path) -> None:
-    """Make wheel and source archive; the wheel's hook builds the ready restorers."""
-    command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
+def package(folder: Path, *kinds: str) -> None:
+    """Make packages; the wheel's hook builds the ready restorers.
+
+    Args:
+        folder: The folder for them.
+        *kinds: Any of "wheel" and "sdist"; none is both.
+
+    Raises:
+        UserError: A package cannot be made.
+    """
+    command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder), *(f"-t{kind}" for kind in kinds)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if run.returncode:
         last = (run.stderr.strip() or run.stdout.strip() or "no output").splitlines()[-1]
@@ -69,7 +77,7 @@ def make(folder: Path) -> list[Path]:
         raise UserError("release: tracked files differ from the commit: commit the changes first")
     name = f"gcpt-{__version__}"
     section = changes((ROOT / "CHANGELOG.md").read_text(), __version__)
-    _package(folder)
+    package(folder)
     shutil.copyfile(restorers.build_archive(), folder / f"{name}-restorers.tar.xz")
     used, _ = toolchains.for_build(resolve({"build_dir": "build/restorers"}), os.environ)
     versions = toolchains.versions(used, os.environ)

@@ -203,6 +203,8 @@ TABLE: tuple[Option, ...] = (
     Option("random_minutes", _TESTS, "N", "(10, without random_count=)", "how long scons random starts random states"),
     Option("random_count", _TESTS, "N", "", "number of random states of scons random"),
     Option("random_seed", _TESTS, "N", "(from the clock)", "seed of scons random, to repeat a run"),
+    Option("systems", _TESTS, "NAME[,...]", "(all)", "systems of scons portability"),
+    Option("commands", _TESTS, "KIND[,...]", "build,test,pip", "kinds of commands that scons portability runs"),
     Option("bench_json", _BENCH, "FILE", BENCH_JSON, "output file for the benchmark's figures"),
     Option("bench_compare", _BENCH, "FILE", "", "figures of an earlier benchmark to compare with"),
     _choice("bench_quick", _BENCH, ("0", "1"), "skip measurements of wall-clock time", ""),
@@ -219,6 +221,7 @@ TARGETS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("lint", "mutants", "coverage", "random"), "check the project itself (docs/checks.md)"),
     (("export", "matrix", "sbom", "install", "restorers"), "outputs for other projects (docs/downstream.md)"),
     (("release",), "files of a release: wheel, source archive, restorers, checksums (docs/release.md)"),
+    (("portability",), "run build, tests and installation in chroots of other systems (docs/portability.md)"),
     (("compiledb",), "compile_commands.json for editors (docs/editors.md)"),
 )
 
