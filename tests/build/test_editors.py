@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from command import free_port
 from editor import Debugger, VsCode
 
 from gcpt.machines.gdb import TIMEOUT
@@ -88,11 +89,6 @@ def test_clangd_sees_faults_in_c_and_of_the_preprocessor_in_assembly(project):
     assert any(line.startswith("head.S: [pp_file_not_found]") for line in problems)
     assert any(line.startswith("boot_planned.S: [-Wundef]") and "GCPT_STOPS" in line for line in problems)
     assert any(line.startswith("plan.c: [undeclared_var_use]") for line in problems)
-
-
-def free_port():
-    with socket.create_server(("localhost", 0)) as server:
-        return server.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -14,16 +14,20 @@ import pytest
 from command import ENVIRONMENT, gcpt, refusal, wait_until
 from distributed import Client
 
-from gcpt.sets.cluster import Cluster, SchedulerLostError
+from gcpt import __version__
+from gcpt.errors import UserError
+from gcpt.sets.cluster import Cluster, ClusterLostError
+from gcpt.sets.fitness import check_workers
 
 Make = Callable[..., Path]
 _LOOPBACK = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
 
 
 @contextmanager
-def _process(log: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+def _process(log: Path, *words: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "distributed.cli." + words[0], *words[1:], *_LOOPBACK]
-    with log.open("wb") as file, subprocess.Popen(command, env=ENVIRONMENT, stdout=file, stderr=file) as running:
+    environment = {**ENVIRONMENT, **environment}
+    with log.open("wb") as file, subprocess.Popen(command, env=environment, stdout=file, stderr=file) as running:
         try:
             yield running
         finally:
@@ -33,10 +37,10 @@ def _process(log: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The address of a scheduler with two workers, and its process."""
-    file = tmp_path / "scheduler.json"
+    file, once = tmp_path / "scheduler.json", {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
     with ExitStack() as stack:
         running = stack.enter_context(
-            _process(tmp_path / "scheduler.log", "dask_scheduler", "--port", "0", "--scheduler-file", str(file))
+            _process(tmp_path / "scheduler.log", "dask_scheduler", "--port", "0", "--scheduler-file", str(file), **once)
         )
         wait_until(file.exists)
         address = wait_until(lambda: json.loads(file.read_text() or "{}").get("address"))
@@ -105,7 +109,7 @@ def test_no_future_is_left_open(scheduler: tuple[str, subprocess.Popen[bytes]]) 
     futures += [cluster.submit(time.sleep, 1000) for _ in range(10)]
     ended = wait(futures, timeout=60)
     assert not ended.not_done
-    assert {type(future.exception()) for future in ended.done} <= {SchedulerLostError, CancelledError}
+    assert {type(future.exception()) for future in ended.done} <= {ClusterLostError, CancelledError}
     cluster.shutdown()
 
 
@@ -123,3 +127,37 @@ def test_an_interrupt(make_set: Make, emu: Path, scheduler: tuple[str, object], 
     assert (client.returncode, errors.strip()) == (130, "gcpt: interrupted")
     emu.with_name("go").touch()
     assert gcpt(*words).returncode == 0
+
+
+def test_a_point_that_kills_workers(make_set: Make, emu: Path, scheduler: tuple[str, object], tmp_path: Path) -> None:
+    """It is named, with the worker."""
+    root, out = make_set({"mcf": {"1": (1, "killer")}}), tmp_path / "out"
+    words = ("--retries", "0", "--on", f"dask://{scheduler[0]}", "--", emu, "-i", "{checkpoint}")
+    run = gcpt("set", "run", root, "-o", out, *words)
+    assert run.returncode == 1
+    assert "mcf_1: workers that ended during it: 1, the last one tcp://127.0.0.1:" in run.stdout
+
+
+def test_workers_that_do_not_fit(scheduler: tuple[str, object], tmp_path: Path) -> None:
+    """Files that they do not see, other versions of gcpt and none are one line each."""
+    with Client(f"tcp://{scheduler[0]}", set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=100)
+        check_workers(client, "dask://x", [tmp_path])
+        with pytest.raises(UserError, match=rf"dask://x: {tmp_path}/absent does not exist on host \S+: set, command"):
+            check_workers(client, "dask://x", [tmp_path, tmp_path / "absent"])
+        other = tmp_path / "other/gcpt"
+        other.mkdir(parents=True)
+        path = f"{other.parent}:{ENVIRONMENT['PYTHONPATH']}"
+        for text, problem in (
+            ("__version__ = '0.0.9'", rf"gcpt 0\.0\.9 is installed, and here {__version__}"),
+            ("raise ModuleNotFoundError('No module named gcpt')", r"gcpt is not installed \(No module named gcpt\)"),
+        ):
+            (other / "__init__.py").write_text(text)
+            words = (f"tcp://{scheduler[0]}", "--nthreads", "1", "--no-nanny")
+            with _process(tmp_path / "other.log", "dask_worker", *words, PYTHONPATH=path):
+                client.wait_for_workers(3, timeout=100)
+                with pytest.raises(
+                    UserError, match=rf"dask://x: worker tcp://127\.0\.0\.1:\d+: {problem}: install gcpt"
+                ):
+                    check_workers(client, "dask://x", [])
+            wait_until(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == 2)

@@ -6,6 +6,7 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -64,6 +65,12 @@ def wait_until(condition: Callable[[], T]) -> T:
         assert time.monotonic() < deadline, f"not within {TIMEOUT:g} s"
         time.sleep(_POLL)
     return value
+
+
+def free_port() -> int:
+    """A port of this machine that nothing used just now."""
+    with socket.create_server(("localhost", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def restore_signals() -> None:

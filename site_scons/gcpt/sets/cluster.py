@@ -1,39 +1,52 @@
 """The workers of a Dask scheduler, with the interface of concurrent.futures."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any, TypeVar
 
 from gcpt.errors import UserError
+from gcpt.sets.fitness import check_workers
+from gcpt.sets.process import end_worker
 
 T = TypeVar("T")
 
 _REMEDY = "pip install 'gcpt[set]'"
 #: Seconds for a scheduler to answer, and between two looks whether it is still there.
 _ANSWER, _LOOK = 10, 0.5
+#: Dask's settings for a scheduler in this process: a worker gets its next point when it is free, not before.
+SCHEDULING = {"distributed.scheduler.worker-saturation": 1.0}
+_SCHEDULER_LOST = "the scheduler ended, or cannot be reached any more"
 
 
-class SchedulerLostError(Exception):
-    """The scheduler ended or cannot be reached, so answers no longer arrive."""
+class ClusterLostError(Exception):
+    """The scheduler ended or cannot be reached, or no worker is left, so answers no longer arrive."""
+
+
+class WorkersKilledError(Exception):
+    """Every worker that had a task ended."""
 
 
 class Cluster(Executor):
-    """The workers of a scheduler. Once the scheduler is lost, every future ends with a SchedulerLostError."""
+    """The workers of a scheduler. Once they are lost, every future ends with a ClusterLostError."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, loss: Callable[[], str] = str) -> None:
         """Use a client.
 
         Args:
             client: A client of Dask, which is connected.
+            loss: Returns why no worker can come any more; "" as long as one can.
         """
         self._client = client
         self._executor = client.get_executor(pure=False)
         self._open: dict[Future[Any], Future[Any]] = {}
         self._lock = threading.Lock()
-        self._is_lost = False
+        self._killed_error = import_module("distributed").KilledWorker
+        self._find_loss = loss
+        self._loss = ""
         self._is_closed = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -55,36 +68,38 @@ class Cluster(Executor):
         except Exception:
             if self._is_connected():
                 raise
-            future.set_exception(_lost())
+            future.set_exception(ClusterLostError(_SCHEDULER_LOST))
             return future
         with self._lock:
-            is_lost = self._is_lost
-            if not is_lost:
+            loss = self._loss
+            if not loss:
                 self._open[future] = answer
-        if is_lost:
-            future.set_exception(_lost())
+        if loss:
+            future.set_exception(ClusterLostError(loss))
         else:
             answer.add_done_callback(lambda done: self._settle(future, done))
         return future
 
     def _settle(self, future: "Future[Any]", answer: "Future[Any] | None") -> None:
-        """End a future, once, with an answer; without one the scheduler is lost."""
+        """End a future, once, with an answer; without one the workers are lost."""
         with self._lock:
             if self._open.pop(future, None) is None:
                 return
         try:
             if answer is None:
-                raise _lost()
+                raise ClusterLostError(self._loss)
             future.set_result(answer.result())
+        except self._killed_error as error:
+            future.set_exception(WorkersKilledError(_killed(error)))
         except BaseException as error:  # CancelledError, too
             future.set_exception(error)
 
     def _watch(self) -> None:
-        """End the futures when the scheduler is lost: Dask does not end all of them then."""
+        """End the futures when the workers are lost: Dask does not end all of them then."""
         while not self._is_closed.wait(_LOOK):
-            if not self._is_connected():
+            if loss := self._find_loss() if self._is_connected() else _SCHEDULER_LOST:
                 with self._lock:
-                    self._is_lost = True
+                    self._loss = loss
                     lost = list(self._open)
                 for future in lost:
                     self._settle(future, None)
@@ -110,40 +125,79 @@ class Cluster(Executor):
             self._client.close()
 
 
-def _lost() -> SchedulerLostError:
-    return SchedulerLostError("the scheduler ended, or cannot be reached any more")
+def _killed(error: Any) -> str:
+    worker = error.last_worker
+    return f"workers that ended during it: {error.allowed_failures + 1}, the last one {worker.name} at {worker.address}"
 
 
-def _distributed() -> Any:
-    """Import Dask, which only clusters need."""
+def import_extra(name: str, engine: str) -> Any:
+    """Import a module of the extra gcpt[set], which only clusters need.
+
+    Args:
+        name: The module.
+        engine: The engine that needs it, for the message.
+
+    Returns:
+        The module.
+
+    Raises:
+        UserError: It is not installed.
+    """
     try:
-        return import_module("distributed")
+        return import_module(name)
     except ImportError as error:
-        raise UserError(f"{error.name} is not installed, which dask:// needs: {_REMEDY}") from error
+        raise UserError(f"{error.name} is not installed, which {engine} needs: {_REMEDY}") from error
+
+
+def _end_workers(client: Any) -> None:
+    """End all workers at once, and their simulators with them: Dask would wait for what they do."""
+    with suppress(OSError):  # none answers any more
+        client.run(end_worker, on_error="ignore")
 
 
 @contextmanager
-def on_dask(address: str) -> Iterator[Executor]:
+def serving(client: Any, loss: Callable[[], str] = str, ends_workers: bool = False) -> Iterator[Executor]:
+    """Use the workers of a client's scheduler.
+
+    Args:
+        client: A client of Dask, which is connected; it is closed at the end.
+        loss: Returns why no worker can come any more; "" as long as one can.
+        ends_workers: Whether the workers end, too.
+
+    Yields:
+        The executor.
+    """
+    executor = Cluster(client, loss)
+    is_over = False
+    try:
+        yield executor
+        is_over = True
+    finally:
+        if ends_workers:
+            _end_workers(client)
+        executor.shutdown(wait=is_over)
+
+
+@contextmanager
+def on_dask(address: str, paths: Sequence[Path]) -> Iterator[Executor]:
     """Use the workers of a Dask scheduler that runs already.
 
     Args:
         address: HOST:PORT.
+        paths: Files and folders that all workers must see.
 
     Yields:
         The executor.
 
     Raises:
-        UserError: Dask is not installed, or no scheduler answers.
+        UserError: Dask is not installed, no scheduler answers, or a worker does not fit.
     """
-    distributed = _distributed()
+    where = f"dask://{address}"
+    distributed = import_extra("distributed", where)
     try:
         client = distributed.Client(f"tcp://{address}", timeout=_ANSWER, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"dask://{address}: no scheduler answers: start one with dask scheduler") from error
-    executor = Cluster(client)
-    try:
+        raise UserError(f"{where}: no scheduler answers: start one with dask scheduler") from error
+    with serving(client) as executor:
+        check_workers(client, where, paths)
         yield executor
-    except BaseException:
-        executor.shutdown(wait=False)
-        raise
-    executor.shutdown()

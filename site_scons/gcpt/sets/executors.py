@@ -1,4 +1,4 @@
-"""Where the work is done: processes on this machine, or the workers of a Dask scheduler.
+"""Where the work is done: processes on this machine, or workers of Dask on other hosts.
 
 Every executor has the interface of concurrent.futures.
 """
@@ -7,10 +7,13 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from gcpt.errors import UserError
 from gcpt.sets.cluster import on_dask
 from gcpt.sets.pool import Pool, core_sets
+from gcpt.sets.ssh import on_ssh
 
 
 @contextmanager
@@ -40,23 +43,47 @@ def embedded(jobs: int, cores: int) -> Iterator[Executor]:
     pool.shutdown()
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a run needs of its engine.
+
+    Attributes:
+        jobs: Number of workers; 0 for the default.
+        cores: Cores that each worker on this machine is pinned to; 0 for the default.
+        folder: A folder that all hosts see, for files of the engine.
+        paths: Files and folders that all workers must see.
+    """
+
+    jobs: int
+    cores: int
+    folder: Path
+    paths: tuple[Path, ...]
+
+
 @contextmanager
-def open_executor(where: str, jobs: int, cores: int) -> Iterator[Executor]:
+def open_executor(where: str, needs: Needs) -> Iterator[Executor]:
     """Open the executor that an option names.
 
     Args:
-        where: ``dask://HOST:PORT``; "" for this machine.
-        jobs: Number of workers on this machine; 0 for the default.
-        cores: Cores of each worker on this machine; 0 for the default.
+        where: ``dask://HOST:PORT`` or ``ssh:FILE``; "" for this machine.
+        needs: What the run needs.
 
     Yields:
         The executor.
 
     Raises:
-        UserError: There is no such place, or Dask is not installed.
+        UserError: There is no such engine, a part of it is not installed, or it does not start.
     """
-    kind, _, address = where.partition("://")
-    if where and (kind != "dask" or not address):
-        raise UserError(f"{where}: no such engine: give dask://HOST:PORT, or leave it out for this machine")
-    with on_dask(address) if where else embedded(jobs, cores) as executor:
+    if where and needs.cores:
+        raise UserError("--cores: only workers on this machine are pinned: leave out --cores or --on")
+    kind, _, rest = where.partition(":")
+    if not where:
+        opened = embedded(needs.jobs, needs.cores)
+    elif kind == "dask" and rest.startswith("//") and len(rest) > 2:
+        opened = on_dask(rest[2:], needs.paths)
+    elif kind == "ssh" and rest:
+        opened = on_ssh(rest, needs.folder, needs.paths)
+    else:
+        raise UserError(f"{where}: no such engine: give dask://HOST:PORT or ssh:FILE, or leave it out for this machine")
+    with opened as executor:
         yield executor

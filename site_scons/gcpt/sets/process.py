@@ -4,6 +4,7 @@ import fcntl
 import os
 import select
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -14,12 +15,16 @@ from typing import BinaryIO
 
 from gcpt.machines.children import end_with_parent
 
-#: The file that a simulator and all its processes keep locked; it holds the number of their process group.
+#: The file that a simulator and all its processes keep locked; it holds the number of their process group and the host.
 LOCK = ".lock"
 #: Seconds from SIGTERM to SIGKILL after the time limit.
 _GRACE = 10
 #: Seconds for the processes of an earlier run to end, and between two looks.
 _LEFTOVER, _LOOK = 10.0, 0.05
+
+
+#: The process groups of what runs in this process now.
+_groups: set[int] = set()
 
 
 class BusyError(Exception):
@@ -58,8 +63,9 @@ def locked(folder: Path) -> Iterator[BinaryIO]:
     with (folder / LOCK).open("a+b") as file:
         deadline = time.monotonic() + _LEFTOVER
         while not _lock(file):
+            _kill_orphans(file)
             if time.monotonic() > deadline:
-                raise BusyError(f"process group {_group(file)} of an earlier run still works in {folder}")
+                raise BusyError(f"process group {_owner(file)} of an earlier run still works in {folder}")
             time.sleep(_LOOK)
         yield file
 
@@ -72,11 +78,22 @@ def _lock(file: BinaryIO) -> bool:
     return True
 
 
-def _group(file: BinaryIO) -> int:
-    """The process group in a lock's file; 0 if there is none."""
+def _owner(file: BinaryIO) -> str:
+    """The text of a lock's file: ``NUMBER on HOST``."""
     file.seek(0)
-    text = file.read(32)
-    return int(text) if text.isdigit() else 0
+    return file.read(300).decode(errors="replace")
+
+
+def _group(file: BinaryIO) -> int:
+    """The process group in a lock's file; 0 if there is none on this host."""
+    number, _, host = _owner(file).partition(" on ")
+    return int(number) if number.isdecimal() and host == socket.gethostname() else 0
+
+
+def _kill_orphans(file: BinaryIO) -> None:
+    """Kill what is left of a process group whose leader ended with its worker."""
+    if (group := _group(file)) and not Path("/proc", str(group)).exists():
+        _signal(group, signal.SIGKILL)
 
 
 def is_locked(file_path: Path) -> bool:
@@ -104,6 +121,14 @@ def stop_leftover(folder: Path) -> None:
     with suppress(OSError), (folder / LOCK).open("r+b") as file:
         if not _lock(file) and (group := _group(file)):
             os.killpg(group, signal.SIGKILL)
+
+
+def end_worker() -> None:
+    """End this worker at once with all that it runs, so that no result is written, and the process that restarts it."""
+    for group in tuple(_groups):
+        _signal(group, signal.SIGKILL)
+    os.kill(os.getppid(), signal.SIGKILL)
+    os._exit(0)
 
 
 def run(command: Sequence[str], folder: Path, out: Path, err: Path, limit: float | None) -> Ending:
@@ -135,15 +160,17 @@ def run(command: Sequence[str], folder: Path, out: Path, err: Path, limit: float
             pass_fds=(lock.fileno(),),
             preexec_fn=_prepare,
         )
+        _groups.add(process.pid)
         try:
             lock.truncate(0)
-            lock.write(str(process.pid).encode())
+            lock.write(f"{process.pid} on {socket.gethostname()}".encode())
             lock.flush()
             is_late = not _wait(process.pid, limit)
             if is_late:
                 _signal(process.pid, signal.SIGTERM)
                 _wait(process.pid, _GRACE)
         finally:
+            _groups.discard(process.pid)
             _signal(process.pid, signal.SIGKILL)  # the leader is not reaped yet, so the number is still the group's
             status = process.wait()
         return Ending(status, time.monotonic() - start, is_late)

@@ -40,7 +40,7 @@ class Engine:
 
     Attributes:
         jobs: Number of workers; 0 for one per core, or per ``cores`` cores.
-        on: The Dask scheduler; "" for workers on this machine.
+        on: Where the workers are; "" for this machine.
         cores: Cores of each worker, to which it is pinned; 0 to leave that to the system.
         retries: How often a point is tried again.
         do_failed: Whether failed points of an earlier run are done again.
@@ -173,7 +173,7 @@ def _with_options(with_engine: Callable[..., Any], names: tuple[str, ...]) -> Ca
             "where",
             default="",
             metavar="WHERE",
-            help="A Dask scheduler whose workers do the work: dask://HOST:PORT.",
+            help="Where workers run: ssh:FILE of hosts, or those of a Dask scheduler, dask://HOST:PORT.",
         ),
         click.option("-j", "--jobs", type=click.IntRange(0), default=0, help="Workers; by default one per core."),
     ):
