@@ -8,13 +8,15 @@ from gcpt.restorer import ready
 
 
 def _write(target, source, env):
-    ready.write(Path(target[0].abspath), zip(env["VARIANTS"], (Path(node.abspath) for node in source), strict=True))
+    paths = [Path(node.abspath) for node in source]
+    restorers = zip(env["VARIANTS"], paths[::2], paths[1::2], strict=True)
+    ready.write(Path(target[0].abspath), list(restorers))
 
 
 def _ready_restorers(env, products):
     variants = [config.variant for config, _ in products]
-    images = [outputs["image"] for _, outputs in products]
-    archive = env.RestorerArchive(f"{env['CONFIG'].build_dir}/{ready.ARCHIVE}", images, VARIANTS=variants)
+    files = [outputs[kind] for _, outputs in products for kind in ("image", "elf")]
+    archive = env.RestorerArchive(f"{env['CONFIG'].build_dir}/{ready.ARCHIVE}", files, VARIANTS=variants)
     env.Depends(archive, [env.Value(repr(variants)), env.File("site_scons/gcpt/restorer/ready.py")])
     return env.Alias("restorers", archive)
 

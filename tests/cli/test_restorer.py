@@ -78,6 +78,13 @@ def test_an_installation_runs_a_checkpoint_to_its_end(plain_installation: Instal
     assert "with every register in its place." in run.stdout
 
 
+def test_gdb_has_the_symbols_of_a_ready_restorer(
+    plain_installation: Installation, checkpoint_file: Callable[..., Path]
+) -> None:
+    run = plain_installation.run("debug", checkpoint_file(), "--batch", "-x", "info symbol gcpt_restore")
+    assert run.returncode == 0 and "gcpt_restore in section .text" in run.stdout, run.stdout + run.stderr
+
+
 def test_pack_embeds_a_ready_restorer_that_fits(
     plain_installation: Installation, checkpoint_file: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -109,7 +116,7 @@ def test_the_archive_is_reproducible_and_a_damaged_one_is_named(session_folder: 
     built = builds.build(ROOT, session_folder / "ready", {"mode": "single_core"})
     archives = [tmp_path / "one", tmp_path / "two"]
     for archive in archives:
-        ready.write(archive, [("single_core", built.image)])
+        ready.write(archive, [("single_core", built.image, built.elf)])
     assert archives[0].read_bytes() == archives[1].read_bytes()
     assert ready.read(archives[0])["single_core"].data == built.image.read_bytes()
     whole = archives[0].read_bytes()

@@ -21,10 +21,10 @@ def provide(options: Mapping[str, str], folder: Path) -> BuiltRestorer:
 
     Args:
         options: Build options and their values.
-        folder: An existing folder for a copy of a ready restorer.
+        folder: An existing folder for copies of a ready restorer and its ELF file.
 
     Returns:
-        The restorer; a ready one has no ELF file.
+        The restorer, with its ELF file.
 
     Raises:
         UserError: An option is invalid, the build fails, or it is not possible here.
@@ -35,6 +35,8 @@ def provide(options: Mapping[str, str], folder: Path) -> BuiltRestorer:
         return build(options)
     found = BuiltRestorer(folder, config)
     found.image.write_bytes(restorer.data)
+    if elf := ready.find_elf(config):
+        found.elf.write_bytes(elf)
     return found
 
 
