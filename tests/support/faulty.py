@@ -48,7 +48,10 @@ ERRORS = {
 
 @dataclass(frozen=True)
 class Call:
-    """A system call of a run: its name, its number among those of this name (from 1), and the file's path or ``-``."""
+    """A system call of a run: its name, its number among those of this name (from 1), and the file or ``-``.
+
+    A file of the run's folder has its path there, others their absolute paths, sockets a name.
+    """
 
     name: str
     number: int
@@ -77,7 +80,7 @@ def compile_shim(folder: Path) -> Path:
 
 def run(shim: Path, folder: Path, arguments: list[str], call: Call | None = None, error: str = "") -> Run:
     """Run ``gcpt`` in ``folder``, whose files count, with its temporary files in ``folder``/tmp, and fail ``call``."""
-    log = folder.with_name("calls")
+    log = folder.with_name(f"calls-{folder.name}")
     log.unlink(missing_ok=True)
     environment = {**UNMEASURED, "TMPDIR": str(folder / "tmp"), "LD_PRELOAD": str(shim)}
     environment |= {"FAULT_UNDER": str(folder), "FAULT_LOG": str(log)}
@@ -100,7 +103,7 @@ def run(shim: Path, folder: Path, arguments: list[str], call: Call | None = None
     for line in lines:
         name, _, file = line.removeprefix("! ").partition(" ")
         counts[name] += 1
-        calls.append(Call(name, counts[name], file))
+        calls.append(Call(name, counts[name], file.removeprefix(f"{folder}/")))
     return Run(done.returncode, done.stdout, done.stderr, calls, any(line.startswith("! ") for line in lines))
 
 
@@ -113,6 +116,6 @@ def processes_of(folder: Path) -> list[str]:
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue
-            if str(folder) in line:
+            if f"{folder}/" in line:
                 found.append(line)
     return found

@@ -117,7 +117,7 @@ class Qemu:
         Args:
             image: Raw image that is the machine's memory.
             machine: The machine.
-            folder: Folder for the logs.
+            folder: Existing folder for the logs.
             paused: Whether to wait at reset until gdb resumes the machine.
         """
         self.machine = machine
@@ -134,7 +134,6 @@ class Qemu:
 
     def __enter__(self) -> Self:
         try:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
             with socket.socket(socket.AF_UNIX) as listening:  # opened here, so that clients can connect at once
                 listening.bind(str(self.gdb_path))
                 listening.listen()
