@@ -10,7 +10,7 @@ from command import gcpt, refusal
 from gcpt.checkpoint import edits, output
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Place
 from gcpt.checkpoint.state import HartState
-from gcpt.errors import UserError
+from gcpt.errors import SimulatorError, UserError
 from gcpt.isa import mstatus
 from gcpt.machines import demo, judges, spike
 from gcpt.machines.synthetic import Mode, Recipe
@@ -115,6 +115,15 @@ def test_mnret_resumes_m_mode_anywhere(checkpoint_file: Make, enabled: bool) -> 
     assert "mnepc" in {row["name"] for row in report["differences"]}
     run = gcpt("verify", "--isa", isa, path)
     assert (run.returncode, "gcpt: error 14 hart 0" in run.stdout) == (1, True), run.stdout
+
+
+def test_a_loss_that_is_printed_last(tmp_path: Path) -> None:
+    """A hart may arrive before its console is read, and before the line ends: a program that ends at once shows it."""
+    program = tmp_path / "spike"
+    program.write_text("#!/bin/sh\nprintf 'gcpt: error 14 hart 0'\n")
+    program.chmod(0o755)
+    with pytest.raises(SimulatorError, match=r"^gcpt: error 14 hart 0$"):
+        spike.read(spike.Spike(str(program), "rv64i"), tmp_path / "elf", 0, 0, (), tmp_path, 60)
 
 
 def test_a_refusal_on_spike(checkpoint_file: Make) -> None:
