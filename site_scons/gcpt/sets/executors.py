@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gcpt.errors import UserError
+from gcpt.sets import memory
 from gcpt.sets.cluster import on_dask
 from gcpt.sets.pool import Pool, core_sets
 from gcpt.sets.ssh import on_ssh
@@ -28,13 +29,13 @@ def embedded(jobs: int, cores: int) -> Iterator[Executor]:
         The executor. When the ``with`` block is left by an exception, workers and simulators are stopped at once.
 
     Raises:
-        UserError: There are fewer cores than that.
+        UserError: There are fewer cores than that, or no memory for a worker.
     """
     free = len(os.sched_getaffinity(0))
     if cores > free:
         raise UserError(f"--cores {cores}: gcpt may use {free} cores here: give at most {free}")
     parts = core_sets(cores) if cores else []
-    pool = Pool(jobs or len(parts) or free, parts)
+    pool = Pool(memory.fitting(jobs or len(parts) or free, memory.free()), parts)
     try:
         yield pool
     except BaseException:
