@@ -139,6 +139,27 @@ def test_what_is_done_again(make_set: Make, emu: Path, starts: Starts, tmp_path:
         assert len(starts()) == before + number
 
 
+def test_the_longest_start_first(make_set: Make, emu: Path, starts: Starts, tmp_path: Path) -> None:
+    """By the largest image, by an index of times, and by an earlier run in the same folder."""
+    sizes = {"1": (0.2, "x"), "2": (0.2, "x" * 9), "3": (0.2, "x" * 5)}
+    root, out = make_set({"mcf": sizes}), tmp_path / "out"
+
+    def order(*flags: str) -> list[str]:
+        before = len(starts())
+        command = ("set", "run", root, "-o", out, "-j", "1", "--", emu, *flags, *_COMMAND)
+        assert gcpt(*command).returncode == 0
+        return [name.removeprefix("mcf_") for name in starts()[before:]]
+
+    assert order() == ["2", "3", "1"]
+    for result in out.glob("*/result.json"):
+        result.unlink()
+    (root / "times.json").write_text(json.dumps({"mcf": {"1": 70, "2": 60, "3": 900}}))
+    assert order() == ["3", "1", "2"]
+    result = out / "mcf_1_0.200000" / "result.json"
+    result.write_text(json.dumps({**json.loads(result.read_text()), "seconds": 1000.0}))
+    assert order("--flag")[0] == "1"
+
+
 def test_other_rules_read_the_logs_again(make_set: Make, emu: Path, starts: Starts, tmp_path: Path) -> None:
     root, out = make_set({"mcf": {"1": (1, "")}}), tmp_path / "out"
     assert _run(root, out, emu).returncode == 0
@@ -150,7 +171,11 @@ def test_other_rules_read_the_logs_again(make_set: Make, emu: Path, starts: Star
     ):
         run = _run(root, out, emu, *options, "--json", "--retries", "0")
         assert run.returncode == status, options
-    assert json.loads(run.stdout.splitlines()[-1])["suite"]["c"] == {"geometric_mean": 1, "workloads": 1}
+    assert json.loads(run.stdout.splitlines()[-1])["suite"]["c"] == {
+        "geometric_mean": 1,
+        "workloads": 1,
+        "coverage": 1,
+    }
 
 
 def test_a_killed_worker(make_set: Make, emu: Path, starts: Starts, tmp_path: Path) -> None:

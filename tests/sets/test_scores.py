@@ -3,7 +3,7 @@
 import pytest
 
 from gcpt.sets.results import Result
-from gcpt.sets.scores import score, suite
+from gcpt.sets.scores import Suite, score, suite
 
 
 def _result(workload: str, point: str, weight: float | None, ipc: float | None, state: str = "finished") -> Result:
@@ -40,5 +40,5 @@ def test_workloads_are_equal_or_different_names() -> None:
 
 def test_a_suite_is_the_geometric_mean_of_the_workloads_that_have_a_score() -> None:
     rows = score([_result("a", "1", 1, 2), _result("b", "1", 0.5, 8), _result("c", "1", 1, 3, "failed")], {"ipc": True})
-    assert suite(rows, "ipc") == (pytest.approx(4), 2)
-    assert suite([], "ipc") == (None, 0)
+    assert suite(rows, "ipc") == Suite(pytest.approx(4), 2, pytest.approx(0.5))  # of a, of b, and nothing of c
+    assert suite([], "ipc") == Suite(None, 0, 0)

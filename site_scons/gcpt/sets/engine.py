@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -92,7 +93,8 @@ def plan(points: Sequence[Point], work: Work, folder: Path | None, do_failed: bo
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}: give another file") from error
     run = secrets.token_hex(8)
-    kept, tasks = [], []
+    kept: list[Result] = []
+    tasks: list[tuple[float, Task]] = []
     owners: dict[str, Point] = {}
     for point in points:
         name = work.folder(point)
@@ -108,8 +110,9 @@ def plan(points: Sequence[Point], work: Work, folder: Path | None, do_failed: bo
             kept.append(replace(changed or earlier, weight=point.weight))
         else:
             is_void = earlier is None or _must_repeat(earlier, work, do_failed)
-            tasks.append(Task(point, work, place, shared, None if is_void else earlier, run))
-    return Plan(kept, sorted(tasks, key=_order))
+            task = Task(point, work, place, shared, None if is_void else earlier, run)
+            tasks.append((_order(point, earlier), task))
+    return Plan(kept, [task for _, task in sorted(tasks, key=itemgetter(0))])
 
 
 def _stands(earlier: Result, point: Point, work: Work, shared: tuple[tuple[str, str], ...], do_failed: bool) -> bool:
@@ -138,12 +141,13 @@ def _must_repeat(earlier: Result, work: Work, do_failed: bool) -> bool:
     return do_failed or earlier.cause not in LASTING
 
 
-def _order(task: Task) -> float:
-    """Longest first, by the times of an earlier run or an index; else the largest image first."""
-    if task.point.seconds is not None:
-        return -task.point.seconds
+def _order(point: Point, earlier: Result | None) -> float:
+    """Longest first, by the times of an earlier run in the same folder or of an index; else the largest image first."""
+    seconds = earlier.seconds if earlier and earlier.seconds else point.seconds
+    if seconds is not None:
+        return -seconds
     try:
-        return task.point.path.stat().st_size / -(1 << 60)
+        return point.path.stat().st_size / -(1 << 60)
     except OSError:
         return 0
 

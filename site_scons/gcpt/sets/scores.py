@@ -64,14 +64,36 @@ def score(results: Iterable[Result], rates: Mapping[str, bool]) -> list[Score]:
     return scores
 
 
-def suite(scores: Sequence[Score], figure: str) -> tuple[float | None, int]:
-    """Return the geometric mean of a figure over the workloads that have it, and their number.
+@dataclass(frozen=True)
+class Suite:
+    """The geometric mean of one figure over the workloads that have a score.
+
+    Attributes:
+        value: The mean; None if no workload has a score, or one is not above 0.
+        workloads: The number of workloads in it.
+        coverage: What it covers of the workloads of the run: the mean of their coverages, 0 without a score.
+    """
+
+    value: float | None
+    workloads: int
+    coverage: float
+
+
+def suite(scores: Sequence[Score], figure: str) -> Suite:
+    """Score the suite.
 
     Args:
-        scores: The scores.
+        scores: The scores of all workloads of the run.
         figure: The figure's name.
+
+    Returns:
+        Its score.
     """
-    values = [score.value for score in scores if score.figure == figure and score.value is not None]
+    rows = [score for score in scores if score.figure == figure]
+    scored = [(score.value, score.coverage) for score in rows if score.value is not None]
+    values = [value for value, _ in scored]
+    coverage = math.fsum(share for _, share in scored) / len(rows) if rows else 0.0
     if not values or min(values) <= 0:
-        return None, len(values)
-    return math.exp(math.fsum(math.log(value) for value in values) / len(values)), len(values)
+        return Suite(None, len(values), coverage)
+    mean = math.exp(math.fsum(math.log(value) for value in values) / len(values))
+    return Suite(mean, len(values), coverage)

@@ -24,8 +24,12 @@ def score_json(results: "Sequence[Result]", figures: "Sequence[Figure]") -> dict
     scores = score(results, {figure.name: figure.is_rate for figure in figures})
     totals = {}
     for figure in figures:
-        value, count = suite(scores, figure.name)
-        totals[figure.name] = {"geometric_mean": value, "workloads": count}
+        whole = suite(scores, figure.name)
+        totals[figure.name] = {
+            "geometric_mean": whole.value,
+            "workloads": whole.workloads,
+            "coverage": whole.coverage,
+        }
     return {"workloads": [asdict(row) for row in scores], "suite": totals}
 
 
@@ -51,8 +55,9 @@ def print_scores(results: "Sequence[Result]", figures: "Sequence[Figure]") -> No
             cells += ["-" if row.value is None else f"{row.value:,.6g}", f"{row.coverage:.4f} of {row.possible:.4f}"]
     total = ["geometric mean"]
     for name in shown:
-        value, count = suite(scores, name)
-        total += ["-" if value is None else f"{value:,.6g}", f"{count} of {len(by_workload)} workloads"]
+        whole = suite(scores, name)
+        total.append("-" if whole.value is None else f"{whole.value:,.6g}")
+        total.append(f"{whole.coverage:.4f}, {whole.workloads} of {len(by_workload)} workloads")
     columns = [column for name in shown for column in (name, "weight scored")]
     print_table(["workload", *columns], [*by_workload.values(), total])
 
