@@ -245,8 +245,14 @@ def test_two_runs_at_once(make_set: Make, emu: Path, starts: Starts, tmp_path: P
         assert message.startswith(f"{out}: in use by process {first.pid} on ")
         status = json.loads(gcpt("set", "status", out, "--json").stdout)
         assert (status["active"], status["finished"], status["running"]) == (True, 1, 1)
-        emu.with_name("go").touch()
-        assert first.wait() == 0
+        follow = [*command[:4], "status", str(out), "--follow", "0.1", "--json"]
+        with subprocess.Popen(follow, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout
+            begin = json.loads(other.stdout.readline())
+            emu.with_name("go").touch()
+            assert first.wait() == 0
+            *_, end = map(json.loads, other.stdout)
+        assert (begin["active"], begin["running"], end["active"], end["finished"]) == (True, 1, False, 2)
     assert len(starts()) == 2
     status = gcpt("set", "status", out)
     assert (status.returncode, status.stdout) == (0, f"{out}: not running, 2 points: 2 finished\n")

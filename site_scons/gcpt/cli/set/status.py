@@ -2,11 +2,16 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gcpt.cli.output import InputPath, Seconds, json_option, say_json
+from gcpt.cli.set.progress import say_event
 from gcpt.cli.set.scores import print_failures, summary
+
+if TYPE_CHECKING:
+    from gcpt.sets.runs import Run
 
 
 @click.command()
@@ -16,7 +21,7 @@ from gcpt.cli.set.scores import print_failures, summary
 def command(results: Path, follow: float | None, as_json: bool) -> int:
     """Show how far the run with its results in DIR is, and which points failed.
 
-    Exit status 1: a point failed, or the run stopped before its end.
+    With --follow, --json prints a line each time. Exit status 1: a point failed, or the run stopped before its end.
 
     \b
     Example:
@@ -27,14 +32,23 @@ def command(results: Path, follow: float | None, as_json: bool) -> int:
 
     run = read_run(results)
     while follow and run.is_active:
-        print(f"{results}: under way, {summary(run.points)}", flush=True)
+        if as_json:
+            say_event("status", **_json(run))
+        else:
+            print(f"{results}: under way, {summary(run.points)}", flush=True)
         time.sleep(follow)
         run = read_run(results)
     counts = run.counts()
-    if as_json:
-        failed = {result.name: [result.cause, result.message] for result in run.points if result.cause}
-        say_json({"active": run.is_active, "points": len(run.points), **counts, "failures": failed})
+    if as_json and follow:
+        say_event("status", **_json(run))
+    elif as_json:
+        say_json(_json(run))
     else:
         print_failures(run.points)
         print(f"{results}: {'under way' if run.is_active else 'not running'}, {summary(run.points)}")
     return 1 if counts["failed"] or (not run.is_active and counts["finished"] < len(run.points)) else 0
+
+
+def _json(run: "Run") -> dict[str, Any]:
+    failed = {result.name: [result.cause, result.message] for result in run.points if result.cause}
+    return {"active": run.is_active, "points": len(run.points), **run.counts(), "failures": failed}
