@@ -14,7 +14,9 @@ import pytest
 from command import ENVIRONMENT, gcpt, refusal, wait_until
 from real_points import write_point
 
+from gcpt.dev import synthetic_sets
 from gcpt.machines.synthetic import Mode, Recipe
+from gcpt.sets.load import scan_set
 
 Build = Callable[..., Any]
 _LIST = """# name path skip fw_warmup detailed_warmup sample
@@ -93,6 +95,23 @@ def test_convert_goes_on(checkpoints: Path, tmp_path: Path) -> None:
     images["mcf_1068"].write_bytes(b"")
     assert json.loads(gcpt(*words).stdout.splitlines()[0])["kept"] == 0
     assert _digests(out) == first
+
+
+@pytest.mark.parametrize("layout", ["current", "older", "oldest"])
+def test_points_that_are_left_out(tmp_path: Path, layout: str) -> None:
+    """The indexes of the new set name its points, of the same weights; a second command adds others."""
+    point = write_point(tmp_path / "one", "mcf", "1", Recipe())
+    made, out = synthetic_sets.make(tmp_path / "set", layout, 12, point), tmp_path / "new"
+    convert = ("set", "convert", made.root, "-o", out, "--json")
+    assert _end(gcpt(*convert, "--coverage", "0.3", "--workload", "mcf", "--workload", "bmk_31"))["failed"] == {}
+    scan = scan_set(out)
+    assert (scan.whole.findings, len(scan.whole.points)) == ((), 2)
+    assert all(made.weights[point.key] == point.weight for point in scan.whole.points)
+    assert gcpt(*convert, "--workload", "mcf").returncode == 0
+    assert len(scan_set(out).whole.points) == 3 and not scan_set(out).whole.findings
+    assert gcpt(*convert).returncode == 0
+    assert len(scan_set(out).whole.points) == 12 and not scan_set(out).whole.findings
+    assert (out / made.json.relative_to(made.root)).read_bytes() == made.json.read_bytes()
 
 
 def test_folders_that_are_refused(checkpoints: Path, tmp_path: Path) -> None:

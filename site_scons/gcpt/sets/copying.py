@@ -1,5 +1,6 @@
 """Copy the indexes of a set to a new set whose images may have other names."""
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -8,10 +9,11 @@ from pathlib import Path
 from gcpt.checkpoint import output
 from gcpt.errors import UserError
 from gcpt.sets import manifest, tree
-from gcpt.sets.indexes import read_text
+from gcpt.sets.indexes import is_workload_object, line_keys, parse_json, read_text
+from gcpt.sets.names import Key, is_point
 
-#: The name and the path in a line of a list.
-_LINE = re.compile(r"^([ \t]*[^\s#]\S*[ \t]+)(\S+)", re.MULTILINE)
+#: The name, the path and the rest of a line of a list.
+_LINE = re.compile(r"^([ \t]*[^\s#]\S*[ \t]+)(\S+)([^\n]*\n?)", re.MULTILINE)
 
 
 def check_folders(root: Path, folder: Path, own: str) -> None:
@@ -35,34 +37,80 @@ def check_folders(root: Path, folder: Path, own: str) -> None:
         raise UserError(f"-o {folder}: {error.strerror}: choose another folder") from error
 
 
-def copy_indexes(root: Path, folder: Path, renamed: Mapping[Path, Path]) -> None:
+def copy_indexes(root: Path, folder: Path, renamed: Mapping[Path, Path], known: set[Key], chosen: set[Key]) -> None:
     """Copy JSONs, lists and SimPoint's files; manifests describe only the images of their set, and stay there.
+
+    Points that were not chosen, and that no earlier command wrote, are left out. Weights stay as they are.
 
     Args:
         root: The folder of the old set, absolute.
         folder: The folder of the new set, absolute.
         renamed: The new path of each image.
+        known: The points of the old set.
+        chosen: Those that were chosen.
 
     Raises:
         UserError: An index cannot be read or written.
     """
-    for name in tree.walk(root).indexes:
+    old = tree.walk(root)
+    kept = chosen | {image.key for image in tree.walk(folder).images}
+    left_out = (known | {image.key for image in old.images}) - kept
+    gone = {workload for workload, _ in left_out} - {workload for workload, _ in kept}
+    for name in old.indexes:
         source, target = root / name, folder / name
-        if manifest.is_manifest(source):
+        if manifest.is_manifest(source) or (source.name == "sampling.json" and source.parent.name in gone):
             continue
         text = read_text(source)
         if name.endswith(".lst"):
-
-            def renew(line: re.Match[str], base: Path = source.parent) -> str:
-                return line[1] + _renewed(line[2], base, root, folder, renamed)
-
-            text = _LINE.sub(renew, text)
+            text = _list(text, source.parent, root, folder, renamed, left_out)
+        elif name.endswith(".json"):
+            text = _json(text, left_out)
+        elif not (text := _clusters(source, text, left_out)):
+            continue
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{target.parent}: {error.strerror}: choose another folder") from error
         with output.replacing(target) as file:
             file.write(text.encode())
+
+
+def _list(text: str, base: Path, root: Path, folder: Path, renamed: Mapping[Path, Path], left_out: set[Key]) -> str:
+    """A list in ``base`` with the new paths, and without lines of points that are left out."""
+
+    def renew(line: re.Match[str]) -> str:
+        _, key = line_keys(line[1].strip(), line[2])
+        return "" if key in left_out else line[1] + _renewed(line[2], base, root, folder, renamed) + line[3]
+
+    return _LINE.sub(renew, text)
+
+
+def _json(text: str, left_out: set[Key]) -> str:
+    """A JSON without points that are left out, and without workloads that lose all; else the same text."""
+    try:
+        content = parse_json(text)
+    except ValueError:
+        return text
+    is_cut = False
+    for workload, value in list(content.items()) if isinstance(content, dict) else []:
+        if not is_workload_object(value):
+            continue
+        points = value["points"] if isinstance(value.get("points"), dict) else value
+        lost = [point for point in points if (workload, point) in left_out]
+        for point in lost:
+            del points[point]
+        if lost and not any(map(is_point, points)):
+            del content[workload]
+        is_cut |= bool(lost)
+    return json.dumps(content, indent=2) + "\n" if is_cut else text
+
+
+def _clusters(source: Path, text: str, left_out: set[Key]) -> str:
+    """``simpoints0`` or ``weights0`` without intervals that are left out."""
+    intervals = source.with_name("simpoints0")
+    rows = [line.split() for line in read_text(intervals).splitlines()] if intervals.is_file() else []
+    lost = {row[1] for row in rows if len(row) == 2 and (source.parent.name, row[0]) in left_out}
+    return "".join(line for line in text.splitlines(keepends=True) if lost.isdisjoint(line.split()[1:]))
 
 
 def _renewed(path: str, base: Path, root: Path, folder: Path, renamed: Mapping[Path, Path]) -> str:

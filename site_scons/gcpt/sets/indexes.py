@@ -165,13 +165,13 @@ class _Reader:
         content = parse_json(read_text(self.root / self.path))
         if not isinstance(content, dict):
             raise ValueError("it is no object of workloads")
-        if MANIFEST_MARK in content or not any(map(_is_workload_object, content.values())):
+        if MANIFEST_MARK in content or not any(map(is_workload_object, content.values())):
             return None
         index = Index(self.path, "json")
         for workload in getattr(content, "repeated", ()):
             self.note("duplicate", "the JSON names the workload twice: only the last one counts", (workload, ""))
         for workload, value in content.items():
-            if not _is_workload_object(value):
+            if not is_workload_object(value):
                 self.note("bad-index", f"{workload!r} has no points")
                 continue
             self._json_workload(index, workload, value)
@@ -264,13 +264,7 @@ class _Reader:
                 self.note("bad-index", f"line {number}: want a name, a path and numbers")
                 continue
             name, path = fields[:2]
-            *_, group, last = ["", "", *path.rstrip("/").split("/")]
-            image = names.image_name(last)
-            if image:
-                *_, group, last = ["", "", *path.split("/")[:-1]]
-            place = names.placement(group, last, image)
-            by_name = names.listed_name(name, place.point if place else "")
-            by_path = (place.workload, place.point) if place else by_name
+            by_name, by_path = line_keys(name, path)
             if by_path is None:
                 self.note("bad-index", f"line {number}: neither {name!r:.80} nor {path!r:.80} names a point")
             elif not path.isprintable():
@@ -285,7 +279,31 @@ class _Reader:
         return index
 
 
-def _is_workload_object(value: object) -> bool:
+def line_keys(name: str, path: str) -> tuple[Key | None, Key | None]:
+    """Find the point that a line of a list names.
+
+    Args:
+        name: The first field: the name.
+        path: The second field: the path of the image or of its folder.
+
+    Returns:
+        The point by the name, and by the path; by the name, too, where the path does not tell. None for no point.
+    """
+    *_, group, last = ["", "", *path.rstrip("/").split("/")]
+    image = names.image_name(last)
+    if image:
+        *_, group, last = ["", "", *path.split("/")[:-1]]
+    place = names.placement(group, last, image)
+    by_name = names.listed_name(name, place.point if place else "")
+    return by_name, (place.workload, place.point) if place else by_name
+
+
+def is_workload_object(value: object) -> bool:
+    """Return whether a value in a JSON describes a workload: it has points.
+
+    Args:
+        value: The value.
+    """
     if not isinstance(value, dict):
         return False
     return isinstance(value.get("points"), dict) or (any(map(names.is_point, value)))

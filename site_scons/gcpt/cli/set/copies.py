@@ -54,5 +54,6 @@ def copied(choice: Choice, engine: Engine, work: "Convert | Pack", out: Path, as
         if image
     }
     done = work_on(choice, engine, work, folder / _RESULTS, as_json, command=[name])
-    copy_indexes(root, folder, renamed)
+    known, chosen = ({point.key for point in points} for points in (choice.whole.points, choice.points))
+    copy_indexes(root, folder, renamed, known, chosen)
     return report_checks(choice, done, as_json)
