@@ -29,7 +29,7 @@ TWO_PHASES = bytes.fromhex(
 )
 #: The least ticks (100 ns) per round of a worker.
 _INTERVAL = 50_000
-_SOURCE = Path(__file__).parents[1] / "guests" / "worker.S"
+_SOURCES = Path(__file__).parents[1] / "guests"
 _FLAGS = (
     "-march=rv64gcv",
     "-mabi=lp64d",
@@ -59,12 +59,17 @@ class Worker:
 
     def build(self, folder: Path, endless: bool = False) -> tuple[Path, Path]:
         """Build the image, to load at ADDRESS, and the ELF. endless: it starts over until something was typed."""
-        elf, image = folder / f"{self}.elf", folder / f"{self}.bin"
         defines = [f"-DLEVEL={self.level}", f"-DVIRTUAL={self.virtual:d}", f"-DSV={self.sv}"]
         defines += [f"-DINTERVAL={_INTERVAL}", f"-DENDLESS={endless:d}"]
-        subprocess.run([f"{CROSS_COMPILE}gcc", *_FLAGS, *defines, _SOURCE, "-o", elf], check=True)
-        subprocess.run([f"{CROSS_COMPILE}objcopy", "-O", "binary", elf, image], check=True)
-        return image, elf
+        return assemble(folder, "worker", str(self), *defines)
+
+
+def assemble(folder: Path, source: str, name: str, *defines: str) -> tuple[Path, Path]:
+    """Build a guest of the tests: the image, to load at ADDRESS, and the ELF."""
+    elf, image = folder / f"{name}.elf", folder / f"{name}.bin"
+    subprocess.run([f"{CROSS_COMPILE}gcc", *_FLAGS, *defines, _SOURCES / f"{source}.S", "-o", elf], check=True)
+    subprocess.run([f"{CROSS_COMPILE}objcopy", "-O", "binary", elf, image], check=True)
+    return image, elf
 
 
 def symbol(elf: Path, name: str) -> int:

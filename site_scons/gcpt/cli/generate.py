@@ -98,6 +98,7 @@ def command(
     patterns: tuple[str, ...],
     texts: tuple[str, ...],
     at: int | None,
+    marker: str | None,
     interval: int,
     last: int | None,
     most: int,
@@ -122,7 +123,7 @@ def command(
     from gcpt.cli.profile import moment_of, profiled_machine, write_profile
     from gcpt.cli.snapshot_files import Files, take_points
 
-    moment = moment_of(patterns, texts, at, timeout)
+    moment = moment_of(patterns, texts, at, marker, timeout)
     setup = profiled_machine(loads, data, start, memory, vlen, qemu, interval, last)
     workload = loads[0][0].stem if name is None else name
     if not _NAME.fullmatch(workload):
@@ -136,7 +137,8 @@ def command(
             "files": {option: _digest(file) for option, file in inputs(loads, data, ()).items()},
             "addresses": [address for _, address in (*loads, *data)],
             "machine": {"start": start, "vlen": vlen, "memory": setup.size, "options": list(qemu)},
-            "moment": {"console": [list(step) for step in moment.steps], "at": at},
+            "moment": {"console": [list(step) for step in moment.steps], "at": at}
+            | ({"start_at": marker} if marker else {}),
             "profile": {"interval": interval, "last": last},
             "points": {"max_k": most, "seed": seed},
         },

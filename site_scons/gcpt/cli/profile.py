@@ -48,6 +48,7 @@ def command(
     patterns: tuple[str, ...],
     texts: tuple[str, ...],
     at: int | None,
+    marker: str | None,
     interval: int,
     last: int | None,
     timeout: float,
@@ -69,7 +70,7 @@ def command(
     """
     from gcpt.checkpoint import apart
 
-    moment = moment_of(patterns, texts, at, timeout)
+    moment = moment_of(patterns, texts, at, marker, timeout)
     setup = profiled_machine(loads, data, start, memory, vlen, qemu, interval, last)
     apart.check("-o", output, inputs(loads, data, qemu))
     count, blocks = write_profile(output, setup, moment, interval, last)
@@ -80,28 +81,33 @@ def command(
     return 0
 
 
-def moment_of(patterns: tuple[str, ...], texts: tuple[str, ...], at: int | None, timeout: float) -> "Moment":
+def moment_of(
+    patterns: tuple[str, ...], texts: tuple[str, ...], at: int | None, marker: str | None, timeout: float
+) -> "Moment":
     """Return the moment at which a profile starts.
 
     Args:
         patterns: The values of ``--on``.
         texts: The values of ``--type``.
         at: The value of ``--at``.
+        marker: The value of ``--start-at``.
         timeout: The value of ``--timeout``, in seconds.
 
     Returns:
         The moment.
 
     Raises:
-        UserError: A pattern is no regular expression, a text comes before the first pattern, or the address is odd.
+        UserError: A pattern is no regular expression, a text comes before the first pattern, the address is odd, or the
+            marker has another form.
     """
+    from gcpt.machines.markers import parse
     from gcpt.machines.snapshot import Moment
 
     check_patterns(patterns)
     console = steps(click.get_current_context().meta["order"], patterns, texts)
     if at is not None:
         check_code_address("--at", at)
-    return Moment(console, at, timeout=timeout)
+    return Moment(console, at, timeout=timeout, marker=parse(marker) if marker else None)
 
 
 def profiled_machine(

@@ -129,6 +129,7 @@ def command(
     patterns: tuple[str, ...],
     texts: tuple[str, ...],
     at: int | None,
+    marker: str | None,
     hart: int | None,
     after: int | None,
     points_file: Path | None,
@@ -173,6 +174,7 @@ def command(
     from gcpt.checkpoint.convert import check_apart, check_pair
     from gcpt.checkpoint.places import place_for
     from gcpt.cli.snapshot_files import Files, take_one, take_points
+    from gcpt.machines.markers import parse
     from gcpt.machines.replay import unrecorded
     from gcpt.machines.snapshot import Moment
 
@@ -180,6 +182,8 @@ def command(
     _check_machine(gdb_address, qmp_address, bool(loads), bool(data or qemu or patterns or texts))
     points = _points(points_file, every, last, simpoints, interval)
     unrepeatable = "--gdb" if gdb_address else f"--harts {harts}" if harts > 1 else unrecorded(qemu)
+    if marker and unrepeatable:
+        raise UserError(f"{unrepeatable}: QEMU cannot replay it, but --start-at needs that: leave it out, or use --at")
     if points:
         _check_points(unrepeatable, after, layout, container, output)
     say = result_printer(as_json, output, flash_out)
@@ -198,10 +202,10 @@ def command(
         apart.check(option, out, inputs(loads, data, qemu))
     name = container or ("zstd" if points else containers.container_for(output, "raw"))
     files = Files(output, name, layout, flash_out, force)
-    moment = Moment(console, at, hart, after, timeout)
+    moment = Moment(console, at, hart, after, timeout, parse(marker) if marker else None)
     if setup and points:
         take_points(setup, moment, points, files, say, as_json)
     else:
         addresses = gdb_address or "", qmp_address or ""
-        take_one(setup, addresses, moment, bool(after and not unrepeatable), files, say, as_json)
+        take_one(setup, addresses, moment, bool((after or marker) and not unrepeatable), files, say, as_json)
     return 0

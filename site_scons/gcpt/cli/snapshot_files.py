@@ -108,13 +108,14 @@ def _start(stack: ExitStack, setup: MachineSetup, moment: Moment, is_replayed: b
     if not is_replayed:
         with _counting("stepping", moment.after) as advance:
             return stack.enter_context(launch(setup, moment, folder, advance))
-    points, option = [moment.after or 0], f"--after {moment.after}"
+    points, option = [moment.after or 0], f"--after {moment.after or 0}"
     with _counting("recording", moment.after) as advance:
         machines = stack.enter_context(closing(replayed(setup, moment, points, option, folder, advance)))
         try:
             return next(machines)
         except GuestError:
-            pass
+            if moment.marker:
+                raise
     return _start(stack, setup, moment, False, folder)
 
 

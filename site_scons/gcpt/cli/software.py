@@ -84,6 +84,12 @@ moment_options = _decorator(
         "--type", "texts", multiple=True, help="Type this after the preceding --on matched; \\n is a newline."
     ),
     click.option("--at", type=Address(), help="Then run until a hart is at this pc."),
+    click.option(
+        "--start-at",
+        "marker",
+        metavar="MARKER",
+        help="Then begin to count at a marker: hint:N (slti x0, x0, N), trap:CODE (NEMU's trap) or console:REGEX.",
+    ),
 )
 #: How a run is cut into intervals.
 interval_options = _decorator(

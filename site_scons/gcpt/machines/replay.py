@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from gcpt.errors import UserError
 from gcpt.machines.gdb import Gdb, GdbClosedError, GdbTimeoutError
@@ -117,14 +118,26 @@ def count(monitor: Qmp) -> int:
     return int(monitor.execute("query-replay")["icount"])
 
 
+class Watch(Protocol):
+    """A watch for a marker from which instructions count."""
+
+    @property
+    def option(self) -> str:
+        """The option that names the marker, for messages."""
+
+    def is_new(self, instructions: int) -> bool:
+        """Return whether the machine may have reached the marker since the last call, and now executed so many."""
+
+
 def record_on(
     running: Qemu,
     gdb: Gdb,
     monitor: Qmp,
-    instructions: int,
+    instructions: int | None,
     timeout: float,
     option: str,
     advance: Callable[[int], None],
+    watch: Watch | None = None,
 ) -> int:
     """Run a stopped machine that is recorded until it executed some more instructions, and end it.
 
@@ -132,31 +145,42 @@ def record_on(
         running: The machine.
         gdb: Its gdb stub.
         monitor: Its QMP socket.
-        instructions: The least number of instructions.
-        timeout: Seconds for them.
+        instructions: The least number of instructions; None: until its software ends the run.
+        timeout: Seconds for them, and for the marker.
         option: The option that asks for them, for messages.
         advance: Called with the number of instructions executed.
+        watch: The watch for the marker at which they begin; None: they begin at once.
 
     Returns:
         Instructions from reset to where it was stopped.
 
     Raises:
-        UserError: The machine did not execute them in time.
+        UserError: The machine did not execute them, or did not reach the marker, in time.
         QemuError: The machine does not end.
     """
-    start, done, same, deadline = count(monitor), 0, 0, time.monotonic() + timeout
+    start = begin = count(monitor)
+    done, same, is_waiting, deadline = 0, 0, watch is not None, time.monotonic() + timeout
     gdb.resume()
-    # QEMU writes the end into the log after the last timer, however many instructions followed: want two timers more.
-    while done < instructions + 2 * _TICK_INSTRUCTIONS and not (done > instructions and same > _ASLEEP):
+    while is_waiting or instructions is None or not _is_enough(done, same, instructions):
         time.sleep(_POLL)
         try:
-            now = count(monitor) - start
+            now = count(monitor)
         except UserError:  # the guest ended the run, perhaps after the last point
             running.wait_exit(timeout)
             return start
-        advance(min(now, instructions) - min(done, instructions))
-        done, same = now, same + 1 if now == done else 0
-        if done <= instructions and time.monotonic() > deadline:
+        if watch and watch.is_new(now):
+            begin, done, is_waiting, deadline = now, 0, False, time.monotonic() + timeout
+        before, done = done, now - begin
+        same = same + 1 if done == before else 0
+        if instructions and not is_waiting:
+            advance(min(done, instructions) - min(before, instructions))
+        if time.monotonic() <= deadline:
+            continue
+        if watch and is_waiting:
+            raise UserError(f"{watch.option}: not reached within {timeout:g} s: give a longer --timeout")
+        if instructions is None:
+            raise running.failure(f"the machine did not end within {timeout:g} s")
+        if done <= instructions:
             raise UserError(
                 f"{option}: only {done} instructions within {timeout:g} s: give a longer --timeout "
                 "(a hart that sleeps in a wfi executes none)"
@@ -166,25 +190,12 @@ def record_on(
     return start
 
 
-def record_all(running: Qemu, gdb: Gdb, monitor: Qmp, timeout: float) -> int:
-    """Run a stopped machine that is recorded until its software ends the run.
+def _is_enough(done: int, same: int, instructions: int) -> bool:
+    """Return whether a recording may end: after two more timers, or in the sleep of the hart.
 
-    Args:
-        running: The machine.
-        gdb: Its gdb stub.
-        monitor: Its QMP socket.
-        timeout: Seconds for it.
-
-    Returns:
-        Instructions from reset to where it was stopped.
-
-    Raises:
-        QemuError: The run does not end.
+    QEMU writes the end into the log after the last timer, however many instructions followed.
     """
-    start = count(monitor)
-    gdb.resume()
-    running.wait_exit(timeout)
-    return start
+    return done >= instructions + 2 * _TICK_INSTRUCTIONS or (done > instructions and same > _ASLEEP)
 
 
 def replay_to(gdb: Gdb, monitor: Qmp, target: int, timeout: float, option: str) -> None:

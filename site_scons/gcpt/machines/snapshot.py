@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +13,11 @@ from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.reader import Reader
 from gcpt.checkpoint.state import HartState
 from gcpt.errors import UserError
-from gcpt.machines import extended_reading, qemu, replay
+from gcpt.machines import extended_reading, markers, qemu, replay
 from gcpt.machines.arrival import run_to_first
 from gcpt.machines.gdb import Gdb, GdbTimeoutError
 from gcpt.machines.hart_reading import read_hart, read_hart_in_place
+from gcpt.machines.markers import Marker
 from gcpt.machines.qmp import Qmp, address, for_qemu
 from gcpt.restorer import platforms, software
 from gcpt.restorer.platforms import CLINT_MTIME
@@ -95,6 +96,7 @@ class Moment:
         hart: The hart that ``at`` and ``after`` apply to; None: any hart for ``at``, hart 0 for ``after``.
         after: Instructions to step then.
         timeout: Seconds for each of these.
+        marker: The marker to reach after ``at``, in a recording; None: none.
     """
 
     steps: tuple[tuple[str, str], ...] = ()
@@ -102,6 +104,7 @@ class Moment:
     hart: int | None = None
     after: int | None = None
     timeout: float = 60.0
+    marker: Marker | None = None
 
 
 @dataclass(frozen=True)
@@ -203,16 +206,20 @@ def record(
         output.write_pieces(raw, content, setup.size)
 
     recording = replay.Recording(setup.machine, raw, fill, folder, sleep=bool(moment.steps))
-    with recording.start("record", paused=not moment.steps) as (running, socket):
-        _take_steps(running, moment)
-        with running.gdb() as gdb, Qmp(socket) as monitor:
-            if not moment.steps:
-                run_to_first(gdb, {0: setup.entry})
-            _run_to_moment(gdb, replace(moment, after=None), advance)
-            if instructions is None:
-                origin = replay.record_all(running, gdb, monitor, moment.timeout)
-            else:
-                origin = replay.record_on(running, gdb, monitor, instructions, moment.timeout, option, advance)
+    with markers.watching(moment.marker, folder) if moment.marker else nullcontext() as watch:
+        extra = watch.options if watch else ()
+        with recording.start("record", paused=not moment.steps, extra=extra) as (running, socket):
+            _take_steps(running, moment)
+            with running.gdb() as gdb, Qmp(socket) as monitor:
+                if not moment.steps:
+                    run_to_first(gdb, {0: setup.entry})
+                _run_to_moment(gdb, replace(moment, after=None), advance)
+                if watch:
+                    watch.begin(running)
+                timeout = moment.timeout
+                origin = replay.record_on(running, gdb, monitor, instructions, timeout, option, advance, watch)
+        if watch:
+            origin = watch.find(recording, origin, time.monotonic() - begin + moment.timeout)
     return Recorded(recording, origin, time.monotonic() - begin + moment.timeout)
 
 

@@ -4,32 +4,10 @@
  * Argument: socket=PATH, a Unix socket. Each byte that arrives there is answered by a line with the counts since the
  * one before, as SimPoint reads them: T:block:instructions :block:instructions ... Blocks are numbered from 1 in the
  * order of their first translation. The machine must be stopped meanwhile.
- *
- * API_VERSION: the version of QEMU's plugin API, 1 before QEMU 9.0, else 2.
  */
-#include <inttypes.h>
+#include "plugin.h"
+
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#define EXPORT __attribute__((visibility("default")))
-
-/* What is used of the API; the same in QEMU 7.2 to 10. */
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-enum { NO_REGISTERS };
-extern void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t plugin, void (*)(uint64_t, struct qemu_plugin_tb *));
-extern void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, void (*)(unsigned int vcpu, void *),
-                                                   int flags, void *);
-extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
-extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
-extern struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
-
-EXPORT int qemu_plugin_version = API_VERSION;
 
 struct block {
     uint64_t start; /* virtual address */
@@ -42,14 +20,6 @@ static struct block *buckets[BUCKETS];
 static struct block **blocks; /* by number, from 0 */
 static size_t count, room;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int connection;
-
-static void *checked(void *memory)
-{
-    if (!memory)
-        abort();
-    return memory;
-}
 
 static struct block *find(uint64_t start)
 {
@@ -104,17 +74,10 @@ static void *answer(void *unused)
 
 EXPORT int qemu_plugin_install(uint64_t plugin, const void *info, int argc, char **argv)
 {
-    static const char option[] = "socket=";
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
     pthread_t thread;
 
     (void)info;
-    if (argc != 1 || strncmp(argv[0], option, sizeof option - 1) ||
-        strlen(argv[0]) >= sizeof option - 1 + sizeof address.sun_path)
-        return -1;
-    strcpy(address.sun_path, argv[0] + sizeof option - 1);
-    connection = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (connection < 0 || connect(connection, (struct sockaddr *)&address, sizeof address))
+    if (argc != 1 || connect_to(argv[0]))
         return -1;
     qemu_plugin_register_vcpu_tb_trans_cb(plugin, translate);
     return pthread_create(&thread, NULL, answer, NULL);

@@ -1,0 +1,86 @@
+"""Plugins of QEMU: compile one for the installed QEMU, and connect to the socket that it reports to."""
+
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import Self
+
+from gcpt.errors import UserError
+from gcpt.machines.count import version
+from gcpt.machines.qemu import escaped
+from gcpt.scratch import short_folder
+
+_SOURCES = Path(__file__).parent / "plugin"
+#: The first versions of QEMU whose plugin API is version 2 and version 3.
+_SECOND_API, _THIRD_API = (9, 0), (9, 1)
+_SOCKET = "plugin"
+#: Seconds for the plugin to connect, or to answer, enough on a busy machine.
+_TIMEOUT = 120
+
+
+def compile_plugin(name: str, folder: Path) -> Path:
+    """Compile a plugin for the installed QEMU.
+
+    Args:
+        name: Its source without the ending.
+        folder: Folder for it.
+
+    Returns:
+        The plugin.
+
+    Raises:
+        UserError: There is no compiler, or it fails.
+    """
+    plugin, source = folder / f"{name}.so", _SOURCES / f"{name}.c"
+    installed = version()
+    api = 1 if installed < _SECOND_API else 2 if installed < _THIRD_API else 3
+    flags = ("-shared", "-fPIC", "-O2", "-fvisibility=hidden", "-pthread", f"-DAPI_VERSION={api}")
+    if (compiler := shutil.which("cc")) is None:
+        raise UserError("cc: not found: install a C compiler, such as gcc, for QEMU's plugin")
+    run = subprocess.run([compiler, *flags, "-o", plugin, source], capture_output=True, text=True)
+    if run.returncode:
+        raise UserError(f"cc cannot compile QEMU's plugin: {(run.stderr.strip() or 'no message').splitlines()[-1]}")
+    return plugin
+
+
+class Plugin:
+    """A plugin of a machine to start, and the socket that it reports to; a context manager.
+
+    Attributes:
+        options: QEMU's arguments that load the plugin.
+    """
+
+    def __init__(self, name: str, folder: Path, *arguments: str) -> None:
+        """Compile the plugin; UserError if that fails.
+
+        Args:
+            name: Its source without the ending.
+            folder: Folder for it.
+            arguments: Its arguments after the socket, as NAME=VALUE.
+        """
+        plugin = compile_plugin(name, folder)
+        self._folder = short_folder(_SOCKET)
+        path = self._folder / _SOCKET
+        self.options = ("-plugin", ",".join([f"file={escaped(plugin)}", f"socket={escaped(path)}", *arguments]))
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.settimeout(_TIMEOUT)
+        self._listening.bind(str(path))
+        self._listening.listen()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def accept(self) -> socket.socket:
+        """Wait for the plugin of the machine that was started.
+
+        Returns:
+            The connection to it.
+        """
+        connection = self._listening.accept()[0]
+        connection.settimeout(_TIMEOUT)
+        return connection
