@@ -72,7 +72,7 @@ def command(
     """
     from gcpt.checkpoint import apart, output, streams
     from gcpt.machines.boot import prepare
-    from gcpt.machines.judging import compare, log_names
+    from gcpt.machines.judging import compare, log_names, not_compared
 
     later = None
     if instructions or against:  # the modules take a sixth of the time of a verify without --continue
@@ -106,6 +106,8 @@ def command(
         except FileNotFoundError as error:
             raise UserError(f"{error.filename}: not found: {remedy('QEMU')}") from error
     _print_note(setup, as_json)
+    if (limit := not_compared(setup)) and not as_json:
+        print(f"note: {limit}")
     continued = {"continued": continuation.describe(instructions, result)} if instructions and result else {}
     _report(checkpoint, len(setup.harts), report, continued, as_json)
     if instructions and against and result and not as_json:

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from gcpt.checkpoint import extended
+from gcpt.checkpoint.extended import DeviceWrite, Entry
 from gcpt.errors import SimulatorError
 from gcpt.machines import qemu
 from gcpt.machines.boot import BootSetup
 from gcpt.machines.comparison import Comparison
 from gcpt.machines.judges import Judge
+from gcpt.restorer.platforms import BY_NAME, Platform
 
 
 def compare(setup: BootSetup, folder: Path, logs: Path, timeout: float, say: Callable[[str], None]) -> Comparison:
@@ -66,3 +69,33 @@ def log_names(judge: Judge) -> tuple[str, ...]:
 
         return rocket.LOGS
     return qemu.LOGS
+
+
+def not_compared(setup: BootSetup) -> str:
+    """Name what the judge does not show: QEMU shows all, Spike and Rocket's RTL nothing of the extended state.
+
+    Args:
+        setup: The checkpoint and its judge.
+
+    Returns:
+        A line for the user; empty if everything is compared.
+
+    Raises:
+        ExtendedError: The extended state is damaged.
+    """
+    entries = [entry for state in setup.harts.values() for entry in extended.of(state) or ()]
+    if setup.judge.name == "qemu" or not entries:
+        return ""
+    owners = dict.fromkeys(_owner(entry, BY_NAME[setup.judge.platform]) for entry in entries)
+    return (
+        f"{setup.judge.title} shows no registers of the extended state: {len(entries)} writes are not compared "
+        f"({', '.join(owners)})"
+    )
+
+
+def _owner(entry: Entry, platform: Platform) -> str:
+    """Return the device of a write, or the window of a register behind a selector."""
+    if not isinstance(entry, DeviceWrite):
+        return entry.name.split()[0]
+    names = (device.name for device in platform.devices if device.has(entry.address, entry.size))
+    return next(names, f"no device of {platform.name}")
