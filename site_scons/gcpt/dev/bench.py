@@ -15,7 +15,7 @@ from pathlib import Path
 from gcpt.build import toolchains
 from gcpt.checkout import ROOT
 from gcpt.console import format_number, format_table
-from gcpt.dev import build_times, container_times, figures, set_archives, set_times, swap_times
+from gcpt.dev import build_times, container_times, figures, replay_times, set_archives, set_times, swap_times
 from gcpt.dev.figures import Figures
 from gcpt.errors import SimulatorError, UserError
 from gcpt.machines import qemu
@@ -96,7 +96,10 @@ def measure(options: list[str], folder: Path, quick: bool) -> Figures:
         progress("time swaps")
         restorers = built["single_core"].image, built["single_core, csrs=rva22"].image
         swaps = swap_times.measure(folder, restorers)["ratio"]
-        ratios = {**times["ratio"], **archives, **swaps, **container_times.measure(folder)["ratio"]}
+        containers = container_times.measure(folder)["ratio"]
+        progress("time record and replay")
+        replays = replay_times.measure(folder)["ratio"]
+        ratios = {**times["ratio"], **archives, **swaps, **containers, **replays}
         result |= {"seconds": {**seconds, **times["seconds"], **sets}, "ratio": ratios}
         result |= build_times.measure_wrapper(ROOT, folder)
     return result
