@@ -60,10 +60,15 @@ def test_a_text_as_whisper_writes_it(tmp_path: Path) -> None:
     registers += ["f 3 0xffffffff3f800000", "c 0x301 0x800000000034112f", "c 0x7e0 0x5", "c 0x100 0x200000022"]
     registers += ["c 0x300 0xa0000002a", "c 0x341 0x80200010", "c 0xc00 0x77", "c 0xc22 0x10"]
     registers += [f"v {at} 0x{at:032x}" for at in range(32)]
-    blocks = [(0x1000, 0x1000), (0x7FFF_F000, 0x2000), (0x8020_0000, 4)]
-    data = bytes(0x1000) + b"\1" * 0x1000 + bytes(0x1000) + b"abcd"
+    blocks = [(0x1000, 0x1000), (0x200_4000, 8), (0x7FFF_F000, 0x2000), (0x8020_0000, 4)]
+    data = bytes(0x1000) + b"mtimecmp" + b"\1" * 0x1000 + bytes(0x1000) + b"abcd"
     texts = {"registers": registers, "usedblocks": [f"{address} {size}" for address, size in blocks]}
-    texts |= {"time": ["99"], "mtimecmp": ["0xffffffffffffffff"], "fd": ["/etc/hosts 3 0 1"], "mmap": []}
+    texts |= {
+        "time": ["99"],
+        "mtimecmp": ["0xffffffffffffffff"],
+        "fd": ["/etc/hosts 3 0 1"],
+        "mmap": ["2147483648 4096 1"],
+    }
     for name, lines in texts.items():
         (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
     (tmp_path / "memory").write_bytes(gzip.compress(data[:5000]) + gzip.compress(data[5000:]))
@@ -78,7 +83,7 @@ def test_a_text_as_whisper_writes_it(tmp_path: Path) -> None:
     assert read.losses == [
         "hart 0: CSR 0x7e0 is 0x5: no restorer writes it",
         f"hart 0: mstatus will be {0xA000000AA:#x} instead of {0xA0000002A:#x}: the restorer leaves by mret",
-        f"{tmp_path / 'fd'}: files and memory of emulated system calls: a checkpoint has no place for them",
+        f"{tmp_path / 'fd'}: the files and memory of emulated system calls: a checkpoint has no place for them",
         "memory at 0x7ffff000 to 0x7fffffff: an image starts at 0x80000000",
     ]
 

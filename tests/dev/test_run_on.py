@@ -13,7 +13,7 @@ from gcpt.machines import demo
 
 PAGE = Path(__file__).parents[2] / "docs/run-on.md"
 #: The ends of the paragraphs before commands that the tests do not run here.
-_MARKS = ("(not run by us):", "(run by other tests):")
+_MARKS = ("(not run by us):", "(run by other tests):", "(run by hand):")
 _PLACES = (
     "NEMU",
     "XiangShan's emu, from memory",
@@ -23,6 +23,7 @@ _PLACES = (
     "gsim",
     "chipyard",
     "Spike",
+    "Whisper",
     "QEMU's fork, machine nemu",
     "Stock QEMU",
 )

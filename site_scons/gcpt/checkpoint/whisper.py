@@ -20,8 +20,11 @@ from gcpt.isa.csrs import BY_NUMBER, INVENTORY, When
 
 #: The files of a folder; a hart's registers are in REGISTERS with its number, of a single hart also without it.
 REGISTERS, BLOCKS, MEMORY, TIME, COMPARE = "registers", "usedblocks", "memory", "time", "mtimecmp"
-#: What the emulated system calls of a program have open and mapped: empty files for a machine without them.
-_SYSTEM_CALLS = ("fd", "mmap")
+#: The files that emulated system calls have open, and their memory, with the lines of a machine without such calls:
+#: none, and free blocks.
+_SYSTEM_CALLS = {"fd": r"", "mmap": r"\d+ \d+ 1"}
+#: Device registers, which Whisper's memory has, too: those of the CLINT are in TIME and COMPARE.
+_CLINT = range(0x200_0000, 0x201_0000)
 _WORD = 4
 _LZ4 = bytes.fromhex("04224d18")
 #: The CSRs that Whisper loads: not the windows of indirect access.
@@ -59,9 +62,9 @@ def read(folder: Path) -> Folder:
         harts.append(state)
         losses += [f"hart {number}: {line}" for line in lost]
     losses += [
-        f"{folder / name}: files and memory of emulated system calls: a checkpoint has no place for them"
-        for name in _SYSTEM_CALLS
-        if (folder / name).is_file() and (folder / name).stat().st_size
+        f"{path}: the files and memory of emulated system calls: a checkpoint has no place for them"
+        for path, unused in ((folder / name, unused) for name, unused in _SYSTEM_CALLS.items())
+        if path.is_file() and any(not re.fullmatch(unused, line) for line in _lines(path))
     ]
     losses += [
         f"memory at {address:#x} to {address + size - 1:#x}: an image starts at {BASE:#x}"
@@ -256,7 +259,7 @@ def _pieces(path: Path, blocks: Sequence[tuple[int, int]]) -> Iterator[tuple[int
 
 def _used_below(path: Path, blocks: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """The blocks that start before an image and are not all zero there."""
-    below = [(start, min(size, BASE - start)) for start, size in blocks if start < BASE]
+    below = [(start, min(size, BASE - start)) for start, size in blocks if start < BASE and start not in _CLINT]
     used = {
         start
         for address, piece in (_pieces(path, blocks) if below else ())
