@@ -42,3 +42,5 @@ class CustomBuildHook(BuildHookInterface):
             from gcpt.restorer import ready
 
             included[str(restorers.build_archive())] = f"gcpt/restorer/{ready.ARCHIVE}"
+        else:
+            self.app.display_warning("SCons or picolibc's sources are missing here: the wheel has no ready restorers")

@@ -78,6 +78,27 @@ def test_an_installation_runs_a_checkpoint_to_its_end(plain_installation: Instal
     assert "with every register in its place." in run.stdout
 
 
+def test_an_installation_without_ready_restorers_says_so(
+    plain_installation: Installation, checkpoint_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """As pip makes one from source, where neither SCons nor picolibc is."""
+    archive = plain_installation.package / "restorer" / ready.ARCHIVE
+    archive.rename(tmp_path / "archive")
+    try:
+        runs = [
+            plain_installation.run(*arguments)
+            for arguments in (
+                ("restorer", "--list"),
+                ("restorer", "-o", tmp_path / "gcpt.bin"),
+                ("verify", checkpoint_file()),
+            )
+        ]
+    finally:
+        (tmp_path / "archive").rename(archive)
+    for run in runs:
+        assert "has no ready restorers, because pip built it from source: install a released wheel" in refusal(run)
+
+
 def test_gdb_has_the_symbols_of_a_ready_restorer(
     plain_installation: Installation, checkpoint_file: Callable[..., Path]
 ) -> None:

@@ -55,6 +55,8 @@ def build(options: Mapping[str, str], targets: Sequence[str] = ()) -> BuiltResto
     """
     words = " ".join([*(f"{name}={value}" for name, value in options.items()), *targets])
     if not sources.can_build():
+        if not ready.INSTALLED.is_file():
+            raise _without_archive()
         raise UserError(f"no ready restorer has the options {words}: to build it, pip install 'gcpt[build]'")
     try:
         return builds.build(sources.folder(), _BUILD_DIR, options, targets)
@@ -75,8 +77,15 @@ def list_ready() -> list[Restorer]:
     """
     restorers = ready.read(build_archive() if checkout.present() else ready.INSTALLED)
     if not restorers:
-        raise UserError("this installation of gcpt has no ready restorers: install a released wheel")
+        raise _without_archive()
     return list(restorers.values())
+
+
+def _without_archive() -> UserError:
+    return UserError(
+        "this installation of gcpt has no ready restorers, because pip built it from source: install a released wheel, "
+        "or one that ./sconsw release makes in a checkout"
+    )
 
 
 def build_archive() -> Path:
