@@ -202,6 +202,7 @@ def test_memory_in_use(tmp_path: Path) -> None:
     file.write_bytes(bytes.fromhex("6f000000") * 1024)
     in_reserved = refusal(gcpt("snapshot", "-o", out, "--load", f"{file}@0x80001000"))
     assert "memory at 0x80001000 is in use, in the restorer's MiB" in in_reserved
+    assert "keep Linux out with reserved-memory (docs/linux.md)" in in_reserved
     arguments = ("--harts", "2", "--load", f"{file}@0x80100000", "--load", f"{file}@0x804ee000")
     in_state = refusal(gcpt("snapshot", "-o", out, *arguments))
     assert "memory at 0x804ee000 is in use, in the place of the state (dual_core)" in in_state

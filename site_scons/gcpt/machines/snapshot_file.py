@@ -62,8 +62,8 @@ def _check_free(machine: StoppedMachine, place: Place, force: bool) -> None:
                 area = "the restorer's MiB" if begin == 0 else f"the place of the state ({place.kind.value})"
                 raise UserError(
                     f"memory at {used:#x} is in use, in {area}: load the software elsewhere (firmware at "
-                    f"{machine.dram + MIB:#x}) or choose another --layout"
-                    + (", or overwrite it with --force" if begin == 0 else "")
+                    f"{machine.dram + MIB:#x}), keep Linux out with reserved-memory (docs/linux.md), or choose another "
+                    "--layout" + (", or overwrite it with --force" if begin == 0 else "")
                 )
 
 
