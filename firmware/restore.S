@@ -9,8 +9,9 @@
  * -------------+-------------------------------------------+--------------------------------------+-------------------
  * s0           | planned: address of this hart's block     | entry .. integer_registers
  * s1           | planned: struct gcpt_plan                 | entry .. integer_registers
- *              | direct: address of the pc field + NEAR_PC | meeting .. integer_registers
+ *              | direct: address of the pc field + NEAR_PC | entry .. integer_registers
  * s2           | planned: hart number                      | entry .. prepared
+ *              | direct: the checkpoint's hvip             | gcpt_skip_begin .. way_out
  * s3           | planned: CSR_BASE, the CSR window         | gcpt_skip_begin .. integer_registers | csr_window
  * sp           | planned: end of this hart's stack         | entry .. integer_registers
  *              | direct: CSR_BASE, the CSR window          | gcpt_skip_begin .. integer_registers | csr_window
@@ -30,15 +31,16 @@
  *              | negative: complement of the address to    | way_out .. leave                     | jump, out_of_reach
  *              | jump to at leave; else: leave by mret     |
  * s9           | number of skipped registers               | entry .. note_skipped                | gcpt_trap: + 1
- * s10          | the checkpoint's hvip                     | gcpt_skip_begin .. way_out
- *              | the checkpoint's pc, which becomes mepc   | way_out .. skipped_noted             | jump, out_of_reach
+ * s10          | planned: the checkpoint's hvip            | gcpt_skip_begin .. way_out
+ *              | the checkpoint's pc, which becomes mepc   | direct: entry .. skipped_noted       | jump, out_of_reach
+ *              |                                           | planned: way_out .. skipped_noted    | jump, out_of_reach
  * s11          | MSTATUS_FS | MSTATUS_VS                   | entry .. way_out
  *              | the value for mstatus, MIE clear          | way_out .. skipped_noted
  * a0-a3        | scratch; traps preserve them              |                                      | macros
  * a4, a5       | scratch where no instruction can trap     |                                      | traps
  * t0-t4, ra    | scratch                                   |                                      | macros; log= traps
- * a6, a7, t6   | guarded: sign is misa's D, H, S           | gcpt_restore .. prepared             | log= traps
- * a6           | guarded: the checkpoint's mseccfg         | prepared .. gcpt_skip_end
+ * a6, a7, t6   | guarded: sign is misa's D, H, S           | gcpt_restore .. gcpt_skip_end
+ * t6           | guarded: the checkpoint's mseccfg         | timers .. gcpt_skip_end
  * t3           | guarded: 0 without Smstateen              | put_probed .. vector_registers
  * t5           | guarded: the bits that menvcfg has        | put_envcfg .. way_out
  *
@@ -50,9 +52,13 @@
 #include "restore_macros.h"
 #include "gcpt_csrs.inc"
 
-#include "trap.inc"
-
     .section .text.restore, "ax", %progbits
+#if GCPT_DIRECT
+#include "boot_direct.inc"
+#else
+#include "trap.inc"
+#endif
+
     .option arch, +d, +v, +h, +zifencei
 
 /*
@@ -133,7 +139,18 @@ gcpt_skip_begin:
 vector_registers:
 #if GCPT_GUARDED
     andi    a0, LEAVING, MSTATUS_VS /* a hart with vectors, of whatever subset, can set VS */
-    beqz    a0, no_vectors
+    bnez    a0, has_vectors
+    li      LEAVING, 1
+    addi    s9, s9, 1
+    load_csr_alone a2, CSR_MSTATUS
+    andi    a2, a2, MSTATUS_VS
+    bnez    a2, no_vectors
+#if GCPT_DIRECT
+    .subsection 1                   /* behind all other code: harts without V do not fetch it */
+#else
+    j       float_registers
+#endif
+has_vectors:
 #endif
     field_address a3, FIELD(csr_reg), 8 * CSR_VL
     ld      a1, 8 * (CSR_VLENB - CSR_VL)(a3)
@@ -153,6 +170,10 @@ vlen_same:
 #endif
 vector_csrs:
     csrs_vector
+#if GCPT_GUARDED && GCPT_DIRECT
+    j       float_registers
+    .subsection 0
+#endif
 #endif
 
 float_registers:
@@ -167,7 +188,7 @@ float_registers:
 #endif
 load_float_registers:
     .option push
-#if !GCPT_PROFILE
+#if !GCPT_ZCD
     .option norvc                   /* c.fld and c.fldsp do not exist on a hart with Zcmp or Zcmt: the profiles have C */
 #endif
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
@@ -185,13 +206,15 @@ meeting:
     jal     gcpt_extended
 #endif
 #if GCPT_DIRECT
-    field_address s1, FIELD(pc), NEAR_PC
     load_field a0, FIELD(mtime)
     write_mtime
 #else
     jal     gcpt_meet
 #endif
 timers:
+#if GCPT_CSRS_SMEPMP && GCPT_GUARDED
+    load_csr_alone t6, CSR_MSECCFG
+#endif
 #if GCPT_CSRS_SDTRIG
     /* A trigger that is enabled in M mode could fire here and then in the trap handler, forever. */
     load_csr_alone a0, CSR_TDATA1
@@ -235,7 +258,9 @@ way_out:
     srli    a4, a4, 20
     beqz    a4, restarts            /* in the restorer's MiB: each trap would restart the restore */
     load_field a1, FIELD(mode)
+#if !GCPT_DIRECT
     load_field s10, FIELD(pc)
+#endif
     load_csr a0, CSR_MSTATUS
     andi    s11, a0, ~MSTATUS_MIE   /* mret sets it from MPIE, the trampoline directly; no interrupt before that */
     srli    a4, a0, 11
@@ -263,24 +288,27 @@ sie_restored:
 #if GCPT_CSRS_H && GCPT_GUARDED
     slli    a0, s11, 63 - 39        /* MPV */
     bltz    a0, look_for_mpv
-    bgez    a7, look_for_guest
+    bltz    a7, no_guest
+    addi    s9, s9, 1               /* the registers of H were skipped */
+    load_far_csr a0, CSR_HGATP
+    bnez    a0, no_hypervisor
 #elif GCPT_CSRS_H
     bnez    s9, look_for_h          /* the missing registers may be those of H */
 #else
     j       look_for_guest
 #endif
 no_guest:
-#if GCPT_CSRS_SMEPMP && GCPT_GUARDED
-    load_csr_alone a6, CSR_MSECCFG
-    beqz    a6, 1f
-    andi    a0, a6, 3
-    bnez    a0, locked_out
-1:
-#elif GCPT_CSRS_SMEPMP
+#if GCPT_CSRS_SMEPMP
+#if GCPT_GUARDED
+    beqz    t6, 1f                  /* as after reset, with Smepmp or without */
+#else
+    load_csr_alone t6, CSR_MSECCFG
+#endif
     /* With MML or MMWP, M mode may execute only what a PMP rule of the workload allows: not the restorer. */
-    load_csr_alone a0, CSR_MSECCFG
-    andi    a0, a0, 3
+    andi    a0, t6, 3
     bnez    a0, locked_out
+    csrw    CSR_MSECCFG, t6         /* before an entry is locked, after which RLB cannot be set */
+1:
 #endif
     /* No check or message after this except selfcheck's: PMP may restrict M mode too. */
     csrs_lock
@@ -294,7 +322,26 @@ gcpt_skip_end:
 
     /* Nothing traps from here on: restore the CSRs that a trap clobbers. */
     csrs_last
-    bnez    s9, note_skipped
+    beqz    s9, skipped_noted
+    /*
+     * Store the number of skipped registers in the first word of misc_reserve, unless the layout has none, it is in
+     * flash, or locked PMP entries exist (s7 = 0), which may deny the store. Clobbers a1, a2, t0.
+     */
+note_skipped:
+#if GCPT_CSRS_PMP16
+    beqz    s7, skipped_noted
+#endif
+    li      a2, GCPT_DRAM
+#if GCPT_DIRECT
+    bltu    s1, a2, skipped_noted
+    sd      s9, LAYOUT_misc_reserve - LAYOUT_pc - NEAR_PC(s1)
+#else
+    ld      a1, FIELD(misc_reserve)(s1)
+    beqz    a1, skipped_noted
+    field_address a1, FIELD(misc_reserve)
+    bltu    a1, a2, skipped_noted
+    sd      s9, (a1)
+#endif
 skipped_noted:
 #define INT_BIAS 256                /* from sp to the integer registers: 2-byte loads reach all */
     csrw    mepc, s10
@@ -471,14 +518,8 @@ look_for_mpv:
     csrr    a1, mstatus
     and     a0, a0, a1
     bnez    a0, no_guest
-    j       no_hypervisor
-#endif
-look_for_guest:
-#if GCPT_CSRS_H && GCPT_GUARDED
-    addi    s9, s9, 1               /* the registers of H were skipped */
-    load_far_csr a0, CSR_HGATP
-    beqz    a0, no_guest
 #else
+look_for_guest:
     load_far_csr a0, CSR_HGATP
     bnez    a0, no_hypervisor
     slli    a0, s11, 63 - 39        /* MPV */
@@ -487,27 +528,6 @@ look_for_guest:
 no_hypervisor:
     li      a0, GCPT_CODE_NO_HYPERVISOR
     j       fail
-
-/*
- * Store the number of skipped registers (s9) in the first word of misc_reserve, unless the layout has none, it is in
- * flash, or locked PMP entries exist (s7 = 0), which may deny the store. Clobbers a1, a2, t0.
- */
-note_skipped:
-#if GCPT_CSRS_PMP16
-    beqz    s7, skipped_noted
-#endif
-    li      a2, GCPT_DRAM
-#if GCPT_DIRECT
-    bltu    s1, a2, skipped_noted
-    sd      s9, LAYOUT_misc_reserve - LAYOUT_pc - NEAR_PC(s1)
-#else
-    ld      a1, FIELD(misc_reserve)(s1)
-    beqz    a1, skipped_noted
-    field_address a1, FIELD(misc_reserve)
-    bltu    a1, a2, skipped_noted
-    sd      s9, (a1)
-#endif
-    j       skipped_noted
 
 #if GCPT_CSRS_V
 /*
@@ -533,14 +553,9 @@ vector_registers_lost:
 1:
 #endif
     beqz    a2, vector_csrs
+no_vectors:
     li      a0, GCPT_CODE_VLEN
     j       fail
-#if GCPT_GUARDED
-no_vectors:
-    li      LEAVING, 1
-    addi    s9, s9, 1
-    j       vector_registers_lost
-#endif
 #endif
 #if GCPT_GUARDED
 /* A misa of 0 is not implemented: try everything, and let the trap handler skip what the hart lacks. a0 = misa. */

@@ -15,10 +15,12 @@
  * enable_traps: a subroutine of reset_hart. While mstatus.MDT is 1, any trap is a double trap; while mnstatus.NMIE is 0,
  * a trap is lost. So nothing before this can trap, and here only the write of mnstatus on a hart without Smrnmi: mtvec =
  * t0, so that the trap returns, too. It sets MDT again on a hart with Smdbltrp.
+ * s5 = gcpt_trap.
  */
     .macro enable_traps
 enable_traps:
     csrw    mtvec, t0
+    addi    s5, t0, %lo(gcpt_trap_distance)
     ld      s11, TRAP_UNITS_ON(s5)
     csrw    mstatus, s11
 #if GCPT_GUARDED && GCPT_CSRS_SMRNMI
@@ -41,8 +43,7 @@ enable_traps:
     .macro reset_hart
     .option push
     .option norvc
-    lla     s5, gcpt_trap
-    jal     t0, enable_traps        /* 4 bytes each from gcpt_boot on: t0 is aligned */
+    jal     t0, enable_traps        /* the first 4 bytes from gcpt_boot on: t0 is aligned */
     .option pop
     csrrw   LEAVING, mstatus, s11
 #if GCPT_DIRECT

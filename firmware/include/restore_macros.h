@@ -18,6 +18,13 @@
 #define CSR_BASE s3
 #endif
 
+/* The register that holds hvip until put_held writes it. */
+#if GCPT_DIRECT
+#define HVIP s2
+#else
+#define HVIP s10
+#endif
+
 /* FIELD(name), an argument of the macros below: the field's offset in the block, or the offset of that in the plan. */
 #if GCPT_DIRECT
 #define FIELD(name) LAYOUT_##name
@@ -39,8 +46,8 @@
 #endif
     .endm
 
-/* With s1 = pc field + NEAR_PC, the fields next to pc and, by one addi, the integer registers are in reach. */
-#define NEAR_PC 2048
+/* With s1 = pc field + NEAR_PC, the fields from magic_number on and, by one addi, the integer registers are in reach. */
+#define NEAR_PC (2048 - 8)
 
 /* load_field reg, field: reg = the 8 bytes of the field. */
     .macro load_field reg, field
@@ -82,6 +89,10 @@
  */
     .macro only_with_h label
     bgez    a7, \label
+    .endm
+
+    .macro if_with_h label
+    bltz    a7, \label
     .endm
 
     .macro only_with_s label
@@ -130,13 +141,18 @@ with_s:
 /*
  * load_csr reg, number: reg = the checkpoint's value of the CSR, which must be in the window.
  * put_csr number: write the CSR. merge_csr number: set the CSR's bits that are 1 in the checkpoint.
+ * put_loaded reg, number: write the CSR from reg, which load_csr loaded.
  * put_csr_alone number: put_csr, independent of the window.
- * hold_hvip number: s10 = the value of hvip, which put_held writes later.
- * All but the loads leave the value in a0.
+ * hold_hvip number: HVIP = the value of hvip, which put_held writes later.
+ * put_csr, put_csr_alone and merge_csr leave the value in a0.
  */
     .macro put_csr number
     load_csr a0, \number
     csrw    \number, a0
+    .endm
+
+    .macro put_loaded reg, number
+    csrw    \number, \reg
     .endm
 
     .macro put_csr_alone number
@@ -145,11 +161,11 @@ with_s:
     .endm
 
     .macro hold_hvip number
-    load_csr s10, \number
+    load_csr HVIP, \number
     .endm
 
     .macro put_held number
-    csrw    \number, s10
+    csrw    \number, HVIP
     .endm
 
     .macro merge_csr number
@@ -212,13 +228,6 @@ with_s:
     csrw    \senvcfg, a0
     .endm
 
-/* put_mseccfg: write mseccfg, whose value is in a6, unless it is 0, as it is after reset. */
-    .macro put_mseccfg number
-    beqz    a6, 1f
-    csrw    \number, a6
-1:
-    .endm
-
 /*
  * put_selected number: write the window of indirect access (mireg, ...) that follows the write of its selector from a0.
  * Selector 0 selects nothing, and access would trap.
@@ -252,10 +261,19 @@ with_s:
     load_csr a2, \second
     or      a1, a0, a2
     and     a1, a1, s7
+    .if \first == CSR_PMPCFG0
+    bnez    a1, 2f
+    .subsection 1                   /* behind all other code: a core fetches the target of a jal early */
+    .else
     beqz    a1, 1f
-    jal     look_at_locks
+    .endif
+2:  jal     look_at_locks
     load_csr a0, \first
     load_csr a2, \second
+    .if \first == CSR_PMPCFG0
+    j       1f
+    .subsection 0
+    .endif
 1:  csrw    \first, a0
     csrw    \second, a2
     .endm

@@ -29,7 +29,7 @@ def _database(env, objects):
     nodes = {str(node.sources[0]): node for node in env.Flatten(objects)}
     for source in generated.all_sources():
         if source not in nodes:
-            other = env.Clone(CONFIG=config.with_source(Path(source).name))
+            other = env.Clone(CONFIG=config.with_all_sources())
             [nodes[source]] = env.Flatten(other.FirmwareObject(source))
     entries = [_entry(env, node, source) for source, node in nodes.items()]
     entries += [_entry(env, nodes[source], file) for file, source in generated.includers().items()]

@@ -34,7 +34,7 @@ def test_wrong_options_are_refused(tmp_path: Path) -> None:
 
 
 def test_one_more_instruction_exceeds_the_budget(project, tmp_path: Path) -> None:
-    project.replace("firmware/boot_direct.S", "    ld      a2, gcpt_base +", "    nop\n    ld      a2, gcpt_base +")
+    project.replace("firmware/include/boot_direct.inc", "    reset_hart\n", "    reset_hart\n    nop\n")
     built = build(project.folder, tmp_path / "build", bench.RESTORERS["single_core"])
     case = CASES[0]
     counted = Restores(case, built, tmp_path).instructions()

@@ -144,11 +144,13 @@ def test_mseccfg_binds_m_mode(bench: Bench, mseccfg: int) -> None:
     assert (end.status, end.error()[0]) == (CODES["PMP"],) * 2
 
 
-def test_mseccfg_is_restored(bench: Bench) -> None:
-    checkpoint = synthetic.make(Recipe((Mode.S,), locks=False))
-    checkpoint.harts[0].set("mseccfg", 4)  # RLB, which cannot be set while entries are locked
-    restorer = bench.build("dual_core", csrs="+smepmp")
-    memory = bench.restored(checkpoint, of_place("dual_core"), restorer)
+@pytest.mark.parametrize("locks", [False, True])
+@pytest.mark.parametrize("mode", MODES)
+def test_mseccfg_is_restored(bench: Bench, mode: str, locks: bool) -> None:
+    checkpoint = synthetic.make(Recipe((Mode.S,), locks=locks))
+    checkpoint.harts[0].set("mseccfg", 4)  # RLB, which cannot be set after an entry was locked
+    restorer = bench.build(mode, csrs="+smepmp")
+    memory = bench.restored(checkpoint, of_place(mode), restorer)
     machine = Machine(cpu="rv64,v=true,vlen=128,h=true,sstc=true,x-epmp=true")
     assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, machine))
 

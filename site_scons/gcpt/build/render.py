@@ -1,7 +1,7 @@
 """Generated sources of the firmware, from the configuration, the layouts and the inventories. Pure functions."""
 
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import chain, groupby, pairwise
 from typing import NamedTuple
 
 from gcpt.checkpoint import extended, layouts
@@ -20,9 +20,9 @@ WINDOW_BELOW = 256
 WINDOW_COMPRESSED = 64
 #: The first distance in bytes that one addition cannot move a base register, and one load cannot reach.
 _NEAR = 2048
-#: Bytes of the constants before the trap handler (firmware/include/trap.inc), and of an instruction of the code before
-#: them with which a failed probe goes on.
-_TRAP_CONSTANTS = 32
+#: Bytes of the trap handler (firmware/include/trap.inc), and of an instruction of the code behind it with which a
+#: failed probe goes on.
+_TRAP_HANDLER = 36
 _INSTRUCTION_SIZE = 4
 #: What that code notes, by guard; the table in restore.S explains the registers.
 _ABSENT_NOTES = {"envcfg": ("t5, 0", "t3, 0"), "smstateen": ("t3, 0",), "pmp16": ("s7, 1",)}
@@ -46,9 +46,8 @@ def sources(config: BuildConfig) -> list[str]:
         File names in firmware/.
     """
     names = ["head.S", "fail.S", "restore.S", "complete.S"]
-    names.append("boot_direct.S" if config.direct else "boot_planned.S")
     if not config.direct:
-        names.append("plan.c")
+        names += ["boot_planned.S", "plan.c"]
     if config.protobuf:
         names += ["header.c", "decode.c"]
     if needs_printf(config):
@@ -163,7 +162,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_OTHER_HARTS_HIGH": others_high,
         "GCPT_SELFCHECK": int(config.selfcheck),
         "GCPT_GUARDED": int(config.guarded),
-        "GCPT_PROFILE": int(config.csrs in csrs.SETS),
+        "GCPT_ZCD": int(config.csrs in csrs.SETS or platform.zcd),
         "GCPT_PMP_ENTRIES": 64 if "pmp64" in config.csr_groups else 16,
         "GCPT_LOG": int(config.log != "quiet"),
         "GCPT_LOG_DEBUG": int(config.log == "debug"),
@@ -330,7 +329,7 @@ def _base(numbers: list[int], near: int | None = None) -> int:
 
 def _write(csr: Csr, config: BuildConfig) -> str:
     """The macro of restore_macros.h that writes a CSR."""
-    if csr.name in ("mip", "vstimecmp") or (config.guarded and csr.name == "mseccfg"):
+    if csr.name in ("mip", "vstimecmp"):
         return f"    put_{csr.name} {csr.number:#x}"
     if csr.name in ("mireg", "sireg", "vsireg"):
         return f"    put_selected {csr.number:#x}  /* {csr.name} */"
@@ -370,7 +369,7 @@ def _guards(csr: Csr, config: BuildConfig) -> tuple[str, ...]:
 
 
 class _Absent(NamedTuple):
-    """Code before the trap handler that a failed probe reaches.
+    """Code behind the trap handler that a failed probe reaches.
 
     Attributes:
         label: Where it goes on.
@@ -395,7 +394,9 @@ class _Code:
 
     def _close(self, depth: int) -> None:
         while len(self._open) > depth:
-            _, window, label = self._open.pop()
+            guard, window, label = self._open.pop()
+            if self._is_apart(guard):
+                self.lines += [f"    j       {label}", "    .subsection 0"]
             self.lines.append(f"{label}:")
             if window != self._window:
                 self._window = None
@@ -427,6 +428,8 @@ class _Code:
             elif guard != kind:
                 flag = ", t3" if kind == "smstateen" else ""
                 self.lines.append(f"    put_probed {csr.number:#x}, {label}{flag}  /* {csr.name} */")
+            elif self._is_apart(guard):
+                self.lines += [f"    if_with_{guard} {label}_if", "    .subsection 1", f"{label}_if:"]
             else:
                 self.lines.append(f"    only_with_{guard} {label}")
             if guard == "envcfg" or guard != kind:
@@ -434,6 +437,10 @@ class _Code:
                 wrote = guard != "probe_csrind"
             self._open.append((guard, self._window, label))
         return wrote
+
+    def _is_apart(self, guard: str) -> bool:
+        """Whether the code of a guard is behind all other code, where harts without the group do not fetch it."""
+        return self._config.direct and (guard, self._name) == ("h", "csrs_after_vector")
 
     def window(self, base: int, guards: tuple[str, ...] = ()) -> None:
         """Set the base register, unless it is there. guards: first close all others."""
@@ -450,7 +457,24 @@ class _Code:
         self._close(0)
         if window is not None:
             self.window(window)
-        return [*self.lines, "    .endm", ""]
+        return [*_overlapped(self.lines), "    .endm", ""]
+
+
+def _overlapped(lines: list[str]) -> list[str]:
+    """Load the value of a CSR before the previous CSR is written, so that a core waits for both at once.
+
+    A sequence of one, such as a selector, leaves its value in a0.
+    """
+    result: list[str] = []
+    for is_write, group in groupby(lines, lambda line: line.startswith("    put_csr ")):
+        sequence = list(group)
+        if is_write:
+            pairs = [(f"a{i % 2}", line) for i, line in enumerate(sequence)]
+            loads = [f"    load_csr {register}, {line.split()[1]}" for register, line in pairs]
+            writes = [line.replace("put_csr", f"put_loaded {register},") for register, line in pairs]
+            sequence = [loads[0], *chain.from_iterable(zip(loads[1:], writes, strict=False)), writes[-1]]
+        result += sequence
+    return result
 
 
 def _macro(
@@ -531,11 +555,8 @@ def csr_assembly(config: BuildConfig) -> str:
     *windows, (_, run) = _windows(after[len(near) :])
     waiting = [csr for i, csr in enumerate(timer) if _span([*run, *timer[: i + 1]]) < WINDOW_CSRS]
     base = _base([csr.number for csr in (*run, *waiting)])
-    final = _windows([csr for csr in lock if csr.name != "mseccfg" or not config.guarded], reach, base)
+    final = _windows([csr for csr in lock if csr.name != "mseccfg"], reach, base)  # restore.S writes mseccfg
     final = final or [(_base([csr.number for csr in reach], base), [])]
-    if config.guarded:
-        at = next((i for i, csr in enumerate(final[0][1]) if csr.name in csrs.TRAP_VALUES), len(final[0][1]))
-        final[0][1][at:at] = [csr for csr in lock if csr.name == "mseccfg"]  # needs no window
     end = final[-1][0]
     lines += _macro(config, absent, "csrs_after_vector", [(low, near), *windows, (base, run)], low, base)
     late = _windows(timer[len(waiting) :])
@@ -550,21 +571,38 @@ def csr_assembly(config: BuildConfig) -> str:
 
 
 def _absent_groups(lines: list[str], absent: list[_Absent]) -> list[str]:
-    """Where failed probes go on: code before the trap handler, and its distances from it.
+    """Where failed probes go on: code behind the trap handler, and its distances from it.
 
-    It clears mstatus.MDT, as mret would, and restores mtvec, unless the label is followed by another probe.
+    It clears mstatus.MDT, as mret would, and restores mtvec, unless the label is followed by another probe. The code
+    for menvcfg is last: its neighbour is boot code, whose cache line holds some of it.
     """
     follows = {label.removesuffix(":"): after for label, after in pairwise(lines)}
     code: list[str] = []
     sets = []
-    for label, guard in reversed(absent):
+    for label, guard in sorted(absent, key=lambda group: group.guard == "envcfg"):
         probed = follows[label].startswith(("    put_probed ", "    probe "))
         notes = [f"    li      {note}" for note in _ABSENT_NOTES.get(guard, ())]
         back = [] if probed else ["    csrw    mtvec, s5"]
-        code = ["    csrw    mstatus, s11", *back, *notes, f"    j       {label}", *code]
-        sets.append(f"    .set absent_{label}, {-_TRAP_CONSTANTS - _INSTRUCTION_SIZE * len(code)}")
-    padding = ["    nop"] * (len(code) % 2)
-    return [*sets, "", "    .macro absent_groups", *padding, *code, "    .endm", ""]
+        sets.append(f"    .set absent_{label}, {_TRAP_HANDLER + _INSTRUCTION_SIZE * len(code)}")
+        onward = _onward(lines, label) if guard == "envcfg" else [f"    j       {label}"]
+        code += ["    csrw    mstatus, s11", *back, *notes, *onward]
+    return [*sets, "", "    .macro absent_groups", *code, "    .endm", ""]
+
+
+def _onward(lines: list[str], label: str) -> list[str]:
+    """Go on at a label or, if the hart lacks the groups of the guards behind it, too, at the end of these."""
+    code: list[str] = []
+    skipping = False
+    for line in lines[lines.index(f"{label}:") :]:
+        if skipping:
+            skipping = line != f"{label}:"
+        elif line.startswith("    only_with_"):
+            guard, end = line.split()
+            code += [f"    {guard} 1f", f"    j       {label}", "1:"]
+            label, skipping = end, True
+        elif not line.endswith(":") and "csr_window" not in line:
+            break
+    return [*code, f"    j       {label}"]
 
 
 def _check_macros(config: BuildConfig, written: list[Csr], last: list[Csr], window: int) -> list[str]:

@@ -371,9 +371,9 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x7A1, "tdata1", "sdtrig", _T, "Sdtrig 5.7.2", after=("tdata2", "tdata3"), note="arms the trigger"),
     Csr(0x7A5, "tcontrol", "sdtrig", _T, "Sdtrig 5.7.7"),
     # No device accesses from here on.
+    Csr(0x747, "mseccfg", "smepmp", _P, "Smepmp", note="RLB cannot be set after an entry was locked"),
     *_pmp_configs(0, 15, "pmp16"),
     *_pmp_configs(16, 63, "pmp64"),
-    Csr(0x747, "mseccfg", "smepmp", _P, "Smepmp", after=("pmpcfg0", "pmpcfg2"), note="MML and MMWP restrict M mode"),
     # TRAP_VALUES trap where H is absent; no later write may trap.
     Csr(0x34B, "mtval2", "h", _P, "priv 18.4.4"),
     Csr(0x34A, "mtinst", "h", _P, "priv 18.4.3"),

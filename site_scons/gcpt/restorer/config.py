@@ -63,17 +63,12 @@ class BuildConfig:
         prints = self.log != "quiet" or self.display_cpu or self.selfcheck
         return self.mode == "single_core" and not prints
 
-    def with_source(self, name: str) -> "BuildConfig":
-        """Choose a similar configuration that compiles a given source.
-
-        Args:
-            name: File name of a source in firmware/ that this configuration leaves out.
+    def with_all_sources(self) -> "BuildConfig":
+        """Choose a similar configuration in which the sources that this one leaves out have content.
 
         Returns:
-            A configuration in which the source has content.
+            The configuration.
         """
-        if name == "boot_direct.S":
-            return replace(self, mode="single_core", harts=1, log="quiet", display_cpu=(), selfcheck=False)
         log = "info" if self.log == "quiet" else self.log
         return replace(self, mode="auto", log=log, display_cpu=self.display_cpu or (0,), selfcheck=True, extended=True)
 

@@ -90,6 +90,7 @@ class Platform(NamedTuple):
         vlen: Smallest and largest VLEN of the harts, in bits.
         paging: Modes of satp besides Bare (8 Sv39, 9 Sv48, 10 Sv57).
         pmp_entries: Number of PMP entries of the harts; 64 where they are not known to have fewer.
+        zcd: Whether every hart with D has 2-byte loads of doubles, which no hart with Zcmp or Zcmt has.
         controllers: Interrupt controllers and consoles besides ``uart``, for the extended state. The CLINT is not one
             of them: mip.MSIP and the fields of a block hold its registers.
     """
@@ -108,6 +109,7 @@ class Platform(NamedTuple):
     vlen: tuple[int, int] = (128, 128)
     paging: tuple[int, ...] = (8, 9)
     pmp_entries: int = 64
+    zcd: bool = False
     controllers: tuple[Device, ...] = ()
 
     @property
@@ -132,6 +134,7 @@ PLATFORMS: tuple[Platform, ...] = (
         uart=Uart("uartlite", 0x4060_0000),
         end="nemu_trap",
         flash=0x1000_0000,
+        zcd=True,
         controllers=(Device("plic", 0x3C00_0000, _PLIC_SIZE), Device("16550", 0x310B_0000, 8 << 2)),
     ),
     Platform(
@@ -142,6 +145,7 @@ PLATFORMS: tuple[Platform, ...] = (
         end="nemu_trap",
         syscnt=0x3A01_0000,
         flash=0x1000_0000,
+        zcd=True,
         controllers=(Device("plic", 0x3C00_0000, _PLIC_SIZE),),
     ),
     Platform(
@@ -151,6 +155,7 @@ PLATFORMS: tuple[Platform, ...] = (
         uart=Uart("16550", 0x310B_0000, 2),
         end="nemu_trap",
         flash=0x1000_0000,
+        zcd=True,
     ),
     Platform(
         name="southlake",
@@ -160,6 +165,7 @@ PLATFORMS: tuple[Platform, ...] = (
         end="nemu_trap",
         dram=0x20_0000_0000,
         flash=0x1F_FFF8_0000,
+        zcd=True,
     ),
     Platform(
         name="qemu-virt",
@@ -192,6 +198,7 @@ PLATFORMS: tuple[Platform, ...] = (
         dram_size=0x8000_0000,
         paging=(8,),
         pmp_entries=8,
+        zcd=True,
         controllers=(Device("plic", 0xC00_0000, _PLIC_SIZE),),
     ),
 )
