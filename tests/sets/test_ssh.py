@@ -5,11 +5,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from command import ENVIRONMENT, free_port, gcpt, restore_signals, wait_until
+from command import free_port, gcpt, started, wait_until
 
 from gcpt.errors import UserError
 from gcpt.sets.hosts import Host, parse
@@ -58,23 +58,6 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         sshd.terminate()
 
 
-@contextmanager
-def _started(*words: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """``gcpt set run`` with these words; it is killed at the end if it has not ended."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "gcpt", "set", "run", *map(str, words)],
-        env={**ENVIRONMENT, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=restore_signals,
-    ) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
-
-
 def _workers() -> list[int]:
     """The processes that start workers."""
     numbers = []
@@ -92,7 +75,7 @@ def test_workers_and_hosts_that_end(
     root, out = make_set({"mcf": {"1": (0.5, "killer the largest"), "2": (0.5, "wait")}}), tmp_path / "out"
     (tmp_path / "hosts").write_text(f"# a farm\n1/{ssh} node\n1/:  # this machine\n")
     words, simulator = (root, "-o", out, "--retries", "0"), ("--", emu, "-i", "{checkpoint}")
-    with _started(*words, "--on", f"ssh:{tmp_path / 'hosts'}", *simulator) as client:
+    with started("set", "run", *words, "--on", f"ssh:{tmp_path / 'hosts'}", *simulator) as client:
         wait_until(lambda: (out / "mcf_1_0.500000/result.json").exists() and "mcf_2" in starts())
         [keys] = out.glob(".gcpt-*")
         assert keys.stat().st_mode & 0o77 == 0
@@ -112,7 +95,7 @@ def test_an_interrupt(make_set: Make, emu: Path, ssh: str, tmp_path: Path) -> No
     root, out = make_set({"mcf": {"1": (0.5, "the largest starts first"), "2": (0.5, "hang")}}), tmp_path / "out"
     (tmp_path / "hosts").write_text(f"1/{ssh} node\n")
     words = (root, "-o", out, "--on", f"ssh:{tmp_path / 'hosts'}", "--", emu, "-i", "{checkpoint}")
-    with _started(*words) as client:
+    with started("set", "run", *words) as client:
         wait_until(emu.with_name("children").exists)
         client.send_signal(signal.SIGINT)
         _, errors = client.communicate(timeout=100)

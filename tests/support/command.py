@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Self, TypeVar
@@ -77,6 +77,23 @@ def restore_signals() -> None:
     """Let signals end a child although the tests run under nohup or in a shell's background; as ``preexec_fn``."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def started(*arguments: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """Run it in the background; it is killed at the end if it has not ended."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "gcpt", *map(str, arguments)],
+        env={**ENVIRONMENT, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=restore_signals,
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 class Terminal:

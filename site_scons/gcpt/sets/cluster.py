@@ -1,11 +1,15 @@
 """The workers of a Dask scheduler, with the interface of concurrent.futures."""
 
+import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 from gcpt.errors import UserError
@@ -17,8 +21,12 @@ T = TypeVar("T")
 _REMEDY = "pip install 'gcpt[set]'"
 #: Seconds for a scheduler to answer, and between two looks whether it is still there.
 _ANSWER, _LOOK = 10, 0.5
+#: How often a folder is removed that workers write into.
+_REMOVALS = 10
 #: Dask's settings for a scheduler in this process: a worker gets its next point when it is free, not before.
 SCHEDULING = {"distributed.scheduler.worker-saturation": 1.0}
+#: A port of this host alone, for the HTTP servers that Dask always starts.
+HTTP = "127.0.0.1:0"
 _SCHEDULER_LOST = "the scheduler ended, or cannot be reached any more"
 
 
@@ -143,10 +151,56 @@ def import_extra(name: str, engine: str) -> Any:
     Raises:
         UserError: It is not installed.
     """
+    interrupt = signal.getsignal(signal.SIGINT)
     try:
         return import_module(name)
     except ImportError as error:
         raise UserError(f"{error.name} is not installed, which {engine} needs: {_REMEDY}") from error
+    finally:
+        signal.signal(signal.SIGINT, interrupt)  # dask_jobqueue makes Ctrl-C end the process with status 0
+
+
+@contextmanager
+def shared_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder for keys and logs, which only this user can read and which is removed at the end.
+
+    Args:
+        parent: A folder that all hosts see.
+
+    Yields:
+        The folder.
+    """
+    folder = Path(mkdtemp(prefix=".gcpt-", dir=parent))
+    try:
+        yield folder
+    finally:
+        for _ in range(_REMOVALS):
+            with suppress(OSError):  # a worker that ends may still write into it
+                rmtree(folder)
+                break
+            time.sleep(_LOOK)
+
+
+def write_security(distributed: Any, folder: Path) -> Any:
+    """Make a key and a certificate for one run, and write them.
+
+    Args:
+        distributed: The module.
+        folder: A folder of this user alone.
+
+    Returns:
+        Dask's ``Security``, which names the files.
+    """
+    temporary = distributed.Security.temporary()
+    texts = {"tls_ca_file": temporary.tls_ca_file}
+    for role in ("client", "scheduler", "worker"):
+        for part in ("cert", "key"):
+            name = f"tls_{role}_{part}"
+            texts[name] = getattr(temporary, name)
+    for name, text in texts.items():
+        (folder / name).touch(0o600)
+        (folder / name).write_text(text)
+    return distributed.Security(require_encryption=True, **{name: str(folder / name) for name in texts})
 
 
 def _end_workers(client: Any) -> None:

@@ -14,6 +14,7 @@ from gcpt.errors import UserError
 from gcpt.sets import memory
 from gcpt.sets.cluster import on_dask
 from gcpt.sets.pool import Pool, core_sets
+from gcpt.sets.queues import SYSTEMS, on_queue
 from gcpt.sets.ssh import on_ssh
 
 
@@ -66,7 +67,7 @@ def open_executor(where: str, needs: Needs) -> Iterator[Executor]:
     """Open the executor that an option names.
 
     Args:
-        where: ``dask://HOST:PORT`` or ``ssh:FILE``; "" for this machine.
+        where: ``ssh:FILE``, ``slurm`` or another queueing system, ``dask://HOST:PORT``; "" for this machine.
         needs: What the run needs.
 
     Yields:
@@ -84,7 +85,10 @@ def open_executor(where: str, needs: Needs) -> Iterator[Executor]:
         opened = on_dask(rest[2:], needs.paths)
     elif kind == "ssh" and rest:
         opened = on_ssh(rest, needs.folder, needs.paths)
+    elif kind in SYSTEMS:
+        opened = on_queue(kind, rest, needs.jobs, needs.folder, needs.paths)
     else:
-        raise UserError(f"{where}: no such engine: give dask://HOST:PORT or ssh:FILE, or leave it out for this machine")
+        engines = ", ".join(("ssh:FILE", *SYSTEMS, "dask://HOST:PORT"))
+        raise UserError(f"{where}: no such engine: give one of {engines}, or leave it out for this machine")
     with opened as executor:
         yield executor

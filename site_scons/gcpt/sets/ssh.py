@@ -12,12 +12,11 @@ from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from gcpt.errors import UserError, one_line
 from gcpt.machines.children import child
-from gcpt.sets.cluster import SCHEDULING, import_extra, serving
+from gcpt.sets.cluster import HTTP, SCHEDULING, import_extra, serving, shared_folder, write_security
 from gcpt.sets.fitness import check_workers
 from gcpt.sets.hosts import HERE, Host, parse
 
@@ -68,16 +67,16 @@ def on_ssh(name: str, folder: Path, paths: Sequence[Path]) -> Iterator[Executor]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{name}: {getattr(error, 'strerror', None) or 'is no text'}: give a file of hosts") from error
     address = _address(hosts, name)
-    security = distributed.Security.temporary()
     with ExitStack() as stack:
-        keys = Path(stack.enter_context(TemporaryDirectory(prefix=".gcpt-", dir=folder)))
+        keys = stack.enter_context(shared_folder(folder))
+        security = write_security(distributed, keys)
         stack.enter_context(import_extra("dask", where).config.set(SCHEDULING))
         cluster = stack.enter_context(
             distributed.LocalCluster(
-                n_workers=0, host=address, security=security, dashboard_address=f"{_LOOPBACK}:0", silence_logs=50
+                n_workers=0, host=address, security=security, dashboard_address=HTTP, silence_logs=50
             )
         )
-        worker = _worker(cluster.scheduler_address, _write_keys(security, keys), address)
+        worker = _worker(cluster.scheduler_address, security, address)
         logins = [stack.enter_context(_login(host, worker, keys)) for host in hosts]
         _wait(cluster.scheduler, logins, name)
         client = distributed.Client(cluster, set_as_default=False)
@@ -89,21 +88,12 @@ def on_ssh(name: str, folder: Path, paths: Sequence[Path]) -> Iterator[Executor]
             _wait_for_end(logins)
 
 
-def _write_keys(security: Any, folder: Path) -> list[str]:
-    """Write the key and the certificate for workers, and return the options that name them."""
-    options = []
-    for option, field in (("ca-file", "tls_ca_file"), ("cert", "tls_worker_cert"), ("key", "tls_worker_key")):
-        path = folder / f"{option}.pem"
-        path.touch(0o600)
-        path.write_text(getattr(security, field))
-        options += [f"--tls-{option}", str(path)]
-    return options
-
-
-def _worker(scheduler: str, tls: list[str], address: str) -> list[str]:
+def _worker(scheduler: str, security: Any, address: str) -> list[str]:
     """The command line of a host's workers, without their name and number."""
-    words = [sys.executable, "-m", "distributed.cli.dask_worker", scheduler, *tls, "--nthreads", "1"]
-    words += ["--memory-limit", "0", "--dashboard-address", f"{_LOOPBACK}:0", "--death-timeout", str(_START)]
+    words = [sys.executable, "-m", "distributed.cli.dask_worker", scheduler, "--nthreads", "1"]
+    words += ["--tls-ca-file", security.tls_ca_file, "--tls-cert", security.tls_worker_cert]
+    words += ["--tls-key", security.tls_worker_key, "--dashboard-address", HTTP]
+    words += ["--memory-limit", "0", "--death-timeout", str(_START)]
     if address == _LOOPBACK:
         words += ["--host", _LOOPBACK]
     if python_path := os.environ.get("PYTHONPATH"):

@@ -173,9 +173,16 @@ def _with_options(with_engine: Callable[..., Any], names: tuple[str, ...]) -> Ca
             "where",
             default="",
             metavar="WHERE",
-            help="Where workers run: ssh:FILE of hosts, or those of a Dask scheduler, dask://HOST:PORT.",
+            help="Where workers run: ssh:FILE of hosts; slurm, lsf, pbs or sge, as in slurm:partition=short,"
+            "memory=8GB; dask://HOST:PORT of a scheduler.",
         ),
-        click.option("-j", "--jobs", type=click.IntRange(0), default=0, help="Workers; by default one per core."),
+        click.option(
+            "-j",
+            "--jobs",
+            type=click.IntRange(0),
+            default=0,
+            help="Workers, by default one per core; or jobs of a queueing system.",
+        ),
     ):
         with_engine = decorate(with_engine)
     return with_engine
