@@ -139,6 +139,7 @@ def test_the_default_options_file_is_python_and_the_command_line_wins(project):
         ("mode = dual_core\n", "gcpt.options: name 'dual_core' is not defined: want lines such as mode = 'dual_core'"),
         ("mode dual_core\n", "gcpt.options: invalid syntax"),
         ("harts = 0\n", "harts=0: want a number from 1 to 128"),
+        ("\ufeffmode = 'normal'\n", "gcpt.options: starts with a byte order mark: save it as UTF-8 without one"),
     ],
 )
 def test_what_is_wrong_in_an_options_file(project, text, words):
