@@ -106,6 +106,13 @@
 #endif
     .endm
 
+/* Subsection 1: code that some harts do not need, behind all other code. */
+    .subsection 1
+gcpt_apart_begin:
+    .subsection 2
+gcpt_apart_end:
+    .subsection 0
+
     .global gcpt_restore, gcpt_skip_begin, gcpt_skip_end
 gcpt_restore:
 #if !GCPT_DIRECT
@@ -146,7 +153,7 @@ vector_registers:
     andi    a2, a2, MSTATUS_VS
     bnez    a2, no_vectors
 #if GCPT_DIRECT
-    .subsection 1                   /* behind all other code: harts without V do not fetch it */
+    .subsection 1
 #else
     j       float_registers
 #endif

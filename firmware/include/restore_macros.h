@@ -91,8 +91,11 @@
     bgez    a7, \label
     .endm
 
-    .macro if_with_h label
-    bltz    a7, \label
+/* With H, go on in subsection 1, which the following code is in: harts without H do not fetch it. */
+    .macro apart_with_h
+    bltz    a7, vs_csrs
+    .subsection 1
+vs_csrs:
     .endm
 
     .macro only_with_s label
@@ -262,12 +265,13 @@ with_s:
     or      a1, a0, a2
     and     a1, a1, s7
     .if \first == CSR_PMPCFG0
-    bnez    a1, 2f
-    .subsection 1                   /* behind all other code: a core fetches the target of a jal early */
+    bnez    a1, locked_entries
+    .subsection 1                   /* a core fetches the target of a jal early */
+locked_entries:
     .else
     beqz    a1, 1f
     .endif
-2:  jal     look_at_locks
+    jal     look_at_locks
     load_csr a0, \first
     load_csr a2, \second
     .if \first == CSR_PMPCFG0

@@ -63,7 +63,7 @@ def test_shared_objects_see_no_folder_of_a_variant():
 def test_a_source_gets_what_it_names():
     """An option that a source does not use does not change its folder; pasted macros are always defined."""
     plain, stopped = resolve({"mode": "dual_core"}), resolve({"mode": "dual_core", "stop_cpu": "1"})
-    assert generated.source_folder(plain, "restore.S", []) == generated.source_folder(stopped, "restore.S", [])
+    assert generated.source_folder(plain, "fail.S", []) == generated.source_folder(stopped, "fail.S", [])
     assert generated.source_folder(plain, "plan.c", []) != generated.source_folder(stopped, "plan.c", [])
     header = generated.source_files(plain, "restore.S")["gcpt_config.h"]
     assert "#define GCPT_CLINT " in header and "#define PLAN_float_reg " in header

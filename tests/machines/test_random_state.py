@@ -11,8 +11,8 @@ from gcpt.machines.builds import BuiltRestorer
 from gcpt.machines.synthetic import Mode
 
 Build = Callable[..., Restorer]
-#: csrw vstvec, a0
-_CSRW_VSTVEC, _NOP = bytes.fromhex("73105520"), bytes.fromhex("13000000")
+#: csrw vstvec, a1
+_CSRW_VSTVEC, _NOP = bytes.fromhex("73905520"), bytes.fromhex("13000000")
 
 
 def test_random_states(build_restorer: Build, tmp_path: Path) -> None:

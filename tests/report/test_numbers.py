@@ -59,7 +59,8 @@ def _group_bytes(elf: Path) -> dict[str, int]:
     """Bytes by group: each csrrw or csrrs of an inventory CSR, and the load of its source register before it."""
     sizes: dict[str, int] = {}
     loaded: dict[str, int] = {}
-    for line in _listed(elf, "gcpt_skip_begin", "integer_registers"):
+    code = _listed(elf, "gcpt_skip_begin", "integer_registers") + _listed(elf, "gcpt_apart_begin", "gcpt_apart_end")
+    for line in code:
         words = line.split("\t")
         operands = words[2].split(",") if len(words) > 2 else []
         if words[1] in ("ld", "c.ld", "c.ldsp"):

@@ -429,7 +429,7 @@ class _Code:
                 flag = ", t3" if kind == "smstateen" else ""
                 self.lines.append(f"    put_probed {csr.number:#x}, {label}{flag}  /* {csr.name} */")
             elif self._is_apart(guard):
-                self.lines += [f"    if_with_{guard} {label}_if", "    .subsection 1", f"{label}_if:"]
+                self.lines.append(f"    apart_with_{guard}")
             else:
                 self.lines.append(f"    only_with_{guard} {label}")
             if guard == "envcfg" or guard != kind:

@@ -11,8 +11,8 @@ from gcpt.restorer.linked import Linked
 
 #: Bytes of the completeness flag.
 _FLAG = 8
-#: Symbols at the start and the end of the code that writes CSRs.
-_WRITES = ("gcpt_skip_begin", "integer_registers")
+#: Symbols at the start and the end of the code that writes CSRs: of what every hart executes, and of the rest.
+_WRITES = (("gcpt_skip_begin", "integer_registers"), ("gcpt_apart_begin", "gcpt_apart_end"))
 _C_SIZED = ("STT_FUNC", "STT_OBJECT")
 
 
@@ -172,9 +172,9 @@ def csr_groups(linked: Linked) -> dict[str, Written]:
     Returns:
         The cost by CSR group.
     """
-    addresses = {symbol.name: int(symbol["st_value"]) for symbol in linked.symbols if symbol.name in _WRITES}
-    start, end = (addresses[name] for name in _WRITES)
-    return written(list(_instructions(linked.read(start, end - start))))
+    addresses = {symbol.name: int(symbol["st_value"]) for symbol in linked.symbols}
+    ranges = [(addresses[start], addresses[end]) for start, end in _WRITES]
+    return written([code for start, end in ranges for code in _instructions(linked.read(start, end - start))])
 
 
 def written(code: Sequence[_Instruction]) -> dict[str, Written]:
