@@ -150,7 +150,7 @@ def test_another_option_shares_what_is_the_same_and_going_back_rebuilds_nothing(
 @pytest.mark.parametrize(
     ("option", "compiled"),
     [
-        ("stop_cpu=1", {"boot_planned.S", "plan.c", "decode.c"}),
+        ("stop_cpu=1", {"boot_planned.S", "restore.S", "plan.c", "decode.c"}),
         ("exact=1", {"restore.S"}),
         ("header_addr=0x50000000", {"header.c"}),
         ("csrs=-h", {"restore.S"}),

@@ -40,7 +40,12 @@ PHASES: tuple[Phase, ...] = (
     ),
     Phase("timers", "Timers", "compare values, mip, hvip, msip, mtimecmp", ("timers",)),
     Phase("way_out", "Way out", "how the hart leaves; refusals", ("way_out", "prepared_for_m")),
-    Phase("locks", "Locks", "PMP, mtval2, mtinst, sfence.vma", ("prepared", "look_at_locks", "locked_entries", "pmp_locks")),
+    Phase(
+        "locks",
+        "Locks",
+        "PMP, mtval2, mtinst, sfence.vma",
+        ("prepared", "look_at_locks", "locked_entries", "pmp_locks"),
+    ),
     Phase("last", "Last CSRs", "mie, mcause, mtval, mepc, mtvec, mstatus", ("gcpt_skip_end", "note_skipped")),
     Phase("integer", "Integer registers", "x1 to x31", ("integer_registers",)),
     Phase("leave", "Leave", "the last two registers, mret", ("leave",)),
