@@ -130,3 +130,17 @@ def test_a_target_keeps_its_mode_and_its_link(tmp_path: Path) -> None:
 def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"x: No such file or directory: nothing was written"):
         output.write(tmp_path / "none" / "x", [], "raw")
+
+
+def test_an_interrupt_as_a_file_is_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C after the system created the file and before Python has it."""
+    create = Path.open
+
+    def create_and_interrupt(path: Path, *arguments: str) -> None:
+        create(path, *arguments).close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "open", create_and_interrupt)
+    with pytest.raises(KeyboardInterrupt), output.replacing(tmp_path / "out"):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -58,6 +58,8 @@ def _target(path: Path) -> Path:
 class _Partial:
     """A new file, written beside the file that it replaces in the end."""
 
+    file: BinaryIO
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._target = _target(path)
@@ -65,12 +67,10 @@ class _Partial:
             raise UserError(f"{path}: not a regular file, so it cannot be replaced: choose another path")
         part = self._target.name[:_NAME_PART]
         self._name = self._target.with_name(f".{part}.{os.getpid()}.{next(_numbers)}.partial")
-        try:
-            self.file = self._name.open("w+b")
-        except OSError:  # after the file was created, perhaps
-            with suppress(OSError):
-                self._name.unlink(missing_ok=True)
-            raise
+
+    def open(self) -> None:
+        """Create the file. After any exception, such as Ctrl-C's, it may exist, and ``remove`` takes it away."""
+        self.file = self._name.open("w+b")
 
     def finish(self) -> None:
         """Complete the file on the disk, with the mode of the file that it replaces."""
@@ -87,7 +87,7 @@ class _Partial:
 
     def remove(self) -> None:
         """Remove what is written; the error that led to it matters more than one of the removal."""
-        with suppress(OSError):
+        with suppress(OSError, AttributeError):  # it may not be open yet
             self.file.close()
         with suppress(OSError):
             self._name.unlink(missing_ok=True)
@@ -99,6 +99,7 @@ def _partial(path: Path) -> Iterator[_Partial]:
     try:
         partial = _Partial(path)
         try:
+            partial.open()
             yield partial
         except BaseException:
             partial.remove()
