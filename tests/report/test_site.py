@@ -96,7 +96,7 @@ def test_nothing_is_loaded_from_a_network(site: Path, elements: dict[Path, _Elem
 def test_read_and_searched_from_a_folder(browser: Browser, site: Path) -> None:
     browser.open(site / "index.html")
     wait = WebDriverWait(browser.driver, 60)
-    browser.driver.find_element(By.LINK_TEXT, "CSRs").click()
+    browser.driver.find_element(By.LINK_TEXT, "CSRs").send_keys("\n")  # Enter: a click needs it in the visible part
     wait.until(expected_conditions.title_contains("CSRs"))
     search = browser.driver.find_element(By.NAME, "q")
     search.send_keys("mtimecmp")

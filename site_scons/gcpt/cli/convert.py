@@ -52,8 +52,8 @@ def command(
     other data is in its place, the command prints an error and writes nothing.
 
     Formats of other tools: loadarch, the folder of chipyard's generate-ckpt.sh, which Spike writes and testchipip
-    loads; whisper, the folder of a snapshot that Whisper writes and loads; dromajo (only --from), the files of
-    Dromajo's --save IN. What the format or a restore cannot hold is named, one line each; the exit status is then 1.
+    loads; whisper, the folder of a snapshot that Whisper writes and loads; dromajo (only --from), the files that
+    Dromajo saves as IN. What the format or a restore cannot hold is named, one line each; the exit status is then 1.
     Memory whose first MiB is in use needs --layout flash.
 
     \b
