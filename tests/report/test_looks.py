@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from browser import SCHEMES, WIDTHS, Browser, contrast, overlaps
+from browser import SCHEMES, WIDTHS, Browser, check_readable, overlaps
 from command import SCONS, gcpt
 
 from gcpt.checkpoint import edits, output
@@ -51,13 +51,7 @@ def page(request: pytest.FixtureRequest) -> Path:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_readable(browser: Browser, page: Path, width: int, scheme: str) -> None:
-    browser.open(page, width, scheme)
-    texts = browser.texts()
-    assert len(texts) > 200
-    assert overlaps(texts) == []
-    assert [one["text"] for one in texts if not one["inside"]] == []
-    assert browser.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    assert [(one["text"], one["color"], one["ground"]) for one in texts if contrast(one) < 4.5] == []
+    texts = check_readable(browser, page, width, scheme, least=200)
     assert min(one["size"] for one in texts) >= 11
     dark = browser.run("return getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 28)"
     assert dark == (scheme == "dark")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from browser import SCHEMES, WIDTHS, Browser, contrast, overlaps
+from browser import SCHEMES, WIDTHS, Browser, check_readable
 from command import gcpt
 
 from gcpt.report import phases_page
@@ -32,13 +32,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_readable(browser: Browser, page: Path, width: int, scheme: str) -> None:
-    browser.open(page, width, scheme)
-    texts = browser.texts()
-    assert len(texts) > 40
-    assert overlaps(texts) == []
-    assert [text["text"] for text in texts if not text["inside"]] == []
-    assert browser.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    assert [(text["text"], text["color"]) for text in texts if contrast(text) < 4.5] == []
+    check_readable(browser, page, width, scheme, least=40)
     # The bars are as wide as the page leaves room for, and each interval is where its time is.
     parts = browser.run(
         "return [...document.querySelectorAll('.lanes svg')].map(svg => {"

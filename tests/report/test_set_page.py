@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from browser import SCHEMES, WIDTHS, Browser, contrast, overlaps
+from browser import SCHEMES, WIDTHS, Browser, check_readable
 from command import gcpt
 
 from gcpt.sets import results
@@ -44,13 +44,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_readable(browser: Browser, page: Path, width: int, scheme: str) -> None:
-    browser.open(page, width, scheme)
-    texts = browser.texts()
-    assert len(texts) > 200
-    assert overlaps(texts) == []
-    assert [text["text"] for text in texts if not text["inside"]] == []
-    assert browser.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    assert [(text["text"], text["color"]) for text in texts if contrast(text) < 4.5] == []
+    check_readable(browser, page, width, scheme, least=200)
 
 
 def test_content(browser: Browser, page: Path) -> None:

@@ -153,3 +153,18 @@ def contrast(one: dict[str, Any]) -> float:
     """The contrast (WCAG 2.1) of a text with its ground: 1 to 21."""
     high, low = sorted((_light(one["color"]), _light(one["ground"])), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+def check_readable(browser: Browser, page: Path, width: int, scheme: str, least: int) -> list[dict[str, Any]]:
+    """Open a page and check that all texts can be read, on a screen of that width; return them.
+
+    least: more texts than this must be there, because a page that shows nothing passes all other checks.
+    """
+    browser.open(page, width, scheme)
+    texts = browser.texts()
+    assert len(texts) > least
+    assert overlaps(texts) == []
+    assert [one["text"] for one in texts if not one["inside"]] == []
+    assert browser.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert [(one["text"], one["color"], one["ground"]) for one in texts if contrast(one) < 4.5] == []
+    return texts
