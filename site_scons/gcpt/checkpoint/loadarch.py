@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from gcpt.checkpoint import elf_image, output, streams
 from gcpt.checkpoint.layouts import MAX_HARTS
-from gcpt.checkpoint.other_tools import ALLOW_ALL, BASE, Folder, prepare, running, without_place
+from gcpt.checkpoint.other_tools import ALLOW_ALL, BASE, Folder, create, prepare, running, without_place
 from gcpt.checkpoint.state import HartState, checked_vlenb
 from gcpt.checkpoint.streams import Watch
 from gcpt.errors import UserError
@@ -80,10 +80,7 @@ def write(folder: Path, harts: Sequence[HartState], memory: Iterator[bytes], wat
         UserError: A file cannot be written, or a hart cannot be in this format.
     """
     text = encode(harts)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}: choose another folder") from error
+    create(folder)
 
     def write_memory(file: BinaryIO, content: Iterable[bytes]) -> int:
         return elf_image.write(file, streams.pages(content), BASE, {})

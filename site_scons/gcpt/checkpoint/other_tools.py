@@ -7,6 +7,7 @@ from pathlib import Path
 from gcpt.checkpoint import extended
 from gcpt.checkpoint.generators import leaves_by_mret
 from gcpt.checkpoint.state import HartState
+from gcpt.errors import UserError
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import INVENTORY, When
 
@@ -31,6 +32,21 @@ class Folder:
     losses: list[str]
     memory: Callable[[], Iterator[bytes]]
     files: tuple[Path, ...]
+
+
+def create(folder: Path) -> None:
+    """Create the folder of a checkpoint, unless it exists.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        UserError: It cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}: choose another folder") from error
 
 
 def running(state: HartState) -> HartState:

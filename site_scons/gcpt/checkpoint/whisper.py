@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gcpt.checkpoint import containers, elf_image, output, streams
 from gcpt.checkpoint.layouts import CSR_COUNT, MAX_HARTS
-from gcpt.checkpoint.other_tools import BASE, Folder, allow_without_pmp, prepare, running, without_place
+from gcpt.checkpoint.other_tools import BASE, Folder, allow_without_pmp, create, prepare, running, without_place
 from gcpt.checkpoint.state import HartState, checked_vlenb
 from gcpt.checkpoint.streams import PIECE, ZEROS, Watch
 from gcpt.errors import UserError
@@ -90,10 +90,7 @@ def write(folder: Path, harts: Sequence[HartState], memory: Iterator[bytes], wat
         UserError: A file cannot be written, or a hart's mode is invalid.
     """
     texts = [encode(number, state) for number, state in enumerate(harts)]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}: choose another folder") from error
+    create(folder)
     blocks: list[list[int]] = []
     small = {
         BLOCKS: (f"{address} {size}\n".encode() for address, size in blocks),
