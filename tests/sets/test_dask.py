@@ -10,13 +10,14 @@ from concurrent.futures import CancelledError, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import distributed
 import pytest
 from command import ENVIRONMENT, gcpt, refusal, wait_until
 from distributed import Client
 
 from gcpt import __version__
 from gcpt.errors import UserError
-from gcpt.sets.cluster import Cluster, ClusterLostError
+from gcpt.sets.cluster import Cluster, ClusterLostError, write_security
 from gcpt.sets.fitness import check_workers
 
 Make = Callable[..., Path]
@@ -67,8 +68,6 @@ def test_no_scheduler(make_set: Make, emu: Path, tmp_path: Path) -> None:
     words = ("-o", tmp_path / "out", "--on")
     message = refusal(gcpt("set", "run", root, *words, "dask://127.0.0.1:1", "--", emu, "-i", "{checkpoint}"))
     assert message == "dask://127.0.0.1:1: no scheduler answers: start one with dask scheduler"
-    message = refusal(gcpt("set", "run", root, *words, "pigeon", "--", emu, "-i", "{checkpoint}"))
-    assert message.startswith("pigeon: no such engine")
 
 
 def test_a_killed_scheduler(
@@ -161,3 +160,47 @@ def test_workers_that_do_not_fit(scheduler: tuple[str, object], tmp_path: Path) 
                 ):
                     check_workers(client, "dask://x", [])
             wait_until(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == 2)
+
+
+def _keys(folder: Path) -> dict[str, str]:
+    """Write a key and certificates of an authority of their own; return the settings of Dask that name them."""
+    folder.mkdir()
+    security = write_security(distributed, folder)
+    names = {"CA_FILE": security.tls_ca_file}
+    for role in ("client", "scheduler", "worker"):
+        for part in ("cert", "key"):
+            names[f"{role}__{part}".upper()] = getattr(security, f"tls_{role}_{part}")
+    return {f"DASK_DISTRIBUTED__COMM__TLS__{name}": file for name, file in names.items()}
+
+
+def test_tls(
+    make_set: Make, emu: Path, starts: Callable[[], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificates are those of Dask's configuration; who has others, or none, is refused in one line."""
+    root, file, keys = make_set({"mcf": {"1": (1, "")}}), tmp_path / "scheduler.json", _keys(tmp_path / "keys")
+    words = ("--port", "0", "--protocol", "tls", "--scheduler-file", str(file))
+    with _process(tmp_path / "scheduler.log", "dask_scheduler", *words, **keys):
+        wait_until(file.exists)
+        address = wait_until(lambda: json.loads(file.read_text() or "{}").get("address"))
+        with _process(tmp_path / "worker.log", "dask_worker", address, "--nthreads", "1", "--no-nanny", **keys):
+            work = ("set", "run", root, "-o", tmp_path / "out", "--on", address, "--", emu, "-i", "{checkpoint}")
+            message = refusal(gcpt(*work))
+            setting = "distributed.comm.tls"
+            assert message == f"{address}: {setting}.ca-file is not set: name the file in Dask's configuration"
+            for name, path in (keys | {"DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY": str(tmp_path / "absent")}).items():
+                monkeypatch.setitem(ENVIRONMENT, name, path)
+            message = refusal(gcpt(*work))
+            assert message.startswith(f"{address}: {tmp_path}/absent: No such file or directory: correct {setting}.")
+            monkeypatch.setitem(ENVIRONMENT, "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY", str(file))
+            assert refusal(gcpt(*work)).endswith(f": correct the files of {setting}")
+            for name, path in _keys(tmp_path / "others").items():
+                monkeypatch.setitem(ENVIRONMENT, name, path)
+            message = refusal(gcpt(*work))
+            assert message.startswith(f"{address}: no scheduler answers: check the address, and that scheduler and")
+            plain = list(work)
+            plain[plain.index(address)] = address.replace("tls", "dask")
+            assert "no scheduler answers" in refusal(gcpt(*plain)) and not emu.with_name("starts").exists()
+            for name, path in keys.items():
+                monkeypatch.setitem(ENVIRONMENT, name, path)
+            run = gcpt(*work)
+            assert (run.returncode, run.stderr) == (0, "") and starts() == ["mcf_1"]

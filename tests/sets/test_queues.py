@@ -17,6 +17,7 @@ from command import ENVIRONMENT, free_port, gcpt, refusal, started, wait_until
 
 from gcpt.errors import UserError
 from gcpt.sets import queues
+from gcpt.sets.executors import Needs, find_workplace
 
 Make = Callable[..., Path]
 
@@ -121,8 +122,11 @@ def _children(emu: Path) -> list[str]:
 
 
 def _refusal(options: str, jobs: int, folder: Path) -> str:
-    with pytest.raises(UserError) as error, queues.on_queue("slurm", options, jobs, folder, []):
-        pass
+    with pytest.raises(UserError) as error:
+        workplace = find_workplace(f"slurm:{options}")
+        workplace.check(jobs, 0)
+        with workplace.open(Needs(jobs, 0, folder, ())):
+            pass
     return str(error.value)
 
 

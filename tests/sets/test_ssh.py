@@ -12,7 +12,7 @@ import pytest
 from command import free_port, gcpt, started, wait_until
 
 from gcpt.errors import UserError
-from gcpt.sets.hosts import Host, parse
+from gcpt.sets.hosts import Host, parse, read
 from gcpt.sets.ssh import on_ssh
 
 Make = Callable[..., Path]
@@ -110,7 +110,7 @@ def test_hosts_that_cannot_be_used(ssh: str, tmp_path: Path) -> None:
     """All are named, with what ssh says."""
     hosts = tmp_path / "hosts"
     hosts.write_text(f"{ssh} unknown\n{ssh} -p {free_port()} node\n")
-    with pytest.raises(UserError) as error, on_ssh(str(hosts), tmp_path, []):
+    with pytest.raises(UserError) as error, on_ssh(read(str(hosts)), str(hosts), tmp_path, []):
         pass
     message = str(error.value)
     assert message.startswith(f"{hosts}: unknown: Host key verification failed.; node: ssh: connect to host 127.0.0.1")
@@ -145,14 +145,8 @@ def test_lines_that_are_no_host(line: str, message: str) -> None:
     assert str(error.value).startswith(message)
 
 
-def test_no_file_of_hosts(tmp_path: Path) -> None:
-    message = f"^{tmp_path}/absent: No such file or directory: give a file of hosts$"
-    with pytest.raises(UserError, match=message), on_ssh(f"{tmp_path}/absent", tmp_path, []):
-        pass
-
-
 def test_a_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography", None)
     message = r"^cryptography is not installed, which ssh:hosts needs: pip install 'gcpt\[set\]'$"
-    with pytest.raises(UserError, match=message), on_ssh("hosts", tmp_path, []):
+    with pytest.raises(UserError, match=message), on_ssh([Host(1, ":")], "hosts", tmp_path, []):
         pass

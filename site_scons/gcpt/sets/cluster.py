@@ -1,5 +1,6 @@
 """The workers of a Dask scheduler, with the interface of concurrent.futures."""
 
+import re
 import signal
 import threading
 import time
@@ -12,7 +13,7 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any, TypeVar
 
-from gcpt.errors import UserError
+from gcpt.errors import UserError, one_line
 from gcpt.sets.fitness import check_workers
 from gcpt.sets.process import end_worker
 
@@ -27,6 +28,12 @@ _REMOVALS = 10
 SCHEDULING = {"distributed.scheduler.worker-saturation": 1.0}
 #: A port of this host alone, for the HTTP servers that Dask always starts.
 HTTP = "127.0.0.1:0"
+#: The schemes of a scheduler that runs already, with those that Dask calls them.
+PROTOCOLS = {"dask": "tcp", "tls": "tls"}
+_ADDRESS = re.compile(r"//(?:[\w.%-]+|\[[\w:.%]+\]):(?P<port>\d{1,5})")
+_MAX_PORT = 65535
+#: The files of a TLS connection: attributes of Dask's ``Security``, and their names in its configuration.
+_CERTIFICATES = {"tls_ca_file": "ca-file", "tls_client_cert": "client.cert", "tls_client_key": "client.key"}
 _SCHEDULER_LOST = "the scheduler ended, or cannot be reached any more"
 
 
@@ -232,11 +239,31 @@ def serving(client: Any, loss: Callable[[], str] = str, ends_workers: bool = Fal
         executor.shutdown(wait=is_over)
 
 
+def parse_address(text: str, where: str) -> str:
+    """Check the address of a scheduler.
+
+    Args:
+        text: ``//HOST:PORT``.
+        where: The engine, for messages.
+
+    Returns:
+        ``HOST:PORT``.
+
+    Raises:
+        UserError: It is no such address.
+    """
+    match = _ADDRESS.fullmatch(text)
+    if not match or not 0 < int(match["port"]) <= _MAX_PORT:
+        raise UserError(f"{where}: not the address of a scheduler: write {where.partition(':')[0]}://HOST:PORT")
+    return text.removeprefix("//")
+
+
 @contextmanager
-def on_dask(address: str, paths: Sequence[Path]) -> Iterator[Executor]:
+def on_dask(kind: str, address: str, paths: Sequence[Path]) -> Iterator[Executor]:
     """Use the workers of a Dask scheduler that runs already.
 
     Args:
+        kind: One of PROTOCOLS. The certificates of ``tls`` are those of Dask's configuration.
         address: HOST:PORT.
         paths: Files and folders that all workers must see.
 
@@ -246,12 +273,35 @@ def on_dask(address: str, paths: Sequence[Path]) -> Iterator[Executor]:
     Raises:
         UserError: Dask is not installed, no scheduler answers, or a worker does not fit.
     """
-    where = f"dask://{address}"
+    where, protocol = f"{kind}://{address}", PROTOCOLS[kind]
     distributed = import_extra("distributed", where)
+    security = distributed.Security(require_encryption=True) if kind == "tls" else None
+    if security:
+        _check_certificates(security, where)
     try:
-        client = distributed.Client(f"tcp://{address}", timeout=_ANSWER, set_as_default=False)
+        client = distributed.Client(f"{protocol}://{address}", security=security, timeout=_ANSWER, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"{where}: no scheduler answers: start one with dask scheduler") from error
+        if security:
+            remedy = "check the address, and that scheduler and client have certificates of the same authority"
+        else:
+            remedy = "start one with dask scheduler"
+        raise UserError(f"{where}: no scheduler answers: {remedy}") from error
     with serving(client) as executor:
         check_workers(client, where, paths)
         yield executor
+
+
+def _check_certificates(security: Any, where: str) -> None:
+    """Check that Dask's configuration names the files that a TLS connection needs, and that they can be used."""
+    for part, name in _CERTIFICATES.items():
+        setting, file = f"distributed.comm.tls.{name}", getattr(security, part)
+        if not file:
+            raise UserError(f"{where}: {setting} is not set: name the file in Dask's configuration")
+        try:
+            Path(file).read_bytes()
+        except OSError as error:
+            raise UserError(f"{where}: {file}: {error.strerror}: correct {setting} in Dask's configuration") from error
+    try:
+        security.get_connection_args("client")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{where}: {one_line(str(error))}: correct the files of distributed.comm.tls") from error

@@ -4,17 +4,18 @@ Every executor has the interface of concurrent.futures.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gcpt.errors import UserError
 from gcpt.sets import memory
-from gcpt.sets.cluster import on_dask
+from gcpt.sets.cluster import PROTOCOLS, on_dask, parse_address
+from gcpt.sets.hosts import read
 from gcpt.sets.pool import Pool, core_sets
-from gcpt.sets.queues import SYSTEMS, on_queue
+from gcpt.sets.queues import SYSTEMS, on_queue, parse_options
 from gcpt.sets.ssh import on_ssh
 
 
@@ -62,33 +63,62 @@ class Needs:
     paths: tuple[Path, ...]
 
 
-@contextmanager
-def open_executor(where: str, needs: Needs) -> Iterator[Executor]:
-    """Open the executor that an option names.
+@dataclass(frozen=True)
+class Workplace:
+    """Where the workers of a run are.
+
+    Attributes:
+        name: What the user calls it; "" for this machine.
+        open: Opens the executor for what a run needs; a UserError says what is not installed or does not start.
+        counts_jobs: Whether the number of jobs has to be given.
+    """
+
+    name: str
+    open: Callable[[Needs], AbstractContextManager[Executor]]
+    counts_jobs: bool = False
+
+    def check(self, jobs: int, cores: int) -> None:
+        """Check the options that go with it.
+
+        Args:
+            jobs: The number of workers; 0 if it is not given.
+            cores: Cores that each worker is pinned to; 0 if it is not given.
+
+        Raises:
+            UserError: They do not fit.
+        """
+        if self.name and cores:
+            raise UserError("--cores: only workers on this machine are pinned: leave out --cores or --on")
+        if self.counts_jobs and not jobs:
+            raise UserError(f"{self.name}: the number of jobs is missing: give it with --jobs")
+
+
+def find_workplace(where: str) -> Workplace:
+    """Find the place that an option names; nothing starts.
 
     Args:
-        where: ``ssh:FILE``, ``slurm`` or another queueing system, ``dask://HOST:PORT``; "" for this machine.
-        needs: What the run needs.
+        where: ``ssh:FILE``, ``slurm`` or another queueing system with its options, ``dask://HOST:PORT`` or
+            ``tls://HOST:PORT``; "" for this machine.
 
-    Yields:
-        The executor.
+    Returns:
+        The place.
 
     Raises:
-        UserError: There is no such engine, a part of it is not installed, or it does not start.
+        UserError: There is no such engine, a file of hosts cannot be used, or an option or address is none.
     """
-    if where and needs.cores:
-        raise UserError("--cores: only workers on this machine are pinned: leave out --cores or --on")
     kind, _, rest = where.partition(":")
     if not where:
-        opened = embedded(needs.jobs, needs.cores)
-    elif kind == "dask" and rest.startswith("//") and len(rest) > 2:
-        opened = on_dask(rest[2:], needs.paths)
-    elif kind == "ssh" and rest:
-        opened = on_ssh(rest, needs.folder, needs.paths)
-    elif kind in SYSTEMS:
-        opened = on_queue(kind, rest, needs.jobs, needs.folder, needs.paths)
-    else:
-        engines = ", ".join(("ssh:FILE", *SYSTEMS, "dask://HOST:PORT"))
-        raise UserError(f"{where}: no such engine: give one of {engines}, or leave it out for this machine")
-    with opened as executor:
-        yield executor
+        return Workplace("", lambda needs: embedded(needs.jobs, needs.cores))
+    if kind in PROTOCOLS:
+        address = parse_address(rest, where)
+        return Workplace(where, lambda needs: on_dask(kind, address, needs.paths))
+    if kind == "ssh":
+        hosts = read(rest)
+        return Workplace(where, lambda needs: on_ssh(hosts, rest, needs.folder, needs.paths))
+    if kind in SYSTEMS:
+        options = parse_options(rest, kind)
+        return Workplace(
+            kind, lambda needs: on_queue(kind, options, needs.jobs, needs.folder, needs.paths), counts_jobs=True
+        )
+    engines = ", ".join(("ssh:FILE", *SYSTEMS, *(f"{name}://HOST:PORT" for name in PROTOCOLS)))
+    raise UserError(f"{where}: no such engine: give one of {engines}, or leave it out for this machine")

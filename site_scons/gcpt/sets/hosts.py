@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from gcpt.errors import UserError
 
@@ -30,11 +31,31 @@ class Host:
     ssh: tuple[str, ...] = ("ssh",)
 
 
-def parse(lines: Iterable[str], name: str) -> list[Host]:
+def read(name: str) -> list[Host]:
     """Read a file of hosts.
 
     Args:
-        lines: Its lines: ``[N/][ssh OPTIONS...][USER@]HOST``, or ``[N/]:`` for this machine; ``#`` begins a comment.
+        name: The file.
+
+    Returns:
+        The hosts, at least one.
+
+    Raises:
+        UserError: The file cannot be read, a line is no host, or there is none.
+    """
+    if not name:
+        raise UserError("ssh: the file of hosts is missing: give ssh:FILE")
+    try:
+        return parse(Path(name).read_text().splitlines(), name)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{name}: {getattr(error, 'strerror', None) or 'is no text'}: give a file of hosts") from error
+
+
+def parse(lines: Iterable[str], name: str) -> list[Host]:
+    """Read the lines of a file of hosts.
+
+    Args:
+        lines: The lines: ``[N/][ssh OPTIONS...][USER@]HOST``, or ``[N/]:`` for this machine; ``#`` begins a comment.
         name: The file, for messages.
 
     Returns:

@@ -84,12 +84,12 @@ def parse_options(text: str, where: str) -> dict[str, str]:
 
 
 @contextmanager
-def on_queue(kind: str, text: str, jobs: int, folder: Path, paths: Sequence[Path]) -> Iterator[Executor]:
+def on_queue(kind: str, options: dict[str, str], jobs: int, folder: Path, paths: Sequence[Path]) -> Iterator[Executor]:
     """Let a queueing system start workers, one in each job.
 
     Args:
         kind: One of SYSTEMS.
-        text: The options, ``NAME=VALUE,...``.
+        options: The options by name.
         jobs: Number of jobs.
         folder: A folder that all hosts see; it holds keys and logs as long as jobs run.
         paths: Files and folders that all workers must see.
@@ -101,9 +101,6 @@ def on_queue(kind: str, text: str, jobs: int, folder: Path, paths: Sequence[Path
         UserError: Dask is not installed, the options do not fit, no job starts in time, or a worker does not fit.
     """
     system = SYSTEMS[kind]
-    options = parse_options(text, kind)
-    if not jobs:
-        raise UserError(f"{kind}: the number of jobs is missing: give it with --jobs")
     dask, distributed, jobqueue = (import_extra(name, kind) for name in ("dask", "distributed", "dask_jobqueue"))
     import_extra("cryptography", kind)
     if not (options.get("memory") or dask.config.get(f"jobqueue.{kind}.memory", None)):

@@ -18,7 +18,7 @@ from gcpt.errors import UserError, one_line
 from gcpt.machines.children import child
 from gcpt.sets.cluster import HTTP, SCHEDULING, import_extra, serving, shared_folder, write_security
 from gcpt.sets.fitness import check_workers
-from gcpt.sets.hosts import HERE, Host, parse
+from gcpt.sets.hosts import HERE, Host
 
 _LOOPBACK = "127.0.0.1"
 #: Seconds for ssh to connect, for all workers to start, between two looks whether they did, and for them to end.
@@ -45,11 +45,12 @@ class _Login:
 
 
 @contextmanager
-def on_ssh(name: str, folder: Path, paths: Sequence[Path]) -> Iterator[Executor]:
+def on_ssh(hosts: Sequence[Host], name: str, folder: Path, paths: Sequence[Path]) -> Iterator[Executor]:
     """Start workers on hosts by ssh.
 
     Args:
-        name: The file of hosts.
+        hosts: The hosts.
+        name: Their file, for messages.
         folder: A folder that all hosts see; it holds the keys of the connections as long as workers run.
         paths: Files and folders that all workers must see.
 
@@ -62,10 +63,6 @@ def on_ssh(name: str, folder: Path, paths: Sequence[Path]) -> Iterator[Executor]
     where = f"ssh:{name}"
     distributed = import_extra("distributed", where)
     import_extra("cryptography", where)
-    try:
-        hosts = parse(Path(name).read_text().splitlines(), name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{name}: {getattr(error, 'strerror', None) or 'is no text'}: give a file of hosts") from error
     address = _address(hosts, name)
     with ExitStack() as stack:
         keys = stack.enter_context(shared_folder(folder))

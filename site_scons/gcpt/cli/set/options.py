@@ -13,6 +13,7 @@ from gcpt.cli.output import InputPath, OutputPath
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
+    from gcpt.sets.executors import Workplace
     from gcpt.sets.points import Point, PointSet
     from gcpt.sets.select import Selection
 
@@ -40,17 +41,28 @@ class Engine:
 
     Attributes:
         jobs: Number of workers; 0 for one per core, or per ``cores`` cores.
-        on: Where the workers are; "" for this machine.
+        on: Where the workers are.
         cores: Cores of each worker, to which it is pinned; 0 to leave that to the system.
         retries: How often a point is tried again.
         do_failed: Whether failed points of an earlier run are done again.
     """
 
     jobs: int
-    on: str
+    on: "Workplace"
     cores: int
     retries: int
     do_failed: bool
+
+
+class _Where(click.ParamType["Workplace"]):
+    """Where the workers are: what is wrong with it is said before a set is read."""
+
+    name = "WHERE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Workplace":
+        from gcpt.sets.executors import find_workplace
+
+        return find_workplace(value)
 
 
 def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -145,8 +157,9 @@ def engine_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., 
     def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def with_engine(
-            *arguments: Any, jobs: int, where: str, cores: int, retries: int, do_failed: bool, **others: Any
+            *arguments: Any, jobs: int, where: "Workplace", cores: int, retries: int, do_failed: bool, **others: Any
         ) -> Any:
+            where.check(jobs, cores)
             return function(*arguments, engine=Engine(jobs, where, cores, retries, do_failed), **others)
 
         return _with_options(with_engine, names)
@@ -172,9 +185,9 @@ def _with_options(with_engine: Callable[..., Any], names: tuple[str, ...]) -> Ca
             *names,
             "where",
             default="",
-            metavar="WHERE",
+            type=_Where(),
             help="Where workers run: ssh:FILE of hosts; slurm, lsf, pbs or sge, as in slurm:partition=short,"
-            "memory=8GB; dask://HOST:PORT of a scheduler.",
+            "memory=8GB; dask://HOST:PORT of a scheduler, tls://HOST:PORT of one with TLS.",
         ),
         click.option(
             "-j",

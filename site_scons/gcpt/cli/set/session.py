@@ -34,7 +34,7 @@ def work_on(
         UserError: The folder is in use, a cluster is not there, or the disk is full.
     """
     from gcpt.sets import engine as sets_engine
-    from gcpt.sets.executors import Needs, open_executor
+    from gcpt.sets.executors import Needs
 
     folder = folder.absolute() if folder else None
     with sets_engine.owned(folder) if folder else nullcontext():
@@ -46,7 +46,7 @@ def work_on(
         needs = Needs(engine.jobs, engine.cores, folder or Path.cwd(), paths)
         with showing(len(plan.tasks), len(plan.kept), as_json, quiet) as show:
             if plan.tasks:
-                with open_executor(engine.on, needs) as executor:
+                with engine.on.open(needs) as executor:
                     for result in sets_engine.execute(executor, plan.tasks, engine.retries):
                         results.append(result)
                         show(result)
