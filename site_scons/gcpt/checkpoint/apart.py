@@ -1,7 +1,7 @@
-"""The check that an output is no input and no other output, by any of its names."""
+"""The checks that an output is no input and no other output, by any of its names."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,3 +41,26 @@ def check(option: str, out: Path | None, files: Mapping[str, Path | None]) -> No
         if out and file and same(out, file):
             separator = "" if option.endswith("=") else " "
             raise UserError(f"{option}{separator}{out} is also {name}: choose another file")
+
+
+def check_kind(option: str, out: Path, is_kind: Callable[[bytes], bool], kind: str) -> None:
+    """Check that an output that exists is what the command writes, so that no checkpoint or index is lost.
+
+    Args:
+        option: The option that names the output, for messages.
+        out: The output.
+        is_kind: Whether a file that begins with these bytes, at most 64, is of the kind.
+        kind: What the command writes, for messages.
+
+    Raises:
+        UserError: It exists and is neither empty nor of the kind, or it cannot be read.
+    """
+    try:
+        if not out.is_file():
+            return
+        with out.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise UserError(f"{option} {out}: {error.strerror}: choose another file") from error
+    if head and not is_kind(head):
+        raise UserError(f"{option} {out}: exists and is no {kind}: choose another file")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gcpt.checkpoint import apart
 from gcpt.checkpoint.output import replacing
 from gcpt.errors import UserError
 from gcpt.sets import names
@@ -23,17 +24,24 @@ _MAX_BYTES = 128 << 20
 _SUFFIXES = (".toml", ".json")
 
 
-def check_name(path: Path) -> None:
-    """Check the name of a manifest to write.
+def check_output(path: Path) -> None:
+    """Check the file of a manifest to write.
 
     Args:
         path: The file.
 
     Raises:
-        UserError: It ends neither with .toml nor with .json.
+        UserError: It ends neither with .toml nor with .json, or is an image, an index or another file that is there.
     """
     if path.suffix not in _SUFFIXES:
         raise UserError(f"{path}: is no name of a manifest: end it with .toml or .json")
+    apart.check_kind("-o", path, _is_start, "manifest")
+
+
+def _is_start(head: bytes) -> bool:
+    """Whether a manifest begins so, in TOML or in JSON."""
+    mark = MANIFEST_MARK.encode()
+    return head.translate(None, b" \n").startswith((b'{"%s":' % mark, b"%s=" % mark))
 
 
 def is_manifest(path: Path) -> bool:
@@ -44,7 +52,7 @@ def is_manifest(path: Path) -> bool:
     """
     try:
         with path.open("rb") as file:
-            return file.read(64).replace(b" ", b"").replace(b"\n", b"").startswith(f'{{"{MANIFEST_MARK}":'.encode())
+            return _is_start(file.read(64))
     except OSError:
         return False
 
@@ -111,7 +119,7 @@ def write(path: Path, scan: Scan, facts: Mapping[Key, Mapping[str, Any]]) -> Non
     Raises:
         UserError: It cannot be written.
     """
-    check_name(path)
+    check_output(path)
     described = content(scan, facts, path.absolute().parent)
     text = _toml(described) if path.suffix == ".toml" else json.dumps(described, indent=1, ensure_ascii=False) + "\n"
     with replacing(path) as file:

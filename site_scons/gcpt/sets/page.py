@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from gcpt.checkpoint import output
+from gcpt.checkpoint import apart, output
 from gcpt.report import pages
 from gcpt.sets.results import CAUSES, FAILED, FINISHED, Result
 from gcpt.sets.runs import RUNNING, WAITING, Run, failures
@@ -94,8 +94,9 @@ def write(out: Path, run: Run) -> int:
         The length of the page in bytes.
 
     Raises:
-        UserError: The page cannot be written.
+        UserError: The page cannot be written, or the file is there and is no page: an image or a result.
     """
+    apart.check_kind("--html", out, lambda head: head.lower().startswith(b"<!doctype html"), "page")
     text = page(run).encode(errors="replace")
     with output.replacing(out) as file:
         file.write(text)

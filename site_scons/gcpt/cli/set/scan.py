@@ -65,7 +65,7 @@ def command(
     from gcpt.sets.select import select
 
     if out:
-        manifest.check_name(out)
+        manifest.check_output(out)
     scan = scan_set(set_path, allow_outside)
     selection = select(scan.present, workloads, min_weight, coverage, scan.whole.sampling)
     facts, found = _examined(selection.points, not quick, digests, jobs)

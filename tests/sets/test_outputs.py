@@ -1,0 +1,67 @@
+"""Outputs of ``gcpt set``: a file of the set or of the run, by any of its names, is no output of another kind."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import synthetic_set as synthetic_sets
+from command import here, refusal
+
+
+def _same(file: Path, _: Path) -> Path:
+    return file
+
+
+def _symbolic(file: Path, link: Path) -> Path:
+    link.symlink_to(file)
+    return link
+
+
+def _hard(file: Path, link: Path) -> Path:
+    os.link(file, link)
+    return link
+
+
+NAMES: dict[str, Callable[[Path, Path], Path]] = {"itself": _same, "symbolic link": _symbolic, "hard link": _hard}
+
+
+def _run(folder: Path, made: synthetic_sets.Synthetic) -> None:
+    done = here("set", "run", made.root, "-o", folder, "--good", ".", "--", "echo", "{checkpoint}")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["image", "index"])
+@pytest.mark.parametrize("ending", ["toml", "json"])
+def test_a_manifest_replaces_only_a_manifest(tmp_path: Path, name: str, kind: str, ending: str) -> None:
+    made = synthetic_sets.make(tmp_path / "set", points=2)
+    file = made.json if kind == "index" else next(iter(made.images.values()))
+    before = file.read_bytes()
+    out = NAMES[name](file, tmp_path / f"link.{ending}")
+    message = refusal(here("set", "scan", made.root, "--quick", "-o", out))
+    assert str(out) in message and file.read_bytes() == before
+
+
+@pytest.mark.parametrize("ending", ["toml", "json"])
+def test_a_manifest_replaces_itself(tmp_path: Path, ending: str) -> None:
+    made = synthetic_sets.make(tmp_path / "set", points=2)
+    out = tmp_path / f"gcpt-set.{ending}"
+    out.touch()
+    for source in (made.root, made.root, out):
+        run = here("set", "scan", source, "--quick", "-o", out)
+        assert run.returncode == 0 and out.stat().st_size > 100, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["image", "run.json", "result.json"])
+def test_a_report_replaces_only_a_page(tmp_path: Path, name: str, kind: str) -> None:
+    made = synthetic_sets.make(tmp_path / "set", points=2)
+    results = tmp_path / "results"
+    _run(results, made)
+    file = next(iter(made.images.values())) if kind == "image" else next(results.rglob(kind))
+    before = file.read_bytes()
+    message = refusal(here("set", "report", results, "--html", NAMES[name](file, tmp_path / "link.html")))
+    assert "is no page" in message and file.read_bytes() == before
+    for _ in range(2):
+        assert here("set", "report", results, "--html", tmp_path / "page.html").returncode == 0
