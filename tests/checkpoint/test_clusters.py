@@ -85,3 +85,33 @@ def test_what_is_no_profile(tmp_path: Path, content: bytes, message: str) -> Non
     (file := tmp_path / "bbv").write_bytes(content)
     with pytest.raises(UserError, match=message):
         clusters.read(file)
+
+
+@pytest.mark.parametrize("entry", [f":1:{'9' * 5000}", f":{'9' * 5000}:1", ":10000000:1", f":1:{10**18}"])
+def test_numbers_without_an_end(tmp_path: Path, entry: str) -> None:
+    """Python does not convert thousands of digits, and a projection has a vector for each number of a block."""
+    with pytest.raises(UserError, match="line 3: want T:block:count"):
+        _choose(tmp_path, ["T:1:2", f"T:2:3 {entry}"])
+
+
+def test_a_profile_that_is_damaged(tmp_path: Path) -> None:
+    """Any flipped byte, and any cut, is one error or leaves the text as it was."""
+    lines = "".join(f"T:1:{number} :2:{number * 7919 % 1000}\n" for number in range(1, 60))
+    packed = gzip.compress(lines.encode(), mtime=0)
+    file, whole = tmp_path / "bbv.gz", None
+    for at in [None, *range(len(packed))]:
+        damaged = bytearray(packed)
+        if at is not None:
+            damaged[at] ^= 0xFF
+        file.write_bytes(damaged)
+        try:
+            profile = clusters.read(file)
+        except UserError as error:
+            assert str(error).startswith(f"{file}: ") and at is not None
+        else:
+            whole = whole or profile
+            assert (profile.shares != whole.shares).nnz == 0
+    for size in range(1, len(packed)):
+        file.write_bytes(packed[:size])
+        with pytest.raises(UserError):
+            clusters.read(file)

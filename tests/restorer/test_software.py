@@ -81,6 +81,10 @@ FORMS: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "lz4 of kernels": (lambda _: b"\x02\x21\x4c\x18" + bytes(16), "lz4-compressed"),
     "bzip2": (_command("bzip2", "-c", "IN"), "bzip2-compressed"),
     "lzo": (lambda _: b"\x89LZO\0\r\n\x1a\n" + bytes(16), "lzo-compressed"),
+    "lzip": (lambda _: b"LZIP\1" + bytes(30), "lzip-compressed"),
+    "compress": (lambda _: b"\x1f\x9d\x90" + bytes(30), "compress-compressed"),
+    "7z": (lambda _: b"7z\xbc\xaf\x27\x1c" + bytes(30), "a 7z archive"),
+    "rar": (lambda _: b"Rar!\x1a\x07\x01\0" + bytes(30), "a rar archive"),
     "zip": (lambda _: b"PK\3\4" + bytes(30), "a zip archive"),
     "tar": (_command("tar", "-c", "in"), "a tar archive"),
     "qcow2": (lambda _: b"QFI\xfb" + bytes(100), "a qcow2 disk image"),
@@ -209,3 +213,14 @@ def test_size_of_a_device_tree(
     assert str(refused.value).startswith(f"gcpt_dtb={path}: {words}"), refused.value
     assert refusal(gcpt("snapshot", "-o", tmp_path / "no", *loads)).startswith(f"--load {path}: {words}")
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("command", ["snapshot", "profile", "generate"])
+@pytest.mark.parametrize("content", [b"", FORMS["qcow2"][0](Path())], ids=["empty", "qcow2"])
+def test_nothing_is_written(tmp_path: Path, command: str, content: bytes) -> None:
+    """A file that is refused leaves no output, and no folder for one."""
+    path, out = tmp_path / "file", tmp_path / "out"
+    path.write_bytes(content)
+    count = () if command == "snapshot" else ("--interval", "100")
+    error = refusal(gcpt(command, "-o", out, "--load", f"{path}@{ADDRESS}", *count))
+    assert error.startswith(f"--load {path}: ") and not out.exists(), error

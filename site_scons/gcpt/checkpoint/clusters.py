@@ -9,6 +9,7 @@ Pelleg and Moore, "X-means" (ICML 2000).
 import gzip
 import math
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,9 @@ _ENOUGH = 0.9
 _STARTS = 5
 #: The least variance: intervals whose shares differ by a thousandth are equal, such as those that cut a loop elsewhere.
 _LEAST_VARIANCE = 1e-6
-_LINE = re.compile(r"T(?: *:\d+:\d+)+ *")
-_ENTRY = re.compile(r":(\d+):(\d+)")
+#: The numbers of blocks have up to 7 digits: the random projection has a vector for each. Counts have up to 18.
+_LINE = re.compile(r"T(?: *:[0-9]{1,7}:[0-9]{1,18})+ *")
+_ENTRY = re.compile(r":([0-9]+):([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ def read(file: Path) -> Profile:
         if not line.startswith("T"):
             continue
         if not _LINE.fullmatch(line):
-            raise UserError(f"{file}: line {number}: want T:block:count :block:count and so on")
+            raise UserError(
+                f"{file}: line {number}: want T:block:count :block:count and so on, block below 10^7, count below 10^18"
+            )
         entries = [(int(block), int(count)) for block, count in _ENTRY.findall(line)]
         instructions = sum(count for _, count in entries)
         if not instructions:
@@ -109,7 +113,7 @@ def _lines(file: Path) -> Iterator[str]:
         with gzip.open(file, "rt") if is_packed else file.open() as text:
             for line in text:
                 yield line.rstrip("\n")
-    except (gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: not a text file, or damaged: {error}") from error
     except OSError as error:
         raise UserError(f"{file}: {error.strerror or error}") from error

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gcpt.cli.output import OutputPath, result_printer
+from gcpt.cli.output import OutputFolder, result_printer
 from gcpt.cli.software import (
     InOrder,
     Loads,
@@ -74,7 +74,7 @@ class Paths:
 
 
 @click.command(cls=InOrder)
-@click.option("-o", "--output", type=OutputPath(), required=True, help="The folder of the set.")
+@click.option("-o", "--output", type=OutputFolder(), required=True, help="The folder of the set.")
 @click.option("--name", help="The workload's name; by default that of the first file, without its ending.")
 @software_options
 @machine_options
@@ -122,6 +122,7 @@ def command(
     from gcpt.checkpoint.points import simpoints
     from gcpt.cli.profile import moment_of, profiled_machine, write_profile
     from gcpt.cli.snapshot_files import Files, take_points
+    from gcpt.machines.snapshot import initial_memory
 
     moment = moment_of(patterns, texts, at, marker, timeout)
     setup = profiled_machine(loads, data, start, memory, vlen, qemu, interval, last)
@@ -131,6 +132,7 @@ def command(
     paths = Paths(output, workload)
     for out in (paths.profile, paths.options, paths.index, paths.page, paths.list):
         apart.check("-o", out, inputs(loads, data, qemu))
+    initial_memory(setup)  # refuses files before anything is written
     _check_options(
         paths,
         {

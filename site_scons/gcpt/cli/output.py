@@ -81,6 +81,16 @@ class OutputPath(InputPath):
         return Path.cwd() / path if path == Path("-") and value != "-" else path
 
 
+class OutputFolder(InputPath):
+    """The type of an output folder: a Path with a name; ``./-`` is a folder of this name, ``-`` none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check a name and convert it to a Path."""
+        if value == "-":
+            self.fail("standard output takes no folder: name a folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Address(click.ParamType[int]):
     """The type of options with an address: 0 to 2^64 - 1, decimal, or with a prefix such as 0x."""
 

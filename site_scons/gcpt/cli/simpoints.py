@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from gcpt.cli.output import InputPath, OutputPath, json_option, say_json
+from gcpt.cli.output import InputPath, OutputFolder, OutputPath, json_option, say_json
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("profile", type=InputPath())
-@click.option("-o", "--output", type=OutputPath(), required=True, help="The folder of simpoints0 and weights0.")
+@click.option("-o", "--output", type=OutputFolder(), required=True, help="The folder of simpoints0 and weights0.")
 @click.option("--index", type=OutputPath(), help="Also write the points as JSON, by the name of the folder.")
 @click.option("--html", type=OutputPath(), help="Also write a page: the phases over time, and the points.")
 @click.option("--max-k", "most", type=click.IntRange(1), default=30, show_default=True, help="The most points.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gcpt.cli.judge import JUDGES, judge_options
-from gcpt.cli.output import InputPath, OutputPath, Seconds, json_option, say_json, unpacking
+from gcpt.cli.output import InputPath, OutputFolder, Seconds, json_option, say_json, unpacking
 from gcpt.console import print_table
 from gcpt.errors import SimulatorError, UserError
 from gcpt.installing import remedy
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     help="Then let the restored hart execute exactly so many instructions, and compare it with --against.",
 )
 @click.option("--against", type=InputPath(), help="The checkpoint of the same run, so many instructions later.")
-@click.option("--logs", type=OutputPath(), help="Keep the simulator's logs in this folder.")
+@click.option("--logs", type=OutputFolder(), help="Keep the simulator's logs in this folder.")
 @json_option
 @judge_options(*JUDGES)
 def command(

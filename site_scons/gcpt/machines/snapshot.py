@@ -147,7 +147,7 @@ def launch(
         GdbError: The gdb stub refused.
     """
     raw = folder / "memory"
-    output.write_pieces(raw, _content(setup), setup.size)
+    output.write_pieces(raw, initial_memory(setup), setup.size)
     with qemu.Qemu(raw, setup.machine, folder, paused=not moment.steps) as running:
         _take_steps(running, moment)
         with running.gdb() as gdb:
@@ -200,7 +200,7 @@ def record(
         QemuError: QEMU ended, or the console did not print a pattern in time, or the run did not end.
         GdbError: The gdb stub refused.
     """
-    raw, content, begin = folder / "memory", _content(setup), time.monotonic()
+    raw, content, begin = folder / "memory", initial_memory(setup), time.monotonic()
 
     def fill() -> None:
         output.write_pieces(raw, content, setup.size)
@@ -317,8 +317,18 @@ def attach(
                     gdb.detach()
 
 
-def _content(setup: MachineSetup) -> list[tuple[int, bytes]]:
-    """Return the parts of the initial memory (offset, bytes)."""
+def initial_memory(setup: MachineSetup) -> list[tuple[int, bytes]]:
+    """Read the files that a machine starts with.
+
+    Args:
+        setup: The machine.
+
+    Returns:
+        The parts of its memory: offset and bytes.
+
+    Raises:
+        UserError: A file cannot be read, is not code or data as it lies in memory, or does not fit.
+    """
     entry, size = setup.entry, setup.size
     content = [(VIRT.dram, qemu.jump(VIRT.dram, entry))] if entry != VIRT.dram else []
     for file, load_address, option, anything in setup.loads:

@@ -68,6 +68,10 @@ _FORMS: tuple[tuple[Callable[[bytes], bool], Form], ...] = (
     (_starts(b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18"), _unpacked("lz4", "lz4 -dc")),
     (_matches(rb"BZh[1-9]1AY&SY"), _unpacked("bzip2", "bzip2 -dc")),
     (_starts(b"\x89LZO\0\r\n\x1a\n"), _unpacked("lzo", "lzop -dc")),
+    (_starts(b"LZIP\1"), _unpacked("lzip", "lzip -dc")),
+    (_starts(b"\x1f\x9d\x90"), _unpacked("compress", "gzip -dc")),
+    (_starts(b"7z\xbc\xaf\x27\x1c"), Form("a 7z archive", "unpack it with 7z x FILE")),
+    (_starts(b"Rar!\x1a\x07"), Form("a rar archive", "unpack it with unrar x FILE")),
     (_starts(b"PK\3\4"), Form("a zip archive", "unpack it with unzip FILE")),
     (_at(257, b"ustar"), Form("a tar archive", "unpack it with tar -xf FILE")),
     (_starts(b"QFI\xfb"), Form("a qcow2 disk image", "convert it with qemu-img convert -O raw FILE OUT")),
@@ -145,10 +149,13 @@ def check(path: Path, subject: str, tree: bool = False, hint: str = "") -> None:
 
     Raises:
         UserError: The file has another form, such as ELF, gzip or a U-Boot image. The message has the command that
-            converts it.
+            converts it. Or it is empty.
         OSError: The file cannot be read.
     """
-    problem = form(_head(path))
+    head = _head(path)
+    if not head:
+        raise UserError(f"{subject}: is empty: copy it again")
+    problem = form(head)
     if tree and problem is _DEVICE_TREE:
         check_device_tree(path, subject)
     elif problem:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gcpt.checkpoint.containers import CONTAINERS
-from gcpt.cli.output import OutputPath
+from gcpt.cli.output import OutputFolder
 from gcpt.cli.set.options import Choice, Engine
 from gcpt.cli.set.session import report_checks, work_on
 
@@ -18,7 +18,7 @@ _RESULTS = ".gcpt"
 
 #: ``-o``, for the new set.
 folder_option = click.option(
-    "-o", "--output", "out", type=OutputPath(), metavar="DIR", required=True, help="The folder of the new set."
+    "-o", "--output", "out", type=OutputFolder(), metavar="DIR", required=True, help="The folder of the new set."
 )
 #: ``--container``, for its images.
 container_option = click.option(

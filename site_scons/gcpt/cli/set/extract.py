@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from gcpt.cli.output import InputPath, OutputPath, json_option, progress, say_json
+from gcpt.cli.output import InputPath, OutputFolder, json_option, progress, say_json
 from gcpt.errors import UserError
 
 
 @click.command()
 @click.argument("archive_path", metavar="ARCHIVE", type=InputPath())
-@click.option("-o", "--out", type=OutputPath(), metavar="DIR", help="The folder for the set.")
+@click.option("-o", "--out", type=OutputFolder(), metavar="DIR", help="The folder for the set.")
 @click.option("--workload", "workloads", multiple=True, metavar="NAME", help="Only this workload; can be repeated.")
 @click.option("--check", is_flag=True, help="Compare each file with its SHA-256 and write nothing.")
 @json_option

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcpt.cli.output import InputPath, OutputPath
+from gcpt.cli.output import InputPath, OutputFolder
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
@@ -203,5 +203,9 @@ def _with_options(with_engine: Callable[..., Any], names: tuple[str, ...]) -> Ca
 
 #: ``-o``, for results that are kept.
 results_option = click.option(
-    "-o", "--results", type=OutputPath(), metavar="DIR", help="Keep results here, and go on from those that are there."
+    "-o",
+    "--results",
+    type=OutputFolder(),
+    metavar="DIR",
+    help="Keep results here, and go on from those that are there.",
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gcpt.cli.output import InputPath, OutputPath, Seconds, json_option
+from gcpt.cli.output import InputPath, OutputFolder, Seconds, json_option
 from gcpt.cli.set.options import Choice, Engine, engine_options, set_options
 from gcpt.errors import UserError
 
@@ -19,7 +19,7 @@ _RULES = ("emu", "gem5", "nemu")
 @click.command()
 @set_options
 @click.option(
-    "-o", "--results", type=OutputPath(), required=True, metavar="DIR", help="The folder for logs and results."
+    "-o", "--results", type=OutputFolder(), required=True, metavar="DIR", help="The folder for logs and results."
 )
 @click.option("--restorer", type=InputPath(), help="The {restorer}; by default that of the set.")
 @click.option("--time-limit", type=Seconds(), help="Seconds for a point; then it is stopped and failed.")
