@@ -27,7 +27,7 @@ Make = Callable[..., Path]
 Build = Callable[..., Restorer]
 #: NEMU's protobuf layout: the header is under the restorer.
 AT_START = Place(PlaceKind.PROTOBUF, 168, MIB, header_at=0)
-_VERSION = re.compile(r"gcpt 0\.1\.0 \(\w+(\+dirty)?\)")
+_VERSION = re.compile(r"gcpt 0\.1\.0( \(\w+(\+dirty)?\))?")
 
 
 def _restorer(build: Build, mode: str, **options: str) -> Restorer:

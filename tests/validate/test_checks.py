@@ -33,6 +33,7 @@ def _file(tmp_path: Path, checkpoint: Synthetic, place: Place = SINGLE_CORE, mor
 def _codes(report: Report, *severities: Severity) -> list[str]:
     chosen = severities or tuple(Severity)
     assert all(finding.what and "None" not in finding.what for finding in report.findings)
+    assert all(finding.hart is None or isinstance(finding.hart, int) for finding in report.findings)
     return [finding.kind.code for finding in report.findings if finding.severity in chosen]
 
 
@@ -101,6 +102,32 @@ def test_a_page_that_software_may_map(tmp_path: Path, mode: Mode, entry: int, co
     checkpoint.harts[0].set("satp", 8 << 60 | table >> 12)
     entries = (table, (DRAM >> 12 << 10 | entry).to_bytes(8, "little") * 512)
     _assert_finding(code, validate(_file(tmp_path, checkpoint, more=[entries]), "qemu-virt"), ("stack-unmapped",))
+
+
+@pytest.mark.parametrize(("vstimecmp", "codes"), [(499, ["vstimecmp-due"]), (500, ["vstimecmp-due"]), (501, [])])
+def test_the_guests_time_wraps(tmp_path: Path, vstimecmp: int, codes: list[str]) -> None:
+    """Its 64 bits are those of mtime + htimedelta."""
+    checkpoint = sound(Recipe((Mode.S,), locks=False))
+    state = checkpoint.harts[0]
+    state.mtime = 1 << 40
+    for name, value in (("htimedelta", (1 << 64) - (1 << 40) + 500), ("vstimecmp", vstimecmp)):
+        state.set(name, value)
+    for name in ("menvcfg", "henvcfg"):
+        state.set(name, state.get(name) | 1 << 63)
+    state.mtimecmp = (1 << 64) - 1
+    state.set("stimecmp", (1 << 64) - 1)
+    assert _codes(validate(_file(tmp_path, checkpoint), "qemu-virt")) == codes
+
+
+@pytest.mark.parametrize("fault", [fault for fault in RESTORED if fault.code == "pmp-stack"], ids=["bare", "S", "VS"])
+def test_the_stack_by_both_of_its_addresses(tmp_path: Path, fault: Fault) -> None:
+    checkpoint = sound(fault.recipe)
+    fault.change(checkpoint.harts[0])
+    report = validate(_file(tmp_path, checkpoint, more=list(fault.memory)), "qemu-virt")
+    [what] = [finding.what for finding in report.findings if finding.kind.code == "pmp-stack"]
+    sp = checkpoint.harts[0].x[2]
+    physical = DRAM + 0x70_0000
+    assert what.startswith(f"sp is {sp:#x}") and (", physical " in what) == (sp != physical), what
 
 
 def test_long_lists_are_cut(tmp_path: Path) -> None:

@@ -101,11 +101,21 @@ def test_no_advice_leads_to_a_refusal(bench: Bench, fault: Fault, csrs: str, sig
     (finding,) = validate(memory).findings
     assert finding.kind.code == fault.code
     assert f"csrs={csrs};" not in finding.what and csrs not in finding.kind.remedy
-    assert csrs not in finding.what or f"no restorer can write them: csrs={csrs} ends with code" in finding.what
+    assert csrs not in finding.what or f"no restorer can write them: csrs={csrs} ends with code {CODES[signal]};" in finding.what
     end = bench.end(
         bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core", csrs=_with(fault, csrs))), Machine(cpu=_EPMP)
     )
     assert (end.status, end.error()[0]) == (CODES[signal],) * 2
+
+
+@pytest.mark.parametrize(("mnstatus", "codes"), [(1 << 3, []), (1 << 3 | 1 << 7, ["csrs-left-out"])])
+def test_nmie_is_always_set(bench: Bench, mnstatus: int, codes: list[str]) -> None:
+    """A restorer that leaves mnstatus out sets NMIE nevertheless: it is no loss."""
+    checkpoint = sound()
+    checkpoint.harts[0].set("mnstatus", mnstatus)
+    memory = bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core", csrs="rva22"))
+    found = [finding for finding in validate(memory).findings if "mnstatus" in finding.what]
+    assert [finding.kind.code for finding in found] == codes
 
 
 @pytest.mark.parametrize("fault", RESTORED, ids=lambda fault: fault.code)
