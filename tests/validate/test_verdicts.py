@@ -101,7 +101,10 @@ def test_no_advice_leads_to_a_refusal(bench: Bench, fault: Fault, csrs: str, sig
     (finding,) = validate(memory).findings
     assert finding.kind.code == fault.code
     assert f"csrs={csrs};" not in finding.what and csrs not in finding.kind.remedy
-    assert csrs not in finding.what or f"no restorer can write them: csrs={csrs} ends with code {CODES[signal]};" in finding.what
+    assert (
+        csrs not in finding.what
+        or f"no restorer can write them: csrs={csrs} ends with code {CODES[signal]};" in finding.what
+    )
     end = bench.end(
         bench.restored(checkpoint, SINGLE_CORE, bench.build("single_core", csrs=_with(fault, csrs))), Machine(cpu=_EPMP)
     )

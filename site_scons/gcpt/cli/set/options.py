@@ -1,5 +1,6 @@
 """Options that subcommands of ``gcpt set`` share: which points, how many workers, where results go."""
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,6 +66,17 @@ class _Where(click.ParamType["Workplace"]):
         return find_workplace(value)
 
 
+class _Share(click.FloatRange):
+    """A part of a whole, 0 to 1: a number, which "nan" is not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse a number."""
+        share = super().convert(value, param, ctx)
+        if math.isnan(share):
+            self.fail(f"{value!r} is not a number: give one from 0 to 1", param, ctx)
+        return share
+
+
 def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument SET and the options that select points, as they are.
 
@@ -80,13 +92,11 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--coverage",
-            type=click.FloatRange(0, 1),
+            type=_Share(0, 1),
             metavar="SHARE",
             help="Only the heaviest points of each workload, up to this share of its weight.",
         ),
-        click.option(
-            "--min-weight", type=click.FloatRange(0, 1), metavar="WEIGHT", help="Only points of at least this weight."
-        ),
+        click.option("--min-weight", type=_Share(0, 1), metavar="WEIGHT", help="Only points of at least this weight."),
         click.option(
             "--workload", "workloads", multiple=True, metavar="NAME", help="Only this workload; can be repeated."
         ),

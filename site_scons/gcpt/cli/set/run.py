@@ -83,6 +83,8 @@ def command(
         if restorer is None:
             raise UserError(f"{choice.folder}: the set has no restorer for {{restorer}}: give --restorer")
         restorer = restorer.absolute()
+        if not restorer.is_file():
+            raise UserError(f"{restorer}: is no file for {{restorer}}: give --restorer")
     if any("{flash}" in word for word in words):
         for point in choice.points:
             if point.flash is None:

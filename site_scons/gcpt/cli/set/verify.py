@@ -45,8 +45,11 @@ def command(
       gcpt set verify spec06 --min-weight 0.01 -j 4 -o verified -- -icount shift=0
     """
     from gcpt.cli.set.session import report_checks, work_on
+    from gcpt.restorer import packing
     from gcpt.sets.checks import Verify
 
-    restorer = restorer.absolute() if restorer else None
+    if restorer:
+        packing.read(restorer)  # refuses what is none, before the first point
+        restorer = restorer.absolute()
     done = work_on(choice, engine, Verify(judge, restorer, timeout), results, as_json, command=["verify"])
     return report_checks(choice, done, as_json)
