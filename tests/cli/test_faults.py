@@ -48,6 +48,7 @@ class Command:
 
 
 _MACHINE = True
+_WHISPER = ("fd", "memory", "mmap", "mtimecmp", "registers0", "time", "usedblocks")
 COMMANDS = [
     Command("info c.zst"),
     Command("info c.gz --hart 0 --json"),
@@ -71,6 +72,11 @@ COMMANDS = [
     Command("pack --swap other.bin packed.zst", ("packed.zst",)),
     Command("pack --swap other.bin packed.raw", ("packed.raw",)),
     Command("unpack packed.zst -o o.zst --restorer-out r.bin", ("o.zst", "r.bin")),
+    Command("convert --to whisper c.zst folder", tuple(f"folder/{name}" for name in _WHISPER)),
+    Command("convert --from whisper whisper o.zst", ("o.zst",)),
+    Command("simpoints profile -o folder --index index.json", ("folder/simpoints0", "folder/weights0", "index.json")),
+    Command("set archive set -o o", ("o",)),
+    Command("set extract archive -o folder", ("folder/checkpoint/work/1/_1_1.0_memory_.zstd",)),
     Command("snapshot -o o.zst --load spin@0x80100000", ("o.zst",), _MACHINE),
     Command("snapshot -o o.bin --load spin@0x80100000 --layout flash --flash-out of", ("o.bin", "of"), _MACHINE),
     Command("verify packed.zst", (), _MACHINE),
@@ -124,6 +130,16 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, build_restorer: Callable[..
         done = here(*words)
         assert done.returncode == 0, done.stderr
     (folder / "spin").write_bytes(_SPIN)
+    (folder / "profile").write_text("T:1:5 :2:6\nT:1:6 :2:5\n")
+    point = folder / "set/checkpoint/work/1/_1_1.0_memory_.zstd"
+    point.parent.mkdir(parents=True)
+    shutil.copy(folder / "c.zst", point)
+    for words in (
+        ("convert", "--to", "whisper", folder / "c.zst", folder / "whisper"),
+        ("set", "archive", folder / "set", "-o", folder / "archive"),
+    ):
+        done = here(*words)
+        assert done.returncode in (0, 1), done.stderr  # 1: what the format cannot hold is named
     return folder
 
 
@@ -132,7 +148,7 @@ def _fresh(inputs: Path, folder: Path, command: Command) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(inputs, folder)
     for name in command.outputs:
-        if not name.startswith("logs/") and not (folder / name).exists():
+        if not name.startswith(("logs/", "folder/")) and not (folder / name).exists():
             (folder / name).write_bytes(b"as it was")
 
 

@@ -65,3 +65,14 @@ def test_a_report_replaces_only_a_page(tmp_path: Path, name: str, kind: str) -> 
     assert "is no page" in message and file.read_bytes() == before
     for _ in range(2):
         assert here("set", "report", results, "--html", tmp_path / "page.html").returncode == 0
+
+
+@pytest.mark.parametrize("command", ["archive SET -o OUT", "convert SET -o OUT", "pack SET gcpt.bin -o OUT"])
+def test_a_copy_lacks_nothing(tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of the set that cannot be read, here an index that is a FIFO, is an error, not left out."""
+    monkeypatch.chdir(tmp_path)
+    made, out = synthetic_sets.make(tmp_path / "set", points=2), tmp_path / "out"
+    (tmp_path / "gcpt.bin").write_bytes((0x6F).to_bytes(4, "little") + (64).to_bytes(4, "little") + bytes(56))
+    synthetic_sets.plant(made, "an index that is a FIFO")
+    run = here("set", *command.replace("SET", str(made.root)).replace("OUT", str(out)).split())
+    assert run.returncode == 2 and "the new set would lack it" in run.stderr and not out.exists(), run.stderr

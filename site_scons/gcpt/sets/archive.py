@@ -19,7 +19,7 @@ from gcpt.sets import archive_index, manifest
 from gcpt.sets.archive_index import Entry
 from gcpt.sets.archive_pages import PageReader
 from gcpt.sets.points import Point, PointSet
-from gcpt.sets.tree import resolved_inside, walk
+from gcpt.sets.tree import check_whole, resolved_inside, walk
 
 _LEVEL = 3
 
@@ -60,7 +60,9 @@ def _sources(whole: PointSet, points: Sequence[Point], allow_outside: bool) -> I
                 yield _Source(file, point.key, point.weight)
     if whole.restorer and whole.restorer.is_relative_to(whole.root):
         yield _Source(whole.restorer)
-    for path in walk(whole.root, allow_outside).indexes:
+    tree = walk(whole.root, allow_outside)
+    check_whole(whole.root, (*whole.findings, *tree.findings))
+    for path in tree.indexes:
         if not manifest.is_manifest(whole.root / path):
             yield _Source(whole.root / path)
 

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -207,3 +207,20 @@ def walk(root: Path, allow_outside: bool = False) -> Tree:
     walking = _Walk(root.absolute(), allow_outside)
     walking.walk("", (root.resolve().name,))
     return walking.tree
+
+
+def check_whole(root: Path, findings: Iterable[Finding]) -> None:
+    """Check that a set could be read, so that a copy of it lacks nothing.
+
+    Args:
+        root: The set's folder.
+        findings: What is wrong with the set.
+
+    Raises:
+        UserError: A file or folder of the set cannot be read.
+    """
+    for found in findings:
+        if found.code == "unreadable":
+            raise UserError(
+                f"{root / found.path}: {found.what}: the new set would lack it: copy it again, or remove it"
+            )

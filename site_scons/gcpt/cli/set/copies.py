@@ -44,9 +44,11 @@ def copied(choice: Choice, engine: Engine, work: "Convert | Pack", out: Path, as
         UserError: The folder cannot be used, or an index cannot be copied.
     """
     from gcpt.sets.copying import check_folders, copy_indexes
+    from gcpt.sets.tree import check_whole
 
     root, folder = choice.whole.root, out.absolute()
     check_folders(root, folder, _RESULTS)
+    check_whole(root, choice.whole.findings)
     renamed = {
         image: work.destination.image(image)
         for point in choice.whole.points
