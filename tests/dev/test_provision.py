@@ -64,6 +64,41 @@ def test_the_command_to_type_fits_who_types_it(root: bool, sudo: bool, wrapped: 
     assert provision.command_to_type(["a", "b"], root, sudo) == wrapped.format(plain)
 
 
+#: As apt-get, whose package asks whether its service may start, and enables it.
+SERVICE = """#!/bin/sh
+touch {1}/new.service {1}/new.socket
+policy={0}/usr/sbin/policy-rc.d said=started
+[ ! -x "$policy" ] || {{ "$policy"; said="asked: $?"; }}
+echo "$said" >> {0}/log
+"""
+OTHERS = "#!/bin/sh\nexit 104\n"
+
+
+@pytest.mark.parametrize("left", ["", "ours", OTHERS])
+def test_packages_start_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str) -> None:
+    """... now or at the next boot; a policy of somebody else decides as before, and stays."""
+    policy, wants = tmp_path / "usr/sbin/policy-rc.d", tmp_path / "etc/systemd/system/multi-user.target.wants"
+    for folder in (policy.parent, wants, tmp_path / "run/systemd/system", tmp_path / "bin"):
+        folder.mkdir(parents=True)
+    (wants / "old.service").touch()
+    for name, text in {
+        "apt-get": SERVICE.format(tmp_path, wants),
+        "systemctl": f'#!/bin/sh\necho "$@" >> {tmp_path}/log\n',
+    }.items():
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    if left:
+        ours = re.search(r"text='(.+?)'", provision.WITHOUT_SERVICES, re.DOTALL)
+        policy.write_text(f"{ours[1]}\n" if left == "ours" and ours else left)
+        policy.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    assert provision.apt_install(["daemon"], (), str(tmp_path)) == []
+    asked = 104 if left == OTHERS else 101
+    log = (tmp_path / "log").read_text().splitlines()
+    assert log == [f"asked: {asked}", "disable --quiet new.service new.socket"]
+    assert policy.exists() == (left == OTHERS) and (not policy.exists() or policy.read_text() == OTHERS)
+
+
 def test_sources_come_from_each_full_mirror_once() -> None:
     releases = ["a/dists/trixie", "a/dists/trixie-updates", "a/dists/trixie", "b/dists/stable", "flat"]
     uris = "".join(f"'mirror:/{release}/InRelease' name 0 \n" for release in releases)

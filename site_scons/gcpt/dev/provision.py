@@ -41,6 +41,28 @@ PURPOSES = {
     "test": GROUPS,
 }
 OPTIONAL = "compiler"
+#: $1 is the folder of the system, "" for this one; the other arguments are a command that installs packages. None starts
+#: a service, now or at the next boot: Debian's packages ask policy-rc.d first, for which status 101 is no. A policy of
+#: somebody else stays as it is; our own that a killed set-up left is removed afterwards, too.
+WITHOUT_SERVICES = r"""
+policy=$1/usr/sbin/policy-rc.d running=$1/run/systemd/system units=$1/etc/systemd/system text='#!/bin/sh
+# Of ./sconsw, while it installs packages.
+exit 101'
+shift
+enabled() { ls "$units"/*.wants "$units"/*.requires 2> /dev/null | grep -E '\.(service|socket|timer)$'; }
+(set -C && printf '%s\n' "$text" > "$policy") 2> /dev/null && chmod 755 "$policy"
+if [ "$(cat "$policy" 2> /dev/null)" = "$text" ]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 130' HUP INT TERM
+fi
+before=$(enabled) status=0
+"$@" || status=$?
+if [ -d "$running" ]; then
+    new=$(enabled | grep -Fxv "$before" | sort -u)
+    [ -z "$new" ] || systemctl disable --quiet $new
+fi
+exit $status
+"""
 #: The lock files of the Python environment, and the stamp of each in it: what every purpose needs, what tests add.
 LOCK, TEST_LOCK = "requirements.txt", "requirements-test.txt"
 ENVIRONMENT = {LOCK: STAMP, TEST_LOCK: "gcpt-test.stamp"}
@@ -114,12 +136,13 @@ def command_to_type(names: Sequence[str], root: bool, sudo: bool) -> str:
     return f"{'sudo sh' if sudo else 'su -'} -c {shlex.quote(command)}"
 
 
-def apt_install(names: Sequence[str], prefix: Sequence[str]) -> list[str]:
-    """Install the packages, with fresh package lists if the first try fails.
+def apt_install(names: Sequence[str], prefix: Sequence[str], system: str = "") -> list[str]:
+    """Install the packages, with fresh package lists if the first try fails. Services that they bring are not started.
 
     Args:
         names: Debian packages.
         prefix: What makes a command run as root.
+        system: The folder of the system in which services are held back.
 
     Returns:
         Those that apt-get cannot install; the others are installed.
@@ -128,7 +151,8 @@ def apt_install(names: Sequence[str], prefix: Sequence[str]) -> list[str]:
         SetupError: apt-get can install each, but failed (network, disk).
     """
     apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive"]
-    install = [*apt, *APT_INSTALL, "-o", "DPkg::Lock::Timeout=300"]
+    quiet = ["sh", "-c", WITHOUT_SERVICES, "sh", system]
+    install = [*apt, *quiet, *APT_INSTALL, "-o", "DPkg::Lock::Timeout=300"]
     if not capture([*install, *names]).returncode:
         return []
     say("updating the package lists with apt-get")
