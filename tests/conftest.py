@@ -5,7 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import settings
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+import abilities  # noqa: E402
 from command import SCONS  # noqa: E402
 from restorer import Restorer  # noqa: E402
 
@@ -37,6 +38,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a build option for all restorers that tests build (./sconsw test toolchain=llvm passes toolchain)",
     )
     parser.addoption("--rtl-harts", type=int, choices=(1, 4), default=1, help="4: test Rocket's RTL with 4 harts too")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    abilities.judge(item, report)
+    return report
 
 
 @pytest.fixture(scope="session")

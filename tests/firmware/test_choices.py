@@ -19,7 +19,7 @@ from gcpt.restorer import packing
 MODES = ("single_core", "dual_core")
 #: The instruction hfence.gvma with both operands zero.
 HFENCE_GVMA = "0x62000073"
-PLAIN = "rv64,v=false,h=false"
+PLAIN = qemu.cpu(v=False, h=False)
 
 
 def _console(bench: Bench, checkpoint: synthetic.Synthetic, mode: str, cpu: str, **options: str) -> str:
@@ -118,7 +118,7 @@ _HVIP_ONLY = next(
 @pytest.mark.parametrize(
     ("recipe", "cpu", "csrs"),
     [
-        pytest.param(Recipe((Mode.VS,), vector=False, vs=0), "rv64,v=false,h=true,sstc=true", "", id="no V"),
+        pytest.param(Recipe((Mode.VS,), vector=False, vs=0), qemu.cpu(v=False), "", id="no V"),
         pytest.param(Recipe((Mode.S,)), qemu.cpu(), "+pmp64,+aia", id="no AIA"),
         pytest.param(_HVIP_ONLY, qemu.cpu(), "", id="hvip not in mip"),
     ],

@@ -10,7 +10,7 @@ from gcpt.checkpoint.state import HartState
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
 from gcpt.machines.comparison import compare_machine
-from gcpt.machines.qemu import Machine
+from gcpt.machines.qemu import Machine, cpu
 from gcpt.machines.synthetic import Mode, Recipe
 
 #: CSRs that must be printed unless they are 0.
@@ -95,7 +95,7 @@ def test_log_names_the_csrs_that_a_hart_lacks(bench: Bench) -> None:
     checkpoint = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
     restorer = bench.build("dual_core", log="info")
     memory = bench.restored(checkpoint, DUAL_CORE, restorer)
-    with bench.run(memory, Machine(cpu="rv64,v=false,h=false"), paused=True) as qemu:
+    with bench.run(memory, Machine(cpu=cpu(v=False, h=False)), paused=True) as qemu:
         assert_exact(
             compare_machine(qemu, {0: checkpoint.harts[0]}, restorer.csr_groups, restorer.config.platform.clint)
         )

@@ -150,7 +150,7 @@ def test_hart_without_v_and_h(bench: Bench, mode: str, level: Mode) -> None:
     """The checkpoint of a hart without V and H restores on such a hart."""
     recipe = Recipe((level,), vector=False, hypervisor=False, vs=0)
     place = SINGLE_CORE if mode == "single_core" else DUAL_CORE
-    bench.exact(recipe, place, bench.build(mode), cpu="rv64,v=false,h=false")
+    bench.exact(recipe, place, bench.build(mode), cpu=qemu.cpu(v=False, h=False))
 
 
 def test_other_vlen_with_vs_off(bench: Bench) -> None:

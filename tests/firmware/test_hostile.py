@@ -13,7 +13,7 @@ from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
 from gcpt.machines.arrival import run_to_first
-from gcpt.machines.qemu import Machine
+from gcpt.machines.qemu import Machine, cpu
 from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.validate.findings import Severity
 from gcpt.validate.verdict import validate
@@ -139,7 +139,7 @@ def test_mseccfg_binds_m_mode(bench: Bench, mseccfg: int) -> None:
     checkpoint = synthetic.make(Recipe((Mode.S,)))
     checkpoint.harts[0].set("mseccfg", mseccfg)
     restorer = bench.build("dual_core", csrs="+smepmp")
-    machine = Machine(cpu="rv64,v=true,vlen=128,h=true,sstc=true,x-epmp=true")
+    machine = Machine(cpu=cpu(smepmp=True))
     end = bench.end(bench.restored(checkpoint, of_place("dual_core"), restorer), machine)
     assert (end.status, end.error()[0]) == (CODES["PMP"],) * 2
 
@@ -151,7 +151,7 @@ def test_mseccfg_is_restored(bench: Bench, mode: str, locks: bool) -> None:
     checkpoint.harts[0].set("mseccfg", 4)  # RLB, which cannot be set after an entry was locked
     restorer = bench.build(mode, csrs="+smepmp")
     memory = bench.restored(checkpoint, of_place(mode), restorer)
-    machine = Machine(cpu="rv64,v=true,vlen=128,h=true,sstc=true,x-epmp=true")
+    machine = Machine(cpu=cpu(smepmp=True))
     assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, machine))
 
 
@@ -244,7 +244,7 @@ def test_header_without_misc_reserve(bench: Bench) -> None:
     place = behind_header(replace(MULTI_CORE, misc_reserve=0))
     checkpoint = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0, locks=False))
     memory = bench.restored(checkpoint, place, bench.build("normal"))
-    with bench.run(memory, Machine(cpu="rv64,v=false,h=false,sstc=true"), paused=True) as running, running.gdb() as gdb:
+    with bench.run(memory, Machine(cpu=cpu(v=False, h=False)), paused=True) as running, running.gdb() as gdb:
         run_to_first(gdb, {0: checkpoint.harts[0].pc})
         assert gdb.read_memory(DRAM + place.block(0), 8) == (0xBEEF).to_bytes(8, "little")
 
@@ -293,17 +293,17 @@ def test_m_mode_pc_out_of_reach_refused(bench: Bench, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("v", "h"), [("false", "false"), ("true", "true")])
-def test_skipped_registers_are_counted(bench: Bench, mode: str, v: str, h: str) -> None:
+@pytest.mark.parametrize("has", [False, True])
+def test_skipped_registers_are_counted(bench: Bench, mode: str, has: bool) -> None:
     """The number is in the first word of misc_reserve, and only if it is not 0: here V, H, and vstimecmp."""
     without = Recipe((Mode.S,), vector=False, hypervisor=False, vs=0, locks=False)
-    recipe = Recipe((Mode.S,)) if v == "true" else without
+    recipe = Recipe((Mode.S,)) if has else without
     checkpoint = synthetic.make(recipe)
     place = of_place(mode)
     memory = bench.restored(checkpoint, place, bench.build(mode))
-    machine = Machine(cpu=f"rv64,v={v},h={h},sstc=true" + (",vlen=128" if v == "true" else ""))
+    machine = Machine(cpu=cpu(v=has, h=has))
     with bench.run(memory, machine, paused=True) as running, running.gdb() as gdb:
         run_to_first(gdb, {0: checkpoint.harts[0].pc})
         word = gdb.read_memory(DRAM + place.block(0) + DEFAULT.misc_reserve, 8)
     skipped = int.from_bytes(word, "little")
-    assert skipped == (3 if v == "false" else 0)
+    assert skipped == (0 if has else 3)

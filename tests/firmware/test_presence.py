@@ -9,10 +9,10 @@ from bench import Bench, assert_exact, of_place
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
 from gcpt.machines.arrival import run_to_first
-from gcpt.machines.qemu import Machine
+from gcpt.machines.qemu import Machine, cpu
 from gcpt.machines.synthetic import Mode, Recipe
 
-AIA = "rv64,v=true,vlen=128,h=true,sstc=true,x-smaia=true,x-ssaia=true"
+AIA = cpu(smaia=True, ssaia=True)
 #: CSRs of AIA with values that QEMU 7.2 holds: the selectors point at iprio registers.
 MORE = {
     "miselect": 0x30,
@@ -47,8 +47,8 @@ def test_floating_point_without_d(bench: Bench, mode: str) -> None:
     checkpoint = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))
     state = checkpoint.harts[0]
     memory = bench.restored(checkpoint, of_place(mode), bench.build(mode))
-    cpu = "rv64,v=false,h=false,d=false"
-    with bench.run(memory, Machine(cpu=cpu), paused=True) as running, running.gdb() as gdb:
+    machine = Machine(cpu=cpu(v=False, h=False, d=False))
+    with bench.run(memory, machine, paused=True) as running, running.gdb() as gdb:
         run_to_first(gdb, {0: state.pc})
         low = [gdb.read_int(0, gdb.numbers["ft0"] + n) & 0xFFFF_FFFF for n in range(32)]
         assert low == [value & 0xFFFF_FFFF for value in state.f]

@@ -17,7 +17,7 @@ from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint, Place
 from gcpt.isa import csrs
 from gcpt.machines import synthetic
 from gcpt.machines.comparison import compare_machine
-from gcpt.machines.qemu import Machine
+from gcpt.machines.qemu import Machine, cpu
 from gcpt.machines.synthetic import Aliases, Mode, Recipe, Synthetic
 from gcpt.restorer import packing, platforms
 
@@ -71,8 +71,7 @@ def _recipe(random: Random, harts: int, seed: int, jump: bool) -> Recipe:
 
 
 def _cpu(recipe: Recipe) -> str:
-    vector = f"true,vext_spec=v1.0,vlen={recipe.vlen}" if recipe.vector else "false"
-    return f"rv64,v={vector},h={str(recipe.hypervisor).lower()},sstc=true"
+    return cpu(recipe.vlen, v=recipe.vector, h=recipe.hypervisor)
 
 
 def _layout(random: Random, harts: int) -> Layout:

@@ -10,7 +10,7 @@ from gcpt.checkpoint.state import HartState
 from gcpt.machines import synthetic
 from gcpt.machines.comparison import Comparison
 from gcpt.machines.observation import comparable
-from gcpt.machines.qemu import Machine, QemuError
+from gcpt.machines.qemu import Machine, QemuError, cpu
 from gcpt.machines.synthetic import Mode, Recipe
 
 
@@ -103,7 +103,7 @@ def test_a_value_that_the_hart_cannot_hold_has_a_reason(bench: Bench) -> None:
     checkpoint.harts[0].set("vsscratch", 0x1234)
     restorer = bench.build("single_core")
     memory = bench.restored(checkpoint, SINGLE_CORE, restorer)
-    report = bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine(cpu="rv64,v=false,h=false"))
+    report = bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine(cpu=cpu(v=False, h=False)))
     assert_exact(report)
     reasons = {mismatch.name: mismatch.reason for mismatch in report.mismatches}
     assert reasons["vsscratch"] == "the hart has no such CSR"

@@ -8,7 +8,7 @@ import pytest
 from bench import DRAM, Bench
 from command import child
 
-from gcpt.machines.qemu import Machine, Qemu, QemuError
+from gcpt.machines.qemu import Machine, Qemu, QemuError, cpu, version
 
 
 def test_early_end_shows_qemus_message(bench: Bench) -> None:
@@ -71,3 +71,16 @@ def _ending(bench: Bench, code: int) -> Path:
     high, low = (value + 0x800) >> 12, value & 0xFFF
     words = [0x001002B7, high << 12 | 6 << 7 | 0x37, low << 20 | 6 << 15 | 6 << 7 | 0x1B, 0x0062A023, 0x6F]
     return bench.image([(DRAM, b"".join(word.to_bytes(4, "little") for word in words))])
+
+
+@pytest.mark.parametrize(
+    ("installed", "own"),
+    [("7.2.22", "x-epmp=true"), ("8.2.0", "pmu-mask=0xfffffff8,smepmp=true"), ("10.0.13", "smepmp=true")],
+)
+def test_a_hart_with_everything_by_version(tmp_path: Path, installed: str, own: str) -> None:
+    program = tmp_path / "qemu"
+    program.write_text(f"#!/bin/sh\necho 'QEMU emulator version {installed}'\n")
+    program.chmod(0o755)
+    options = cpu(256, str(program), smepmp=True)
+    assert options.startswith("rv64,v=true,vlen=256,") and options.endswith(f",{own}")
+    assert ("pmu-mask" in options) == (version(str(program)) >= (8, 2))

@@ -34,7 +34,7 @@ _RESET = range(0x1000, 0x1100)
 #: trigger has an unknown type.
 _QEMU_ABORTED = re.compile(r"Bail out! ERROR:../../target/riscv/(cpu_helper|debug)\.c")
 #: With mseccfg.
-_CPU = f"{cpu()},x-epmp=true"
+_CPU = cpu(smepmp=True)
 #: Seconds after which a machine that has not stopped is examined; a restore takes a hundredth of a second.
 _POLL = 0.5
 

@@ -23,7 +23,7 @@ CODE = TRAP + 0x1000
 #: A cause that no trap has.
 NO_TRAP = 24
 MCAUSE = BY_NAME["mcause"].number
-CPU = qemu.cpu() + ",x-epmp=true,x-smaia=true,x-ssaia=true"
+CPU = qemu.cpu(smepmp=True, smaia=True, ssaia=True)
 #: Groups that a restorer of the default groups leaves out.
 MORE = ("hpm", "counters", "sdtrig")
 A0, ZERO = 10, 0

@@ -23,7 +23,7 @@ from gcpt.validate.verdict import Report, validate
 
 MODES = ("single_core", "dual_core")
 MCAUSE, MEPC = 0x342, 0x341
-_EPMP = "rv64,v=true,vlen=128,h=true,sstc=true,x-epmp=true"
+_EPMP = qemu.cpu(smepmp=True)
 
 
 def _damaged(fault: Fault) -> Synthetic:

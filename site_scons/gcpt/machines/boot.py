@@ -135,8 +135,8 @@ def prepare(
         packing.overwrite(first, 0, packing.start(chosen, checkpoint.place, before).data)
     config = _config(chosen, judge)
     generators.assume(checkpoint.harts, config.generator)
-    cpu, options = judge.cpu or qemu.cpu(_vlen(checkpoint)), judge.options
-    machine = Machine(len(checkpoint.harts), size, cpu, judge.machine, raw_flash, options, judge.program)
+    cpu = judge.cpu or (qemu.cpu(_vlen(checkpoint), judge.program) if judge.name == "qemu" else "")
+    machine = Machine(len(checkpoint.harts), size, cpu, judge.machine, raw_flash, judge.options, judge.program)
     leave = leave_address(chosen, config, flash is not None)
     start = config.platform.flash if flash else config.platform.dram
     symbols = {name: start + offset for name, offset in htif.words(chosen.data).items()}

@@ -1,7 +1,6 @@
 """Count the instructions of a restore: QEMU traces one line for each, by hart."""
 
 import re
-import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,19 +9,12 @@ from pathlib import Path
 from gcpt.checkpoint.layouts import RESERVED_SIZE
 from gcpt.machines.arrival import run_to_first
 from gcpt.machines.gdb import GdbError
-from gcpt.machines.qemu import PROGRAM, Machine, Qemu
+from gcpt.machines.qemu import Machine, Qemu, version
 from gcpt.machines.synthetic import DRAM
 
 #: The first version of QEMU with one-insn-per-tb.
 _ONE_INSN = (8, 1)
 _LINE = re.compile(rb"^Trace (\d+): \S+ \[[0-9a-f]+/([0-9a-f]+)/", re.MULTILINE)
-
-
-def version() -> tuple[int, int]:
-    """Return the major and minor version of the installed QEMU."""
-    text = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout
-    match = re.search(r"version (\d+)\.(\d+)", text)
-    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def trace_options(qemu: tuple[int, int], trace: Path) -> tuple[str, ...]:
@@ -95,7 +87,7 @@ def trace(image: Path, machine: Machine, pcs: Mapping[int, int], folder: Path) -
         QemuError: A hart did not arrive.
     """
     lines = folder / "trace.log"
-    traced = replace(machine, extra=(*machine.extra, *trace_options(version(), lines)))
+    traced = replace(machine, extra=(*machine.extra, *trace_options(version(machine.program), lines)))
     with Qemu(image, traced, folder) as qemu, qemu.gdb() as gdb:
         try:
             run_to_first(gdb, pcs)

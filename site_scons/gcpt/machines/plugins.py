@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from gcpt.errors import UserError
-from gcpt.machines.count import version
-from gcpt.machines.qemu import escaped
+from gcpt.machines.qemu import escaped, version
 from gcpt.scratch import short_folder
 
 _SOURCES = Path(__file__).parent / "plugin"

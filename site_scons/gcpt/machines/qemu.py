@@ -9,7 +9,8 @@ import socket
 import struct
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +23,18 @@ from gcpt.scratch import remove_folder, short_folder
 PROGRAM = "qemu-system-riscv64"
 #: Names of the logs: QEMU's command line and messages, and the console's output.
 LOGS = ("qemu.log", "console.log")
+#: Options of -cpu that a hart with everything needs, with the version that brought each. pmu-mask: without it, a hart
+#: has only the counters 3 to 18.
+_CPU_OPTIONS = (
+    ((0, 0), "vext_spec=v1.0"),
+    ((0, 0), "h=true"),
+    ((0, 0), "sstc=true"),
+    ((0, 0), "svpbmt=true"),
+    ((8, 2), "pmu-mask=0xfffffff8"),
+)
+#: What extensions were called before the version that counts them as finished.
+_NEW_NAMES = (8, 2)
+_OLD_NAMES = {"smepmp": "x-epmp", "smaia": "x-smaia", "ssaia": "x-ssaia"}
 #: Name of the socket of the gdb stub.
 _SOCKET = "gdb"
 #: Seconds between two reads of the console's file, whose growth cannot be waited for.
@@ -32,16 +45,40 @@ _END = 10
 _TAIL = 2000
 
 
-def cpu(vlen: int = 128) -> str:
+@cache
+def version(program: str = PROGRAM) -> tuple[int, int]:
+    """Return QEMU's major and minor version.
+
+    Args:
+        program: The program.
+
+    Returns:
+        The version; (0, 0) if the program does not run or does not tell it.
+    """
+    try:
+        run = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return (0, 0)
+    match = re.search(r"version (\d+)\.(\d+)", run.stdout)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def cpu(vlen: int = 128, program: str = PROGRAM, **extensions: bool) -> str:
     """Return QEMU's -cpu for a hart with everything that a checkpoint can hold.
 
     Args:
         vlen: VLEN in bits.
+        program: QEMU's program, whose version knows some options and not others.
+        extensions: Whether the hart has an extension, by its name since QEMU 8.2.
 
     Returns:
         The argument of -cpu.
     """
-    return f"rv64,v=true,vlen={vlen},vext_spec=v1.0,h=true,sstc=true"
+    installed = version(program)
+    known = [option for since, option in _CPU_OPTIONS if installed >= since]
+    old = _OLD_NAMES if installed < _NEW_NAMES else {}
+    changed = [f"{old.get(name, name)}={str(value).lower()}" for name, value in extensions.items()]
+    return ",".join(("rv64", "v=true", f"vlen={vlen}", *known, *changed))
 
 
 def escaped(value: object) -> str:
@@ -72,7 +109,7 @@ class Machine:
 
     harts: int = 1
     memory: int = 128 * MIB
-    cpu: str = cpu()
+    cpu: str = field(default_factory=cpu)
     name: str = "virt"
     flash: Path | None = None
     extra: tuple[str, ...] = ()

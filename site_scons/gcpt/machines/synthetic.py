@@ -1,7 +1,7 @@
 """Synthetic checkpoints: every register and CSR of every hart has a distinct, non-trivial, legal value.
 
-Values are legal by the specifications and restricted to what QEMU 7.2 holds (``-cpu rv64,v=true,h=true,sstc=true``), so
-that a restored hart can be compared bit for bit.
+Values are legal by the specifications and restricted to what QEMU 7.2 holds (``gcpt.machines.qemu.cpu``), so that a
+restored hart can be compared bit for bit.
 """
 
 import struct
@@ -108,6 +108,8 @@ _S_INTERRUPTS, _VS_INTERRUPTS, _INTERRUPTS = 0x222, 0x444, 0x1EEE
 #: Exceptions that can be delegated to S mode and on to VS mode, as bits of medeleg and hedeleg.
 _DELEGABLE, _VS_DELEGABLE = 0xF0B7FF, 0xB1FF
 _STCE_PBMTE = 3 << 62
+#: VSINH and VUINH of a mhpmevent CSR.
+_GUEST_INHIBIT = 3 << 58
 #: The least ticks until a timer of a synthetic checkpoint is due: about two hours.
 _FAR = 1 << 36
 
@@ -210,7 +212,8 @@ def _machine(state: HartState, random: Random, recipe: Recipe) -> None:
         mimpid=0x70216,
     )
     for counter in range(3, 32):
-        _set(state, **{f"mhpmevent{counter}": random.getrandbits(58) << 4 | 0xF})
+        event = random.getrandbits(58) << 4 | 0xF
+        _set(state, **{f"mhpmevent{counter}": event if recipe.hypervisor else event & ~_GUEST_INHIBIT})
 
 
 def _envcfg(random: Random) -> int:

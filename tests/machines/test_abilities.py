@@ -1,0 +1,37 @@
+"""What counts as the QEMU's fault, on a QEMU that holds guests and on one that does not."""
+
+from pathlib import Path
+
+import abilities
+import pytest
+
+REFUSED = "gcpt: error 20 hart 0: needs H\n"
+BITS = "hart 0: mstatus: wanted 0x8000004a00487e22, got 0x8000000a00487e22"
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (REFUSED, True),
+        ("the machine ended: stop reply 'W14'", True),
+        (BITS, True),
+        ("gcpt: error 2 hart 0", False),
+        (BITS.replace("got 0x8000000a00487e22", "got 0x8000000a00487e20"), False),
+        (f"{BITS}\nhart 0: mie: wanted 0x80, got 0x0", False),
+        ("assert 1 == 2", False),
+    ],
+)
+def test_only_a_lost_guest_is_the_qemus_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failure: str, expected: bool
+) -> None:
+    monkeypatch.setattr(abilities, "holds_guests", lambda: False)
+    is_reason = "cannot hold mstatus.MPV" in abilities.lacking(None, failure)
+    assert is_reason == expected
+    (tmp_path / "console.log").write_text(failure)
+    assert bool(abilities.lacking(tmp_path, "")) == (failure == REFUSED or failure.startswith("the machine ended"))
+
+
+@pytest.mark.parametrize("failure", [REFUSED, BITS])
+def test_nothing_is_excused_where_guests_are_held(monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
+    monkeypatch.setattr(abilities, "holds_guests", lambda: True)
+    assert abilities.lacking(None, failure) == ""

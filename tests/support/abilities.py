@@ -1,0 +1,63 @@
+"""What the installed QEMU cannot do: a test that needs it and fails is reported as expected to, with the reason."""
+
+import re
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from gcpt.checkpoint.layouts import MIB
+from gcpt.isa import mstatus
+from gcpt.isa.csrs import BY_NAME
+from gcpt.machines.qemu import Machine, Qemu, version
+from gcpt.restorer.codes import CODES
+
+#: What of mstatus the hart does not keep, and how a comparison shows it.
+_GUEST = mstatus.MPV | mstatus.GVA
+_MISMATCH = re.compile(r"hart \d+: (\w+): wanted (0x[0-9a-f]+), got (0x[0-9a-f]+)")
+_CODE = next(code.number for code in CODES if code.name == "NO_HYPERVISOR")
+#: The restorer's line, gdb's stop reply (the status in hexadecimal), and gcpt's line.
+_REFUSED = re.compile(rf"gcpt: error {_CODE} hart|stop reply 'W{_CODE:02x}'|\bcode {_CODE}\b")
+
+
+@cache
+def holds_guests() -> bool:
+    """Whether a hart of QEMU with H keeps mstatus.MPV: that of QEMU 10.0.13 does not."""
+    number = BY_NAME["mstatus"].number
+    with TemporaryDirectory() as name:
+        image = Path(name) / "memory"
+        with image.open("wb") as file:
+            file.truncate(128 * MIB)
+        with Qemu(image, Machine(), Path(name)) as running, running.gdb() as gdb:
+            gdb.write_csr(0, number, (gdb.read_csr(0, number) or 0) | mstatus.MPV)
+            return bool((gdb.read_csr(0, number) or 0) & mstatus.MPV)
+
+
+def _only_guest_bits(failure: str) -> bool:
+    """Whether a comparison failed for mstatus.MPV and GVA alone."""
+    found = _MISMATCH.findall(failure)
+    return bool(found) and all(
+        name == "mstatus" and not (int(wanted, 16) ^ int(got, 16)) & ~_GUEST for name, wanted, got in found
+    )
+
+
+def lacking(folder: Path | None, failure: str) -> str:
+    """Why a test fails on this QEMU alone: a guest was refused, or a hart differs in MPV and GVA alone.
+
+    Returns:
+        The reason; "" if the QEMU is not at fault.
+    """
+    logs = folder.rglob("console.log") if folder else ()
+    texts = [failure, *(log.read_text(errors="replace") for log in logs)]
+    if not (any(map(_REFUSED.search, texts)) or _only_guest_bits(failure)) or holds_guests():
+        return ""
+    return f"QEMU {'.'.join(map(str, version()))} cannot hold mstatus.MPV, so the restorer cannot restore the guest"
+
+
+def judge(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Report a failure that the QEMU is at fault for as an expected one."""
+    if report.when == "call" and report.failed:
+        folder = getattr(item, "funcargs", {}).get("tmp_path")
+        if reason := lacking(folder, report.longreprtext):
+            report.outcome, report.wasxfail = "skipped", reason  # type: ignore[attr-defined]
