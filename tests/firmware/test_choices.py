@@ -70,7 +70,7 @@ def test_vectors_for_a_hart_without_them(bench: Bench, mode: str, log: str) -> N
 def test_selfcheck_reports_what_differs(bench: Bench, mode: str) -> None:
     """WARL fields that the hart legalises, in a CSR of each part of the restore."""
     checkpoint = synthetic.make(Recipe((Mode.M,)))
-    nowhere = checkpoint.harts[0].get("mie") | 1 << 40
+    nowhere = checkpoint.harts[0].get("mie") | 1
     wrong = {"satp": 5 << 60, "hedeleg": (1 << 64) - 1, "mie": nowhere, "medeleg": (1 << 64) - 1}
     for name, value in wrong.items():
         checkpoint.harts[0].set(name, value)
@@ -83,7 +83,7 @@ def test_selfcheck_reports_what_differs(bench: Bench, mode: str) -> None:
 def test_selfcheck_of_several_harts_at_once(bench: Bench) -> None:
     """Lines of different harts do not mix."""
     checkpoint = synthetic.make(Recipe((Mode.M,), harts=8))
-    wrong = dict.fromkeys(("satp", "hedeleg", "hideleg", "medeleg", "mideleg", "mie"), 5 << 60)
+    wrong = dict.fromkeys(("satp", "hedeleg", "hideleg", "medeleg", "mideleg", "mie"), 5 << 60 | 1)
     for hart, state in enumerate(checkpoint.harts):
         for name, value in wrong.items():
             state.set(name, value | hart << 48)
