@@ -94,3 +94,12 @@ def test_sip_that_qemu_10_hides_from_m_mode(mode: int, status: int, due: bool, e
     assert not expectation.explanation(state, "sip", 0x22)
     assert not expectation.explanation(state, "mip", 0x20)
     assert not expectation.explanation(state, "sip", 0x20, qemu=False)
+
+
+@pytest.mark.parametrize(("mip", "mvien", "explained"), [(2, 0, True), (0, 0, False), (2, 2, False)])
+def test_mvip_shows_ssip_where_mvien_does_not_part_them(mip: int, mvien: int, explained: bool) -> None:
+    state = HartState(pc=4, mode=1)
+    state.set("mip", mip)
+    state.set("mvien", mvien)
+    assert bool(expectation.explanation(state, "mvip", 0x2)) == explained
+    assert not expectation.explanation(state, "mvip", 0x202)

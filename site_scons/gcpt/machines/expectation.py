@@ -12,7 +12,7 @@ OPTIONAL_VIEWS = ("scountinhibit",)
 _COMPARED = (When.EARLY, When.TIMER, When.LOCK, When.LAST, When.ALIAS, When.VECTOR)
 #: Bits of mip, mie, mideleg and hideleg: interrupts of S mode, of VS mode, of VS and HS mode, and VSSIP.
 S_INTERRUPTS, VS_INTERRUPTS, HS_INTERRUPTS, VSSIP = 0x222, 0x444, 0x1444, 0x4
-STIP, VSTIP, _STCE = 1 << 5, 1 << 6, 1 << 63
+_SSIP, STIP, VSTIP, _STCE = 1 << 1, 1 << 5, 1 << 6, 1 << 63
 #: Bits of mip that a restorer can write: SSIP, STIP, SEIP, and MSIP through the CLINT; the VS bits are in hvip. MTIP,
 #: MEIP and SGEIP follow external signals.
 MIP_RESTORED = 0x22A
@@ -83,6 +83,8 @@ def explanation(state: HartState, name: str, bits: int, qemu: bool = True) -> st
     Returns:
         The reason; "" if none is known.
     """
+    if name == "mvip" and not bits & ~(state.get("mip") & _SSIP & ~state.get("mvien")):
+        return "mvip.SSIP is an alias of mip.SSIP where mvien.SSIP is clear"
     if name == "mideleg" and not bits & ~HS_INTERRUPTS:
         return "a hart with H always delegates VS interrupts"
     if name in ("mnepc", "mnstatus") and not leaves_by_mret(state):
