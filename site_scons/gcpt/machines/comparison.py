@@ -7,6 +7,7 @@ from typing import Self
 
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
+from gcpt.isa.csrs import BY_NAME
 from gcpt.machines.arrival import run_restored
 from gcpt.machines.expectation import OPTIONAL_VIEWS, expected_csrs, explanation
 from gcpt.machines.gdb import TIMEOUT, Gdb, GdbError
@@ -90,11 +91,10 @@ def compare_hart(
     Returns:
         The mismatches, some with the reason that ``expectation.explanation`` gives.
     """
-    virtual = state.mode != mstatus.MACHINE and bool(state.get("mstatus") & mstatus.MPV)
     numbers: dict[str, tuple[int, int | None]] = {
         "pc": (state.pc, observation.pc),
         "privilege": (state.mode, observation.privilege),
-        "virtualisation": (virtual, observation.virtual),
+        "virtualisation": (_is_guest(state), observation.virtual),
     }
     numbers |= {f"x{i}": (state.x[i], observation.x[i]) for i in range(1, 32)}
     numbers |= {f"f{i}": (state.f[i], observation.f[i]) for i in range(32)}
@@ -196,5 +196,27 @@ def compare_machine(
             for hart, state in harts.items():
                 parts.append(explain(gdb, hart, compare_hart(hart, state, observe(gdb, hart, groups), groups)))
         except GdbError as error:
-            raise qemu.failure(str(error)) from error
+            raise qemu.failure(_lost_guest(gdb, harts) or str(error)) from error
     return Comparison.joined(parts)
+
+
+def _lost_guest(gdb: Gdb, harts: Mapping[int, HartState]) -> str:
+    """Say that a hart cannot go on as the guest that it is; "" if no hart is one, or if each can."""
+    number = BY_NAME["mstatus"].number
+    guests = (hart for hart, state in harts.items() if _is_guest(state))
+    try:
+        for hart in guests:
+            before = gdb.read_csr(hart, number) or 0
+            gdb.write_csr(hart, number, before | mstatus.MPV)
+            held = gdb.read_csr(hart, number) or 0
+            gdb.write_csr(hart, number, before)
+            if not held & mstatus.MPV:
+                return f"hart {hart} is a guest, but this QEMU cannot hold mstatus.MPV: give another, or use Spike"
+    except GdbError:  # the machine ended
+        pass
+    return ""
+
+
+def _is_guest(state: HartState) -> bool:
+    """Return whether the hart was stopped in VS or VU mode."""
+    return state.mode != mstatus.MACHINE and bool(state.get("mstatus") & mstatus.MPV)
