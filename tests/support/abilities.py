@@ -13,9 +13,9 @@ from gcpt.isa.csrs import BY_NAME
 from gcpt.machines.qemu import Machine, Qemu, version
 from gcpt.restorer.codes import CODES
 
-#: What of mstatus the hart does not keep, and how a comparison shows it.
+#: What of mstatus the hart does not keep, and how a comparison and selfcheck=1 show it.
 _GUEST = mstatus.MPV | mstatus.GVA
-_MISMATCH = re.compile(r"hart \d+: (\w+): wanted (0x[0-9a-f]+), got (0x[0-9a-f]+)")
+_MISMATCH = re.compile(r"(\w+): wanted (0x[0-9a-f]+), got (0x[0-9a-f]+)")
 _CODE = next(code.number for code in CODES if code.name == "NO_HYPERVISOR")
 #: The restorer's line, gdb's stop reply (the status in hexadecimal), and gcpt's lines.
 _REFUSED = re.compile(rf"gcpt: error {_CODE} hart|stop reply 'W{_CODE:02x}'|\bcode {_CODE}\b|cannot hold mstatus.MPV")

@@ -30,9 +30,9 @@ _WFI = bytes.fromhex("73005010")
 _CAUSES = 16
 #: QEMU's reset code.
 _RESET = range(0x1000, 0x1100)
-#: QEMU 7.2 aborts if a guest of the restored workload uses a mode of vsatp or hgatp that does not exist, and if a
+#: QEMU aborts if a guest of the restored workload uses a mode of vsatp or hgatp that does not exist, and if a
 #: trigger has an unknown type.
-_QEMU_ABORTED = re.compile(r"Bail out! ERROR:../../target/riscv/(cpu_helper|debug)\.c")
+_QEMU_ABORTED = re.compile(r"Bail out! ERROR:(\.\./)*target/riscv/(cpu_helper|debug)\.c")
 #: With mseccfg.
 _CPU = cpu(smepmp=True)
 #: Seconds after which a machine that has not stopped is examined; a restore takes a hundredth of a second.
