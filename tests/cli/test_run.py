@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from command import ENVIRONMENT, child, gcpt, on_terminal, refusal, wait_until
+from restorer import Restorer
 
 from gcpt.checkpoint import edits, output
 from gcpt.checkpoint.places import DUAL_CORE
@@ -79,6 +80,15 @@ def test_debug_stops_each_hart_at_its_first_instruction(checkpoint_file: Make) -
     assert len(re.findall(r"hart \d: [SM] pc 0x[0-9a-f]+ \(its restored pc\)", run.stdout)) == 2
     assert re.search(r"^hart 1\n  mscratch +0x[0-9a-f]+$", run.stdout, re.MULTILINE)
     assert "gcpt_restore in section .text" in run.stdout
+
+
+def test_debug_says_where_symbols_are(checkpoint_file: Make, build_restorer: Callable[..., Restorer]) -> None:
+    restorer = build_restorer(mode="single_core", platform="qemu-virt")
+    own = ["debug", checkpoint_file(), "--restorer", restorer.image, "--batch", "-x", "info symbol gcpt_restore"]
+    without, with_symbols = gcpt(*own), gcpt(*own, "--symbols", restorer.folder / "gcpt.elf")
+    assert "gcpt: no symbols: give the restorer's gcpt.elf" in without.stdout
+    assert "gcpt_restore in section" not in without.stdout
+    assert "gcpt_restore in section .text" in with_symbols.stdout and "no symbols" not in with_symbols.stdout
 
 
 def test_debug_from_reset(checkpoint_file: Make) -> None:

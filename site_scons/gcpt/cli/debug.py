@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from gcpt.machines.boot import BootSetup
 
 GDB = "gdb-multiarch"
+_NO_SYMBOLS = (
+    "gcpt: no symbols: give the restorer's gcpt.elf, which is beside gcpt.bin and in the release's archive of "
+    "restorers, and the workload's ELF file with --symbols"
+)
 
 
 @click.command()
@@ -106,6 +110,8 @@ def command(
                 steps += [("-ex", line) for line in ["harts", *commands]]
                 arguments = [word for step in steps for word in step]
                 print(f"gcpt: console output: {running.console_log}", flush=True)
+                if not files:
+                    print(_NO_SYMBOLS, flush=True)
                 before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to gdb
                 try:
                     gdb = [GDB, "-q", "-nx", *(["-batch"] if batch else []), *arguments]
