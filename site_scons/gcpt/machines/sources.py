@@ -4,9 +4,11 @@ The copy is in the user's cache folder, under a digest of its files. The package
 tools find it in site_scons/, as in a checkout.
 """
 
+import fnmatch
 import hashlib
 import os
 import shutil
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from gcpt.scratch import remove_folder
 _PACKAGE = Path(__file__).parents[1]
 #: What an installed package carries besides itself, as in a checkout.
 _PROJECT = _PACKAGE / "project"
+#: Where it has picolibc's sources, unless pip built it from a repository.
+_PICOLIBC = "build/third_party/picolibc"
 
 
 def can_build() -> bool:
@@ -52,7 +56,20 @@ def _files() -> dict[str, Path]:
         if path.is_file() and path.suffix != ".pyc":
             inside = path.is_relative_to(_PROJECT)
             files[str(path.relative_to(_PROJECT) if inside else "site_scons/gcpt" / path.relative_to(_PACKAGE))] = path
-    return files
+    return files if (_PROJECT / _PICOLIBC).is_dir() else files | _picolibc()
+
+
+def _picolibc() -> dict[str, Path]:
+    """Picolibc's sources of the package that is pinned for systems without apt-get; empty if it is not installed."""
+    pin = tomllib.loads((_PROJECT / "third_party/picolibc.toml").read_text())
+    package, _, data = pin["wheel"]["folder"].partition("/")
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        return {}
+    root = Path(spec.origin).parent / data
+    names = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    chosen = [name for pattern in pin["files"] for name in fnmatch.filter(names, pattern)]
+    return {f"{_PICOLIBC}/{name}": root / name for name in chosen}
 
 
 def _write(files: dict[str, Path], copy: Path) -> None:
