@@ -54,8 +54,8 @@ def test_bad_simpoints(tmp_path: Path, intervals: str, weights: str, message: st
     [
         ("1\n2 0.5\n", "line 2: want a count"),
         ("1 0.5 x\n", "line 1: want a count"),
-        ("x\n", "line 1: 'x': want a number"),
-        ("9" * 30, "want a number"),
+        ("x\n", "line 1: 'x' is not a count"),
+        ("9" * 30, "is not a count"),
         ("1\n1\n", "point 1 comes twice"),
         ("\udcff", "not a text file"),
     ],
@@ -64,6 +64,39 @@ def test_bad_lists(tmp_path: Path, text: str, message: str) -> None:
     (file := tmp_path / "list").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UserError, match=message):
         points.listed(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("0", 0),
+        ("500k", 500_000),
+        ("7K", 7000),
+        ("20M", 20_000_000),
+        ("2m", 2_000_000),
+        ("1G", 10**9),
+        ("1000000000G", 10**18),
+    ],
+)
+def test_counts_are_decimal(tmp_path: Path, text: str, count: int) -> None:
+    assert points.parse_count(text) == count
+    (file := tmp_path / "list").write_text(f"{text}\n")
+    assert points.listed(file) == [Point(count, count, 1)]
+
+
+@pytest.mark.parametrize("text", ["", "k", "-1", "1.5M", "20X", "20MM", "1e6", "0x10", "\u00b2M", "\u0663", "1_000"])
+def test_no_counts(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match="is not a count of instructions: give digits, or 500k, 20M or 1G"):
+        points.parse_count(text)
+    (file := tmp_path / "list").write_text(f"5\n{text or '-'}\n")
+    with pytest.raises(UserError, match=r"list: line 2: .* is not a count of instructions"):
+        points.listed(file)
+
+
+@pytest.mark.parametrize("text", [f"{10**18 + 1}", "1000000001G"])
+def test_a_count_that_is_too_large(text: str) -> None:
+    with pytest.raises(ValueError, match=f"'{text}' is too large: give at most 1000000000G"):
+        points.parse_count(text)
 
 
 def test_no_points(tmp_path: Path) -> None:

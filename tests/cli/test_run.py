@@ -144,6 +144,10 @@ def test_bad_input(checkpoint_file: Make, tmp_path: Path) -> None:
         ("²G", "is not a size"),
         ("-1", "is not a size"),
         ("99999999999G", "is too large: give at most 2048G"),
+        ("256", "is 256 bytes, which hold no firmware: did you mean 256M?"),
+        ("512k", "is 524288 bytes, which hold no firmware: did you mean 512M?"),
+        ("1M", "is 1048576 bytes, which hold no firmware: did you mean 128M?"),
+        ("0", "is 0 bytes, which hold no firmware: did you mean 128M?"),
     ):
         assert f"{size!r} {message}" in refusal(gcpt("run", path, "--memory", size))
     assert refusal(gcpt("debug", path, "--symbols", "nosuch.elf")) == "nosuch.elf: no such file"

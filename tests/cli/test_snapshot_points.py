@@ -93,7 +93,7 @@ def test_points_of_a_guest_with_interrupts(tmp_path: Path, worker: Worker) -> No
     binary, _ = worker.build(tmp_path)
     start = ("snapshot", "--load", f"{binary}@{ADDRESS:#x}", "-o")
     (file := tmp_path / "list").write_text("500\n700000\n1400000\n")
-    for run in (gcpt(*start, tmp_path / "set", "--points", file), gcpt(*start, tmp_path / "one", "--after", "1400000")):
+    for run in (gcpt(*start, tmp_path / "set", "--points", file), gcpt(*start, tmp_path / "one", "--after", "1400k")):
         assert (run.returncode, run.stderr) == (0, "")
     path = tmp_path / "set/1400000/_1400000_0.333333_memory_.zstd"
     run = gcpt("diff", path, tmp_path / "one")

@@ -9,6 +9,10 @@ from gcpt.errors import UserError
 
 #: Endings of a point's file by container.
 ENDINGS = {"zstd": "zstd", "gzip": "gz"}
+#: Suffixes of a count of instructions, which are decimal.
+_UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
+#: No count is larger: more digits would be a mistake.
+_MAX_COUNT = 10**18
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,27 @@ class Point:
             ``<folder>/<number>/_<number>_<weight>_memory_.<ending>``.
         """
         return folder / str(self.number) / f"_{self.number}_{self.weight:.6f}_memory_.{ENDINGS[container]}"
+
+
+def parse_count(text: str) -> int:
+    """Parse a count of instructions: decimal digits, perhaps with k, M or G for a thousand, a million or a billion.
+
+    Args:
+        text: The count.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: It is no count, or too large.
+    """
+    unit = _UNITS.get(text[-1:].upper())
+    digits = text[:-1] if unit else text
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= len(str(_MAX_COUNT))):
+        raise ValueError(f"{text!r} is not a count of instructions: give digits, or 500k, 20M or 1G")
+    if (count := int(digits) * (unit or 1)) > _MAX_COUNT:
+        raise ValueError(f"{text!r} is too large: give at most {_MAX_COUNT // 10**9}G")
+    return count
 
 
 def uniform(every: int, last: int) -> list[Point]:
@@ -73,7 +98,10 @@ def listed(file: Path) -> list[Point]:
     for number, words in lines:
         if len(words) > 2 or len(words) != len(lines[0][1]):
             raise UserError(f"{file}: line {number}: want a count of instructions and, in all lines or none, a weight")
-        count = _count(file, number, words[0])
+        try:
+            count = parse_count(words[0])
+        except ValueError as error:
+            raise UserError(f"{file}: line {number}: {error}") from error
         points.append(Point(count, count, _weight(file, number, words[1]) if len(words) > 1 else 1 / len(lines)))
     return _sorted(file, points)
 
@@ -98,7 +126,7 @@ def simpoints(folder: Path, interval: int) -> list[Point]:
         raise UserError(f"{files[0]} and {files[1]}: only one of them names cluster {cluster}: take them from one run")
     points = []
     for cluster, (line, word) in intervals.items():
-        number = _count(files[0], line, word)
+        number = _interval(files[0], line, word)
         points.append(Point(number, number * interval, _weight(files[1], *weights[cluster])))
     return _sorted(files[0], points)
 
@@ -127,7 +155,7 @@ def _pairs(file: Path) -> list[tuple[int, list[str]]]:
     return lines
 
 
-def _count(file: Path, line: int, word: str) -> int:
+def _interval(file: Path, line: int, word: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) < 19):
         raise UserError(f"{file}: line {line}: {word!r}: want a number from 0")
     return int(word)

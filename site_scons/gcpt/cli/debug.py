@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gcpt.cli.output import InputPath, OutputPath, memory_option, unpacking
+from gcpt.cli.output import InputPath, OutputPath, unpacking
+from gcpt.cli.quantities import memory_option
 from gcpt.errors import UserError
 from gcpt.installing import remedy
 from gcpt.scratch import scratch_folder

@@ -114,9 +114,9 @@ def command(
 
     \b
     Example:
-      gcpt generate -o set --load worker.bin@0x80100000 --interval 20000000
+      gcpt generate -o set --load worker.bin@0x80100000 --interval 20M
       gcpt generate -o set --name boot --load fw_jump.bin@0x80100000 --load u-boot.bin@0x80200000 \\
-          --interval 1000000 --last 300000000 --max-k 10
+          --interval 1M --last 300M --max-k 10
     """
     from gcpt.checkpoint import apart
     from gcpt.checkpoint.points import simpoints

@@ -22,25 +22,6 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 #: The longest time limit, in seconds: one year.
 _MAX_SECONDS = 365 * 24 * 3600
-#: The largest memory of a machine, in bytes.
-_MAX_MEMORY = 1 << 41
-#: More digits than any size has: Python refuses to convert thousands of them.
-_MAX_DIGITS = 20
-
-
-class _Size(click.ParamType[int]):
-    name = "SIZE"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        text = str(value)
-        unit = {"M": 20, "G": 30}.get(text[-1:].upper())
-        digits = text[:-1] if unit else text
-        if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS):
-            self.fail(f"{text!r} is not a size: give bytes, or MiB or GiB such as 512M or 4G", param, ctx)
-        size = int(digits) << (unit or 0)
-        if size > _MAX_MEMORY:
-            self.fail(f"{text!r} is too large: give at most {_MAX_MEMORY >> 30}G", param, ctx)
-        return size
 
 
 class Seconds(click.ParamType[float]):
@@ -143,15 +124,6 @@ def result_printer(as_json: bool, *outputs: Path | None) -> Callable[[str], None
     check_standard_output()
     return lambda line: print(line, file=sys.stderr)
 
-
-#: ``--memory`` in bytes, for all subcommands that start a machine.
-memory_option = click.option(
-    "--memory",
-    type=_Size(),
-    default="0",
-    help="The machine's memory, such as 2G; at least, and by default, the image's size.",
-    metavar="SIZE",
-)
 
 #: Advances a progress bar by a number of units.
 Advance = Callable[[int], None]

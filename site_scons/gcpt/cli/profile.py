@@ -64,9 +64,9 @@ def command(
 
     \b
     Example:
-      gcpt profile -o bbv.gz --load worker.bin@0x80100000 --interval 20000000
-      gcpt profile -o bbv.gz --load fw_jump.bin@0x80100000 --load u-boot.bin@0x80200000 --interval 1000000 \\
-          --last 300000000
+      gcpt profile -o bbv.gz --load worker.bin@0x80100000 --interval 20M
+      gcpt profile -o bbv.gz --load fw_jump.bin@0x80100000 --load u-boot.bin@0x80200000 --interval 1M \\
+          --last 300M
     """
     from gcpt.checkpoint import apart
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gcpt.cli.judge import judge_options
-from gcpt.cli.output import InputPath, memory_option, unpacking
+from gcpt.cli.output import InputPath, unpacking
+from gcpt.cli.quantities import memory_option
 from gcpt.errors import UserError
 from gcpt.scratch import scratch_folder
 

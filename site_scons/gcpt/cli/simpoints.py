@@ -37,7 +37,7 @@ def command(
     Example:
       gcpt simpoints bbv.gz -o set/cluster/work --index set/json/work.json
       gcpt simpoints bbv.gz -o set/cluster/work --html phases.html
-      gcpt snapshot -o set/checkpoint/work --load work.bin@0x80100000 --simpoints set/cluster/work --interval 20000000
+      gcpt snapshot -o set/checkpoint/work --load work.bin@0x80100000 --simpoints set/cluster/work --interval 20M
     """
     from gcpt.checkpoint import apart
 

@@ -7,6 +7,7 @@ import click
 
 from gcpt.checkpoint.layouts import LAYOUTS
 from gcpt.cli.output import InputPath, OutputPath, check_code_address, json_option, result_printer
+from gcpt.cli.quantities import Instructions
 from gcpt.cli.software import (
     InOrder,
     Loads,
@@ -83,7 +84,9 @@ def _check_machine(gdb_address: str | None, qmp_address: str | None, has_softwar
 @moment_options
 @click.option("--hart", type=click.IntRange(0, 127), help="The hart that --at and --after apply to.")
 @click.option(
-    "--after", type=click.IntRange(1), help="Then let one hart (0, or --hart) execute exactly so many instructions."
+    "--after",
+    type=Instructions(),
+    help="Then let one hart (0, or --hart) execute exactly so many instructions, such as 1G.",
 )
 @click.option(
     "--points",
@@ -91,10 +94,12 @@ def _check_machine(gdb_address: str | None, qmp_address: str | None, has_softwar
     type=InputPath(),
     help="Take a checkpoint after each count of instructions in this file: one a line, and its weight if you like.",
 )
-@click.option("--every", type=click.IntRange(1), help="Take a checkpoint after every so many instructions, to --last.")
-@click.option("--last", type=click.IntRange(1), help="The most instructions before a checkpoint of --every.")
+@click.option(
+    "--every", type=Instructions(), help="Take a checkpoint after every so many instructions, such as 20M, to --last."
+)
+@click.option("--last", type=Instructions(), help="The most instructions before a checkpoint of --every.")
 @click.option("--simpoints", type=InputPath(), help="Take the checkpoints of simpoints0 and weights0 in this folder.")
-@click.option("--interval", type=click.IntRange(1), help="Instructions of an interval of --simpoints.")
+@click.option("--interval", type=Instructions(), help="Instructions of an interval of --simpoints.")
 @timeout_option
 @click.option("--gdb", "gdb_address", metavar="ADDR", help="Use the running machine whose gdb stub is here.")
 @click.option("--qmp", "qmp_address", metavar="ADDR", help="Its QMP socket: unix:PATH or HOST:PORT.")
@@ -166,7 +171,7 @@ def command(
       gcpt snapshot -o uboot.zst --load fw_jump.bin@0x80100000 --load u-boot.bin@0x80200000 \\
           --on 'stop autoboot' --type '\\n' --on '=> $' --type 'setenv answer 42\\n' --on '=> $'
       gcpt snapshot -o first.zst --load worker.bin@0x80100000 --json | jq '.harts[].pc'
-      gcpt snapshot -o set/checkpoint/worker --load worker.bin@0x80100000 --every 20000000 --last 400000000
+      gcpt snapshot -o set/checkpoint/worker --load worker.bin@0x80100000 --every 20M --last 400M
     Example: a machine that was started with -gdb tcp::1234 -qmp unix:/tmp/qmp,server=on,wait=off
       gcpt snapshot -o now.gz --gdb :1234 --qmp unix:/tmp/qmp
     """

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcpt.cli.output import Address, Seconds, check_code_address, memory_option
+from gcpt.cli.output import Address, Seconds, check_code_address
+from gcpt.cli.quantities import Instructions, memory_option
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ moment_options = _decorator(
 )
 #: How a run is cut into intervals.
 interval_options = _decorator(
-    click.option("--interval", type=click.IntRange(1), required=True, help="Instructions of an interval."),
-    click.option("--last", type=click.IntRange(1), help="The most instructions; by default, until the software ends."),
+    click.option("--interval", type=Instructions(), required=True, help="Instructions of an interval, such as 20M."),
+    click.option("--last", type=Instructions(), help="The most instructions; by default, until it ends."),
 )
 timeout_option = click.option(
     "--timeout", type=Seconds(), default=60, show_default=True, help="Seconds for each of these."

@@ -9,6 +9,7 @@ import click
 
 from gcpt.cli.judge import JUDGES, judge_options
 from gcpt.cli.output import InputPath, OutputFolder, Seconds, json_option, say_json, unpacking
+from gcpt.cli.quantities import Instructions
 from gcpt.console import print_table
 from gcpt.errors import SimulatorError, UserError
 from gcpt.installing import remedy
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--continue",
     "instructions",
-    type=click.IntRange(1),
-    help="Then let the restored hart execute exactly so many instructions, and compare it with --against.",
+    type=Instructions(),
+    help="Then let the restored hart execute exactly so many instructions, such as 20M, and compare it with --against.",
 )
 @click.option("--against", type=InputPath(), help="The checkpoint of the same run, so many instructions later.")
 @click.option("--logs", type=OutputFolder(), help="Keep the simulator's logs in this folder.")
@@ -65,7 +66,7 @@ def command(
       gcpt verify uboot.zst
       gcpt verify --restorer build/gcpt.bin linux.gz
       gcpt verify --on spike uboot.zst
-      gcpt verify --continue 1000000 --against set/2000000/_2000000_0.500000_memory_.zstd \\
+      gcpt verify --continue 1M --against set/2000000/_2000000_0.500000_memory_.zstd \\
           set/1000000/_1000000_0.500000_memory_.zstd
       gcpt verify --on rtl uboot.zst -- +verilator+seed+7
       gcpt verify --qemu ./qemu-system-riscv64 --cpu rv64,v=true,vlen=256 uboot.zst -- -icount shift=0
