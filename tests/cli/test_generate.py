@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
 from command import gcpt, refusal
-from guests import ADDRESS, OPENSBI, TWO_PHASES, U_BOOT, exact
+from guests import ADDRESS, OPENSBI, TWO_PHASES, U_BOOT, build_kernel, exact, kernel_result
 
 from gcpt.checkpoint import extended
 from gcpt.checkpoint.files import load
@@ -17,6 +18,13 @@ def _arguments(folder: Path, *more: str) -> tuple[str | Path, ...]:
     (binary := folder / "two_phases.bin").write_bytes(TWO_PHASES)
     software = ("--load", f"{binary}@{ADDRESS:#x}", "--interval", str(_INTERVAL))
     return ("generate", "-o", folder / "set", *software, *more)
+
+
+def _sparse(folder: Path) -> Path:
+    """A file that is larger than the machine's memory."""
+    with (path := folder / "sparse").open("wb") as file:
+        file.truncate(128 << 20)
+    return path
 
 
 def _files(folder: Path) -> dict[str, int]:
@@ -72,6 +80,54 @@ def test_a_set_of_qemu_restores_on_spike(tmp_path: Path) -> None:
     assert "Spike shows no" not in gcpt("verify", "--on", "spike", "--json", boot).stdout
 
 
+@pytest.mark.parametrize(("firmware", "harts"), [("jump", 1), ("dynamic", 1), ("jump", 2), ("dynamic", 2)])
+def test_a_kernel(tmp_path: Path, firmware: str, harts: int) -> None:
+    """It finds command line, initramfs and the reserved MiB by its device tree; a restored point has its result."""
+    (initrd := tmp_path / "initrd").write_bytes(bytes(range(251)) * 16)
+    boot = ("--firmware", OPENSBI.with_name(f"fw_{firmware}.bin"), "--kernel", build_kernel(tmp_path))
+    boot += ("--initrd", initrd, "--append", "answer=42")
+    text = f"kernel: hart {0:016x}, reserved {0x80000000:016x} {1 << 20:016x}, arguments answer=42"
+    result = f"kernel: result {kernel_result(initrd.read_bytes()):016x}"
+    if harts > 1:
+        first = tmp_path / "first.zst"
+        run = gcpt("snapshot", "-o", first, *boot, "--harts", str(harts), "--at", "0x82400000")
+        assert (run.returncode, run.stderr) == (0, "")
+        exact(first)
+    else:
+        run = gcpt(
+            "generate",
+            "-o",
+            tmp_path / "set",
+            *boot,
+            "--interval",
+            "250k",
+            "--max-k",
+            "8",
+            "--start-at",
+            f"console:{text}",
+        )
+        assert (run.returncode, run.stderr) == (0, "")
+        assert gcpt("set", "verify", tmp_path / "set").returncode == 0
+        first = min((tmp_path / "set/checkpoint/Image").rglob("*.zstd"), key=lambda path: int(path.parent.name))
+        assert "was begun with other machine" in refusal(
+            gcpt(
+                "generate",
+                "-o",
+                tmp_path / "set",
+                *boot[:-1],
+                "answer=43",
+                "--interval",
+                "250k",
+                "--max-k",
+                "8",
+                "--start-at",
+                f"console:{text}",
+            )
+        )
+    lines = gcpt("run", first).stdout.splitlines()
+    assert result in lines and (harts == 1 or text in lines)  # with one hart the set begins behind this text
+
+
 def test_resumed(tmp_path: Path) -> None:
     """Only what is missing is generated again; other options are refused; a second workload joins the list."""
     assert gcpt(*_arguments(tmp_path)).returncode == 0
@@ -106,4 +162,25 @@ def test_refused(tmp_path: Path) -> None:
     }
     for message, arguments in refusals.items():
         assert message in refusal(gcpt(*arguments))
+    (large := tmp_path / "large").write_bytes(bytes(1 << 20 | 1))
+    (kernel := tmp_path / "kernel").write_bytes(bytes(64))
+    bad = {
+        f"--kernel {kernel}: it needs firmware": ("--kernel", kernel),
+        f"--initrd {kernel}: it is for a kernel": ("--firmware", OPENSBI, "--initrd", kernel),
+        "--append x: it is for a kernel": ("--firmware", OPENSBI, "--append", "x"),
+        f"--firmware {large}: 1,048,577 bytes reach the kernel": ("--firmware", large, "--kernel", kernel),
+        "none: No such file": ("--firmware", OPENSBI, "--kernel", tmp_path / "none"),
+        "give more --memory": (
+            "--firmware",
+            OPENSBI,
+            "--kernel",
+            kernel,
+            "--memory",
+            "2M",
+            "--initrd",
+            _sparse(tmp_path),
+        ),
+    }
+    for message, arguments in bad.items():
+        assert message in refusal(gcpt(*start, "--interval", "5", *arguments))
     assert not (tmp_path / "set").exists()

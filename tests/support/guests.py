@@ -72,6 +72,38 @@ def assemble(folder: Path, source: str, name: str, *defines: str) -> tuple[Path,
     return image, elf
 
 
+def build_kernel(folder: Path) -> Path:
+    """Build the kernel of the tests, a Linux Image."""
+    elf, image = folder / "kernel.elf", folder / "Image"
+    flags = (
+        "-march=rv64imac",
+        "-mabi=lp64",
+        "-mcmodel=medany",
+        "-mno-relax",
+        "-Os",
+        "-ffreestanding",
+        "-nostdlib",
+        "-static",
+        "-fno-pic",
+    )
+    link = ("-Wl,--section-start=.head=0x80200000", "-Wl,-Ttext=0x80201000", "-Wl,--no-warn-rwx-segments")
+    subprocess.run([f"{CROSS_COMPILE}gcc", *flags, *link, _SOURCES / "kernel.c", "-o", elf], check=True)
+    subprocess.run([f"{CROSS_COMPILE}objcopy", "-O", "binary", elf, image], check=True)
+    return image
+
+
+def kernel_result(initrd: bytes) -> int:
+    """What the kernel of the tests computes with an initramfs."""
+    value, mask = 0xCBF29CE484222325, (1 << 64) - 1
+    for byte in initrd * 60:
+        value = (value ^ byte) * 0x100000001B3 & mask
+    for _ in range(200_000):
+        value ^= value << 13 & mask
+        value ^= value >> 7
+        value ^= value << 17 & mask
+    return value
+
+
 def symbol(elf: Path, name: str) -> int:
     with elf.open("rb") as file:
         table = ELFFile(file).get_section_by_name(".symtab")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gcpt.cli.booting import Boot
 from gcpt.cli.output import OutputFolder, result_printer
 from gcpt.cli.software import (
     InOrder,
@@ -75,7 +76,7 @@ class Paths:
 
 @click.command(cls=InOrder)
 @click.option("-o", "--output", type=OutputFolder(), required=True, help="The folder of the set.")
-@click.option("--name", help="The workload's name; by default that of the first file, without its ending.")
+@click.option("--name", help="The workload's name; by default that of the kernel or first file, without its ending.")
 @software_options
 @machine_options
 @moment_options
@@ -90,6 +91,7 @@ class Paths:
 def command(
     output: Path,
     name: str | None,
+    boot: Boot,
     loads: Loads,
     data: Loads,
     start: int | None,
@@ -115,8 +117,9 @@ def command(
     \b
     Example:
       gcpt generate -o set --load worker.bin@0x80100000 --interval 20M
-      gcpt generate -o set --name boot --load fw_jump.bin@0x80100000 --load u-boot.bin@0x80200000 \\
-          --interval 1M --last 300M --max-k 10
+      gcpt generate -o set --firmware fw_jump.bin --kernel Image --initrd initrd.gz --append console=ttyS0 \\
+          --interval 20M --max-k 30
+      gcpt generate -o set --firmware fw_jump.bin --kernel u-boot.bin --interval 1M --last 300M --max-k 10
     """
     from gcpt.checkpoint import apart
     from gcpt.checkpoint.points import simpoints
@@ -125,20 +128,21 @@ def command(
     from gcpt.machines.snapshot import initial_memory
 
     moment = moment_of(patterns, texts, at, marker, timeout)
-    setup = profiled_machine(loads, data, start, memory, vlen, qemu, interval, last)
-    workload = loads[0][0].stem if name is None else name
+    setup = profiled_machine(boot, loads, data, start, memory, vlen, qemu, interval, last)
+    workload = (boot.workload or loads[0][0]).stem if name is None else name
     if not _NAME.fullmatch(workload):
         raise UserError(f"--name {workload!r}: want letters, digits and ._+-: give another name")
     paths = Paths(output, workload)
     for out in (paths.profile, paths.options, paths.index, paths.page, paths.list):
-        apart.check("-o", out, inputs(loads, data, qemu))
+        apart.check("-o", out, inputs(boot, loads, data, qemu))
     initial_memory(setup)  # refuses files before anything is written
     _check_options(
         paths,
         {
-            "files": {option: _digest(file) for option, file in inputs(loads, data, ()).items()},
+            "files": {option: _digest(file) for option, file in inputs(boot, loads, data, ()).items()},
             "addresses": [address for _, address in (*loads, *data)],
-            "machine": {"start": start, "vlen": vlen, "memory": setup.size, "options": list(qemu)},
+            "machine": {"start": start, "vlen": vlen, "memory": setup.size, "options": list(qemu)}
+            | ({"append": boot.arguments} if boot.kernel else {}),
             "moment": {"console": [list(step) for step in moment.steps], "at": at}
             | ({"start_at": marker} if marker else {}),
             "profile": {"interval": interval, "last": last},

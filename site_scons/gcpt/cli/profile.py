@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gcpt.cli.booting import Boot
 from gcpt.cli.output import OutputPath, check_code_address, json_option, progress, say_json
 from gcpt.cli.software import (
     InOrder,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]")
 def command(
     output: Path,
+    boot: Boot,
     loads: Loads,
     data: Loads,
     start: int | None,
@@ -71,8 +73,8 @@ def command(
     from gcpt.checkpoint import apart
 
     moment = moment_of(patterns, texts, at, marker, timeout)
-    setup = profiled_machine(loads, data, start, memory, vlen, qemu, interval, last)
-    apart.check("-o", output, inputs(loads, data, qemu))
+    setup = profiled_machine(boot, loads, data, start, memory, vlen, qemu, interval, last)
+    apart.check("-o", output, inputs(boot, loads, data, qemu))
     count, blocks = write_profile(output, setup, moment, interval, last)
     if as_json:
         say_json({"file": str(output), "interval": interval, "intervals": count, "blocks": blocks})
@@ -111,6 +113,7 @@ def moment_of(
 
 
 def profiled_machine(
+    boot: Boot,
     loads: Loads,
     data: Loads,
     start: int | None,
@@ -123,6 +126,7 @@ def profiled_machine(
     """Return the machine whose software is profiled.
 
     Args:
+        boot: The values of ``--firmware``, ``--kernel``, ``--initrd`` and ``--append``.
         loads: The values of ``--load``.
         data: The values of ``--data``.
         start: The value of ``--start``.
@@ -141,9 +145,9 @@ def profiled_machine(
     """
     from gcpt.machines.replay import unrecorded
 
-    setup = machine_setup(loads, data, start, 1, memory, vlen, options)
+    setup = machine_setup(boot, loads, data, start, 1, memory, vlen, options)
     if setup is None:
-        raise UserError("nothing to run: give --load FILE@ADDR")
+        raise UserError("nothing to run: give --firmware FILE, or --load FILE@ADDR")
     if option := unrecorded(options):
         raise UserError(f"{option}: QEMU cannot replay it: leave it out")
     if last and last < interval:

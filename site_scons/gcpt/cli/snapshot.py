@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gcpt.checkpoint.layouts import LAYOUTS
+from gcpt.cli.booting import Boot
 from gcpt.cli.output import InputPath, OutputPath, check_code_address, json_option, result_printer
 from gcpt.cli.quantities import Instructions
 from gcpt.cli.software import (
@@ -63,11 +64,13 @@ def _check_machine(gdb_address: str | None, qmp_address: str | None, has_softwar
         raise UserError("--gdb and --qmp must be given together: give both, or neither to start a machine")
     if gdb_address and (has_software or has_more):
         raise UserError(
-            "--load, --data, --on, --type and QEMU options need a machine that gcpt starts: leave them out, or --gdb "
-            "and --qmp"
+            "--firmware, --load, --data, --on, --type and QEMU options need a machine that gcpt starts: leave "
+            "them out, or --gdb and --qmp"
         )
     if not gdb_address and not has_software:
-        raise UserError("nothing to run: give --load FILE@ADDR, or --gdb and --qmp of a running machine")
+        raise UserError(
+            "nothing to run: give --firmware FILE, --load FILE@ADDR, or --gdb and --qmp of a running machine"
+        )
 
 
 @click.command(cls=InOrder)
@@ -125,6 +128,7 @@ def _check_machine(gdb_address: str | None, qmp_address: str | None, has_softwar
 @click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]")
 def command(
     output: Path,
+    boot: Boot,
     loads: Loads,
     data: Loads,
     start: int | None,
@@ -184,7 +188,8 @@ def command(
     from gcpt.machines.snapshot import Moment
 
     check_patterns(patterns)
-    _check_machine(gdb_address, qmp_address, bool(loads), bool(data or qemu or patterns or texts))
+    has_software = bool(loads or boot.files)
+    _check_machine(gdb_address, qmp_address, has_software, bool(data or qemu or patterns or texts))
     points = _points(points_file, every, last, simpoints, interval)
     unrepeatable = "--gdb" if gdb_address else f"--harts {harts}" if harts > 1 else unrecorded(qemu)
     if marker and unrepeatable:
@@ -195,7 +200,7 @@ def command(
     console = steps(click.get_current_context().meta["order"], patterns, texts)
     if at is not None:
         check_code_address("--at", at)
-    setup = machine_setup(loads, data, start, harts, memory, vlen, qemu)
+    setup = machine_setup(boot, loads, data, start, harts, memory, vlen, qemu)
     if layout == "flash":
         check_pair(1 if gdb_address else harts, flash_out)
     elif flash_out:
@@ -204,7 +209,7 @@ def command(
         place_for(layout, harts)
     check_apart(output, flash_out)
     for option, out in (("-o", output), ("--flash-out", flash_out)):
-        apart.check(option, out, inputs(loads, data, qemu))
+        apart.check(option, out, inputs(boot, loads, data, qemu))
     name = container or ("zstd" if points else containers.container_for(output, "raw"))
     files = Files(output, name, layout, flash_out, force)
     moment = Moment(console, at, hart, after, timeout, parse(marker) if marker else None)

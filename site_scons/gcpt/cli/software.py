@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gcpt.cli.booting import Boot, boot_options
 from gcpt.cli.output import Address, Seconds, check_code_address
 from gcpt.cli.quantities import Instructions, memory_option
 from gcpt.errors import UserError
@@ -53,6 +54,7 @@ def _decorator(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 #: What is in memory, and where it starts.
 software_options = _decorator(
+    boot_options,
     click.option(
         "--load",
         "loads",
@@ -148,11 +150,19 @@ def steps(order: list[str], patterns: tuple[str, ...], texts: tuple[str, ...]) -
 
 
 def machine_setup(
-    loads: Loads, data: Loads, start: int | None, harts: int, memory: int, vlen: int, options: tuple[str, ...]
+    boot: Boot,
+    loads: Loads,
+    data: Loads,
+    start: int | None,
+    harts: int,
+    memory: int,
+    vlen: int,
+    options: tuple[str, ...],
 ) -> "MachineSetup | None":
     """Return the machine that the options start.
 
     Args:
+        boot: The values of ``--firmware``, ``--kernel``, ``--initrd`` and ``--append``.
         loads: The values of ``--load``.
         data: The values of ``--data``.
         start: The value of ``--start``.
@@ -165,7 +175,7 @@ def machine_setup(
         The machine; None without software.
 
     Raises:
-        UserError: An address is odd, or VLEN no power of two.
+        UserError: An address is odd, VLEN is no power of two, or a kernel lacks something.
     """
     from gcpt.machines.snapshot import Load, MachineSetup
 
@@ -175,14 +185,16 @@ def machine_setup(
         check_code_address(f"--load {loads[0][0]}", loads[0][1])
     if vlen & (vlen - 1):
         raise UserError(f"--vlen {vlen}: want a power of two, such as 128 or 256")
-    content = [*(Load(*load) for load in loads), *(Load(*load, "--data", True) for load in data)]
-    return MachineSetup(content, start, harts, memory, vlen, options) if loads else None
+    booted, arrangement = boot.arrange(harts)
+    content = [*booted, *(Load(*load) for load in loads), *(Load(*load, "--data", True) for load in data)]
+    return MachineSetup(content, start, harts, memory, vlen, options, arrangement) if loads or booted else None
 
 
-def inputs(loads: Loads, data: Loads, options: tuple[str, ...]) -> dict[str, Path]:
+def inputs(boot: Boot, loads: Loads, data: Loads, options: tuple[str, ...]) -> dict[str, Path]:
     """List the files that the options read.
 
     Args:
+        boot: The values of ``--firmware``, ``--kernel`` and ``--initrd``.
         loads: The values of ``--load``.
         data: The values of ``--data``.
         options: Further arguments of QEMU.
@@ -190,6 +202,6 @@ def inputs(loads: Loads, data: Loads, options: tuple[str, ...]) -> dict[str, Pat
     Returns:
         The files by their options.
     """
-    files = {f"--load {file}": file for file, _ in loads} | {f"--data {file}": file for file, _ in data}
+    files = boot.files | {f"--load {file}": file for file, _ in loads} | {f"--data {file}": file for file, _ in data}
     words = re.split("[,=]", ",".join(options))
     return files | {f"a file in QEMU's options, {word}": Path(word) for word in words if word}

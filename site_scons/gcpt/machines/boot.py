@@ -25,6 +25,8 @@ from gcpt.restorer.resolution import resolve
 
 #: QEMU's virt machine: its least memory and the size of its flash in bytes.
 _MIN_MEMORY, _FLASH_SIZE = 128 * MIB, 32 * MIB
+#: At reset QEMU writes its device tree to the end of memory, or of its first GiB: room for it behind an image.
+_TREE_ROOM, _TREE_LIMIT = 4 * MIB, 1024 * MIB
 #: The last instructions of firmware/restore.S: ld sp, 272(sp); mret.
 _LEAVE_CODE = bytes.fromhex("526173002030")
 
@@ -43,6 +45,7 @@ class BootSetup:
         judge: The simulator to boot it on.
         note: A sentence for the user; "" if there is nothing to say.
         htif: Addresses of HTIF's symbols in the restorer; empty if it does not use HTIF.
+        image: Bytes of the image; the machine may have more memory.
     """
 
     checkpoint: CheckpointFile
@@ -54,6 +57,7 @@ class BootSetup:
     judge: Judge = QEMU
     note: str = ""
     htif: dict[str, int] = field(default_factory=dict)
+    image: int = 0
 
     @property
     def vlen(self) -> int:
@@ -110,7 +114,8 @@ def prepare(
         content: Iterable[bytes] = watch(streams.chunks(path))
         if early and judge.name == "qemu" and (given is None or given.config):
             content = early_memory.without_rest(content, checkpoint, BY_NAME[judge.platform].dram, file)
-        size = -(-max(output.write_sparse(file, content), memory, _MIN_MEMORY) // MIB) * MIB
+        image = output.write_sparse(file, content)
+        size = -(-max(_room(image, judge), memory, _MIN_MEMORY) // MIB) * MIB
         file.truncate(size)
     if flash and raw_flash:
         output.copy(watch(streams.chunks(flash)), raw_flash)
@@ -140,7 +145,12 @@ def prepare(
     leave = leave_address(chosen, config, flash is not None)
     start = config.platform.flash if flash else config.platform.dram
     symbols = {name: start + offset for name, offset in htif.words(chosen.data).items()}
-    return BootSetup(checkpoint, raw, machine, config, elf, leave, judge, note, symbols)
+    return BootSetup(checkpoint, raw, machine, config, elf, leave, judge, note, symbols, image)
+
+
+def _room(image: int, judge: Judge) -> int:
+    """Return the memory that keeps an image as it is; more than a GiB, QEMU overwrites some of it in any case."""
+    return image + _TREE_ROOM if judge.name == "qemu" and image + _TREE_ROOM <= _TREE_LIMIT else image
 
 
 def _fits(config: BuildConfig, platform: str) -> bool:

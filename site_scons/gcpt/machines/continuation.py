@@ -128,7 +128,8 @@ def compare(
                 "choose another checkpoint for --against"
             )
         registers = _compare_registers(gdb, setup, later.harts[0])
-        taken = [*setup.checkpoint.state_ranges, *later.state_ranges]
+        behind = (setup.image, max(setup.image, setup.machine.memory))
+        taken = [*setup.checkpoint.state_ranges, *later.state_ranges, behind]
         memory = compare_memory(run.content(taken), edits.cleared(later.memory(), taken), RESERVED_SIZE)
     result = Result(registers, memory, None)
     return replace(result, time=_first_time_use(run, folder / "ahead", advance)) if result.differs else result

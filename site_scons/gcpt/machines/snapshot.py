@@ -13,8 +13,9 @@ from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.reader import Reader
 from gcpt.checkpoint.state import HartState
 from gcpt.errors import UserError
-from gcpt.machines import extended_reading, markers, qemu, replay
+from gcpt.machines import booting, extended_reading, markers, qemu, replay
 from gcpt.machines.arrival import run_to_first
+from gcpt.machines.booting import Arrangement
 from gcpt.machines.gdb import Gdb, GdbTimeoutError
 from gcpt.machines.hart_reading import read_hart, read_hart_in_place
 from gcpt.machines.markers import Marker
@@ -61,6 +62,7 @@ class MachineSetup:
         memory: Memory in bytes; at least 128 MiB is used.
         vlen: VLEN in bits.
         options: Further command-line arguments of QEMU.
+        boot: Where a kernel lies that the first file boots; None: there is none.
     """
 
     loads: Sequence[Load]
@@ -69,6 +71,7 @@ class MachineSetup:
     memory: int = 0
     vlen: int = 128
     options: tuple[str, ...] = ()
+    boot: Arrangement | None = None
 
     @property
     def entry(self) -> int:
@@ -78,12 +81,29 @@ class MachineSetup:
     @property
     def size(self) -> int:
         """Memory in bytes."""
-        return max(self.memory, _MIN_MEMORY)
+        return max(self.memory or (self.boot.memory if self.boot else 0), _MIN_MEMORY)
 
     @property
-    def machine(self) -> qemu.Machine:
-        """The machine."""
-        return qemu.Machine(self.harts, self.size, qemu.cpu(self.vlen), extra=self.options)
+    def start_code(self) -> bytes:
+        """The code at the start of memory that starts the software, which is no part of a checkpoint."""
+        if self.boot:
+            return self.boot.start(VIRT.dram, self.entry)
+        return qemu.jump(VIRT.dram, self.entry) if self.entry != VIRT.dram else b""
+
+    def machine(self, folder: Path) -> qemu.Machine:
+        """Return the machine.
+
+        Args:
+            folder: Folder for its device tree, if it boots a kernel.
+
+        Returns:
+            The machine.
+
+        Raises:
+            UserError: QEMU refuses its options.
+        """
+        machine = qemu.Machine(self.harts, self.size, qemu.cpu(self.vlen), extra=self.options)
+        return booting.with_tree(machine, self.boot, folder) if self.boot else machine
 
 
 @dataclass(frozen=True)
@@ -148,7 +168,7 @@ def launch(
     """
     raw = folder / "memory"
     output.write_pieces(raw, initial_memory(setup), setup.size)
-    with qemu.Qemu(raw, setup.machine, folder, paused=not moment.steps) as running:
+    with qemu.Qemu(raw, setup.machine(folder), folder, paused=not moment.steps) as running:
         _take_steps(running, moment)
         with running.gdb() as gdb:
             if not moment.steps:  # leave the reset code, which is not in a checkpoint
@@ -205,7 +225,7 @@ def record(
     def fill() -> None:
         output.write_pieces(raw, content, setup.size)
 
-    recording = replay.Recording(setup.machine, raw, fill, folder, sleep=bool(moment.steps))
+    recording = replay.Recording(setup.machine(folder), raw, fill, folder, sleep=bool(moment.steps))
     with markers.watching(moment.marker, folder) if moment.marker else nullcontext() as watch:
         extra = watch.options if watch else ()
         with recording.start("record", paused=not moment.steps, extra=extra) as (running, socket):
@@ -318,19 +338,21 @@ def attach(
 
 
 def initial_memory(setup: MachineSetup) -> list[tuple[int, bytes]]:
-    """Read the files that a machine starts with.
+    """Return the parts of the initial memory.
 
     Args:
         setup: The machine.
 
     Returns:
-        The parts of its memory: offset and bytes.
+        Offset and content of each part.
 
     Raises:
-        UserError: A file cannot be read, is not code or data as it lies in memory, or does not fit.
+        UserError: A file cannot be read or loaded, or is no code.
     """
     entry, size = setup.entry, setup.size
-    content = [(VIRT.dram, qemu.jump(VIRT.dram, entry))] if entry != VIRT.dram else []
+    content = [(VIRT.dram, code)] if (code := setup.start_code) else []
+    if setup.boot and setup.boot.kernel and setup.boot.has_jump:
+        content.append((booting.JUMP, qemu.jump(booting.JUMP, setup.boot.kernel)))
     for file, load_address, option, anything in setup.loads:
         try:
             data = file.read_bytes()
@@ -351,9 +373,9 @@ def initial_memory(setup: MachineSetup) -> list[tuple[int, bytes]]:
 
 
 def _clear_jump(gdb: Gdb, setup: MachineSetup) -> None:
-    """Clear the jump from the start of memory to the software, which is no part of the checkpoint."""
-    if setup.entry != VIRT.dram:
-        gdb.write_memory(VIRT.dram, bytes(len(qemu.jump(VIRT.dram, setup.entry))))
+    """Clear the code that started the software."""
+    if code := setup.start_code:
+        gdb.write_memory(VIRT.dram, bytes(len(code)))
 
 
 def _take_steps(running: qemu.Qemu, moment: Moment) -> None:
