@@ -11,6 +11,8 @@ import pytest
 from command import ENVIRONMENT, gcpt, refusal
 from guests import ADDRESS, OPENSBI, U_BOOT, Worker
 
+from gcpt.machines import plugins
+
 Vector = Counter[int]
 
 #: 1: li a1, 500; 2: addi a1, a1, -1; bnez a1, 2b; li a1, 500; 3: addi a2, a2, 1; addi a1, a1, -1; bnez a1, 3b; j 1b
@@ -69,6 +71,15 @@ def test_firmware_from_a_line_on(tmp_path: Path) -> None:
     assert all(1_000_000 <= vector.total() < 1_000_100 for vector in vectors)
     at = _profile(tmp_path, *software, "--at", "0x80200000", "--interval", "1000k", "--last", "2M")
     assert len(at) == 2 and at[0] not in vectors
+
+
+@pytest.mark.parametrize("source", ["blocks", "markers"])
+@pytest.mark.parametrize("api", [1, 2, 3])
+def test_the_plugins_compile_without_a_warning(tmp_path: Path, source: str, api: int) -> None:
+    """With the plugin API of each version of QEMU."""
+    strict = ("-Wall", "-Wextra", "-Wstrict-prototypes", "-Werror", "-O2", "-fPIC", "-shared", f"-DAPI_VERSION={api}")
+    path = Path(plugins.__file__).with_name("plugin") / f"{source}.c"
+    subprocess.run(["cc", *strict, path, "-o", tmp_path / "plugin.so"], check=True)
 
 
 def test_refused(tmp_path: Path) -> None:

@@ -67,15 +67,19 @@ def test_a_set(tmp_path: Path, guest: tuple[Path, Path]) -> None:
 def test_refused(tmp_path: Path, guest: tuple[Path, Path]) -> None:
     (forever := tmp_path / "forever").write_bytes(bytes.fromhex("6f000000"))
     start = ("-o", tmp_path / "out", "--load", f"{guest[0]}@{ADDRESS:#x}", "--start-at")
+    last = "the console's last line is 'it is ready'"
     refusals = {
         "--start-at hint:0x800: want hint:N": (*start, "hint:0x800"),
         "--start-at trap:x: want hint:N": (*start, "trap:x"),
         "--start-at console:(: not a regular expression": (*start, "console:("),
         "--harts 2: QEMU cannot replay it, but --start-at needs that": (*start, "hint:7", "--harts", "2"),
-        "--start-at hint:9: the software ended before": (*start, "hint:9"),
+        f"--start-at hint:9: the software ended before: choose another marker; {last}": (*start, "hint:9"),
         "--start-at trap:0x103: the software ended before": (*start, "trap:0x103"),
-        "--start-at console:never: the software ended before": (*start, "console:never", "--after", "5"),
-        "--start-at hint:7: not reached within 1 s": (
+        f"--start-at console:never: the software ended before: choose another marker; {last}": (
+            *(*start, "console:never", "--after", "5"),
+        ),
+        f"console printed 'never' ({last})": (*start, "hint:7", "--on", "never"),
+        "--start-at hint:7: not reached within 1 s: give a longer --timeout; the console printed nothing": (
             *("-o", tmp_path / "out", "--load", f"{forever}@{ADDRESS:#x}"),
             *("--start-at", "hint:7", "--timeout", "1"),
         ),

@@ -97,6 +97,7 @@ class InstructionWatch:
         self.marker = marker
         self.options = plugin.options
         self._plugin = plugin
+        self._running: Qemu | None = None
         self._connection: socket.socket | None = None
         self._places: set[int] = set()
 
@@ -105,8 +106,9 @@ class InstructionWatch:
         """The option that names the marker, for messages."""
         return self.marker.option
 
-    def begin(self, _: Qemu) -> None:
+    def begin(self, running: Qemu) -> None:
         """Begin at the position of a stopped machine that is recorded."""
+        self._running = running
         self._connection = self._plugin.accept()
         self._read()
 
@@ -143,7 +145,8 @@ class InstructionWatch:
             UserError: The software did not reach it.
         """
         self.is_new(0)
-        assert self._connection is not None
+        assert self._connection is not None and self._running is not None
+        last_line = self._running.last_line()  # of the recording: the replay's console is in the same file
         self._connection.close()
         with (
             recording.start("replay") as (running, monitor_socket),
@@ -161,7 +164,7 @@ class InstructionWatch:
                     gdb.resume()
                     gdb.wait_stop(seconds)
             except GdbClosedError as error:
-                raise _unreached(self.marker) from error
+                raise _unreached(self.marker, last_line) from error
             return replay.count(monitor)
 
     def _is_at(self, gdb: Gdb) -> bool:
@@ -230,7 +233,7 @@ class ConsoleWatch:
         """
         assert self._running is not None
         if not self._is_printed(self._running, self._printed):
-            raise _unreached(self.marker)
+            raise _unreached(self.marker, self._running.last_line())
         low, high = start, max(self._end, start + _END * (not self._end))
         while high - low > 1:
             step = -(-(high - low) // _STOPS)
@@ -255,8 +258,8 @@ class ConsoleWatch:
 Watch = InstructionWatch | ConsoleWatch
 
 
-def _unreached(marker: Marker) -> UserError:
-    return UserError(f"{marker.option}: the software ended before: choose another marker")
+def _unreached(marker: Marker, last_line: str) -> UserError:
+    return UserError(f"{marker.option}: the software ended before: choose another marker; {last_line}")
 
 
 @contextmanager

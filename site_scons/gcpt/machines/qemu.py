@@ -259,6 +259,11 @@ class Qemu:
         """Return everything that the console has printed."""
         return self.console_log.read_text(errors="replace")
 
+    def last_line(self) -> str:
+        """Return what the console printed last, as the end of a message."""
+        lines = [line for line in map(str.strip, self.output().splitlines()) if line]
+        return f"the console's last line is {lines[-1]!r}" if lines else "the console printed nothing"
+
     def expect(self, pattern: str, timeout: float = TIMEOUT) -> re.Match[str]:
         """Wait until the console's output since the start matches a pattern.
 
@@ -293,9 +298,9 @@ class Qemu:
             if match := compiled.search(self.output(), begin):
                 return match
             if status is not None:
-                raise self._ended(status, f"before its console printed {pattern!r}, with")
+                raise self._ended(status, f"before its console printed {pattern!r} ({self.last_line()}), with")
             if time.monotonic() > deadline:
-                raise self.failure(f"the console did not print {pattern!r} within {timeout:g} s")
+                raise self.failure(f"the console did not print {pattern!r} within {timeout:g} s; {self.last_line()}")
             time.sleep(_POLL)
 
     def wait_exit(self, timeout: float = TIMEOUT) -> int:

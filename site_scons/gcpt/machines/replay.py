@@ -177,7 +177,8 @@ def record_on(
         if time.monotonic() <= deadline:
             continue
         if watch and is_waiting:
-            raise UserError(f"{watch.option}: not reached within {timeout:g} s: give a longer --timeout")
+            last = running.last_line()
+            raise UserError(f"{watch.option}: not reached within {timeout:g} s: give a longer --timeout; {last}")
         if instructions is None:
             raise running.failure(f"the machine did not end within {timeout:g} s")
         if done <= instructions:
