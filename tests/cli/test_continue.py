@@ -144,7 +144,13 @@ def test_refused(tmp_path: Path, checkpoint_file: Callable[..., Path]) -> None:
         "--continue and --against must be given together": ("--continue", "10", one),
         f"--continue: {two} has 2 harts": (*goes_on, two, one),
         "--continue: QEMU cannot replay -netdev": (*goes_on, one, one, "--", "-netdev", "user,id=n"),
-        "--continue: Spike does not stop at an exact instruction": (*goes_on, one, "--on", "spike", one),
+        "--continue: it counts by QEMU's replay, which Spike does not have: give --on qemu": (
+            *goes_on,
+            one,
+            "--on",
+            "spike",
+            one,
+        ),
         "the machine ended before --continue 10": (*goes_on, ending, ending),
     }
     for message, arguments in refusals.items():

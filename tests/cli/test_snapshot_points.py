@@ -53,6 +53,7 @@ def test_counts_agree_with_single_steps(tmp_path: Path, after: int) -> None:
             "snapshot", "-o", tmp_path / "out", *_counter(tmp_path), "--harts", str(harts), "--after", str(after)
         )
         assert (run.returncode, run.stderr) == (0, "")
+        assert ("note: --after stepped hart 0 only" in run.stdout) == (harts > 1)
         states.append(load(tmp_path / "out").harts[0])
         _assert_counted(states[-1], after)
     known = slice(10, 13 if after > 2 else 10 + after)

@@ -36,7 +36,7 @@ def open_later(instructions: int | None, against: Path | None, judge: Judge) -> 
     if bool(instructions) != bool(against):
         raise UserError("--continue and --against must be given together: how far to go, and what to find there")
     if against and judge.name != "qemu":
-        raise UserError(f"--continue: {judge.title} does not stop at an exact instruction: give --on qemu")
+        raise UserError(f"--continue: it counts by QEMU's replay, which {judge.title} does not have: give --on qemu")
     return open_checkpoint(against) if against else None
 
 

@@ -100,6 +100,11 @@ def take_one(
         return
     for number, state in enumerate(machine.harts):
         say(f"hart {number}: pc {state.pc:#x} mode {'US?M'[state.mode]}")
+    if moment.after and count > 1:
+        say(
+            f"note: --after stepped hart {moment.hart or 0} only, the others stayed where they were: "
+            "QEMU cannot replay several harts (docs/snapshot.md)"
+        )
     say(f"{files.output}: {count} hart{'s' * (count > 1)}, {machine.size >> 20} MiB, {files.container}")
 
 
