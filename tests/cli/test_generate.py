@@ -9,6 +9,7 @@ from guests import ADDRESS, OPENSBI, TWO_PHASES, U_BOOT, build_kernel, exact, ke
 
 from gcpt.checkpoint import extended
 from gcpt.checkpoint.files import load
+from gcpt.restorer.options import CROSS_COMPILE
 
 #: Instructions of an interval, and the intervals of each of the two phases.
 _INTERVAL, _FIRST, _SECOND = 3593, 57, 85
@@ -164,11 +165,18 @@ def test_refused(tmp_path: Path) -> None:
         assert message in refusal(gcpt(*arguments))
     (large := tmp_path / "large").write_bytes(bytes(1 << 20 | 1))
     (kernel := tmp_path / "kernel").write_bytes(bytes(64))
+    elf = build_kernel(tmp_path).with_name("kernel.elf")
     bad = {
         f"--kernel {kernel}: it needs firmware": ("--kernel", kernel),
         f"--initrd {kernel}: it is for a kernel": ("--firmware", OPENSBI, "--initrd", kernel),
         "--append x: it is for a kernel": ("--firmware", OPENSBI, "--append", "x"),
         f"--firmware {large}: 1,048,577 bytes reach the kernel": ("--firmware", large, "--kernel", kernel),
+        f"convert it with {CROSS_COMPILE}objcopy -O binary {elf} {elf.stem}.bin\n": (
+            "--firmware",
+            OPENSBI,
+            "--kernel",
+            elf,
+        ),
         "none: No such file": ("--firmware", OPENSBI, "--kernel", tmp_path / "none"),
         "give more --memory": (
             "--firmware",
@@ -182,5 +190,5 @@ def test_refused(tmp_path: Path) -> None:
         ),
     }
     for message, arguments in bad.items():
-        assert message in refusal(gcpt(*start, "--interval", "5", *arguments))
+        assert message in refusal(gcpt(*start, "--interval", "5", *arguments)) + "\n"
     assert not (tmp_path / "set").exists()

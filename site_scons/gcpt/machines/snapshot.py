@@ -358,8 +358,9 @@ def initial_memory(setup: MachineSetup) -> list[tuple[int, bytes]]:
             data = file.read_bytes()
             if not anything:
                 is_started = load_address <= entry < load_address + len(data)
-                hint = "" if is_started else f"; or load it as it is with --data {file}@{load_address:#x}"
-                software.check(file, f"{option} {file}", not is_started, hint)
+                is_data = option == "--load" and not is_started
+                hint = f"; or load it as it is with --data {file}@{load_address:#x}" if is_data else ""
+                software.check(file, f"{option} {file}", is_data, hint)
         except OSError as error:
             raise UserError(f"{file}: {error.strerror}") from error
         if not VIRT.dram <= load_address <= VIRT.dram + size - len(data):
