@@ -54,10 +54,15 @@ def version(program: str = PROGRAM) -> tuple[int, int]:
 
     Returns:
         The version; (0, 0) if the program does not run or does not tell it.
+
+    Raises:
+        UserError: This machine lacks what a process needs, such as file descriptors.
     """
     try:
         run = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    except OSError:
+    except OSError as error:
+        if error.filename is None:  # not the program's fault: its options must not be those of another version
+            raise UserError(f"{program}: {error.strerror}: free what other processes use, and start again") from error
         return (0, 0)
     match = re.search(r"version (\d+)\.(\d+)", run.stdout)
     return (int(match[1]), int(match[2])) if match else (0, 0)
