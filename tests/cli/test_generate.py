@@ -87,7 +87,8 @@ def test_a_kernel(tmp_path: Path, firmware: str, harts: int) -> None:
     (initrd := tmp_path / "initrd").write_bytes(bytes(range(251)) * 16)
     boot = ("--firmware", OPENSBI.with_name(f"fw_{firmware}.bin"), "--kernel", build_kernel(tmp_path))
     boot += ("--initrd", initrd, "--append", "answer=42")
-    text = f"kernel: hart {0:016x}, reserved {0x80000000:016x} {1 << 20:016x}, arguments answer=42"
+    tail = f"reserved {0x80000000:016x} {1 << 20:016x}, arguments answer=42"
+    text, *others = (f"kernel: hart {hart:016x}, {tail}" for hart in range(harts))  # OpenSBI draws the hart that boots
     result = f"kernel: result {kernel_result(initrd.read_bytes()):016x}"
     if harts > 1:
         first = tmp_path / "first.zst"
@@ -126,7 +127,9 @@ def test_a_kernel(tmp_path: Path, firmware: str, harts: int) -> None:
             )
         )
     lines = gcpt("run", first).stdout.splitlines()
-    assert result in lines and (harts == 1 or text in lines)  # with one hart the set begins behind this text
+    assert result in lines and (
+        harts == 1 or {text, *others} & {*lines}
+    )  # with one hart the set begins behind this text
 
 
 def test_resumed(tmp_path: Path) -> None:
