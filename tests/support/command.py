@@ -50,10 +50,11 @@ def refusal(run: subprocess.CompletedProcess[str]) -> str:
 
 
 def child(parent: int, name: str) -> str:
-    """The number of a process that ``parent`` started, or nothing."""
+    """The number of a process that ``parent`` started, or nothing; one that only tells its version does not count."""
     for number in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
         with contextlib.suppress(OSError):
-            if name in Path(f"/proc/{number}/comm").read_text():
+            words = Path(f"/proc/{number}/cmdline").read_text().split("\0")
+            if name in Path(f"/proc/{number}/comm").read_text() and "--version" not in words:
                 return number
     return ""
 
