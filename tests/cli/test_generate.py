@@ -88,7 +88,7 @@ def test_a_kernel(tmp_path: Path, firmware: str, harts: int) -> None:
     boot = ("--firmware", OPENSBI.with_name(f"fw_{firmware}.bin"), "--kernel", build_kernel(tmp_path))
     boot += ("--initrd", initrd, "--append", "answer=42")
     tail = f"reserved {0x80000000:016x} {1 << 20:016x}, arguments answer=42"
-    text, *others = (f"kernel: hart {hart:016x}, {tail}" for hart in range(harts))  # OpenSBI draws the hart that boots
+    texts = [f"kernel: hart {hart:016x}, {tail}" for hart in range(harts)]  # OpenSBI draws the hart that boots
     result = f"kernel: result {kernel_result(initrd.read_bytes()):016x}"
     if harts > 1:
         first = tmp_path / "first.zst"
@@ -96,40 +96,15 @@ def test_a_kernel(tmp_path: Path, firmware: str, harts: int) -> None:
         assert (run.returncode, run.stderr) == (0, "")
         exact(first)
     else:
-        run = gcpt(
-            "generate",
-            "-o",
-            tmp_path / "set",
-            *boot,
-            "--interval",
-            "250k",
-            "--max-k",
-            "8",
-            "--start-at",
-            f"console:{text}",
-        )
+        points = ("--interval", "250k", "--max-k", "8", "--start-at", f"console:{texts[0]}")
+        run = gcpt("generate", "-o", tmp_path / "set", *boot, *points)
         assert (run.returncode, run.stderr) == (0, "")
         assert gcpt("set", "verify", tmp_path / "set").returncode == 0
         first = min((tmp_path / "set/checkpoint/Image").rglob("*.zstd"), key=lambda path: int(path.parent.name))
-        assert "was begun with other machine" in refusal(
-            gcpt(
-                "generate",
-                "-o",
-                tmp_path / "set",
-                *boot[:-1],
-                "answer=43",
-                "--interval",
-                "250k",
-                "--max-k",
-                "8",
-                "--start-at",
-                f"console:{text}",
-            )
-        )
+        other = gcpt("generate", "-o", tmp_path / "set", *boot[:-1], "answer=43", *points)
+        assert "was begun with other machine" in refusal(other)
     lines = gcpt("run", first).stdout.splitlines()
-    assert result in lines and (
-        harts == 1 or {text, *others} & {*lines}
-    )  # with one hart the set begins behind this text
+    assert result in lines and (harts == 1 or {*texts} & {*lines})  # with one hart the set begins behind this text
 
 
 def test_resumed(tmp_path: Path) -> None:
