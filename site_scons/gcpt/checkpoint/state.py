@@ -12,6 +12,7 @@ from gcpt.checkpoint.layouts import (
     Layout,
 )
 from gcpt.errors import UserError
+from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME
 
 _VLENB = BY_NAME["vlenb"].number
@@ -46,6 +47,11 @@ class HartState:
     v: list[bytes] = field(default_factory=lambda: [bytes(DEFAULT_VLEN // 8)] * 32)
     free: dict[str, bytes] = field(default_factory=dict)
     count: int | None = field(default=None, compare=False)
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether the hart was stopped in VS or VU mode."""
+        return self.mode != mstatus.MACHINE and bool(self.get("mstatus") & mstatus.MPV)
 
     def get(self, name: str) -> int:
         """Get the value of a CSR.

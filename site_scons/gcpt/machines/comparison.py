@@ -94,7 +94,7 @@ def compare_hart(
     numbers: dict[str, tuple[int, int | None]] = {
         "pc": (state.pc, observation.pc),
         "privilege": (state.mode, observation.privilege),
-        "virtualisation": (_is_guest(state), observation.virtual),
+        "virtualisation": (state.is_guest, observation.virtual),
     }
     numbers |= {f"x{i}": (state.x[i], observation.x[i]) for i in range(1, 32)}
     numbers |= {f"f{i}": (state.f[i], observation.f[i]) for i in range(32)}
@@ -203,7 +203,7 @@ def compare_machine(
 def _lost_guest(gdb: Gdb, harts: Mapping[int, HartState]) -> str:
     """Say that a hart cannot go on as the guest that it is; "" if no hart is one, or if each can."""
     number = BY_NAME["mstatus"].number
-    guests = (hart for hart, state in harts.items() if _is_guest(state))
+    guests = (hart for hart, state in harts.items() if state.is_guest)
     try:
         for hart in guests:
             before = gdb.read_csr(hart, number) or 0
@@ -215,8 +215,3 @@ def _lost_guest(gdb: Gdb, harts: Mapping[int, HartState]) -> str:
     except GdbError:  # the machine ended
         pass
     return ""
-
-
-def _is_guest(state: HartState) -> bool:
-    """Return whether the hart was stopped in VS or VU mode."""
-    return state.mode != mstatus.MACHINE and bool(state.get("mstatus") & mstatus.MPV)

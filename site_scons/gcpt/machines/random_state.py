@@ -295,7 +295,7 @@ def _compare(
         if want != got
     ]
     mode = reading.privilege, reading.virtual
-    level = state.mode, state.mode != mstatus.MACHINE and bool(state.get("mstatus") & mstatus.MPV)
+    level = state.mode, state.is_guest
     if mode != level:
         mismatches.append(Mismatch(hart, "mode", f"{level}", f"{mode}"))
     return Comparison(len(wanted) + len(reading.v) + 1, mismatches)

@@ -72,11 +72,12 @@ def verify(setup: BootSetup, folder: Path, logs: Path, timeout: float) -> Compar
     names = [csr.name for csr in compared_csrs()]
     parts: list[Comparison] = []
     for hart, state in setup.harts.items():
-        virtual = state.mode != mstatus.MACHINE and bool(state.get("mstatus") & mstatus.MPV)
-        if virtual and setup.leave is None:
+        if state.is_guest and setup.leave is None:
             raise SimulatorError("the restorer's mret is not known, and without it Spike does not show HS mode's CSRs")
         start = time.monotonic()
-        reading = spike.read(running, elf, hart, state.pc, names, logs, timeout, setup.leave if virtual else None)
+        reading = spike.read(
+            running, elf, hart, state.pc, names, logs, timeout, setup.leave if state.is_guest else None
+        )
         elapsed = time.monotonic() - start
         observation = observe(reading)
         comparison = compare_hart(hart, state, observation, groups, qemu=False)

@@ -13,7 +13,7 @@ from gcpt.checkpoint.reader import FileReader
 from gcpt.checkpoint.search import NoCheckpointError
 from gcpt.checkpoint.stamp import Stamp
 from gcpt.checkpoint.state import HartState
-from gcpt.isa import fields, mstatus
+from gcpt.isa import fields
 from gcpt.isa.csrs import BY_NUMBER
 from gcpt.restorer import plan
 
@@ -28,8 +28,7 @@ def mode_name(state: HartState) -> str:
         "M", "S", "U", "VS" or "VU"; "?N" for an invalid mode N.
     """
     name = {0: "U", 1: "S", 3: "M"}.get(state.mode, f"?{state.mode}")
-    virtual = state.mode != mstatus.MACHINE and state.get("mstatus") & mstatus.MPV
-    return f"V{name}" if virtual else name
+    return f"V{name}" if state.is_guest else name
 
 
 def _translation(value: int, modes: Mapping[int, str]) -> str:

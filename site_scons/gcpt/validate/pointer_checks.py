@@ -37,10 +37,6 @@ class Root:
         return self.address + self.size
 
 
-def _is_virtual(state: HartState) -> bool:
-    return state.mode != mstatus.MACHINE and bool(state.get("mstatus") & mstatus.MPV)
-
-
 def has_physical_pc(state: HartState) -> bool:
     """Return whether the pc is a physical address: no translation applies to it.
 
@@ -52,7 +48,7 @@ def has_physical_pc(state: HartState) -> bool:
     """
     if state.mode == mstatus.MACHINE:
         return True
-    registers = ("vsatp", "hgatp") if _is_virtual(state) else ("satp",)
+    registers = ("vsatp", "hgatp") if state.is_guest else ("satp",)
     return not any(state.get(name) >> 60 for name in registers)
 
 
@@ -65,7 +61,7 @@ def roots(state: HartState) -> Iterator[Root]:
     Yields:
         The roots of satp and hgatp, and that of vsatp if no second stage translates it.
     """
-    machine, virtual = state.mode == mstatus.MACHINE, _is_virtual(state)
+    machine, virtual = state.mode == mstatus.MACHINE, state.is_guest
     used = {"satp": not machine and not virtual, "vsatp": virtual, "hgatp": virtual}
     for name, size in (("satp", PAGE_SIZE), ("hgatp", GUEST_ROOT_SIZE), ("vsatp", PAGE_SIZE)):
         value = state.get(name)
