@@ -12,14 +12,14 @@ from gcpt.restorer.options import CROSS_COMPILE
 _UNIT = re.compile(r"^(f(?!ence)|v)\w*(\.\w+)*$|^c?\.?f[ls][dw]")
 
 
-def _by_function(listing: str) -> list[tuple[str, str]]:
-    """(function, mnemonic) of each instruction of a disassembly."""
-    instructions, function = [], ""
+def _by_label(listing: str) -> list[tuple[str, int, str]]:
+    """(label, address, mnemonic) of each instruction of a disassembly."""
+    instructions, label = [], ""
     for line in listing.splitlines():
-        if match := re.match(r"[0-9a-f]+ <(\w+)>:", line):
-            function = match[1]
-        elif match := re.match(r" *[0-9a-f]+: [0-9a-f ]+\t(\S+)", line):
-            instructions.append((function, match[1]))
+        if match := re.match(r"[0-9a-f]+ <([\w.]+)>:", line):
+            label = match[1]
+        elif match := re.match(r" *([0-9a-f]+):\s[0-9a-f ]+\t(\S+)", line):
+            instructions.append((label, int(match[1], 16), match[2]))
     return instructions
 
 
@@ -37,13 +37,14 @@ def _by_function(listing: str) -> list[tuple[str, str]]:
 def test_c_touches_no_floating_point_or_vector_register(build_restorer, options):
     """When the trap handler calls C, the registers hold the checkpoint's state, which a compiler may overwrite."""
     restorer = build_restorer(platform="qemu-virt", **options)
-    listing = restorer.listing()
-    users = {function for function, mnemonic in _by_function(listing) if _UNIT.match(mnemonic)}
+    users = [(label, address) for label, address, mnemonic in _by_label(restorer.listing()) if _UNIT.match(mnemonic)]
     with (restorer.folder / "gcpt.elf").open("rb") as file:
         symbols = ELFFile(file).get_section_by_name(".symtab").iter_symbols()
-        compiled = {symbol.name for symbol in symbols if symbol["st_info"]["type"] == "STT_FUNC"}
-    assert users >= {"vlen_same", "load_float_registers"}  # restore.S: loads of either kind are seen
-    assert not users & compiled
+        compiled = [symbol for symbol in symbols if symbol["st_info"]["type"] == "STT_FUNC"]
+    # restore.S: loads of either kind are seen
+    assert {label for label, _ in users} >= {"vlen_same", "load_float_registers"}
+    for function in compiled:
+        assert not [at for _, at in users if 0 <= at - function["st_value"] < function["st_size"]], function.name
     assert bool(compiled) == (options["mode"] != "single_core")
 
 
@@ -60,13 +61,16 @@ def _listing(restorer) -> str:
 
 
 def test_constants_are_no_instructions_in_the_listing(build_restorer, tmp_path):
+    """Those of assembly are objects; GCC's strings have labels alone, and only with debug=1."""
     (dtb := tmp_path / "a.dtb").write_bytes(bytes.fromhex("d00dfeed00000040") + bytes(56))
     (payload := tmp_path / "fw.bin").write_bytes(bytes(64))
-    given = {"gcpt_payload": str(payload), "gcpt_dtb": str(dtb)}
+    given = {"gcpt_payload": str(payload), "gcpt_dtb": str(dtb), "selfcheck": "1", "debug": "1"}
     listing = _listing(build_restorer(platform="qemu-virt", mode="normal", **given, **_REFERENCE))
     constants = {"text_line", "text_words", "pmp_locks", "trampoline", "gcpt_dtb"}
     assert constants <= set(re.findall(r"<(\w+)>:", listing))
-    assert not constants & {function for function, _ in _by_function(listing)}
+    assert not constants & {label for label, _, _ in _by_label(listing)}
+    strings = {mnemonic for label, _, mnemonic in _by_label(listing) if label.startswith(".LC")}
+    assert strings and all(mnemonic.startswith(".") for mnemonic in strings), strings
     assert "gcpt: error" in listing
 
 
