@@ -40,6 +40,7 @@ PACKAGES: dict[str, str | dict[str, str]] = {
     "zstd": "zstd",
     "xz": {"apt-get": "xz-utils"} | dict.fromkeys(("dnf", "pacman", "zypper", "brew", "conda"), "xz"),
     "bzip2": "bzip2",
+    "lz4": "lz4",
     "chromium": {"apt-get": "chromium"} | dict.fromkeys(("dnf", "pacman", "zypper"), "chromium"),
     "chromedriver": {
         "apt-get": "chromium-driver",

@@ -185,11 +185,11 @@ def test_without_apt_get_sources_come_from_a_wheel(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("manager", "command"),
     [
-        ("dnf", "dnf install qemu-system-riscv dtc zstd chromium chromedriver git make gcc gcc-c++ verilator xz bzip2"),
-        ("pacman", "pacman -S qemu-system-riscv dtc zstd chromium git make gcc verilator xz bzip2"),
-        ("zypper", "zypper install qemu-extra dtc zstd chromium chromedriver git make gcc gcc-c++ verilator xz bzip2"),
-        ("brew", "brew install qemu dtc zstd git make gcc verilator xz bzip2"),
-        ("conda", "conda install -c conda-forge qemu dtc zstd git make gcc gxx verilator xz bzip2"),
+        ("dnf", "dnf install qemu-system-riscv dtc zstd chromium chromedriver git make gcc gcc-c++ verilator xz bzip2 lz4"),
+        ("pacman", "pacman -S qemu-system-riscv dtc zstd chromium git make gcc verilator xz bzip2 lz4"),
+        ("zypper", "zypper install qemu-extra dtc zstd chromium chromedriver git make gcc gcc-c++ verilator xz bzip2 lz4"),
+        ("brew", "brew install qemu dtc zstd git make gcc verilator xz bzip2 lz4"),
+        ("conda", "conda install -c conda-forge qemu dtc zstd git make gcc gxx verilator xz bzip2 lz4"),
         ("none", ""),
     ],
 )
