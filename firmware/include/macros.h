@@ -23,5 +23,6 @@
 
 #define MIP_MSIP        0x8
 #define MIP_MTIP        0x80
+#define MIP_VSTIP       0x40
 
 #endif

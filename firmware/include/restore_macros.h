@@ -243,14 +243,19 @@ with_s:
 
 /*
  * put_vstimecmp: write vstimecmp, except 0 while henvcfg.STCE is 0. The value has no effect then, but writing 0 makes
- * QEMU 7.2 raise VSTIP, and a write of mip cannot clear VSTIP while menvcfg.STCE is 1. Clobbers a0, a1.
+ * QEMU 7.2 raise VSTIP, and a write of mip cannot clear VSTIP while menvcfg.STCE is 1. QEMU 10 raises it when htimedelta
+ * is written, and only a later time takes it back: the last one. Clobbers a0, a1.
  */
     .macro put_vstimecmp number
     load_csr a0, \number
     bnez    a0, 1f
     li      a1, 0                   /* keeps this value on a hart without H */
     csrr    a1, CSR_HENVCFG
-    bgez    a1, 2f                  /* STCE is the sign */
+    bltz    a1, 1f                  /* STCE is the sign */
+    csrr    a1, CSR_MIP
+    andi    a1, a1, MIP_VSTIP
+    beqz    a1, 2f
+    li      a0, -1
 1:  csrw    \number, a0
 2:
     .endm

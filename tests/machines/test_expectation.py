@@ -75,6 +75,12 @@ def test_explanations() -> None:
     assert not expectation.explanation(state, "mip", 0x20)
     assert expectation.explanation(state, "mip", 0x40)
     assert not expectation.explanation(state, "stimecmp", 1)
+    last = (1 << 64) - 1
+    assert expectation.explanation(state, "vstimecmp", last)
+    assert not expectation.explanation(state, "vstimecmp", last - 1)
+    assert not expectation.explanation(state, "vstimecmp", last, qemu=False)
+    state.set("henvcfg", 1 << 63)
+    assert not expectation.explanation(state, "vstimecmp", last)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ _COMPARED = (When.EARLY, When.TIMER, When.LOCK, When.LAST, When.ALIAS, When.VECT
 #: Bits of mip, mie, mideleg and hideleg: interrupts of S mode, of VS mode, of VS and HS mode, and VSSIP.
 S_INTERRUPTS, VS_INTERRUPTS, HS_INTERRUPTS, VSSIP = 0x222, 0x444, 0x1444, 0x4
 _SSIP, STIP, VSTIP, _STCE = 1 << 1, 1 << 5, 1 << 6, 1 << 63
+#: A compare value that no time reaches.
+_NEVER = (1 << 64) - 1
 #: Bits of mip that a restorer can write: SSIP, STIP, SEIP, and MSIP through the CLINT; the VS bits are in hvip. MTIP,
 #: MEIP and SGEIP follow external signals.
 MIP_RESTORED = 0x22A
@@ -95,6 +97,8 @@ def explanation(state: HartState, name: str, bits: int, qemu: bool = True) -> st
     disabled = sum(bit for bit, stce in zip((STIP, VSTIP), enabled, strict=True) if not stce)
     if name in ("mip", "sip", "hip", "hvip") and not bits & ~disabled:
         return "QEMU lets a compare value that is not enabled raise its interrupt"
+    if name == "vstimecmp" and not enabled[1] and not state.get(name) and bits == _NEVER:
+        return "a vstimecmp of 0 that is not enabled raises VSTIP in QEMU 10: the restorer writes the last time"
     read_in_m = state.mode == mstatus.MACHINE or state.get("mstatus") & mstatus.MPV
     if name == "sip" and bits == STIP and enabled[0] and state.get("stimecmp") <= state.mtime and read_in_m:
         return "QEMU 10 reads sip.STIP as 0 in M mode while menvcfg.STCE is set; mip, which is compared, has the bit"
