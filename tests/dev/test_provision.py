@@ -185,11 +185,11 @@ def test_without_apt_get_sources_come_from_a_wheel(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("manager", "command"),
     [
-        ("dnf", "dnf install qemu-system-riscv dtc zstd chromium chromedriver git make gcc gcc-c++ verilator xz bzip2 lz4"),
-        ("pacman", "pacman -S qemu-system-riscv dtc zstd chromium git make gcc verilator xz bzip2 lz4"),
-        ("zypper", "zypper install qemu-extra dtc zstd chromium chromedriver git make gcc gcc-c++ verilator xz bzip2 lz4"),
-        ("brew", "brew install qemu dtc zstd git make gcc verilator xz bzip2 lz4"),
-        ("conda", "conda install -c conda-forge qemu dtc zstd git make gcc gxx verilator xz bzip2 lz4"),
+        ("dnf", "dnf install qemu-system-riscv dtc zstd chromium chromedriver git make gcc gcc-c++"),
+        ("pacman", "pacman -S qemu-system-riscv dtc zstd chromium git make gcc"),
+        ("zypper", "zypper install qemu-extra dtc zstd chromium chromedriver git make gcc gcc-c++"),
+        ("brew", "brew install qemu dtc zstd git make gcc"),
+        ("conda", "conda install -c conda-forge qemu dtc zstd git make gcc gxx"),
         ("none", ""),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_system_without_apt_get_is_answered_with_its_own_command(
     monkeypatch.setenv("PATH", str(tmp_path))
     packages = provision.read_packages(REPO / "third_party/debian.toml")
     answer = provision.refusal(packages, {})
-    start = f"'{command}' installs" if command else "install by its own means"
+    start = f"'{command} verilator xz bzip2 lz4' installs" if command else "install by its own means"
     assert answer.startswith(f"this system has no apt-get: {start} ")
     assert [package.probe for package in packages if package.probe not in answer] == []
     assert "clang-tidy-19 (lints the firmware's C)" in answer
