@@ -4,23 +4,17 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcpt.cli.booting import Boot
 from gcpt.cli.output import OutputFolder, result_printer
-from gcpt.cli.software import (
-    InOrder,
-    Loads,
-    inputs,
-    interval_options,
-    machine_options,
-    moment_options,
-    software_options,
-    timeout_option,
-)
+from gcpt.cli.software import InOrder, interval_options, moment_options, start_options, timeout_option
+from gcpt.cli.start import Start
 from gcpt.errors import UserError
+
+if TYPE_CHECKING:
+    from gcpt.machines.snapshot import Moment
 
 _NAME = re.compile(r"[\w.+-]+")
 _MILLION = 1_000_000
@@ -77,8 +71,7 @@ class Paths:
 @click.command(cls=InOrder)
 @click.option("-o", "--output", type=OutputFolder(), required=True, help="The folder of the set.")
 @click.option("--name", help="The workload's name; by default that of the kernel or first file, without its ending.")
-@software_options
-@machine_options
+@start_options
 @moment_options
 @interval_options
 @click.option("--max-k", "most", type=click.IntRange(1), default=30, show_default=True, help="The most points.")
@@ -87,27 +80,16 @@ class Paths:
 )
 @timeout_option
 @click.option("--force", is_flag=True, help="Overwrite data in the first MiB, which belongs to the restorer.")
-@click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]")
 def command(
     output: Path,
     name: str | None,
-    boot: Boot,
-    loads: Loads,
-    data: Loads,
-    start: int | None,
-    vlen: int,
-    memory: int,
-    patterns: tuple[str, ...],
-    texts: tuple[str, ...],
-    at: int | None,
-    marker: str | None,
+    start: Start,
+    moment: "Moment",
     interval: int,
     last: int | None,
     most: int,
     seed: int,
-    timeout: float,
     force: bool,
-    qemu: tuple[str, ...],
 ) -> int:
     """Generate a set of checkpoints that represent a run, on one hart of a stock QEMU "virt" machine.
 
@@ -123,28 +105,36 @@ def command(
     """
     from gcpt.checkpoint import apart
     from gcpt.checkpoint.points import simpoints
-    from gcpt.cli.profile import moment_of, profiled_machine, write_profile
+    from gcpt.cli.profile import profiled_machine, write_profile
     from gcpt.cli.snapshot_files import Files, take_points
     from gcpt.machines.snapshot import initial_memory
 
-    moment = moment_of(patterns, texts, at, marker, timeout)
-    setup = profiled_machine(boot, loads, data, start, memory, vlen, qemu, interval, last)
-    workload = (boot.workload or loads[0][0]).stem if name is None else name
+    setup = profiled_machine(start, interval, last)
+    assert start.workload
+    workload = start.workload.stem if name is None else name
     if not _NAME.fullmatch(workload):
         raise UserError(f"--name {workload!r}: want letters, digits and ._+-: give another name")
     paths = Paths(output, workload)
     for out in (paths.profile, paths.options, paths.index, paths.page, paths.list):
-        apart.check("-o", out, inputs(boot, loads, data, qemu))
+        apart.check("-o", out, start.inputs)
     initial_memory(setup)  # refuses files before anything is written
     _check_options(
         paths,
         {
-            "files": {option: _digest(file) for option, file in inputs(boot, loads, data, ()).items()},
-            "addresses": [address for _, address in (*loads, *data)],
-            "machine": {"start": start, "vlen": vlen, "memory": setup.size, "options": list(qemu)}
-            | ({"append": boot.arguments} if boot.kernel else {}),
-            "moment": {"console": [list(step) for step in moment.steps], "at": at}
-            | ({"start_at": marker} if marker else {}),
+            "files": {option: _digest(file) for option, file in start.files.items()},
+            "addresses": [address for _, address in (*start.loads, *start.data)],
+            "machine": {
+                "start": start.start,
+                "vlen": start.vlen,
+                "memory": setup.size,
+                "options": list(start.qemu),
+                **({"append": start.append} if start.kernel else {}),
+            },
+            "moment": {
+                "console": [list(step) for step in moment.steps],
+                "at": moment.at,
+                **({"start_at": moment.marker.text} if moment.marker else {}),
+            },
             "profile": {"interval": interval, "last": last},
             "points": {"max_k": most, "seed": seed},
         },

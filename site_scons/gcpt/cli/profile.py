@@ -8,21 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gcpt.cli.booting import Boot
-from gcpt.cli.output import OutputPath, check_code_address, json_option, progress, say_json
-from gcpt.cli.software import (
-    InOrder,
-    Loads,
-    check_patterns,
-    inputs,
-    interval_options,
-    machine_options,
-    machine_setup,
-    moment_options,
-    software_options,
-    steps,
-    timeout_option,
-)
+from gcpt.cli.output import OutputPath, json_option, progress, say_json
+from gcpt.cli.software import InOrder, interval_options, moment_options, start_options, timeout_option
+from gcpt.cli.start import Start
 from gcpt.errors import UserError
 from gcpt.scratch import scratch_folder
 
@@ -32,31 +20,12 @@ if TYPE_CHECKING:
 
 @click.command(cls=InOrder)
 @click.option("-o", "--output", type=OutputPath(), required=True, help="The file to write, gzip'd text.")
-@software_options
-@machine_options
+@start_options
 @moment_options
 @interval_options
 @timeout_option
 @json_option
-@click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]")
-def command(
-    output: Path,
-    boot: Boot,
-    loads: Loads,
-    data: Loads,
-    start: int | None,
-    vlen: int,
-    memory: int,
-    patterns: tuple[str, ...],
-    texts: tuple[str, ...],
-    at: int | None,
-    marker: str | None,
-    interval: int,
-    last: int | None,
-    timeout: float,
-    as_json: bool,
-    qemu: tuple[str, ...],
-) -> int:
+def command(output: Path, start: Start, moment: "Moment", interval: int, last: int | None, as_json: bool) -> int:
     """Profile software on one hart of a stock QEMU "virt" machine: basic-block vectors, as SimPoint reads them.
 
     Each interval of instructions becomes a line, T:block:count :block:count ..., where count is the instructions that
@@ -72,9 +41,8 @@ def command(
     """
     from gcpt.checkpoint import apart
 
-    moment = moment_of(patterns, texts, at, marker, timeout)
-    setup = profiled_machine(boot, loads, data, start, memory, vlen, qemu, interval, last)
-    apart.check("-o", output, inputs(boot, loads, data, qemu))
+    setup = profiled_machine(start, interval, last)
+    apart.check("-o", output, start.inputs)
     count, blocks = write_profile(output, setup, moment, interval, last)
     if as_json:
         say_json({"file": str(output), "interval": interval, "intervals": count, "blocks": blocks})
@@ -83,56 +51,11 @@ def command(
     return 0
 
 
-def moment_of(
-    patterns: tuple[str, ...], texts: tuple[str, ...], at: int | None, marker: str | None, timeout: float
-) -> "Moment":
-    """Return the moment at which a profile starts.
-
-    Args:
-        patterns: The values of ``--on``.
-        texts: The values of ``--type``.
-        at: The value of ``--at``.
-        marker: The value of ``--start-at``.
-        timeout: The value of ``--timeout``, in seconds.
-
-    Returns:
-        The moment.
-
-    Raises:
-        UserError: A pattern is no regular expression, a text comes before the first pattern, the address is odd, or the
-            marker has another form.
-    """
-    from gcpt.machines.markers import parse
-    from gcpt.machines.snapshot import Moment
-
-    check_patterns(patterns)
-    console = steps(click.get_current_context().meta["order"], patterns, texts)
-    if at is not None:
-        check_code_address("--at", at)
-    return Moment(console, at, timeout=timeout, marker=parse(marker) if marker else None)
-
-
-def profiled_machine(
-    boot: Boot,
-    loads: Loads,
-    data: Loads,
-    start: int | None,
-    memory: int,
-    vlen: int,
-    options: tuple[str, ...],
-    interval: int,
-    last: int | None,
-) -> "MachineSetup":
+def profiled_machine(start: Start, interval: int, last: int | None) -> "MachineSetup":
     """Return the machine whose software is profiled.
 
     Args:
-        boot: The values of ``--firmware``, ``--kernel``, ``--initrd`` and ``--append``.
-        loads: The values of ``--load``.
-        data: The values of ``--data``.
-        start: The value of ``--start``.
-        memory: The value of ``--memory``.
-        vlen: The value of ``--vlen``.
-        options: Further arguments of QEMU.
+        start: What it starts with.
         interval: Instructions of an interval.
         last: The most instructions.
 
@@ -140,15 +63,12 @@ def profiled_machine(
         The machine.
 
     Raises:
-        UserError: There is no software, an address is odd, VLEN is no power of two, QEMU cannot replay an option, or
-            there is no interval.
+        UserError: Its options do not fit, QEMU cannot replay one, or there is no interval.
     """
     from gcpt.machines.replay import unrecorded
 
-    setup = machine_setup(boot, loads, data, start, 1, memory, vlen, options)
-    if setup is None:
-        raise UserError("nothing to run: give --firmware FILE, or --load FILE@ADDR")
-    if option := unrecorded(options):
+    setup = start.setup()
+    if option := unrecorded(start.qemu):
         raise UserError(f"{option}: QEMU cannot replay it: leave it out")
     if last and last < interval:
         raise UserError(f"--last {last}: there is no whole interval before it: give {interval} at least")

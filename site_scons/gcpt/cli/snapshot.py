@@ -1,49 +1,50 @@
 """``gcpt snapshot``: take a checkpoint of a stock QEMU, started here or already running."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gcpt.checkpoint.layouts import LAYOUTS
-from gcpt.cli.booting import Boot
-from gcpt.cli.output import InputPath, OutputPath, check_code_address, json_option, result_printer
+from gcpt.cli.output import InputPath, OutputPath, json_option, result_printer
 from gcpt.cli.quantities import Instructions
-from gcpt.cli.software import (
-    InOrder,
-    Loads,
-    check_patterns,
-    inputs,
-    machine_options,
-    machine_setup,
-    moment_options,
-    software_options,
-    steps,
-    timeout_option,
-)
+from gcpt.cli.software import InOrder, collected, moment_options, start_options, timeout_option
+from gcpt.cli.start import Start
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
     from gcpt.checkpoint.points import Point
+    from gcpt.machines.snapshot import Moment
 
 
-def _points(
-    file: Path | None, every: int | None, last: int | None, simpoints: Path | None, interval: int | None
-) -> list["Point"]:
-    """Return the points of the options; none without them."""
-    from gcpt.checkpoint import points
+@dataclass(frozen=True)
+class _Choice:
+    """The options that choose several points; ``file`` is that of ``--points``."""
 
-    if bool(every) != bool(last):
-        raise UserError("--every and --last must be given together: the distance of points, and the last one's most")
-    if bool(simpoints) != bool(interval):
-        raise UserError("--simpoints and --interval must be given together: the files number intervals")
-    if sum(map(bool, (file, every, simpoints))) > 1:
-        raise UserError("--points, --every and --simpoints each name all points: give one of them")
-    if every and last:
-        return points.uniform(every, last)
-    if simpoints and interval:
-        return points.simpoints(simpoints, interval)
-    return points.listed(file) if file else []
+    file: Path | None
+    every: int | None
+    last: int | None
+    simpoints: Path | None
+    interval: int | None
+
+    def points(self) -> list["Point"]:
+        """Return the points; none without the options."""
+        from gcpt.checkpoint import points
+
+        if bool(self.every) != bool(self.last):
+            raise UserError(
+                "--every and --last must be given together: the distance of points, and the last one's most"
+            )
+        if bool(self.simpoints) != bool(self.interval):
+            raise UserError("--simpoints and --interval must be given together: the files number intervals")
+        if sum(map(bool, (self.file, self.every, self.simpoints))) > 1:
+            raise UserError("--points, --every and --simpoints each name all points: give one of them")
+        if self.every and self.last:
+            return points.uniform(self.every, self.last)
+        if self.simpoints and self.interval:
+            return points.simpoints(self.simpoints, self.interval)
+        return points.listed(self.file) if self.file else []
 
 
 def _check_points(
@@ -58,16 +59,16 @@ def _check_points(
         raise UserError("a list of points is a folder of memory images: want -o FOLDER and zstd or gzip, and no flash")
 
 
-def _check_machine(gdb_address: str | None, qmp_address: str | None, has_software: bool, has_more: bool) -> None:
+def _check_machine(gdb_address: str | None, qmp_address: str | None, start: Start, has_steps: bool) -> None:
     """Check that the options name one machine: to start, with software, or a running one."""
     if bool(gdb_address) != bool(qmp_address):
         raise UserError("--gdb and --qmp must be given together: give both, or neither to start a machine")
-    if gdb_address and (has_software or has_more):
+    if gdb_address and (start.files or start.qemu or has_steps):
         raise UserError(
             "--firmware, --load, --data, --on, --type and QEMU options need a machine that gcpt starts: leave "
             "them out, or --gdb and --qmp"
         )
-    if not gdb_address and not has_software:
+    if not gdb_address and not start.workload:
         raise UserError(
             "nothing to run: give --firmware FILE, --load FILE@ADDR, or --gdb and --qmp of a running machine"
         )
@@ -81,9 +82,8 @@ def _check_machine(gdb_address: str | None, qmp_address: str | None, has_softwar
     required=True,
     help="The checkpoint to write; - is standard output. For several, their folder.",
 )
-@software_options
+@start_options
 @click.option("--harts", type=click.IntRange(1, 128), default=1, show_default=True, help="Number of harts.")
-@machine_options
 @moment_options
 @click.option("--hart", type=click.IntRange(0, 127), help="The hart that --at and --after apply to.")
 @click.option(
@@ -91,18 +91,26 @@ def _check_machine(gdb_address: str | None, qmp_address: str | None, has_softwar
     type=Instructions(),
     help="Then let one hart (0, or --hart) execute exactly so many instructions, such as 1G.",
 )
-@click.option(
-    "--points",
-    "points_file",
-    type=InputPath(),
-    help="Take a checkpoint after each count of instructions in this file: one a line, and its weight if you like.",
+@collected(
+    "choice",
+    _Choice,
+    click.option(
+        "--points",
+        "file",
+        type=InputPath(),
+        help="Take a checkpoint after each count of instructions in this file: one a line, and its weight if you like.",
+    ),
+    click.option(
+        "--every",
+        type=Instructions(),
+        help="Take a checkpoint after every so many instructions, such as 20M, to --last.",
+    ),
+    click.option("--last", type=Instructions(), help="The most instructions before a checkpoint of --every."),
+    click.option(
+        "--simpoints", type=InputPath(), help="Take the checkpoints of simpoints0 and weights0 in this folder."
+    ),
+    click.option("--interval", type=Instructions(), help="Instructions of an interval of --simpoints."),
 )
-@click.option(
-    "--every", type=Instructions(), help="Take a checkpoint after every so many instructions, such as 20M, to --last."
-)
-@click.option("--last", type=Instructions(), help="The most instructions before a checkpoint of --every.")
-@click.option("--simpoints", type=InputPath(), help="Take the checkpoints of simpoints0 and weights0 in this folder.")
-@click.option("--interval", type=Instructions(), help="Instructions of an interval of --simpoints.")
 @timeout_option
 @click.option("--gdb", "gdb_address", metavar="ADDR", help="Use the running machine whose gdb stub is here.")
 @click.option("--qmp", "qmp_address", metavar="ADDR", help="Its QMP socket: unix:PATH or HOST:PORT.")
@@ -125,28 +133,11 @@ def _check_machine(gdb_address: str | None, qmp_address: str | None, has_softwar
 )
 @click.option("--force", is_flag=True, help="Overwrite data in the first MiB, which belongs to the restorer.")
 @json_option
-@click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]")
 def command(
     output: Path,
-    boot: Boot,
-    loads: Loads,
-    data: Loads,
-    start: int | None,
-    harts: int,
-    vlen: int,
-    memory: int,
-    patterns: tuple[str, ...],
-    texts: tuple[str, ...],
-    at: int | None,
-    marker: str | None,
-    hart: int | None,
-    after: int | None,
-    points_file: Path | None,
-    every: int | None,
-    last: int | None,
-    simpoints: Path | None,
-    interval: int | None,
-    timeout: float,
+    start: Start,
+    moment: "Moment",
+    choice: _Choice,
     gdb_address: str | None,
     qmp_address: str | None,
     layout: str,
@@ -154,7 +145,6 @@ def command(
     container: str | None,
     force: bool,
     as_json: bool,
-    qemu: tuple[str, ...],
 ) -> int:
     """Take a checkpoint of a stock QEMU "virt" machine: one that gcpt starts, or one that is already running.
 
@@ -183,24 +173,17 @@ def command(
     from gcpt.checkpoint.convert import check_apart, check_pair
     from gcpt.checkpoint.places import place_for
     from gcpt.cli.snapshot_files import Files, take_one, take_points
-    from gcpt.machines.markers import parse
     from gcpt.machines.replay import unrecorded
-    from gcpt.machines.snapshot import Moment
 
-    check_patterns(patterns)
-    has_software = bool(loads or boot.files)
-    _check_machine(gdb_address, qmp_address, has_software, bool(data or qemu or patterns or texts))
-    points = _points(points_file, every, last, simpoints, interval)
-    unrepeatable = "--gdb" if gdb_address else f"--harts {harts}" if harts > 1 else unrecorded(qemu)
-    if marker and unrepeatable:
+    _check_machine(gdb_address, qmp_address, start, bool(moment.steps))
+    points, harts = choice.points(), start.harts
+    unrepeatable = "--gdb" if gdb_address else f"--harts {harts}" if harts > 1 else unrecorded(start.qemu)
+    if moment.marker and unrepeatable:
         raise UserError(f"{unrepeatable}: QEMU cannot replay it, but --start-at needs that: leave it out, or use --at")
     if points:
-        _check_points(unrepeatable, after, layout, container, output)
+        _check_points(unrepeatable, moment.after, layout, container, output)
     say = result_printer(as_json, output, flash_out)
-    console = steps(click.get_current_context().meta["order"], patterns, texts)
-    if at is not None:
-        check_code_address("--at", at)
-    setup = machine_setup(boot, loads, data, start, harts, memory, vlen, qemu)
+    setup = None if gdb_address else start.setup()
     if layout == "flash":
         check_pair(1 if gdb_address else harts, flash_out)
     elif flash_out:
@@ -209,13 +192,13 @@ def command(
         place_for(layout, harts)
     check_apart(output, flash_out)
     for option, out in (("-o", output), ("--flash-out", flash_out)):
-        apart.check(option, out, inputs(boot, loads, data, qemu))
+        apart.check(option, out, start.inputs)
     name = container or ("zstd" if points else containers.container_for(output, "raw"))
     files = Files(output, name, layout, flash_out, force)
-    moment = Moment(console, at, hart, after, timeout, parse(marker) if marker else None)
     if setup and points:
         take_points(setup, moment, points, files, say, as_json)
     else:
         addresses = gdb_address or "", qmp_address or ""
-        take_one(setup, addresses, moment, bool((after or marker) and not unrepeatable), files, say, as_json)
+        is_replayed = bool((moment.after or moment.marker) and not unrepeatable)
+        take_one(setup, addresses, moment, is_replayed, files, say, as_json)
     return 0

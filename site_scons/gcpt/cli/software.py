@@ -2,21 +2,20 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gcpt.cli.booting import Boot, boot_options
-from gcpt.cli.output import Address, Seconds, check_code_address
+from gcpt.cli.output import Address, InputPath, Seconds, check_code_address
 from gcpt.cli.quantities import Instructions, memory_option
+from gcpt.cli.start import Start
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
-    from gcpt.machines.snapshot import MachineSetup
-
-#: Files with their addresses.
-Loads = tuple[tuple[Path, int], ...]
+    from gcpt.machines.snapshot import Moment
 
 
 class _Load(click.ParamType[tuple[Path, int]]):
@@ -41,20 +40,49 @@ class InOrder(click.Command):
         return super().parse_args(ctx, args)
 
 
-def _decorator(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return a decorator that adds options in their order."""
+def collected(name: str, record: type, *decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a decorator that adds options to a command, which gets their values as one record.
+
+    Args:
+        name: The command's argument.
+        record: Its dataclass; options without a field stay arguments of the command.
+        decorators: The options in their order.
+
+    Returns:
+        The decorator.
+    """
 
     def decorate(function: Any) -> Any:
-        for option in reversed(decorators):
-            function = option(function)
-        return function
+        @wraps(function)
+        def with_record(*arguments: Any, **values: Any) -> Any:
+            own = {field.name: values.pop(field.name) for field in fields(record) if field.name in values}
+            return function(*arguments, **{name: record(**own)}, **values)
+
+        return _added(with_record, *decorators)
 
     return decorate
 
 
-#: What is in memory, and where it starts.
-software_options = _decorator(
-    boot_options,
+def _added(function: Any, *decorators: Callable[[Any], Any]) -> Any:
+    """Add options to a command in their order."""
+    for option in reversed(decorators):
+        function = option(function)
+    return function
+
+
+#: What a machine starts with: its command gets it as ``start``.
+start_options = collected(
+    "start",
+    Start,
+    click.option("--firmware", type=InputPath(), help="Start this, such as OpenSBI's fw_jump.bin or fw_dynamic.bin."),
+    click.option(
+        "--kernel",
+        type=InputPath(),
+        help="Boot this from the firmware: a Linux Image, or U-Boot. It gets a device tree that keeps it out of the "
+        "restorer's memory.",
+    ),
+    click.option("--initrd", type=InputPath(), help="The kernel's initramfs."),
+    click.option("--append", metavar="TEXT", help="The kernel's command line, such as console=ttyS0."),
     click.option(
         "--load",
         "loads",
@@ -72,71 +100,95 @@ software_options = _decorator(
     click.option(
         "--start", type=Address(), help="Address at which the harts start; by default that of the first file."
     ),
-)
-#: The machine, but for its harts.
-machine_options = _decorator(
     click.option("--vlen", type=click.IntRange(128, 1024), default=128, show_default=True, help="VLEN in bits."),
     memory_option,
+    click.argument("qemu", nargs=-1, metavar="[-- QEMU OPTIONS]"),
 )
-#: What happens before the moment.
-moment_options = _decorator(
-    click.option(
-        "--on", "patterns", multiple=True, metavar="REGEX", help="Wait until the console prints this; may be repeated."
-    ),
-    click.option(
-        "--type", "texts", multiple=True, help="Type this after the preceding --on matched; \\n is a newline."
-    ),
-    click.option("--at", type=Address(), help="Then run until a hart is at this pc."),
-    click.option(
-        "--start-at",
-        "marker",
-        metavar="MARKER",
-        help="Then begin to count at a marker: hint:N (slti x0, x0, N), trap:CODE (NEMU's trap) or console:REGEX.",
-    ),
-)
-#: How a run is cut into intervals.
-interval_options = _decorator(
-    click.option("--interval", type=Instructions(), required=True, help="Instructions of an interval, such as 20M."),
-    click.option("--last", type=Instructions(), help="The most instructions; by default, until it ends."),
-)
+
+
+def moment_options(function: Any) -> Any:
+    """Add the options of what happens before a checkpoint or a profile to a command, which gets them as ``moment``."""
+
+    @wraps(function)
+    def with_moment(
+        *arguments: Any,
+        patterns: tuple[str, ...],
+        texts: tuple[str, ...],
+        at: int | None,
+        marker: str | None,
+        timeout: float,
+        hart: int | None = None,
+        after: int | None = None,
+        **others: Any,
+    ) -> Any:
+        moment = _moment(_steps(patterns, texts), at, hart, after, timeout, marker)
+        return function(*arguments, moment=moment, **others)
+
+    return _added(
+        with_moment,
+        click.option(
+            "--on",
+            "patterns",
+            multiple=True,
+            metavar="REGEX",
+            help="Wait until the console prints this; may be repeated.",
+        ),
+        click.option(
+            "--type", "texts", multiple=True, help="Type this after the preceding --on matched; \\n is a newline."
+        ),
+        click.option("--at", type=Address(), help="Then run until a hart is at this pc."),
+        click.option(
+            "--start-at",
+            "marker",
+            metavar="MARKER",
+            help="Then begin to count at a marker: hint:N (slti x0, x0, N), trap:CODE (NEMU's trap) or console:REGEX.",
+        ),
+    )
+
+
+def interval_options(function: Any) -> Any:
+    """Add the options of how a run is cut into intervals to a command."""
+    return _added(
+        function,
+        click.option(
+            "--interval", type=Instructions(), required=True, help="Instructions of an interval, such as 20M."
+        ),
+        click.option("--last", type=Instructions(), help="The most instructions; by default, until it ends."),
+    )
+
+
+#: ``--timeout``, behind the options that it is for.
 timeout_option = click.option(
     "--timeout", type=Seconds(), default=60, show_default=True, help="Seconds for each of these."
 )
 
 
-def check_patterns(patterns: tuple[str, ...]) -> None:
-    """Check ``--on``.
+def _moment(
+    console: tuple[tuple[str, str], ...],
+    at: int | None,
+    hart: int | None,
+    after: int | None,
+    timeout: float,
+    marker: str | None,
+) -> "Moment":
+    from gcpt.machines.markers import parse
+    from gcpt.machines.snapshot import Moment
 
-    Args:
-        patterns: Its values.
+    if at is not None:
+        check_code_address("--at", at)
+    return Moment(console, at, hart, after, timeout, parse(marker) if marker else None)
 
-    Raises:
-        UserError: One is no regular expression.
-    """
+
+def _steps(patterns: tuple[str, ...], texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Pair each pattern with the text to type after it, in the order of the command line."""
     for pattern in patterns:
         try:
             re.compile(pattern)
         except (re.error, ValueError, OverflowError, RecursionError) as error:
             raise UserError(f"--on {pattern!r}: not a regular expression: {error}") from error
-
-
-def steps(order: list[str], patterns: tuple[str, ...], texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Pair each pattern with the text to type after it.
-
-    Args:
-        order: The parameters in command-line order.
-        patterns: The values of ``--on``.
-        texts: The values of ``--type``.
-
-    Returns:
-        The pairs.
-
-    Raises:
-        UserError: There is a text before the first pattern.
-    """
     pairs: list[tuple[str, str]] = []
     remaining_patterns, remaining_texts = iter(patterns), iter(text.replace("\\n", "\n") for text in texts)
-    for name in order:
+    for name in click.get_current_context().meta["order"]:
         if name == "patterns":
             pairs.append((next(remaining_patterns), ""))
         elif name == "texts":
@@ -147,61 +199,3 @@ def steps(order: list[str], patterns: tuple[str, ...], texts: tuple[str, ...]) -
                 )
             pairs[-1] = (pairs[-1][0], pairs[-1][1] + text)
     return tuple(pairs)
-
-
-def machine_setup(
-    boot: Boot,
-    loads: Loads,
-    data: Loads,
-    start: int | None,
-    harts: int,
-    memory: int,
-    vlen: int,
-    options: tuple[str, ...],
-) -> "MachineSetup | None":
-    """Return the machine that the options start.
-
-    Args:
-        boot: The values of ``--firmware``, ``--kernel``, ``--initrd`` and ``--append``.
-        loads: The values of ``--load``.
-        data: The values of ``--data``.
-        start: The value of ``--start``.
-        harts: Number of harts.
-        memory: The value of ``--memory``.
-        vlen: The value of ``--vlen``.
-        options: Further arguments of QEMU.
-
-    Returns:
-        The machine; None without software.
-
-    Raises:
-        UserError: An address is odd, VLEN is no power of two, or a kernel lacks something.
-    """
-    from gcpt.machines.snapshot import Load, MachineSetup
-
-    if start is not None:
-        check_code_address("--start", start)
-    elif loads:
-        check_code_address(f"--load {loads[0][0]}", loads[0][1])
-    if vlen & (vlen - 1):
-        raise UserError(f"--vlen {vlen}: want a power of two, such as 128 or 256")
-    booted, arrangement = boot.arrange(harts)
-    content = [*booted, *(Load(*load) for load in loads), *(Load(*load, "--data", True) for load in data)]
-    return MachineSetup(content, start, harts, memory, vlen, options, arrangement) if loads or booted else None
-
-
-def inputs(boot: Boot, loads: Loads, data: Loads, options: tuple[str, ...]) -> dict[str, Path]:
-    """List the files that the options read.
-
-    Args:
-        boot: The values of ``--firmware``, ``--kernel`` and ``--initrd``.
-        loads: The values of ``--load``.
-        data: The values of ``--data``.
-        options: Further arguments of QEMU.
-
-    Returns:
-        The files by their options.
-    """
-    files = boot.files | {f"--load {file}": file for file, _ in loads} | {f"--data {file}": file for file, _ in data}
-    words = re.split("[,=]", ",".join(options))
-    return files | {f"a file in QEMU's options, {word}": Path(word) for word in words if word}
