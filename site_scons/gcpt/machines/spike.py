@@ -19,6 +19,7 @@ from gcpt.checkpoint import elf_image, output, streams
 from gcpt.checkpoint.layouts import MIB
 from gcpt.errors import SimulatorError
 from gcpt.installing import remedy
+from gcpt.machines import spike_tree
 from gcpt.machines.children import child
 
 #: Symbols through which Spike's HTIF works.
@@ -80,6 +81,9 @@ class Spike:
     def command(self, elf: Path, first: Sequence[str] = (), htif: Sequence[str] = ()) -> list[str]:
         """Return the command that runs an ELF file.
 
+        Where Spike cannot compile its device tree, for want of dtc, it gets one, in a file beside the ELF file; options
+        of the user's may want another.
+
         Args:
             elf: The file.
             first: Further options.
@@ -88,8 +92,12 @@ class Spike:
         Returns:
             The program and its arguments.
         """
-        memory = f"-m{self.base:#x}:{self.memory:#x}"
-        return [self.program, *first, f"--isa={self.isa}", f"-p{self.harts}", memory, *self.options, *htif, str(elf)]
+        options = [*first, f"--isa={self.isa}", f"-p{self.harts}", f"-m{self.base:#x}:{self.memory:#x}", *self.options]
+        if not self.options and not shutil.which("dtc"):
+            tree = elf.with_suffix(".dtb")
+            tree.write_bytes(spike_tree.blob(self.isa, self.harts, self.base, self.memory))
+            options.append(f"--dtb={tree}")
+        return [self.program, *options, *htif, str(elf)]
 
 
 def symbols(elf: Path | None) -> dict[str, int]:
