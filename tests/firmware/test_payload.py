@@ -16,17 +16,26 @@ from gcpt.machines.synthetic import Mode, Recipe
 #: Debian's packages opensbi and u-boot-qemu, which ./sconsw installs.
 OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin")
 U_BOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
-#: Offset from DRAM base at which fw_jump expects U-Boot.
+#: Offset from DRAM base at which U-Boot runs. fw_jump goes there, or as far from itself (in Debian 13, OpenSBI 1.6).
 _U_BOOT_OFFSET = 0x20_0000
+
+
+def _next(payload: int) -> list[tuple[int, bytes]]:
+    """U-Boot, and a jump to it where an OpenSBI at this address goes that counts from itself."""
+    u_boot = U_BOOT.read_bytes()
+    assert len(u_boot) <= PAYLOAD_OFFSET
+    return [(DRAM + _U_BOOT_OFFSET, u_boot), jump(payload + _U_BOOT_OFFSET, DRAM + _U_BOOT_OFFSET)]
 
 
 @pytest.mark.parametrize(("mode", "harts"), [("single_core", 1), ("dual_core", 2), ("normal", 2), ("auto", 2)])
 def test_payload_boots_to_the_prompt(bench: Bench, mode: str, harts: int) -> None:
     """OpenSBI, which needs the machine's a0 and a1, and U-Boot after it, on all harts."""
-    position = {"gcpt_payload_position": "0x80a00000"} if mode == "dual_core" else {}
-    restorer = bench.build(mode, gcpt_payload=str(OPENSBI), harts=str(harts), **position)
-    memory = bench.image([(DRAM, restorer.image.read_bytes()), (DRAM + _U_BOOT_OFFSET, U_BOOT.read_bytes())])
-    if position:
+    far = mode == "dual_core"
+    position = DRAM + (0xA0_0000 if far else PAYLOAD_OFFSET)
+    given = {"gcpt_payload_position": f"{position:#x}"} if far else {}
+    restorer = bench.build(mode, gcpt_payload=str(OPENSBI), harts=str(harts), **given)
+    memory = bench.image([(DRAM, restorer.image.read_bytes()), *_next(position)])
+    if far:
         assert restorer.image.stat().st_size > 0xA0_0000
     with bench.run(memory, Machine(harts=harts)) as qemu:
         qemu.expect(r"Platform HART Count +: " + str(harts))
@@ -64,8 +73,8 @@ def test_a_payload_outside_the_image_boots_to_the_prompt(bench: Bench, mode: str
     position = DRAM + PAYLOAD_OFFSET
     restorer = bench.build(mode, gcpt_payload_position=f"{position:#x}", harts=str(harts))
     assert restorer.image.stat().st_size < PAYLOAD_OFFSET
-    pieces = [(DRAM, restorer.image), (position, OPENSBI), (DRAM + _U_BOOT_OFFSET, U_BOOT)]
-    memory = bench.image([(at, path.read_bytes()) for at, path in pieces])
+    pieces = [(DRAM, restorer.image.read_bytes()), (position, OPENSBI.read_bytes()), *_next(position)]
+    memory = bench.image(pieces)
     with bench.run(memory, Machine(harts=harts)) as qemu:
         qemu.expect(r"Platform HART Count +: " + str(harts))
         qemu.expect(r"Hit any key to stop autoboot")
