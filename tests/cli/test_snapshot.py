@@ -4,7 +4,8 @@ import json
 import re
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from gcpt.checkpoint import output
 from gcpt.checkpoint.files import PLACES, open_checkpoint
 from gcpt.checkpoint.places import PlaceKind
 from gcpt.machines import qemu, qmp
+from gcpt.machines.arrival import run_to_first
 from gcpt.machines.qemu import Machine, Qemu
 
 #: Bits of mie: the timer interrupts of S, VS and M mode.
@@ -143,24 +145,50 @@ def test_at_a_pc_and_some_instructions_later(tmp_path: Path) -> None:
 
 
 def test_a_moment_that_is_not_reached(tmp_path: Path) -> None:
-    """Hart 0 spins at +4, hart 1 at +8. Long stepping shows its progress."""
+    """Hart 0 spins at +4, hart 1 at +8. Long counting shows its progress."""
     file, out = tmp_path / "code", tmp_path / "out"
     file.write_bytes(bytes.fromhex("f32240f1 63800200 6f000000"))  # csrr t0, mhartid; 1: beqz t0, 1b; 2: j 2b
     where = ("-o", out, "--load", f"{file}@{ADDRESS:#x}", "--harts", "2")
     message = refusal(gcpt("snapshot", *where, "--at", hex(ADDRESS + 8), "--hart", "0", "--timeout", "1"))
     assert message == f"hart 0 never reached pc {ADDRESS + 8:#x} within 1 s: give a longer --timeout"
-    message = refusal(gcpt("snapshot", *where, "--after", "100000000", "--timeout", "1"))
-    assert re.fullmatch(r"--after 100000000: only [1-9]\d+ instructions within 1 s: give a longer --timeout", message)
+    message = refusal(gcpt("snapshot", *where, "--after", "100G", "--timeout", "1"))
+    assert re.match(
+        r"--after 100000000000: hart 0 executed only [1-9]\d+ instructions within 1 s: give a long", message
+    )
     assert not out.exists()
     run = on_terminal(120, "snapshot", *where, "--at", hex(ADDRESS + 8), "--hart", "1", "--after", "3000")
     assert (run.returncode, "hart 1: pc 0x80100008 mode M" in run.stdout) == (0, True), run.stdout
-    assert re.search("stepping .* 3000/3000 instructions", run.stdout)
+    assert re.search("running .* 3000/3000 instructions", run.stdout)
+
+
+@contextmanager
+def _running_code(folder: Path, code: str) -> Iterator[tuple[object, ...]]:
+    """Start two harts with code at their first instruction; yield the options that attach to them."""
+    socket, memory = folder / "qmp", folder / "memory"
+    output.write_pieces(memory, [(0, bytes.fromhex(code))], 128 << 20)
+    machine = Machine(2, extra=("-qmp", f"unix:{socket},server=on,wait=off"))
+    with Qemu(memory, machine, folder) as running:
+        with running.gdb() as gdb:
+            run_to_first(gdb, dict.fromkeys(range(2), 0x8000_0000))
+        yield "--gdb", running.gdb_path, "--qmp", socket, "--force"
+
+
+def test_a_running_machine_is_stepped(tmp_path: Path) -> None:
+    """One hart of it, as a note says; a count that takes too long is refused."""
+    with _running_code(tmp_path, "13051500 6ff0dfff") as where:  # 1: addi a0, a0, 1; j 1b
+        run = gcpt("snapshot", "-o", tmp_path / "out", *where, "--after", "21", "--hart", "1")
+        assert (run.returncode, run.stderr) == (0, "")
+        assert "note: --after stepped hart 1 only" in run.stdout
+        assert [state.x[10] for state in open_checkpoint(tmp_path / "out").harts] == [0, 12]  # a0 was the hart's number
+        message = refusal(gcpt("snapshot", "-o", tmp_path / "no", *where, "--after", "100000000", "--timeout", "1"))
+        assert re.fullmatch(
+            r"--after 100000000: only [1-9]\d+ instructions within 1 s: give a longer --timeout", message
+        )
 
 
 def test_a_sleeping_hart_cannot_be_stepped(tmp_path: Path) -> None:
-    (file := tmp_path / "code").write_bytes(bytes.fromhex("73005010 6ff0dfff"))  # 1: wfi; j 1b
-    where = ("-o", tmp_path / "out", "--load", f"{file}@{ADDRESS:#x}", "--harts", "2", "--after", "9")
-    message = refusal(gcpt("snapshot", *where, "--timeout", "1"))
+    with _running_code(tmp_path, "73005010 6ff0dfff") as where:  # 1: wfi; j 1b
+        message = refusal(gcpt("snapshot", "-o", tmp_path / "out", *where, "--after", "9", "--timeout", "1"))
     assert message == "--after: hart 0 sleeps in a wfi and cannot be stepped: choose another --hart, or use --at"
 
 

@@ -148,7 +148,7 @@ def command(
     files = Files(paths.checkpoints, "zstd", "auto", None, force)
     missing = [point for point in points if not point.path(files.output, files.container).exists()]
     if missing:
-        take_points(setup, moment, missing, files, result_printer(False), False)
+        take_points(setup, moment, missing, True, files, result_printer(False), False)
     numbers = [point.number for point in points]
     _write_list(paths, numbers, interval)
     print(f"{output}: {workload} has {len(points)} checkpoints, {len(missing)} of them new")

@@ -47,12 +47,10 @@ class _Choice:
         return points.listed(self.file) if self.file else []
 
 
-def _check_points(
-    unrepeatable: str | None, after: int | None, layout: str, container: str | None, output: Path
-) -> None:
+def _check_points(gdb_address: str | None, after: int | None, layout: str, container: str | None, output: Path) -> None:
     """Check that a list of points can be taken with the other options."""
-    if unrepeatable:
-        raise UserError(f"{unrepeatable}: QEMU cannot replay it, but a list of points needs that: leave it out")
+    if gdb_address:
+        raise UserError("--gdb: a list of points needs a machine that gcpt starts: leave it out, or the list")
     if after:
         raise UserError("--after takes one checkpoint: leave it out, or the list of points")
     if layout == "flash" or container == "raw" or output == Path("-"):
@@ -155,10 +153,10 @@ def command(
     its extended state, the registers of the console and of PLIC, APLIC and IMSIC; it holds no disks and networks. A
     machine that was already running continues afterwards.
 
-    With one hart, --after counts at full speed: QEMU records the run, and replays it to the exact instruction. In one
+    --after counts at full speed: QEMU records the run of one hart, and replays it to the exact instruction. In one
     replay, --points, --every and --simpoints take many checkpoints, -o/POINT/_POINT_WEIGHT_memory_.zstd. QEMU replays
-    neither several harts nor disks and networks, and shows no replayed guest (V = 1): there --after steps single
-    instructions, which is slow, and during which the hart takes no interrupt.
+    neither several harts nor disks and networks: there a plugin counts the instructions of --hart, and the others run
+    along; cc must be installed. A machine that already runs is stepped, which is slow.
 
     \b
     Example: OpenSBI and U-Boot, after a command was typed at the prompt
@@ -181,7 +179,7 @@ def command(
     if moment.marker and unrepeatable:
         raise UserError(f"{unrepeatable}: QEMU cannot replay it, but --start-at needs that: leave it out, or use --at")
     if points:
-        _check_points(unrepeatable, moment.after, layout, container, output)
+        _check_points(gdb_address, moment.after, layout, container, output)
     say = result_printer(as_json, output, flash_out)
     setup = None if gdb_address else start.setup()
     if layout == "flash":
@@ -196,7 +194,7 @@ def command(
     name = container or ("zstd" if points else containers.container_for(output, "raw"))
     files = Files(output, name, layout, flash_out, force)
     if setup and points:
-        take_points(setup, moment, points, files, say, as_json)
+        take_points(setup, moment, points, not unrepeatable, files, say, as_json)
     else:
         addresses = gdb_address or "", qmp_address or ""
         is_replayed = bool((moment.after or moment.marker) and not unrepeatable)

@@ -14,7 +14,7 @@ from gcpt.errors import UserError
 from gcpt.installing import remedy
 from gcpt.machines.gdb import GdbError
 from gcpt.machines.qemu import QemuError
-from gcpt.machines.snapshot import GuestError, MachineSetup, Moment, StoppedMachine, attach, launch, replayed
+from gcpt.machines.snapshot import GuestError, MachineSetup, Moment, StoppedMachine, attach, counted, replayed
 from gcpt.machines.snapshot_file import write
 from gcpt.report.description import harts as summaries
 from gcpt.scratch import scratch_folder
@@ -100,22 +100,20 @@ def take_one(
         return
     for number, state in enumerate(machine.harts):
         say(f"hart {number}: pc {state.pc:#x} mode {'US?M'[state.mode]}")
-    if moment.after and count > 1:
+    if setup is None and moment.after and count > 1:
         say(
-            f"note: --after stepped hart {moment.hart or 0} only, the others stayed where they were: "
-            "QEMU cannot replay several harts (docs/snapshot.md)"
+            f"note: --after stepped hart {moment.hart or 0} only, the others stayed where they were: no plugin counts "
+            "in a machine that already runs (docs/snapshot.md)"
         )
     say(f"{files.output}: {count} hart{'s' * (count > 1)}, {machine.size >> 20} MiB, {files.container}")
 
 
 def _start(stack: ExitStack, setup: MachineSetup, moment: Moment, is_replayed: bool, folder: Path) -> StoppedMachine:
     """Start a machine that ``stack`` ends, and run it to the moment."""
-    if not is_replayed:
-        with _counting("stepping", moment.after) as advance:
-            return stack.enter_context(launch(setup, moment, folder, advance))
     points, option = [moment.after or 0], f"--after {moment.after or 0}"
-    with _counting("recording", moment.after) as advance:
-        machines = stack.enter_context(closing(replayed(setup, moment, points, option, folder, advance)))
+    with _counting("recording" if is_replayed else "running", moment.after) as advance:
+        take = replayed if is_replayed else counted
+        machines = stack.enter_context(closing(take(setup, moment, points, option, folder, advance)))
         try:
             return next(machines)
         except GuestError:
@@ -128,16 +126,18 @@ def take_points(
     setup: MachineSetup,
     moment: Moment,
     points: Sequence[Point],
+    is_replayed: bool,
     files: Files,
     say: Callable[[str], None],
     as_json: bool,
 ) -> None:
-    """Take a checkpoint at each of several points, in one replay.
+    """Take a checkpoint at each of several points, in one run.
 
     Args:
         setup: The machine to start.
         moment: When to start counting.
         points: The points in ascending order.
+        is_replayed: Whether to count instructions by record and replay.
         files: The files to write.
         say: Prints a line.
         as_json: Whether to print JSON.
@@ -151,8 +151,9 @@ def take_points(
     with ExitStack() as stack:
         stack.enter_context(one_line_errors())
         folder = stack.enter_context(scratch_folder())
-        advance = stack.enter_context(_counting("recording", counts[-1]))
-        machines = stack.enter_context(closing(replayed(setup, moment, counts, option, folder, advance)))
+        advance = stack.enter_context(_counting("recording" if is_replayed else "running", counts[-1]))
+        take = replayed if is_replayed else counted
+        machines = stack.enter_context(closing(take(setup, moment, counts, option, folder, advance)))
         for point, machine in zip(points, machines, strict=True):
             path = point.path(files.output, files.container)
             try:
@@ -160,7 +161,8 @@ def take_points(
             except OSError as error:
                 raise UserError(f"-o {files.output}: {error.strerror}: choose another folder") from error
             length = files.write(machine, path)
-            say(f"{path}: point {point.number}, {point.instructions} instructions, pc {machine.harts[0].pc:#x}")
+            pc = machine.harts[moment.hart or 0].pc
+            say(f"{path}: point {point.number}, {point.instructions} instructions, pc {pc:#x}")
             summary.append(
                 {
                     "file": str(path),
@@ -171,7 +173,7 @@ def take_points(
                 }
             )
     if as_json:
-        names = {"folder": str(files.output), "container": files.container, "layout": files.chosen_layout(1)}
+        names = {"folder": str(files.output), "container": files.container, "layout": files.chosen_layout(setup.harts)}
         say_json({**names, "bytes": length, "points": summary})
 
 

@@ -98,9 +98,9 @@ def measure(options: list[str], folder: Path, quick: bool) -> Figures:
         swaps = swap_times.measure(folder, restorers)["ratio"]
         containers = container_times.measure(folder)["ratio"]
         progress("time record and replay")
-        replays = replay_times.measure(folder)["ratio"]
-        ratios = {**times["ratio"], **archives, **swaps, **containers, **replays}
-        result |= {"seconds": {**seconds, **times["seconds"], **sets}, "ratio": ratios}
+        replays = replay_times.measure(folder)
+        ratios = {**times["ratio"], **archives, **swaps, **containers, **replays["ratio"]}
+        result |= {**replays, "seconds": {**seconds, **times["seconds"], **sets}, "ratio": ratios}
         result |= build_times.measure_wrapper(ROOT, folder)
     return result
 

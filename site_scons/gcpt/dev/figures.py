@@ -12,8 +12,10 @@ from gcpt.errors import UserError
 Figures = dict[str, dict[str, float]]
 #: The schema of the JSON file; docs/bench.md describes it.
 SCHEMA = 1
+#: The kind of speeds.
+SPEED = "million instructions a second"
 #: Kinds for which more is better; for all others, less is better.
-MORE_IS_BETTER = ("exact",)
+MORE_IS_BETTER = ("exact", SPEED)
 
 
 def save(path: Path, machine: Mapping[str, str], figures: Figures) -> None:

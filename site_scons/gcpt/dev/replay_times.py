@@ -1,21 +1,25 @@
-"""Times of QEMU's record and replay, alone and with the plugin of gcpt profile, as ratios to a plain run.
+"""Times of QEMU's record and replay, alone and with the plugin of gcpt profile, and of the plugin that counts a hart.
 
-Processor time of QEMU, so that they hold on a busy machine, too.
+Processor time of QEMU, so that they hold on a busy machine, too: instructions a second, and ratios to a plain run.
 """
 
 import resource
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 from gcpt.checkpoint import output
 from gcpt.checkpoint.layouts import MIB
-from gcpt.dev.figures import Figures
+from gcpt.dev.figures import SPEED, Figures
 from gcpt.machines.plugins import Plugin
 from gcpt.machines.qemu import Machine, Qemu
 from gcpt.machines.replay import Recording
+from gcpt.machines.stops import plugin as counting
 
 _ROUNDS = 5
+#: Instructions of a run, in millions.
+_MILLIONS = 1006.6
 #: lui s0, 0xa000; auipc s1, 1; 1: ld a0, 0(s1); addi a0, a0, 3; sd a0, 0(s1); xor a1, a1, a0; addi s0, s0, -1;
 #: bnez s0, 1b, and then a store of 0x5555 to the finisher: 1.0 billion instructions.
 _CODE = bytes.fromhex(
@@ -39,13 +43,13 @@ def _children_seconds() -> float:
 
 
 def measure(folder: Path) -> Figures:
-    """Measure the ratio of the time of each kind of run to that of the plain run just before it.
+    """Measure each kind of run, and a plain one just after it.
 
     Args:
         folder: A temporary folder.
 
     Returns:
-        Medians of the ratios.
+        Medians of the instructions a second, in millions, and of the ratios of the times.
 
     Raises:
         QemuError: A run does not end.
@@ -58,10 +62,14 @@ def measure(folder: Path) -> Figures:
 
     recording = Recording(machine, memory, fill, folder)
 
-    def plain() -> float:
+    def plain(options: Sequence[str] = ()) -> float:
         fill()
-        with Qemu(memory, machine, folder) as running:
+        with Qemu(memory, replace(machine, extra=tuple(options)), folder) as running:
             return _seconds(running)
+
+    def counted() -> float:
+        with counting(0, folder) as plugin:
+            return plain(plugin.options)
 
     def recorded(mode: str, options: Sequence[str] = ()) -> float:
         with recording.start(mode, extra=options) as (running, _):
@@ -75,7 +83,13 @@ def measure(folder: Path) -> Figures:
         "record": lambda: recorded("record"),
         "replay": lambda: recorded("replay"),
         "replay with gcpt profile's plugin": profiled,
+        "run with a plugin that counts a hart": counted,
     }
-    rounds = [[run() / plain() for run in kinds.values()] for _ in range(_ROUNDS)]
-    names = (f"{name} / plain run of QEMU" for name in kinds)
-    return {"ratio": dict(zip(names, map(median, zip(*rounds, strict=True)), strict=True))}
+    rounds = [[(run(), plain()) for run in kinds.values()] for _ in range(_ROUNDS)]
+    pairs = dict(zip(kinds, zip(*rounds, strict=True), strict=True))
+    speeds = {name: _MILLIONS / median(own for own, _ in times) for name, times in pairs.items()}
+    speeds["plain run of QEMU"] = _MILLIONS / median(other for times in pairs.values() for _, other in times)
+    ratios = {
+        f"{name} / plain run of QEMU": median(own / other for own, other in times) for name, times in pairs.items()
+    }
+    return {SPEED: speeds, "ratio": ratios}

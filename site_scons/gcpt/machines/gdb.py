@@ -14,6 +14,8 @@ from xml.etree import ElementTree
 _ESCAPE = 0x7D
 #: Bytes of memory in one packet; QEMU's packets hold 4096 characters.
 _PIECE = 0x400
+#: Flags of QEMU's steps: a step; and one in which no interrupt is taken and no time passes, as at first.
+_STEP, _STEP_ALONE = 1, 7
 #: Attempts of a step that must change the pc.
 _STEPS = 8
 #: Seconds after which a machine counts as stuck that does not answer, arrive or end. Each takes a fraction of a second,
@@ -393,8 +395,20 @@ class Gdb:
     def interrupt(self) -> None:
         """Stop a running machine."""
         if self._running:
-            self._write(b"\x03")
+            self.request_stop()
             self.wait_stop(self._timeout)
+
+    def request_stop(self) -> None:
+        """Ask a running machine to stop; ``wait_stop`` waits until it has."""
+        self._write(b"\x03")
+
+    def let_steps_take_interrupts(self, allowed: bool) -> None:
+        """Choose whether time passes in steps, and whether they take interrupts; at first neither.
+
+        Args:
+            allowed: Whether they do.
+        """
+        self._ask(f"Qqemu.sstep={_STEP if allowed else _STEP_ALONE:x}")
 
     def detach(self) -> None:
         """Detach from the machine, which continues."""
@@ -413,17 +427,18 @@ class Gdb:
                 return
         raise GdbError(f"hart {hart} does not leave {before:#x} in {_STEPS} steps")
 
-    def step(self, hart: int, timeout: float | None = None) -> None:
-        """Step one instruction of a hart, without taking interrupts.
+    def step(self, hart: int, timeout: float | None = None, others: bool = False) -> None:
+        """Step one instruction of a hart, by default without taking interrupts.
 
         Args:
             hart: The hart.
             timeout: Seconds to wait; by default those of the connection.
+            others: Whether the other harts run meanwhile.
 
         Raises:
             GdbTimeoutError: The hart sleeps in a wfi; the step is still pending.
         """
-        self._send(f"vCont;s:{self.threads[hart]}")
+        self._send(f"vCont;s:{self.threads[hart]}" + ";c" * others)
         self._running = True
         self.wait_stop(self._timeout if timeout is None else timeout)
 

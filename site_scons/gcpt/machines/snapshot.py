@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.reader import Reader
 from gcpt.checkpoint.state import HartState
 from gcpt.errors import UserError
-from gcpt.machines import booting, extended_reading, markers, qemu, replay
+from gcpt.machines import booting, extended_reading, markers, qemu, replay, stops
 from gcpt.machines.arrival import run_to_first
 from gcpt.machines.booting import Arrangement
 from gcpt.machines.gdb import Gdb, GdbTimeoutError
@@ -114,7 +114,7 @@ class Moment:
         steps: Pairs of a regular expression to wait for on the console and the text to type then.
         at: The pc to run to, by any hart or by ``hart``; None: nowhere.
         hart: The hart that ``at`` and ``after`` apply to; None: any hart for ``at``, hart 0 for ``after``.
-        after: Instructions to step then.
+        after: Instructions then, of hart 0 or ``hart``.
         timeout: Seconds for each of these.
         marker: The marker to reach after ``at``, in a recording; None: none.
     """
@@ -146,36 +146,53 @@ class StoppedMachine:
     read: Reader
 
 
-@contextmanager
-def launch(
-    setup: MachineSetup, moment: Moment, folder: Path, advance: Callable[[int], None]
-) -> Iterator[StoppedMachine]:
-    """Start stock QEMU with files in memory, run to the moment, and read the machine.
+def counted(
+    setup: MachineSetup,
+    moment: Moment,
+    points: Sequence[int],
+    option: str,
+    folder: Path,
+    advance: Callable[[int], None],
+) -> Generator[StoppedMachine, None, None]:
+    """Start stock QEMU with files in memory, run to the moment, and stop it at points after it.
 
     Args:
         setup: The machine to start.
-        moment: When to stop.
-        folder: Folder for the machine's memory and logs.
-        advance: Called with the number of instructions stepped.
+        moment: When to start counting; its ``after`` is not used.
+        points: Ascending numbers of instructions after the moment that its hart starts.
+        option: The option that names the points, for messages.
+        folder: Folder for the machine's memory, a plugin and logs.
+        advance: Called with the number of instructions executed.
 
     Yields:
-        The stopped machine.
+        The stopped machine at each point, valid until the next one.
 
     Raises:
-        UserError: A file cannot be read or loaded, or is no code, or the machine did not reach the moment.
+        UserError: A file cannot be read or loaded, or is no code, or the machine did not reach the moment or a point.
         QemuError: QEMU ended, or the console did not print a pattern in time.
         GdbError: The gdb stub refused.
     """
-    raw = folder / "memory"
+    raw, machine, hart = folder / "memory", setup.machine(folder), moment.hart or 0
     output.write_pieces(raw, initial_memory(setup), setup.size)
-    with qemu.Qemu(raw, setup.machine(folder), folder, paused=not moment.steps) as running:
+    with ExitStack() as stack:
+        plugin = stack.enter_context(stops.plugin(hart, folder)) if points[-1] else None
+        if plugin:
+            machine = replace(machine, extra=(*machine.extra, *plugin.options))
+        running = stack.enter_context(qemu.Qemu(raw, machine, folder, paused=not moment.steps))
+        counter = stack.enter_context(stops.Counter(plugin.accept())) if plugin else None
         _take_steps(running, moment)
-        with running.gdb() as gdb:
-            if not moment.steps:  # leave the reset code, which is not in a checkpoint
-                run_to_first(gdb, dict.fromkeys(range(setup.harts), setup.entry))
-            _run_to_moment(gdb, moment, advance)
+        gdb = stack.enter_context(running.gdb())
+        if not moment.steps:  # leave the reset code, which is not in a checkpoint
+            run_to_first(gdb, dict.fromkeys(range(setup.harts), setup.entry))
+        _run_to_moment(gdb, moment)
+        origin = counter.read() if counter else 0
+        for point in points:
+            if counter:
+                stops.run_to(gdb, counter, hart, origin + point, moment.timeout, option, advance)
             states = _read_harts(gdb)
             _clear_jump(gdb, setup)
+            if counter:
+                origin = counter.read() - point  # it read them by instructions, too
             with _from_file(states, raw, setup.size) as stopped:
                 yield stopped
 
@@ -233,7 +250,7 @@ def record(
             with running.gdb() as gdb, Qmp(socket) as monitor:
                 if not moment.steps:
                     run_to_first(gdb, {0: setup.entry})
-                _run_to_moment(gdb, replace(moment, after=None), advance)
+                _run_to_moment(gdb, moment)
                 if watch:
                     watch.begin(running)
                 timeout = moment.timeout
@@ -319,7 +336,8 @@ def attach(
             raise UserError(f"--gdb {gdb_address}: {error.strerror or error}: {start}") from error
         with gdb:
             try:
-                _run_to_moment(gdb, moment, advance)
+                _run_to_moment(gdb, moment)
+                _step(gdb, moment, advance)
 
                 def content() -> Iterator[bytes]:
                     chunk = folder / "chunk"
@@ -396,12 +414,16 @@ def _from_file(harts: list[HartState], raw: Path, size: int) -> Iterator[Stopped
         yield StoppedMachine(harts, VIRT.dram, size, lambda: streams.raw_chunks(raw), read)
 
 
-def _run_to_moment(gdb: Gdb, moment: Moment, advance: Callable[[int], None]) -> None:
-    """Run a stopped machine to the moment's pc and step its instructions; ``advance`` is called for each."""
+def _run_to_moment(gdb: Gdb, moment: Moment) -> None:
+    """Run a stopped machine to the moment's pc."""
     if moment.hart is not None and moment.hart >= len(gdb.threads):
         raise UserError(f"--hart {moment.hart}: the machine has harts 0 to {len(gdb.threads) - 1}")
     if moment.at is not None:
         _run_to_pc(gdb, moment.at, moment.hart, moment.timeout)
+
+
+def _step(gdb: Gdb, moment: Moment, advance: Callable[[int], None]) -> None:
+    """Step the moment's instructions of a machine that no plugin counts; ``advance`` is called for each."""
     hart, deadline = moment.hart or 0, time.monotonic() + moment.timeout
     for count in range(moment.after or 0):
         if time.monotonic() > deadline:
