@@ -23,6 +23,18 @@ class SimulatorError(Exception):
         self.console = console
 
 
+def system_error(error: OSError) -> str:
+    """Describe a system call that failed: files that no user named are temporary.
+
+    Args:
+        error: The error.
+
+    Returns:
+        The file and the cause.
+    """
+    return f"{error.filename or 'a temporary file'}: {error.strerror or error}"
+
+
 def one_line(text: str) -> str:
     r"""Format a message as one line that a terminal can show.
 

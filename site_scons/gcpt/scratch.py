@@ -45,11 +45,31 @@ def scratch_folder() -> Iterator[Path]:
     """
     folder = Path(_new())
     try:
-        yield folder
+        with removal_of(folder):
+            yield folder
     except BaseException as error:
-        shutil.rmtree(folder, ignore_errors=True)  # the error matters more than one of the removal
         if cause := _cause(error, folder):
             raise UserError(f"{folder.parent}: temporary files: {cause.strerror or cause}: {_REMEDY}") from error
+        raise
+
+
+@contextmanager
+def removal_of(folder: Path) -> Iterator[Path]:
+    """Remove a temporary folder at the end of the ``with`` block.
+
+    Args:
+        folder: The folder.
+
+    Yields:
+        The folder.
+
+    Raises:
+        UserError: It, or a file in it, cannot be removed; after an exception, that one is raised.
+    """
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # the error matters more than one of the removal
         raise
     remove_folder(folder)
 

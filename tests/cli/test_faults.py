@@ -4,21 +4,26 @@ Each command runs once to list the calls that concern its files, its temporary f
 each call that fails. GCPT_FAULTS=all fails every call; otherwise a sample, which GCPT_FAULTS=NUMBER seeds.
 """
 
+import gzip
 import os
 import random
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import dromajos
 import pytest
 from command import here
 from faulty import ERRORS, Call, Run, compile_shim, processes_of, run
+from guests import TWO_PHASES
 from restorer import Restorer
 
 from gcpt.checkpoint import edits, output
+from gcpt.checkpoint.containers import MAGICS
 from gcpt.checkpoint.files import open_checkpoint
 from gcpt.checkpoint.layouts import MIB
 from gcpt.errors import UserError
@@ -36,19 +41,27 @@ _SPIN = bytes.fromhex("6f000000")
 
 @dataclass(frozen=True)
 class Command:
-    """A command line whose words may name files of the folder. outputs: files that it writes or replaces."""
+    """A command line whose words may name files of the folder.
+
+    outputs: files that it writes or replaces. results: a folder for further files, which differ from run to run.
+    """
 
     line: str
     outputs: tuple[str, ...] = ()
     starts_machine: bool = False
+    results: str = "-"
 
     @property
     def words(self) -> list[str]:
-        return self.line.split()
+        return shlex.split(self.line)
 
 
 _MACHINE = True
 _WHISPER = ("fd", "memory", "mmap", "mtimecmp", "registers0", "time", "usedblocks")
+#: One worker, whose calls are always the same, and one attempt, because a second one may succeed.
+_ONE = "-j 1 --retries 0"
+_NEW = "new/checkpoint/work/1/_1_1.0_memory_.{}"
+_PHASES = "--load phases@0x80100000 --interval 20000"
 COMMANDS = [
     Command("info c.zst"),
     Command("info c.gz --hart 0 --json"),
@@ -74,9 +87,24 @@ COMMANDS = [
     Command("unpack packed.zst -o o.zst --restorer-out r.bin", ("o.zst", "r.bin")),
     Command("convert --to whisper c.zst folder", tuple(f"folder/{name}" for name in _WHISPER)),
     Command("convert --from whisper whisper o.zst", ("o.zst",)),
+    Command("convert --to loadarch c.zst folder", ("folder/loadarch", "folder/mem.elf")),
+    Command("convert --from loadarch loadarch o.zst", ("o.zst",)),
+    Command("convert --from dromajo dromajo o.bin --layout flash --flash-out of", ("o.bin", "of")),
+    Command("restorer --platform qemu-virt --mode auto -o o.bin", ("o.bin",)),
+    Command("build platform=qemu-virt mode=auto -o o.bin --elf o.elf", ("o.bin", "o.elf")),
     Command("simpoints profile -o folder --index index.json", ("folder/simpoints0", "folder/weights0", "index.json")),
     Command("set archive set -o o", ("o",)),
     Command("set extract archive -o folder", ("folder/checkpoint/work/1/_1_1.0_memory_.zstd",)),
+    Command("set scan set -o quick.toml", ("quick.toml",)),
+    Command("set scan set --digest -j 1 -o quick.json", ("quick.json",)),
+    Command(f"set convert set --layout dual_core --container gzip -o new {_ONE}", (_NEW.format("gz"),), results="new"),
+    Command(f"set pack set gcpt.bin --container raw -o new {_ONE}", (_NEW.format("bin"),), results="new"),
+    Command(f"set swap packed-set other.bin {_ONE}", ("packed-set/checkpoint/work/1/_1_1.0_memory_.zstd",)),
+    Command(f"set validate packed-set -o new {_ONE}", results="new"),
+    Command(f"set run set -o new --good over {_ONE} -- sh -c 'echo over' {{checkpoint}}", results="new"),
+    Command(f"set verify packed-set -o new {_ONE}", (), _MACHINE, results="new"),
+    Command(f"profile -o o.gz {_PHASES}", ("o.gz",), _MACHINE),
+    Command(f"generate -o new --max-k 1 {_PHASES}", (), _MACHINE, results="new"),
     Command("snapshot -o o.zst --load spin@0x80100000", ("o.zst",), _MACHINE),
     Command("snapshot -o o.bin --load spin@0x80100000 --layout flash --flash-out of", ("o.bin", "of"), _MACHINE),
     Command("verify packed.zst", (), _MACHINE),
@@ -90,6 +118,7 @@ COMMANDS = [
 HARMLESS = {
     "fstat": "Python opens a file without it: it only chooses the buffer's size, and looks for folders",
     "stat": "a path that cannot be looked at counts as absent, or is resolved as it is written",
+    "read": "a worker that waits for its next task ends",
     "lseek": "Python opens a file without its position",
     "connect": "gcpt tries again until QEMU opens its socket",
     "fork": "Python forks after vfork fails",
@@ -130,13 +159,20 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, build_restorer: Callable[..
         done = here(*words)
         assert done.returncode == 0, done.stderr
     (folder / "spin").write_bytes(_SPIN)
+    (folder / "phases").write_bytes(TWO_PHASES)
+    (folder / "rom").mkdir()
+    for ending, content in dromajos.make(folder / "rom")[0].items():
+        (folder / f"dromajo{ending}").write_bytes(content)
     (folder / "profile").write_text("T:1:5 :2:6\nT:1:6 :2:5\n")
     point = folder / "set/checkpoint/work/1/_1_1.0_memory_.zstd"
     point.parent.mkdir(parents=True)
     shutil.copy(folder / "c.zst", point)
     for words in (
         ("convert", "--to", "whisper", folder / "c.zst", folder / "whisper"),
+        ("convert", "--to", "loadarch", folder / "c.zst", folder / "loadarch"),
+        ("set", "pack", folder / "set", folder / "gcpt.bin", "-o", folder / "packed-set"),
         ("set", "archive", folder / "set", "-o", folder / "archive"),
+        *(("set", "scan", "--quick", folder / "set", "-o", folder / f"quick.{end}") for end in ("toml", "json")),
     ):
         done = here(*words)
         assert done.returncode in (0, 1), done.stderr  # 1: what the format cannot hold is named
@@ -148,7 +184,7 @@ def _fresh(inputs: Path, folder: Path, command: Command) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(inputs, folder)
     for name in command.outputs:
-        if not name.startswith(("logs/", "folder/")) and not (folder / name).exists():
+        if not name.startswith(("logs/", "folder/", "new/")) and not (folder / name).exists():
             (folder / name).write_bytes(b"as it was")
 
 
@@ -160,6 +196,8 @@ def _is_complete(path: Path, data: bytes, command: Command) -> bool:
     """Whether an output is whole; that of a machine is never the same twice."""
     if not command.starts_machine or path.suffix == ".py":
         return False
+    if path.suffix == ".gz":
+        return data.startswith(MAGICS["gzip"]) and gzip.decompress(data).startswith(b"T:")
     if path.parent.name == "logs":
         return True
     if path.name == "of":
@@ -178,7 +216,11 @@ def _problems(
     problems = []
     now = _files(folder)
     temporary = bool(_TEMPORARY.fullmatch(call.file))
-    harmless = call.name in HARMLESS and (temporary or call.name in ("fstat", "stat", "lseek", "connect", "fork"))
+    on_points = "points: 1 finished" in clean.stdout
+    anywhere = call.kind in ("fstat", "stat", "lseek", "connect", "fork") or (
+        call.name == "worker:read" and call.file.startswith("socket:")
+    )
+    harmless = call.kind in HARMLESS and (temporary or anywhere)
     lines = [line for line in result.stderr.splitlines() if line.startswith("gcpt: ")]
     if result.status == 2:
         others = result.stderr.count("\n") - len(lines) if not command.line.startswith("debug") else 0  # gdb's own
@@ -187,9 +229,12 @@ def _problems(
     elif command.line.startswith("verify") and call.file.startswith("socket:") and result.status == 1:
         if result.stderr or result.stdout.count("\n") != 1:  # "failed", as for any machine that does not answer
             problems.append(f"not one line: {result.stdout}{result.stderr}")
+    elif result.status == 1 and on_points:
+        if result.stderr or not result.stdout.endswith(": 1 points: 1 failed\n") or "None" in result.stdout:
+            problems.append(f"not the failure of a point: {result.stdout}{result.stderr}")
     elif result.status != 0 or not harmless:
         problems.append(f"status {result.status}: {result.stderr}")
-    elif not command.starts_machine and (result.stdout, result.stderr) != (clean.stdout, clean.stderr):
+    elif not (command.starts_machine or on_points) and (result.stdout, result.stderr) != (clean.stdout, clean.stderr):
         problems.append(f"another output: {result.stdout}{result.stderr}")
     written = set()
     for name in command.outputs:
@@ -202,15 +247,16 @@ def _problems(
     if (
         written
         and len(written) != len(command.outputs)
-        and not (command.line.startswith("verify") or call.name == "rename")
+        and not (command.line.startswith("verify") or call.kind == "rename")
     ):
         problems.append(f"only {written} written")
     problems += [
         f"{name}: input changed" for name in before if name not in command.outputs and now.get(name) != before[name]
     ]
     known = {*before, *command.outputs}
+    known |= {name for name in now if name.startswith(f"{command.results}/") and not name.endswith(".partial")}
     left = {*now, *(str(path.relative_to(folder)) for path in (folder / "tmp").iterdir())} - known
-    if left and not (temporary and call.name in _REMOVAL):
+    if left and not (temporary and call.kind in _REMOVAL):
         problems.append(f"left: {left}")
     if running := processes_of(folder):
         problems.append(f"still running: {running}")
@@ -242,7 +288,7 @@ def test_each_call_fails_once(command: Command, inputs: Path, shim: Path, tmp_pa
     assert clean.status == 0, clean.stderr
     states = [before, _files(folder)]
     generator = random.Random(f"{_CHOICE} {command.line}")
-    faults = [(call, generator.choice(ERRORS[call.name])) for call in _chosen(clean.calls, generator)]
+    faults = [(call, generator.choice(ERRORS[call.kind])) for call in _chosen(clean.calls, generator)]
 
     def inject(number: int) -> list[str] | None:
         """The problems of a run with a fault; None if a machine's run did not come to the call."""
@@ -257,6 +303,35 @@ def test_each_call_fails_once(command: Command, inputs: Path, shim: Path, tmp_pa
         found = [problems for problems in pool.map(inject, range(len(faults))) if problems is not None]
     print(f"{len(clean.calls)} calls, {len(found)} failed (GCPT_FAULTS={_CHOICE})")
     assert not any(found), "\n".join(problem for problems in found for problem in problems)
+
+
+def test_a_manifest_lacks_nothing(inputs: Path, shim: Path, tmp_path: Path) -> None:
+    """Whichever folder or index of a set cannot be read: no manifest, and the old one stays."""
+    folder, words = tmp_path / "folder", ["set", "scan", "set", "--quick", "-o", "quick.toml"]
+    _fresh(inputs, folder, Command(""))
+    (index := folder / "set/json/all.json").parent.mkdir()
+    index.write_text('{"work": {"insts": "1", "points": {"1": "1.0"}}}')
+    clean, before = run(shim, folder, words), (folder / "quick.toml").read_bytes()
+    assert clean.status == 0, clean.stdout + clean.stderr
+    calls = [call for call in clean.calls if call.name in ("opendir", "open", "read") and call.file.startswith("set")]
+    assert {call.file for call in calls} >= {"set", "set/checkpoint/work/1", "set/json", "set/json/all.json"}
+    for call in calls:
+        done = run(shim, folder, words, call, "EIO")
+        assert (done.status, done.failed, done.stderr.count("\n")) == (2, True, 1), (call, done.stdout + done.stderr)
+        assert (folder / "quick.toml").read_bytes() == before
+
+
+def test_a_worker_whose_connection_fails(inputs: Path, shim: Path, tmp_path: Path) -> None:
+    """Its point fails, in one line, wherever the connection fails; no worker is left."""
+    folder, swap = tmp_path / "folder", next(command for command in COMMANDS if command.line.startswith("set swap"))
+    _fresh(inputs, folder, swap)
+    clean = run(shim, folder, swap.words)
+    calls = [call for call in clean.calls if call.name == "worker:write" and call.file.startswith("socket:")]
+    for call in (*calls[:1], *calls[-1:]):
+        _fresh(inputs, folder, swap)
+        done = run(shim, folder, swap.words, call, "EIO")
+        assert (done.status, done.failed, done.stderr) == (1, True, ""), done.stderr
+        assert "killed (the worker was killed): 1" in done.stdout and not processes_of(folder), done.stdout
 
 
 def test_a_file_system_that_cannot_copy(inputs: Path, shim: Path, tmp_path: Path) -> None:

@@ -43,6 +43,34 @@ def test_a_manifest_replaces_only_a_manifest(tmp_path: Path, name: str, kind: st
     assert str(out) in message and file.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        *((source, kind) for source in ("folder", "index") for kind in ("pipe", "image", "index", "content")),
+        *(("manifest", kind) for kind in ("image", "content")),
+    ],
+)
+def test_a_manifest_lacks_nothing(tmp_path: Path, source: str, kind: str) -> None:
+    """A set of which something cannot be read gets none, and keeps the old one, however the set is named."""
+    made = synthetic_sets.make(tmp_path / "set", points=2)
+    manifest, out = tmp_path / "old.toml", tmp_path / "new.toml"
+    for file in (manifest, out):
+        assert here("set", "scan", made.root, "--quick", "-o", file).returncode == 0
+    before, image = out.read_bytes(), list(made.images.values())[-1]
+    if kind == "pipe":
+        os.mkfifo(image.with_name("_7_0.5_.gz"))
+    elif kind == "index":
+        (made.root / "json/other.json").symlink_to("gone")
+    elif kind == "image":
+        image.unlink()
+        image.symlink_to(image.name)
+    named = {"folder": made.root, "index": made.json, "manifest": manifest}[source]
+    quick = [] if kind == "content" else ["--quick"]
+    message = refusal(here("set", "scan", named, *quick, "-o", out))
+    assert "the manifest would lack it: copy it again, or remove it" in message and out.read_bytes() == before
+    assert here("set", "scan", named, *quick).returncode == 1
+
+
 @pytest.mark.parametrize("ending", ["toml", "json"])
 def test_a_manifest_replaces_itself(tmp_path: Path, ending: str) -> None:
     made = synthetic_sets.make(tmp_path / "set", points=2)
@@ -75,4 +103,4 @@ def test_a_copy_lacks_nothing(tmp_path: Path, command: str, monkeypatch: pytest.
     (tmp_path / "gcpt.bin").write_bytes((0x6F).to_bytes(4, "little") + (64).to_bytes(4, "little") + bytes(56))
     synthetic_sets.plant(made, "an index that is a FIFO")
     run = here("set", *command.replace("SET", str(made.root)).replace("OUT", str(out)).split())
-    assert run.returncode == 2 and "the new set would lack it" in run.stderr and not out.exists(), run.stderr
+    assert run.returncode == 2 and "would lack it: copy it again" in run.stderr and not out.exists(), run.stderr

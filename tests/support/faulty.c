@@ -3,7 +3,8 @@
  *   FAULT_UNDER  a folder: only calls on files under it and on sockets count, and calls that have no file
  *   FAULT_LOG    a file that gets a line for each of these calls, "CALL FILE", and "! CALL FILE" for the failed one
  *   FAULT_CALL, FAULT_AT, FAULT_ERRNO  fail the call of this name with this number (from 1) with this errno
- * Processes that this one starts have neither the variables nor the library.
+ * Of the processes that this one starts, only workers of multiprocessing have the variables and the library: the names
+ * of their calls begin with "worker:".
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -25,7 +26,10 @@
 static pid_t process;
 static int log_fd = -1, error;
 static long at, count;
-static char under[PATH_MAX], chosen[32];
+static char under[PATH_MAX], chosen[64];
+static const char *role = "";
+/* The variables as they were, for workers. */
+static char kept[6][PATH_MAX + 32];
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
@@ -36,8 +40,36 @@ static const char *variable(const char *name)
     return value ? value : "";
 }
 
+/* Keep a variable, and take it from the processes that this one starts. */
+static void take(int number, const char *name)
+{
+    snprintf(kept[number], sizeof(kept[number]), "%s=%s", name, variable(name));
+    unsetenv(name);
+}
+
+/* The command line of a worker of multiprocessing has these words. */
+static bool is_worker(const char *words)
+{
+    return strstr(words, "multiprocessing.spawn") != NULL;
+}
+
+static void set_role(void)
+{
+    char words[4096];
+    int fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/cmdline", O_RDONLY | O_CLOEXEC, 0);
+    long length = syscall(SYS_read, fd, words, sizeof(words) - 1);
+
+    syscall(SYS_close, fd);
+    for (long i = 0; i < length; i++)
+        if (words[i] == 0)
+            words[i] = ' ';
+    words[length < 0 ? 0 : length] = 0;
+    role = is_worker(words) ? "worker:" : "";
+}
+
 __attribute__((constructor)) static void set_up(void)
 {
+    set_role();
     snprintf(under, sizeof(under), "%s", variable("FAULT_UNDER"));
     snprintf(chosen, sizeof(chosen), "%s", variable("FAULT_CALL"));
     at = atol(variable("FAULT_AT"));
@@ -45,26 +77,27 @@ __attribute__((constructor)) static void set_up(void)
     int fd = syscall(SYS_openat, AT_FDCWD, variable("FAULT_LOG"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     log_fd = fcntl(fd, F_DUPFD_CLOEXEC, 500);
     syscall(SYS_close, fd);
-    unsetenv("LD_PRELOAD");
-    unsetenv("FAULT_UNDER");
-    unsetenv("FAULT_LOG");
-    unsetenv("FAULT_CALL");
-    unsetenv("FAULT_AT");
-    unsetenv("FAULT_ERRNO");
+    take(0, "LD_PRELOAD");
+    take(1, "FAULT_UNDER");
+    take(2, "FAULT_LOG");
+    take(3, "FAULT_CALL");
+    take(4, "FAULT_AT");
+    take(5, "FAULT_ERRNO");
     process = getpid();
 }
 
 /* file: an absolute path, the name of a socket, or "-" for a call without a file. */
 static bool fails(const char *call, const char *file)
 {
-    char line[PATH_MAX + 64];
+    char line[PATH_MAX + 64], name[64];
 
     if (getpid() != process)
         return false;
     if (strncmp(file, under, strlen(under)) != 0 && strncmp(file, "socket:", 7) != 0 && strcmp(file, "-") != 0)
         return false;
-    bool failing = strcmp(call, chosen) == 0 && ++count == at;
-    int length = snprintf(line, sizeof(line), "%s%s %s\n", failing ? "! " : "", call, file);
+    snprintf(name, sizeof(name), "%s%s", role, call);
+    bool failing = strcmp(name, chosen) == 0 && ++count == at;
+    int length = snprintf(line, sizeof(line), "%s%s %s\n", failing ? "! " : "", name, file);
 
     syscall(SYS_write, log_fd, line, length);
     if (failing)
@@ -160,6 +193,21 @@ DIR *fdopendir(int fd)
 struct dirent64 *readdir64(DIR *folder)
 {
     return fails_fd("readdir", dirfd(folder)) ? NULL : NEXT(readdir64)(folder);
+}
+
+int execv(const char *file, char *const words[])
+{
+    static char *variables[4096];
+    size_t length = 0;
+    bool worker = false;
+
+    for (size_t i = 0; words[i] != NULL; i++)
+        worker = worker || is_worker(words[i]);
+    for (; environ[length] != NULL && length < 4000; length++)
+        variables[length] = environ[length];
+    for (size_t i = 0; worker && i < 6; i++)
+        variables[length++] = kept[i];
+    return NEXT(execve)(file, words, variables);
 }
 
 /* A process of its own also for vfork(), which cannot be called from a function that returns. */

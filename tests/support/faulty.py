@@ -50,12 +50,18 @@ ERRORS = {
 class Call:
     """A system call of a run: its name, its number among those of this name (from 1), and the file or ``-``.
 
-    A file of the run's folder has its path there, others their absolute paths, sockets a name.
+    The name of a call of a worker begins with ``worker:``. A file of the run's folder has its path there, others their
+    absolute paths, sockets a name.
     """
 
     name: str
     number: int
     file: str
+
+    @property
+    def kind(self) -> str:
+        """Its name without that of the process: a key of ERRORS."""
+        return self.name.removeprefix("worker:")
 
     def __str__(self) -> str:
         return f"{self.name} {self.number} ({self.file})"

@@ -18,7 +18,7 @@ import click
 from gcpt import __version__
 from gcpt.checkpoint.containers import unchanging
 from gcpt.cli.streams import prepare_streams
-from gcpt.errors import UserError, one_line
+from gcpt.errors import UserError, one_line, system_error
 from gcpt.interrupts import INTERRUPTED
 from gcpt.packages import explain
 
@@ -149,5 +149,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _print_error(explain(error))
     except OSError as error:
         _discard_output()
-        return _print_error(f"{error.filename or 'a temporary file'}: {error.strerror or error}")
+        return _print_error(system_error(error))
     return status if isinstance(status, int) else 0

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from collections.abc import Generator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,20 +95,24 @@ def write_profile(
         UserError: The software did not execute an interval, or the file cannot be written.
     """
     from gcpt.checkpoint.output import replacing
-    from gcpt.cli.snapshot_files import one_line_errors
-    from gcpt.machines.profile import intervals
 
     count = blocks = 0
     with ExitStack() as stack:
-        stack.enter_context(one_line_errors())
-        folder = stack.enter_context(scratch_folder())
         file = stack.enter_context(replacing(out))
         text = stack.enter_context(gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
-        advance = stack.enter_context(progress("recording", last, "instructions"))
-        for line in stack.enter_context(closing(intervals(setup, moment, interval, last, folder, advance))):
+        for line in stack.enter_context(closing(_lines(setup, moment, interval, last))):
             text.write(line.encode())
             count += 1
             blocks = max(blocks, *map(int, re.findall(r":(\d+):", line)))
         if not count:
             raise UserError(f"--interval {interval}: the software ended before: give fewer instructions")
     return count, blocks
+
+
+def _lines(setup: "MachineSetup", moment: "Moment", interval: int, last: int | None) -> Generator[str, None, None]:
+    """The lines of the vectors; a UserError names what failed, which is not the file that they are written to."""
+    from gcpt.cli.snapshot_files import one_line_errors
+    from gcpt.machines.profile import intervals
+
+    with one_line_errors(), scratch_folder() as folder, progress("recording", last, "instructions") as advance:
+        yield from intervals(setup, moment, interval, last, folder, advance)

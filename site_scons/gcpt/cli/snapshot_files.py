@@ -10,7 +10,7 @@ from gcpt.checkpoint import containers
 from gcpt.checkpoint.places import place_for
 from gcpt.checkpoint.points import Point
 from gcpt.cli.output import Advance, progress, say_json, track
-from gcpt.errors import UserError
+from gcpt.errors import UserError, system_error
 from gcpt.installing import remedy
 from gcpt.machines.gdb import GdbError
 from gcpt.machines.qemu import QemuError
@@ -184,10 +184,10 @@ def _counting(label: str, instructions: int | None) -> AbstractContextManager[Ad
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn failures of QEMU and its gdb stub into errors of one line.
+    """Turn failures of QEMU and its gdb stub, and of temporary files, into errors of one line.
 
     Raises:
-        UserError: QEMU or its gdb stub failed.
+        UserError: QEMU, its gdb stub or a system call failed.
     """
     try:
         yield
@@ -195,3 +195,7 @@ def one_line_errors() -> Iterator[None]:
         raise UserError(f"{error.filename}: not found: {remedy('QEMU')}") from error
     except (QemuError, GdbError) as error:
         raise UserError(str(error).splitlines()[0]) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UserError(system_error(error)) from error

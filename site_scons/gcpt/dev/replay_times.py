@@ -12,7 +12,7 @@ from statistics import median
 from gcpt.checkpoint import output
 from gcpt.checkpoint.layouts import MIB
 from gcpt.dev.figures import SPEED, Figures
-from gcpt.machines.plugins import Plugin
+from gcpt.machines.plugins import compiled_plugin
 from gcpt.machines.qemu import Machine, Qemu
 from gcpt.machines.replay import Recording
 from gcpt.machines.stops import plugin as counting
@@ -76,7 +76,7 @@ def measure(folder: Path) -> Figures:
             return _seconds(running)
 
     def profiled() -> float:
-        with Plugin("blocks", folder) as plugin:
+        with compiled_plugin("blocks", folder) as plugin:
             return recorded("replay", plugin.options)
 
     kinds: dict[str, Callable[[], float]] = {

@@ -16,7 +16,7 @@ from pathlib import Path
 from gcpt.errors import UserError
 from gcpt.machines import replay
 from gcpt.machines.gdb import Gdb, GdbClosedError
-from gcpt.machines.plugins import Plugin
+from gcpt.machines.plugins import Plugin, compiled_plugin
 from gcpt.machines.qemu import Qemu
 from gcpt.machines.qmp import Qmp
 
@@ -279,5 +279,5 @@ def watching(marker: Marker, folder: Path) -> Iterator[Watch]:
     if marker.word is None:
         yield ConsoleWatch(marker)
         return
-    with Plugin("markers", folder, f"word={marker.word:x}") as plugin:
+    with compiled_plugin("markers", folder, f"word={marker.word:x}") as plugin:
         yield InstructionWatch(marker, plugin)

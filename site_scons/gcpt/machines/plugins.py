@@ -3,12 +3,14 @@
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from gcpt.errors import UserError
 from gcpt.machines.qemu import escaped, version
-from gcpt.scratch import short_folder
+from gcpt.scratch import removal_of, short_folder
 
 _SOURCES = Path(__file__).parent / "plugin"
 #: The first versions of QEMU whose plugin API is version 2 and version 3.
@@ -43,36 +45,17 @@ def compile_plugin(name: str, folder: Path) -> Path:
     return plugin
 
 
+@dataclass(frozen=True)
 class Plugin:
-    """A plugin of a machine to start, and the socket that it reports to; a context manager.
+    """A plugin of a machine to start.
 
     Attributes:
         options: QEMU's arguments that load the plugin.
+        listening: The socket that it reports to.
     """
 
-    def __init__(self, name: str, folder: Path, *arguments: str) -> None:
-        """Compile the plugin; UserError if that fails.
-
-        Args:
-            name: Its source without the ending.
-            folder: Folder for it.
-            arguments: Its arguments after the socket, as NAME=VALUE.
-        """
-        plugin = compile_plugin(name, folder)
-        self._folder = short_folder(_SOCKET)
-        path = self._folder / _SOCKET
-        self.options = ("-plugin", ",".join([f"file={escaped(plugin)}", f"socket={escaped(path)}", *arguments]))
-        self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.settimeout(_TIMEOUT)
-        self._listening.bind(str(path))
-        self._listening.listen()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listening.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+    options: tuple[str, ...]
+    listening: socket.socket
 
     def accept(self) -> socket.socket:
         """Wait for the plugin of the machine that was started.
@@ -80,6 +63,31 @@ class Plugin:
         Returns:
             The connection to it.
         """
-        connection = self._listening.accept()[0]
+        connection = self.listening.accept()[0]
         connection.settimeout(_TIMEOUT)
         return connection
+
+
+@contextmanager
+def compiled_plugin(name: str, folder: Path, *arguments: str) -> Iterator[Plugin]:
+    """Compile a plugin for a machine to start, and listen to it.
+
+    Args:
+        name: Its source without the ending.
+        folder: Folder for it.
+        arguments: Its arguments after the socket, as NAME=VALUE.
+
+    Yields:
+        The plugin.
+
+    Raises:
+        UserError: There is no compiler, or it fails, or there is no folder for the socket.
+    """
+    plugin = compile_plugin(name, folder)
+    with removal_of(short_folder(_SOCKET)) as sockets, socket.socket(socket.AF_UNIX) as listening:
+        path = sockets / _SOCKET
+        listening.settimeout(_TIMEOUT)
+        listening.bind(str(path))
+        listening.listen()
+        options = ",".join([f"file={escaped(plugin)}", f"socket={escaped(path)}", *arguments])
+        yield Plugin(("-plugin", options), listening)

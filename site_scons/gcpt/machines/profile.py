@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 from gcpt.machines import replay
-from gcpt.machines.plugins import Plugin
+from gcpt.machines.plugins import compiled_plugin
 from gcpt.machines.qmp import Qmp
 from gcpt.machines.snapshot import MachineSetup, Moment, record
 
@@ -39,7 +39,7 @@ def intervals(
         QemuError: QEMU ended, or the console did not print a pattern in time, or the run did not end.
         GdbError: The gdb stub refused.
     """
-    with Plugin("blocks", folder) as plugin:
+    with compiled_plugin("blocks", folder) as plugin:
         recorded = record(setup, moment, last, f"--last {last}", folder, advance)
         with (
             recorded.recording.start("replay", extra=plugin.options) as (running, monitor_socket),

@@ -53,12 +53,19 @@ def for_qemu(text: str) -> str:
     return f"unix:{parsed}" if isinstance(parsed, str) else f"tcp:{parsed[0]}:{parsed[1]}"
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that is silent where the system has no socket for it; ``Qmp`` closes those that it has."""
+
+    def __del__(self) -> None:
+        """Do not close what was not made."""
+
+
 class Qmp:
     """A connection to a QMP socket, as a context manager; entering it raises UserError if QMP does not answer."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._loop = asyncio.new_event_loop()
+        self._loop = _Loop()
         self._client = QMPClient("gcpt")
 
     def __enter__(self) -> Self:

@@ -4,7 +4,6 @@ In a recording QEMU counts instructions (-icount) and writes everything that com
 repeats the run instruction by instruction, and QMP's replay-break stops it after a count (docs/snapshot.md).
 """
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from gcpt.errors import UserError
 from gcpt.machines.gdb import Gdb, GdbClosedError, GdbTimeoutError
 from gcpt.machines.qemu import Machine, Qemu, escaped
 from gcpt.machines.qmp import Qmp
-from gcpt.scratch import short_folder
+from gcpt.scratch import removal_of, short_folder
 
 #: Words in QEMU's options that connect a machine to what a replay does not repeat, or that set -icount or -smp.
 _UNRECORDED = (
@@ -83,14 +82,11 @@ class Recording:
             The machine and the path of its QMP socket.
         """
         self.fill()
-        sockets = short_folder(_SOCKET)
-        try:
+        with removal_of(short_folder(_SOCKET)) as sockets:
             socket, log = sockets / _SOCKET, self.folder / "recording"
             options = (*_arguments(mode, log, socket, self.sleep), *self.machine.extra, *extra)
             with Qemu(self.memory, replace(self.machine, extra=options), self.folder, paused) as running:
                 yield running, str(socket)
-        finally:
-            shutil.rmtree(sockets, ignore_errors=True)
 
 
 def _arguments(mode: str, log: Path, socket: Path, sleep: bool) -> tuple[str, ...]:

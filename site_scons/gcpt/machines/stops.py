@@ -9,13 +9,14 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
 from gcpt.errors import UserError
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines.gdb import Gdb, GdbClosedError, GdbError, GdbTimeoutError
-from gcpt.machines.plugins import Plugin
+from gcpt.machines.plugins import Plugin, compiled_plugin
 from gcpt.machines.replay import EndedError
 
 #: Instructions before the count at which the plugin holds the hart: more than a translation block has.
@@ -69,7 +70,7 @@ class Counter:
         select.select([self._connection], [], [], _LOOK)
 
 
-def plugin(hart: int, folder: Path) -> Plugin:
+def plugin(hart: int, folder: Path) -> AbstractContextManager[Plugin]:
     """Prepare the plugin for a machine to start.
 
     Args:
@@ -77,12 +78,9 @@ def plugin(hart: int, folder: Path) -> Plugin:
         folder: Folder for it.
 
     Returns:
-        The plugin.
-
-    Raises:
-        UserError: It cannot be compiled.
+        The plugin, when entered, which raises UserError if it cannot be compiled.
     """
-    return Plugin("stops", folder, f"hart={hart}")
+    return compiled_plugin("stops", folder, f"hart={hart}")
 
 
 def run_to(

@@ -61,7 +61,7 @@ def _sources(whole: PointSet, points: Sequence[Point], allow_outside: bool) -> I
     if whole.restorer and whole.restorer.is_relative_to(whole.root):
         yield _Source(whole.restorer)
     tree = walk(whole.root, allow_outside)
-    check_whole(whole.root, (*whole.findings, *tree.findings))
+    check_whole(whole.root, (*whole.findings, *tree.findings), "the archive")
     for path in tree.indexes:
         if not manifest.is_manifest(whole.root / path):
             yield _Source(whole.root / path)

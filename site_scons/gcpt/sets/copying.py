@@ -53,7 +53,7 @@ def copy_indexes(root: Path, folder: Path, renamed: Mapping[Path, Path], known: 
         UserError: An index cannot be read or written.
     """
     old = tree.walk(root)
-    tree.check_whole(root, old.findings)
+    tree.check_whole(root, old.findings, "the new set")
     kept = chosen | {image.key for image in tree.walk(folder).images}
     left_out = (known | {image.key for image in old.images}) - kept
     gone = {workload for workload, _ in left_out} - {workload for workload, _ in kept}

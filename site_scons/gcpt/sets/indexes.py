@@ -336,7 +336,8 @@ def read_index(root: Path, path: str, accepted: Container[str], findings: list[F
     try:
         return read()
     except UserError as error:
-        reader.note("bad-index", str(error).removeprefix(f"{root / path}: "))
+        code = "unreadable" if isinstance(error.__cause__, OSError) else "bad-index"
+        reader.note(code, str(error).removeprefix(f"{root / path}: "))
     except (ValueError, RecursionError) as error:
         reader.note("bad-index", f"cannot be read: {error}")
     return None

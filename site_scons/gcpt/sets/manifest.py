@@ -222,7 +222,8 @@ def read(path: Path, allow_outside: bool = False) -> Scan:
         try:
             sizes[point.key] = sum(file.stat().st_size for file in (point.path, point.flash) if file)
         except OSError as error:
-            findings.append(Finding("missing", f"the image cannot be read: {error.strerror}", point.key, relative))
+            code = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+            findings.append(Finding(code, f"the image cannot be read: {error.strerror}", point.key, relative))
             continue
         size = values.get("bytes")
         if size is not None and size != sizes[point.key]:

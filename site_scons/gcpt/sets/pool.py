@@ -62,22 +62,20 @@ def _cores(text: str) -> list[int]:
 
 
 def _work(connection: Connection, cores: Sequence[int]) -> None:
-    """Do tasks until the other end is closed."""
+    """Do tasks until the other end is closed, or the connection fails, which the client sees."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the client, which ends the workers
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_watch_client, daemon=True).start()
     if cores:
         os.sched_setaffinity(0, cores)
-    while True:
-        try:
+    with suppress(EOFError, OSError):
+        while True:
             function, arguments = connection.recv()
-        except (EOFError, ConnectionError):
-            return
-        try:
-            answer = (True, function(*arguments))
-        except Exception as error:
-            answer = (False, error)
-        connection.send(answer)
+            try:
+                answer = (True, function(*arguments))
+            except Exception as error:
+                answer = (False, error)
+            connection.send(answer)
 
 
 def _stop(number: int, _: object) -> None:
@@ -108,9 +106,12 @@ class _Slot:
         try:
             self._connection.send((function, arguments))
             is_done, value = self._connection.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError) as error:
+            self._process.terminate()  # unless it ended, it cannot be reached
             self._join(None)
-            raise WorkerKilledError(f"the worker ended with status {self._process.exitcode}") from None
+            if isinstance(error, EOFError | ConnectionError):
+                raise WorkerKilledError(f"the worker ended with status {self._process.exitcode}") from None
+            raise WorkerKilledError(f"the connection to the worker failed: {error.strerror}") from None
         if not is_done:
             raise value
         result: T = value

@@ -135,6 +135,8 @@ def _narrowed(scan: Scan, keys: set[Key], path: str) -> Scan:
     def concerns(found: Finding) -> bool:
         if found.key[1]:
             return found.key in keys
+        if found.code == "unreadable":
+            return True  # a point may be there
         return found.path == path or (found.key[0] in workloads and found.code not in ("extra", "stray"))
 
     points = tuple(point for point in scan.whole.points if point.key in keys)
@@ -153,7 +155,7 @@ def _scan(tree: Tree, paths: Collection[str], allow_outside: bool) -> tuple[Scan
             image
             for index in indexes
             for key, path in index.paths.items()
-            for image in _outside(tree.root, key, path)
+            for image in _outside(tree.root, key, path, findings)
             if os.path.realpath(image.path) not in known
         ]
     joined = join(tree, indexes, allow_outside)
@@ -171,8 +173,8 @@ def _scan(tree: Tree, paths: Collection[str], allow_outside: bool) -> tuple[Scan
     return Scan(whole, sizes, tuple(joined.light)), indexes
 
 
-def _outside(root: Path, key: Key, path: str) -> list[Image]:
-    """The images at a path that leaves the set's folder."""
+def _outside(root: Path, key: Key, path: str, findings: list[Finding]) -> list[Image]:
+    """The images at a path that leaves the set's folder; ``findings`` gets what cannot be read."""
     if resolved_inside(root, path) is not None:
         return []
     place = root / path
@@ -180,7 +182,10 @@ def _outside(root: Path, key: Key, path: str) -> list[Image]:
         files = sorted(place.iterdir()) if place.is_dir() else [place]
         parsed = [(file, name) for file in files if (name := names.image_name(file.name)) and name.point == key[1]]
         return [Image(key, str(file), file.stat().st_size, name.weight, name.is_flash) for file, name in parsed]
-    except OSError:
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        findings.append(Finding("unreadable", error.strerror or str(error), path=path))
         return []
 
 

@@ -209,18 +209,17 @@ def walk(root: Path, allow_outside: bool = False) -> Tree:
     return walking.tree
 
 
-def check_whole(root: Path, findings: Iterable[Finding]) -> None:
-    """Check that a set could be read, so that a copy of it lacks nothing.
+def check_whole(root: Path, findings: Iterable[Finding], what: str) -> None:
+    """Check that a set could be read, so that what is made of it lacks nothing.
 
     Args:
         root: The set's folder.
         findings: What is wrong with the set.
+        what: What is made of it, for the message.
 
     Raises:
         UserError: A file or folder of the set cannot be read.
     """
     for found in findings:
         if found.code == "unreadable":
-            raise UserError(
-                f"{root / found.path}: {found.what}: the new set would lack it: copy it again, or remove it"
-            )
+            raise UserError(f"{root / found.path}: {found.what}: {what} would lack it: copy it again, or remove it")

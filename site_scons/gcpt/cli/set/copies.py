@@ -48,7 +48,7 @@ def copied(choice: Choice, engine: Engine, work: "Convert | Pack", out: Path, as
 
     root, folder = choice.whole.root, out.absolute()
     check_folders(root, folder, _RESULTS)
-    check_whole(root, choice.whole.findings)
+    check_whole(root, choice.whole.findings, "the new set")
     renamed = {
         image: work.destination.image(image)
         for point in choice.whole.points

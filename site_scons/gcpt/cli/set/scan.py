@@ -1,5 +1,6 @@
 """``gcpt set scan``: find the points of a set and join them with its indexes."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -63,14 +64,16 @@ def command(
     from gcpt.sets import manifest
     from gcpt.sets.load import scan_set
     from gcpt.sets.select import select
+    from gcpt.sets.tree import check_whole
 
     if out:
         manifest.check_output(out)
     scan = scan_set(set_path, allow_outside)
     selection = select(scan.present, workloads, min_weight, coverage, scan.whole.sampling)
-    facts, found = _examined(selection.points, not quick, digests, jobs)
+    facts, found = _examined(scan.whole.root, selection.points, not quick, digests, jobs)
     scan = _with_findings(scan, found + manifest.changed(scan, facts))
     if out:
+        check_whole(scan.whole.root, scan.whole.findings, "the manifest")
         manifest.write(out, scan, facts)
     if as_json:
         say_json(_json(set_path, scan, selection, facts))
@@ -80,7 +83,7 @@ def command(
 
 
 def _examined(
-    points: "tuple[Point, ...]", headers: bool, digests: bool, jobs: int
+    root: Path, points: "tuple[Point, ...]", headers: bool, digests: bool, jobs: int
 ) -> "tuple[dict[Key, dict[str, Any]], list[Finding]]":
     """Read the images of points; the facts, and what is wrong with them."""
     from gcpt.sets.executors import embedded
@@ -95,7 +98,7 @@ def _examined(
             for point, known, fault in examine_all(executor, points, headers, digests):
                 facts[point.key] = known
                 if fault:
-                    findings.append(Finding("unreadable", fault, point.key))
+                    findings.append(Finding("unreadable", fault, point.key, os.path.relpath(point.path, root)))
                 advance(1)
     return facts, findings + list(mixed(facts))
 
