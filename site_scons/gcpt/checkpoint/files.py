@@ -159,13 +159,16 @@ def load(path: Path, place: Place | None = None) -> Checkpoint:
         raise UserError(f"{path}: {error}") from error
 
 
-def open_checkpoint(path: Path, flash: Path | None = None, place: Place | None = None) -> CheckpointFile:
+def open_checkpoint(
+    path: Path, flash: Path | None = None, place: Place | None = None, read: Reader | None = None
+) -> CheckpointFile:
     """Open a checkpoint: a memory image, or a pair of a memory image and a flash image.
 
     Args:
         path: The memory image, in any container.
         flash: The flash image, which holds the state of a pair.
         place: The place of the blocks, if it is known; by default, search for it as a restorer does (docs/formats.md).
+        read: Reads the image that holds the state, if the caller reads it, too, so that it is decompressed once.
 
     Returns:
         The open checkpoint.
@@ -175,7 +178,7 @@ def open_checkpoint(path: Path, flash: Path | None = None, place: Place | None =
         UserError: The file cannot be read or is damaged. The message names the file.
     """
     source = flash or path
-    read = FileReader(source)
+    read = read or FileReader(source)
     try:
         checkpoint = read_checkpoint(read, place)
         head, state_ranges = None, blocks.ranges(checkpoint)

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gcpt.checkpoint import containers, extended, foreign, generators, overwritten, search, stamp, streams
+from gcpt.checkpoint import containers, extended, foreign, generators, overwritten, search, stamp
 from gcpt.checkpoint.extended import ExtendedError
 from gcpt.checkpoint.files import CheckpointFile, open_checkpoint
 from gcpt.checkpoint.layouts import DEFAULT_VLEN, RESERVED_SIZE
-from gcpt.checkpoint.reader import FileReader
+from gcpt.checkpoint.reader import FileReader, Reader
 from gcpt.checkpoint.search import NoCheckpointError
 from gcpt.checkpoint.stamp import Stamp
 from gcpt.checkpoint.state import HartState
@@ -168,7 +168,8 @@ def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
     Raises:
         UserError: The file cannot be read, or is neither a checkpoint nor a restorer.
     """
-    head = streams.read_prefix(flash or path, RESERVED_SIZE)
+    read = FileReader(flash or path)
+    head = read(0, RESERVED_SIZE)
     build = restorer(head)
     if build is None and stamp.complete(head):
         build = known_restorer(head[: stamp.size(head)])
@@ -181,17 +182,17 @@ def describe(path: Path, flash: Path | None = None) -> dict[str, Any]:
         facts["overwritten_restorer"] = _build(rest.stamp, rest.end) if rest.stamp else {"size": rest.end}
         facts["overwritten_restorer"]["overwritten"] = rest.start
     try:
-        opened = open_checkpoint(path, flash)
+        opened = open_checkpoint(path, flash, read=read)
     except NoCheckpointError:
         if not build:
             raise
         return facts
-    return {**facts, "layouts": _layouts(opened), **_checkpoint(opened)}
+    return {**facts, "layouts": _layouts(read), **_checkpoint(opened)}
 
 
-def _layouts(opened: CheckpointFile) -> list[dict[str, Any]]:
+def _layouts(read: Reader) -> list[dict[str, Any]]:
     """All layouts found in the image with the mode= that restores each; "auto" marks the choice of mode=auto."""
-    places = search.find_all(FileReader(opened.state_file))
+    places = search.find_all(read)
     return [
         {"layout": place.kind.value, "base": place.base, "mode": plan.MODES[place.kind], "auto": place is places[0]}
         for place in places
