@@ -20,7 +20,7 @@
 #define ENTRY_KIND      0
 #define ENTRY_WIDTH     1
 #define ENTRY_CSR       2           /* of a device: number of further registers */
-#define ENTRY_LEVEL     3           /* high byte of the CSR number: 1 S, 2 VS, 3 M */
+#define ENTRY_LEVEL     3           /* high byte of the CSR number: 1 S, 2 VS, 3 M, 7 a trigger */
 #define ENTRY_GUEST     4
 #define ENTRY_PLACE     8
 #define ENTRY_VALUE     16
@@ -29,9 +29,11 @@
 
 #define HSTATUS_VGEIN_SHIFT 12
 #define VGEIN_BITS      6
+#define LEVEL_TRIGGER   7
 /* Windows of a level that have registers, and the lower byte of the first one's CSR number. */
 #define WINDOWS         3
 #define FIRST_WINDOW    0x51
+#define FIRST_TRIGGER_WINDOW 0xa1   /* tdata1 */
 #define WINDOW_CODE_SHIFT 4         /* 4 instructions of 4 bytes */
 
     .section .text.extended, "ax", %progbits
@@ -136,10 +138,11 @@ selected:
     andi    a4, t3, 0xff
     addi    a4, a4, -FIRST_WINDOW
     li      a5, WINDOWS
-    bgeu    a4, a5, bad_list
     srli    t3, t3, 8
     addi    t3, t3, -1
-    bgeu    t3, a5, bad_list        /* there are 3 levels, too */
+    bgeu    t3, a5, trigger         /* there are 3 levels, too */
+level_known:
+    bgeu    a4, a5, bad_list
     mul     a5, t3, a5
     add     a5, a5, a4
     slli    a5, a5, WINDOW_CODE_SHIFT
@@ -164,6 +167,21 @@ select_guest:
     or      a2, a2, t4
     csrw    CSR_HSTATUS, a2
     j       file_selected
+trigger:
+    addi    t3, t3, 1 - LEVEL_TRIGGER
+    bnez    t3, bad_list
+    li      t3, WINDOWS             /* the level behind the others */
+    addi    a4, a4, FIRST_WINDOW - FIRST_TRIGGER_WINDOW
+    bnez    a4, level_known
+    srli    a2, a3, 60              /* tdata1: m is bit 6 in types 2 and 6, bit 9 in types 3 to 5 */
+    andi    a2, a2, 3
+    addi    a2, a2, -2
+    li      t0, 1 << 6
+    beqz    a2, 1f
+    li      t0, 1 << 9
+1:  and     t0, t0, a3
+    beqz    t0, level_known
+    j       bad_list                /* in M mode it could fire here */
 written:
     lbu     t0, ENTRY_LEVEL(a0)
     addi    t0, t0, -LEVEL_VS
@@ -177,7 +195,7 @@ written:
     .option norvc
     .balign 4
 windows:
-    .irp selector, CSR_SISELECT, CSR_VSISELECT, CSR_MISELECT
+    .irp selector, CSR_SISELECT, CSR_VSISELECT, CSR_MISELECT, CSR_TSELECT
     .irp window, 1, 2, 3
     csrrw   a2, \selector, a2
     csrw    \selector + \window, a3

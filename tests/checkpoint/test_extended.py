@@ -28,7 +28,8 @@ def _device_writes(draw: st.DrawFn) -> DeviceWrite:
 def _indirect_writes(draw: st.DrawFn) -> IndirectWrite:
     csr = draw(st.sampled_from(sorted(indirect.WINDOWS)))
     guest = draw(st.integers(0, extended.MAX_GUEST)) if indirect.WINDOWS[csr].has_guest else 0
-    return IndirectWrite(csr, draw(_WORD), draw(_WORD), guest)
+    value = draw(_WORD.filter(lambda value: not indirect.counts_in_machine_mode(csr, value)))
+    return IndirectWrite(csr, draw(_WORD), value, guest)
 
 
 _LISTS = st.lists(_device_writes() | _indirect_writes(), max_size=extended.MAX_ENTRIES)
@@ -107,6 +108,11 @@ def test_random_bytes(data: bytes) -> None:
         (_changed(43, 3), ""),
         (_changed(42, 0, 3), "entry 1 of the extended state: CSR 0x300 is not a window"),
         (_changed(44, 1), "entry 1 of the extended state: guest file 1 of sireg: want 0"),
+        (_changed(42, 0xA0, 7), "entry 1 of the extended state: CSR 0x7a0 is not a window"),
+        (
+            _changed(42, 0xA1, 7, 0, 0, 0, 0, *bytes(8), 0x40, *bytes(6), 0x20),
+            "entry 1 of the extended state: trigger 0 with 0x2000000000000040: in M mode it could stop the restorer",
+        ),
         (_changed(68, 64), "entry 2 of the extended state: guest file 64 of vsireg: want 0 to 63"),
     ],
 )
@@ -134,6 +140,9 @@ def test_hostile_lists(data: bytes, message: str) -> None:
         IndirectWrite(0x351, 0x70, 1 << 64),
         IndirectWrite(0x351, 0x70, 1, guest=1),
         IndirectWrite(0x251, 0x70, 1, guest=64),
+        IndirectWrite(0x7A2, 0, 1, guest=1),
+        IndirectWrite(0x7A1, 0, 6 << 60 | 1 << 6),
+        IndirectWrite(0x7A1, 0, 3 << 60 | 1 << 9),
     ],
 )
 def test_no_hostile_entry_is_written(entry: Entry) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command import gcpt
+from guests import assemble, exact, symbol
 
 from gcpt.checkpoint import extended
 from gcpt.checkpoint.extended import DeviceWrite, IndirectWrite
@@ -71,3 +72,15 @@ def test_a_guest_answers(tmp_path: Path, harts: int, options: tuple[str, ...]) -
         extended.put(state, ())
     write_checkpoint(without, opened.harts, opened.memory(), opened.place)
     assert not _answers(without, tmp_path / "without", options)
+
+
+def test_all_triggers(tmp_path: Path) -> None:
+    """Not only the one that tselect selects."""
+    binary, elf = assemble(tmp_path, "triggers", "triggers")
+    path = tmp_path / "taken.zst"
+    run = gcpt("snapshot", "-o", path, "--load", f"{binary}@{_ADDRESS:#x}", "--at", hex(symbol(elf, "end")))
+    assert (run.returncode, run.stderr) == (0, "")
+    values = {f"tdata1[{index:#x}]": 0x2000_0000_0000_0014 for index in (0, 1)}
+    values |= {"tdata2[0x0]": (1 << 64) - 0xFF8, "tdata2[0x1]": (1 << 64) - 0x1000}
+    assert extended.by_name(extended.of(open_checkpoint(path).harts[0]) or ()) == values
+    exact(path)

@@ -13,7 +13,7 @@ from gcpt.checkpoint.extended import DeviceWrite, Entry, ExtendedError, Indirect
 from gcpt.checkpoint.layouts import DEFAULT, EXTENDED_OFFSET, MULTI_CORE
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Checkpoint
 from gcpt.checkpoint.state import HartState
-from gcpt.isa.csrs import BY_NAME
+from gcpt.isa.csrs import BY_NAME, BY_NUMBER
 from gcpt.machines import qemu, synthetic
 from gcpt.machines.arrival import run_to_first
 from gcpt.machines.count import trace
@@ -54,6 +54,15 @@ FILES = [
         for index, value in ((0x72, guest), (0xC0, 0x10 << guest), (0x70, 1))
     ),
     IndirectWrite(M, 0x34, 0x0102_0304_0506_0708 & 0xFF00_FF00_FF00_FF00),
+]
+TDATA1, TDATA2 = (BY_NAME[name].number for name in ("tdata1", "tdata2"))
+#: A type 2 trigger, and its bits for U, S and M mode.
+TRIGGER, U_MODE, S_MODE, M_MODE = 2 << 60, 1 << 3, 1 << 4, 1 << 6
+#: Breakpoints in S mode, of the first trigger and of the second one.
+TRIGGERS = [
+    IndirectWrite(csr, index, value + 0x100 * index * (csr == TDATA2))
+    for index in (1, 0)
+    for csr, value in ((TDATA2, 0xFFFF_FFC0_0000_1000), (TDATA1, TRIGGER | S_MODE | 1 << 2))
 ]
 
 
@@ -107,6 +116,21 @@ def test_registers_behind_selectors(bench: Bench, mode: str, log: str) -> None:
         run_to_first(gdb, {0: state.pc})
         assert {name: gdb.read_csr(0, BY_NAME[name].number) for name in kept} == kept
         assert [_selected(gdb, write) for write in FILES] == [write.value for write in FILES]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_triggers(bench: Bench, mode: str) -> None:
+    """Both of QEMU 7.2; afterwards tselect has the checkpoint's value, and the CSRs of the array are its trigger's."""
+    checkpoint = _checkpoint(TRIGGERS)
+    for name, value in (("tselect", 1), *((BY_NUMBER[write.csr].name, write.value) for write in TRIGGERS[:2])):
+        checkpoint.harts[0].set(name, value)
+    memory = bench.restored(checkpoint, of_place(mode), bench.build(mode, extended="1", csrs="+sdtrig"))
+    with bench.run(memory, Machine(), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: checkpoint.harts[0].pc})
+        assert gdb.read_csr(0, BY_NAME["tselect"].number) == 1
+        for write in TRIGGERS:
+            gdb.write_csr(0, BY_NAME["tselect"].number, write.index)
+            assert gdb.read_csr(0, write.csr) == write.value
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -186,6 +210,12 @@ def _list(*entry: int, count: int = 1) -> bytes:
         pytest.param(_list(2, 8, 0x451, 0, 0x70, 1), id="level 4"),
         pytest.param(_list(2, 8, 0x051, 0, 0x70, 1), id="level 0"),
         pytest.param(_list(2, 8, S, 1, 0x70, 1), id="guest of S level"),
+        pytest.param(_list(2, 8, TDATA1 - 1, 0, 0, 1), id="tselect as window"),
+        pytest.param(_list(2, 8, TDATA1 + 3, 0, 0, 1), id="tinfo as window"),
+        pytest.param(_list(2, 8, TDATA1, 1, 0, 0), id="guest of a trigger"),
+        pytest.param(_list(2, 8, TDATA1, 0, 0, TRIGGER | M_MODE), id="type 2 in M mode"),
+        pytest.param(_list(2, 8, TDATA1, 0, 0, 6 << 60 | M_MODE), id="type 6 in M mode"),
+        pytest.param(_list(2, 8, TDATA1, 0, 0, 3 << 60 | 1 << 9), id="type 3 in M mode"),
         pytest.param(_list(2, 8, VS, 64, 0x70, 1), id="guest 64"),
     ],
 )
@@ -213,10 +243,10 @@ def test_firmware_and_tools_refuse_the_same_lists(bench: Bench) -> None:
         entry = (
             values.choice((1, 1, 1, 2, 2, values.randrange(256))),
             values.choice((1, 2, 4, 8, 8, values.randrange(256))),
-            values.choice((0, 0, 1, M, S, VS, VS + 2, values.randrange(1 << 16))),
+            values.choice((0, 0, 1, M, S, VS, VS + 2, TDATA1, TDATA2, values.randrange(1 << 16))),
             values.choice((0, 0, 0, 1, 63, 64)),
             values.choice((*edges, 0x70)),
-            values.choice((0, 1, 255, 256, 1 << 16, 1 << 32)),
+            values.choice((0, 1, 255, 256, 1 << 16, 1 << 32, TRIGGER | M_MODE)),
         )
         data = _list(*entry)
         try:

@@ -228,6 +228,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "miselect",
         "siselect",
         "vsiselect",
+        "tselect",
         "vstart",
         "vl",
         "vtype",

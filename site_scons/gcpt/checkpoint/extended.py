@@ -70,7 +70,7 @@ class DeviceWrite:
 
 @dataclass(frozen=True)
 class IndirectWrite:
-    """A write of a register behind a selector, such as a register of an IMSIC's interrupt file.
+    """A write of a register behind a selector, such as a register of an IMSIC's interrupt file or of a trigger.
 
     Attributes:
         csr: Number of the window through which it is written, one of ``indirect.WINDOWS``.
@@ -114,6 +114,8 @@ def _fault(entry: Entry) -> str:
         return f"CSR {entry.csr:#x} is not a window: want {', '.join(each.name for each in indirect.WINDOWS.values())}"
     if entry.guest > (MAX_GUEST if window.has_guest else 0):
         return f"guest file {entry.guest} of {window.name}: want 0" + (f" to {MAX_GUEST}" if window.has_guest else "")
+    if indirect.counts_in_machine_mode(entry.csr, entry.value):
+        return f"trigger {entry.index} with {entry.value:#x}: in M mode it could stop the restorer: want m of 0"
     return ""
 
 

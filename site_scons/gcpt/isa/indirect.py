@@ -1,7 +1,8 @@
 """Registers behind a selector: the windows through which a restorer writes them, and their names.
 
 Sources: Smcsrind and Sscsrind for the windows; "The RISC-V Advanced Interrupt Architecture" (AIA) 2.3 for interrupt
-priorities, 3.8 for the registers of an interrupt file; Smctr for the entries of control transfer records.
+priorities, 3.8 for the registers of an interrupt file; Smctr for the entries of control transfer records; Sdtrig 5.7
+for triggers.
 """
 
 from typing import NamedTuple
@@ -30,7 +31,9 @@ WINDOWS: dict[int, Window] = {
     )
     for level in ("m", "s", "vs")
     for number in ("", "2", "3")
-}
+} | {BY_NAME[name].number: Window(name, BY_NAME["tselect"].number, False) for name in ("tdata1", "tdata2", "tdata3")}
+#: The windows of a trigger in the order of a restore, which arms it last.
+TRIGGER = tuple(BY_NAME[name].number for name in ("tdata2", "tdata3", "tdata1"))
 
 #: Selected registers of an interrupt file, and the first and last of each array: name, first, last. On RV64 only even
 #: numbers exist.
@@ -53,5 +56,18 @@ def name(csr: int, index: int) -> str:
     own = _SINGLE.get(index) or next(
         (f"{array}{index - indices.start}" for array, indices in _ARRAYS.items() if index in indices), ""
     )
-    is_aia = own and not WINDOWS[csr].name.endswith(("2", "3"))
+    is_aia = own and WINDOWS[csr].name.endswith("ireg")
     return f"{WINDOWS[csr].name}[{index:#x}]" + (f" ({own})" if is_aia else "")
+
+
+def counts_in_machine_mode(csr: int, value: int) -> bool:
+    """Tell whether a write arms a trigger in M mode, where it could stop the restorer.
+
+    Args:
+        csr: Number of its window.
+        value: The value.
+
+    Returns:
+        Whether tdata1.m is 1, at its place in the types that have it.
+    """
+    return csr == TRIGGER[-1] and bool(value >> (6 if value >> 60 & 3 == 2 else 9) & 1)

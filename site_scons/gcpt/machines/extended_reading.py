@@ -37,10 +37,12 @@ _SEIP = 1 << 9
 #: The numbers of an IMSIC's guest files.
 _GUESTS = range(1, extended.MAX_GUEST + 1)
 _VGEIN = extended.MAX_GUEST << 12
+#: tdata1 without type and dmode.
+_TRIGGER_SETTINGS = (1 << 59) - 1
 
 
 def read_selected(gdb: Gdb, hart: int) -> list[Entry]:
-    """Read the registers behind selectors of a hart in M mode: interrupt priorities and IMSIC files of all levels.
+    """Read the registers behind selectors of a hart in M mode: triggers, interrupt priorities and all IMSIC files.
 
     The selectors and hstatus get their values back.
 
@@ -49,12 +51,12 @@ def read_selected(gdb: Gdb, hart: int) -> list[Entry]:
         hart: The hart.
 
     Returns:
-        The writes that restore them; none on a hart without AIA.
+        The writes that restore them.
 
     Raises:
         GdbError: The stub refused.
     """
-    entries: list[Entry] = []
+    entries: list[Entry] = [*_read_triggers(gdb, hart)]
     for level in ("m", "s"):
         entries += _read_level(gdb, hart, level, 0)
     number = BY_NAME["hstatus"].number
@@ -94,6 +96,25 @@ def _read_level(gdb: Gdb, hart: int, level: str, guest: int) -> list[Entry]:
     # Delivery last: before it, nothing that is pending is delivered.
     registers = {index: value for index, value in arrays.items() if value} | settings
     return [IndirectWrite(window, index, value, guest) for index, value in registers.items()]
+
+
+def _read_triggers(gdb: Gdb, hart: int) -> list[IndirectWrite]:
+    """Read the triggers that were set, but for those that count in M mode, which no restorer writes."""
+    selector = BY_NAME["tselect"].number
+    if (selected := gdb.read_csr(hart, selector)) is None:
+        return []
+    entries: list[IndirectWrite] = []
+    for index in range(extended.MAX_ENTRIES // len(indirect.TRIGGER)):
+        gdb.write_csr(hart, selector, index)
+        if gdb.read_csr(hart, selector) != index:
+            break
+        values = [(csr, gdb.read_csr(hart, csr) or 0) for csr in indirect.TRIGGER]
+        *operands, (csr, control) = values
+        is_set = control & _TRIGGER_SETTINGS or any(value for _, value in operands)
+        if is_set and not indirect.counts_in_machine_mode(csr, control):
+            entries += [IndirectWrite(csr, index, value) for csr, value in values if value]
+    gdb.write_csr(hart, selector, selected)
+    return entries
 
 
 def _word(gdb: Gdb, address: int) -> int:
