@@ -1,5 +1,6 @@
 """Identification of containers by the first bytes of a file."""
 
+import lzma
 import subprocess
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def test_container_of_nothing() -> None:
 #: Formats that gcpt does not read: what packs the file "image", or the first bytes of what such a program writes.
 _FOREIGN: dict[str, str | bytes] = {
     "xz": "xz -c image",
+    "lzma": "xz --format=lzma -c image",
     "lz4": "lz4 -qc image",
     "bzip2": "bzip2 -c image",
     "tar": "tar -c image",
@@ -62,6 +64,13 @@ def test_a_foreign_format_is_named(name: str, packer: str, tmp_path: Path) -> No
         line = message.rpartition("first: ")[2].replace("OUT", "image")
         subprocess.run(line, shell=True, cwd=tmp_path, check=True)
         assert (tmp_path / "image").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("preset", range(7))
+def test_lzma_of_any_preset(preset: int) -> None:
+    """The magic number of the oldest format of xz has the size of the dictionary, which the preset chooses."""
+    head = lzma.compress(CONTENT, lzma.FORMAT_ALONE, preset=preset)[: containers.HEAD_SIZE]
+    assert (match := containers.foreign(head, Path("a"))) and match == ("lzma", "xz --format=lzma -dc < a > OUT")
 
 
 def test_a_dictionary_is_named(tmp_path: Path) -> None:

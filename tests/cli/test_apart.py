@@ -48,14 +48,19 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+#: The ending of OUT, by a word of the command.
+ENDINGS = {"--html": ".html", "--script": ".py", "profile": ".gz"}
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_refused(tmp_path: Path, command: str, name: str) -> None:
-    file, other = tmp_path / "input.py", tmp_path / "other"
+    ending = next((value for word, value in ENDINGS.items() if word in COMMANDS[command]), "")
+    file, other = tmp_path / f"input{ending}", tmp_path / "other"
     restorer = (0x6F).to_bytes(4, "little") + (64).to_bytes(4, "little") + bytes(56)
     file.write_bytes(restorer)
     other.write_bytes(restorer)
-    out = NAMES[name](file, tmp_path / "link.py")
+    out = NAMES[name](file, tmp_path / f"link{ending}")
     words = [
         word.replace("IN", str(file))
         .replace("OTHER", str(other))

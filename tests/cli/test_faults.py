@@ -93,7 +93,7 @@ COMMANDS = [
     Command("restorer --platform qemu-virt --mode auto -o o.bin", ("o.bin",)),
     Command("build platform=qemu-virt mode=auto -o o.bin --elf o.elf", ("o.bin", "o.elf")),
     Command("simpoints profile -o folder --index index.json", ("folder/simpoints0", "folder/weights0", "index.json")),
-    Command("set archive set -o o", ("o",)),
+    Command("set archive set -o o.gcptset", ("o.gcptset",)),
     Command("set extract archive -o folder", ("folder/checkpoint/work/1/_1_1.0_memory_.zstd",)),
     Command("set scan set -o quick.toml", ("quick.toml",)),
     Command("set scan set --digest -j 1 -o quick.json", ("quick.json",)),

@@ -154,6 +154,6 @@ def test_bad_input(checkpoint_file: Make, tmp_path: Path) -> None:
     assert "--server starts no gdb" in refusal(gcpt("debug", path, "--server", "0", "-x", "c"))
     assert "nowhere/x.py: No such file" in refusal(gcpt("debug", path, "--script", "/nowhere/x.py"))
     before = path.read_bytes()
-    assert "gdb needs a name that ends in .py" in refusal(gcpt("debug", path, "--script", path))
+    assert "unknown ending .zst: choose .py" in refusal(gcpt("debug", path, "--script", path))
     assert path.read_bytes() == before
     assert "No such file or directory" in refusal(gcpt("run", tmp_path / "none"))

@@ -166,7 +166,8 @@ def test_a_set_that_is_not_whole_makes_no_archive(tmp_path: Path) -> None:
     _fill(made)
     out = tmp_path / "a"
     out.write_bytes(b"earlier")
-    assert "a file of the set" in refusal(gcpt("set", "archive", made.root, "-o", made.json))
+    (link := tmp_path / "link.gcptset").hardlink_to(made.json)
+    assert "a file of the set" in refusal(gcpt("set", "archive", made.root, "-o", link))
     path = next(iter(made.images.values()))
     path.write_bytes(path.read_bytes()[:-9])
     assert str(path) in refusal(gcpt("set", "archive", made.root, "-o", out))

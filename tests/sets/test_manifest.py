@@ -179,7 +179,7 @@ def test_other_versions_and_names(tmp_path: Path) -> None:
     manifest.write_text('{"gcpt_set": 2, "points": []}')
     assert "this version" in refusal(gcpt("set", "scan", manifest))
     made = synthetic_sets.make(tmp_path / "set", points=6)
-    assert "end it with .toml or .json" in refusal(
+    assert "unknown ending .yaml: choose one of .toml, .json" in refusal(
         gcpt("set", "scan", made.root, "--quick", "-o", tmp_path / "set.yaml")
     )
     shutil.rmtree(made.points)

@@ -3,7 +3,7 @@
 import os
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -23,6 +23,8 @@ ENDINGS = {
     ".bin": "raw",
     ".img": "raw",
 }
+#: The endings of files that are written as they are.
+RAW_ENDINGS = tuple(ending for ending, container in ENDINGS.items() if container == "raw")
 #: The first bytes of a file in each container; raw files have none.
 MAGICS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "elf": b"\x7fELF"}
 #: Bytes 1 to 3 of a zstd skippable frame; byte 0 is 0x50 to 0x5f (RFC 8878, section 3.1.2).
@@ -48,6 +50,11 @@ _FOREIGN = (
     _Foreign("lzip", 0, b"LZIP\1", "lzip -dc < {} > OUT"),
     _Foreign("lzo", 0, b"\x89LZO\0\r\n\x1a\n", "lzop -dc < {} > OUT"),
     _Foreign("compress", 0, b"\x1f\x9d\x90", "gzip -dc < {} > OUT"),
+    # lc, lp and pb as all programs set them, and the size of the dictionary, of which the magic number is a part.
+    *(
+        _Foreign("lzma", 0, b"\x5d" + (1 << size).to_bytes(4, "little"), "xz --format=lzma -dc < {} > OUT")
+        for size in range(16, 32)
+    ),
     _Foreign("7z", 0, b"7z\xbc\xaf\x27\x1c", "7z x -so {} > OUT"),
     _Foreign("rar", 0, b"Rar!\x1a\x07", "unrar p -inul {} > OUT"),
     _Foreign("zip", 0, b"PK\x03\x04", "unzip {}"),
@@ -304,6 +311,25 @@ def container_of(path: Path) -> str:
         return checked_container(file.read(HEAD_SIZE), path)
 
 
+def check_ending(path: Path, endings: Collection[str], exact: bool = False, remedy: str = "") -> None:
+    """Check the ending of the name of a file to write: it promises a format.
+
+    Args:
+        path: The file to write.
+        endings: The endings of its formats.
+        exact: Whether the name must have one of them, as it is written; otherwise in any case, or none.
+        remedy: What else to do, for the message.
+
+    Raises:
+        UserError: The ending is another one.
+    """
+    ending = path.suffix if exact else path.suffix.lower()
+    if ending not in endings and (ending or exact):
+        what = f"unknown ending {path.suffix}" if path.suffix else "no ending"
+        known = ", ".join(endings)
+        raise UserError(f"{path}: {what}: choose {f'one of {known}' if len(endings) > 1 else known}{remedy}")
+
+
 def by_ending(path: Path, endings: dict[str, str], option: str) -> str | None:
     """Choose the container or format of a file to write by the ending of its name, in any case.
 
@@ -318,11 +344,8 @@ def by_ending(path: Path, endings: dict[str, str], option: str) -> str | None:
     Raises:
         UserError: The ending is unknown.
     """
-    if not path.suffix:
-        return None
-    if choice := endings.get(path.suffix.lower()):
-        return choice
-    raise UserError(f"{path}: unknown ending {path.suffix}: choose one of {', '.join(endings)}, or give {option}")
+    check_ending(path, endings, remedy=f", or give {option}")
+    return endings.get(path.suffix.lower())
 
 
 def container_for(path: Path, default: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from gcpt.checkpoint.containers import RAW_ENDINGS
 from gcpt.cli.output import OutputPath, json_option, result_printer, say_json
 from gcpt.errors import UserError
 
@@ -14,8 +15,15 @@ _PATHS = ("gcpt_payload", "gcpt_dtb", "picolibc")
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[NAME=VALUE]...")
-@click.option("-o", "--output", type=OutputPath(), default="gcpt.bin", show_default=True, help="The restorer to write.")
-@click.option("--elf", type=OutputPath(), help="Write the linked file with symbols as well.")
+@click.option(
+    "-o",
+    "--output",
+    type=OutputPath(*RAW_ENDINGS),
+    default="gcpt.bin",
+    show_default=True,
+    help="The restorer to write.",
+)
+@click.option("--elf", type=OutputPath(".elf"), help="Write the linked file with symbols as well.")
 @json_option
 def command(words: tuple[str, ...], output: Path, elf: Path | None, as_json: bool) -> int:
     """Build a restorer with the options NAME=VALUE of ./sconsw (docs/options.md), without a checkout.

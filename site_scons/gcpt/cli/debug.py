@@ -39,7 +39,7 @@ _NO_SYMBOLS = (
     "-x", "--command", "commands", multiple=True, metavar="COMMAND", help="A gdb command to run then; may be repeated."
 )
 @click.option("--batch", is_flag=True, help="Quit after the commands.")
-@click.option("--script", type=OutputPath(), help="Keep the script that defines gcpt's gdb commands.")
+@click.option("--script", type=OutputPath(".py", exact=True), help="Keep the script that defines gcpt's gdb commands.")
 @click.option(
     "--server",
     type=click.IntRange(0, 65535),
@@ -80,8 +80,6 @@ def command(
 
     if server is not None and (symbols or commands or batch):
         raise click.UsageError("--server starts no gdb: --symbols, --command and --batch need one: leave them out")
-    if script and script.suffix != ".py":  # gdb recognises Python by it, and no checkpoint has such a name
-        raise UserError(f"--script {script}: gdb needs a name that ends in .py: choose another name")
     inputs = {"CHECKPOINT": checkpoint, "--flash": flash, "--restorer": restorer}
     apart.check("--script", script, inputs | {f"--symbols {file}": Path(file) for file in symbols})
     with scratch_folder() as folder:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from gcpt.cli.output import InputPath, OutputPath, heading, json_option, progress, say_json, track
+from gcpt.cli.output import PAGE_ENDINGS, InputPath, OutputPath, heading, json_option, progress, say_json, track
 from gcpt.console import print_table
 from gcpt.errors import UserError
 
@@ -15,7 +15,7 @@ from gcpt.errors import UserError
 @click.option("--flash", type=InputPath(), help="The flash image of a flash pair (it holds the state).")
 @click.option("--hart", type=click.IntRange(0), help="Show the nonzero registers of this hart, and their fields.")
 @click.option("--all", "everything", is_flag=True, help="With --hart: also show registers that are zero.")
-@click.option("--html", type=OutputPath(), help="Write everything, with drawings, to an HTML page.")
+@click.option("--html", type=OutputPath(*PAGE_ENDINGS), help="Write everything, with drawings, to an HTML page.")
 @json_option
 def command(
     file: Path, flash: Path | None, hart: int | None, everything: bool, html: Path | None, as_json: bool

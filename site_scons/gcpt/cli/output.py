@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gcpt.checkpoint.containers import check_ending
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 #: ``--json``, for all subcommands with results.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
+#: The endings of pages.
+PAGE_ENDINGS = (".html", ".htm")
 #: The longest time limit, in seconds: one year.
 _MAX_SECONDS = 365 * 24 * 3600
 
@@ -56,9 +59,21 @@ class InputPath(click.Path):
 class OutputPath(InputPath):
     """The type of an output file: a Path with a name; ``-`` is standard output, and ``./-`` a file of this name."""
 
+    def __init__(self, *endings: str, exact: bool = False) -> None:
+        """Describe the names.
+
+        Args:
+            endings: The endings of the only format of the file; none if the command chooses one by the ending.
+            exact: Whether the name must have one of them, as it is written; otherwise in any case, or none.
+        """
+        super().__init__()
+        self.endings, self.exact = endings, exact
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Check a name and convert it to a Path."""
         path = super().convert(value, param, ctx)
+        if self.endings and value != "-":
+            check_ending(path, self.endings, self.exact)
         return Path.cwd() / path if path == Path("-") and value != "-" else path
 
 

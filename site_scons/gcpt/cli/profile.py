@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=InOrder)
-@click.option("-o", "--output", type=OutputPath(), required=True, help="The file to write, gzip'd text.")
+@click.option("-o", "--output", type=OutputPath(".gz", ".gzip"), required=True, help="The file to write, gzip'd text.")
 @start_options
 @moment_options
 @interval_options

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gcpt.checkpoint.containers import RAW_ENDINGS
 from gcpt.cli.output import OutputPath, json_option, result_printer, say_json
 from gcpt.console import print_table
 from gcpt.errors import UserError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--platform", type=click.Choice(list(BY_NAME)), help="The machine; by default xiangshan.")
 @click.option("--mode", type=click.Choice(MODES), help="Where the checkpoint's state is; by default normal.")
 @click.option("--log", type=click.Choice(["quiet", "info"]), help="What it prints; by default quiet: only errors.")
-@click.option("-o", "--output", type=OutputPath(), help="The restorer to write; - is standard output.")
+@click.option("-o", "--output", type=OutputPath(*RAW_ENDINGS), help="The restorer to write; - is standard output.")
 @click.option("--list", "show_list", is_flag=True, help="List all ready restorers instead.")
 @json_option
 def command(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from gcpt.cli.output import InputPath, OutputFolder, OutputPath, json_option, say_json
+from gcpt.cli.output import PAGE_ENDINGS, InputPath, OutputFolder, OutputPath, json_option, say_json
 from gcpt.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("profile", type=InputPath())
 @click.option("-o", "--output", type=OutputFolder(), required=True, help="The folder of simpoints0 and weights0.")
-@click.option("--index", type=OutputPath(), help="Also write the points as JSON, by the name of the folder.")
-@click.option("--html", type=OutputPath(), help="Also write a page: the phases over time, and the points.")
+@click.option("--index", type=OutputPath(".json"), help="Also write the points as JSON, by the name of the folder.")
+@click.option("--html", type=OutputPath(*PAGE_ENDINGS), help="Also write a page: the phases over time, and the points.")
 @click.option("--max-k", "most", type=click.IntRange(1), default=30, show_default=True, help="The most points.")
 @click.option(
     "--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of all random numbers."

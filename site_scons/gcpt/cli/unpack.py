@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from gcpt.checkpoint.containers import RAW_ENDINGS
 from gcpt.cli.output import InputPath, OutputPath, json_option, progress, result_printer, say_json, track
 from gcpt.errors import UserError
 
@@ -17,7 +18,7 @@ from gcpt.errors import UserError
     type=click.Choice(["raw", "gzip", "zstd"]),
     help="By default from the output's ending; raw without one.",
 )
-@click.option("--restorer-out", type=OutputPath(), help="The restorer to write, a gcpt.bin.")
+@click.option("--restorer-out", type=OutputPath(*RAW_ENDINGS), help="The restorer to write, a gcpt.bin.")
 @json_option
 def command(image: Path, output: Path | None, container: str | None, restorer_out: Path | None, as_json: bool) -> int:
     """Split IMAGE into the checkpoint as it was before gcpt pack, and the restorer.
@@ -38,8 +39,6 @@ def command(image: Path, output: Path | None, container: str | None, restorer_ou
         raise UserError("nothing to write: give -o CKPT, --restorer-out gcpt.bin, or both")
     say = result_printer(as_json, output, restorer_out)
     apart.check("--restorer-out", restorer_out, {"IMAGE": image, "-o": output})
-    if restorer_out and containers.ENDINGS.get(restorer_out.suffix.lower(), "raw") != "raw":
-        raise UserError(f"--restorer-out {restorer_out}: a restorer is not compressed: choose a name such as gcpt.bin")
     container = container or (containers.container_for(output, "raw") if output else None)
     old, before = packing.bare(packing.first_mib(image), str(image))
     if old is None and overwritten.find(packing.first_mib(image)):

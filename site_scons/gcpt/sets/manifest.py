@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gcpt.checkpoint import apart
+from gcpt.checkpoint.containers import check_ending
 from gcpt.checkpoint.output import replacing
 from gcpt.errors import UserError
 from gcpt.sets import names
@@ -21,7 +22,6 @@ from gcpt.sets.tree import resolved_inside
 _VERSION = 1
 #: The largest manifest, in bytes: enough for 200,000 points with all facts.
 _MAX_BYTES = 128 << 20
-_SUFFIXES = (".toml", ".json")
 
 
 def check_output(path: Path) -> None:
@@ -33,8 +33,7 @@ def check_output(path: Path) -> None:
     Raises:
         UserError: It ends neither with .toml nor with .json, or is an image, an index or another file that is there.
     """
-    if path.suffix not in _SUFFIXES:
-        raise UserError(f"{path}: is no name of a manifest: end it with .toml or .json")
+    check_ending(path, names.MANIFEST_ENDINGS, exact=True)
     apart.check_kind("-o", path, _is_start, "manifest")
 
 

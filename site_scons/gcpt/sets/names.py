@@ -10,6 +10,9 @@ from dataclasses import dataclass
 #: The key on which files and indexes are joined: workload and point, as they are written.
 Key = tuple[str, str]
 
+#: The endings of manifests, which decide on their format.
+MANIFEST_ENDINGS = (".toml", ".json")
+
 _POINT = r"[0-9]{1,20}"
 _WEIGHT = r"[0-9]{1,20}(?:\.[0-9]{1,40})?(?:e-?[0-9]{1,3})?"
 _IMAGE = re.compile(rf"_({_POINT})_(?:({_WEIGHT})_)?(?:(memory|flash)_)?\.(?:zstd|zst|gz|bin)", re.ASCII)

@@ -11,7 +11,9 @@ from gcpt.cli.set.options import Choice, set_options
 
 @click.command()
 @set_options
-@click.option("-o", "--out", type=OutputPath(), metavar="FILE", required=True, help="The archive to write.")
+@click.option(
+    "-o", "--out", type=OutputPath(".gcptset"), metavar="FILE", required=True, help="The archive to write, a .gcptset."
+)
 @json_option
 def command(choice: Choice, out: Path, as_json: bool) -> int:
     """Archive SET: its images, indexes and restorer in one file, with each page of 4 KiB once.

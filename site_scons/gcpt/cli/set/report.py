@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from gcpt.cli.output import InputPath, OutputPath
+from gcpt.cli.output import PAGE_ENDINGS, InputPath, OutputPath
 
 
 @click.command()
 @click.argument("results", metavar="DIR", type=InputPath())
-@click.option("--html", type=OutputPath(), required=True, help="The page to write.")
+@click.option("--html", type=OutputPath(*PAGE_ENDINGS), required=True, help="The page to write.")
 def command(results: Path, html: Path) -> int:
     """Write a page about the run with its results in DIR: scores, coverage, every point, failures by cause.
 

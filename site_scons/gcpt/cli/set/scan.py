@@ -13,6 +13,7 @@ from gcpt.cli.output import OutputPath, json_option, progress, say_json
 from gcpt.cli.set.options import selection_options
 from gcpt.console import format_number, print_table
 from gcpt.errors import one_line
+from gcpt.sets.names import MANIFEST_ENDINGS
 
 if TYPE_CHECKING:
     from gcpt.sets.findings import Finding
@@ -33,7 +34,12 @@ _WORTH = 16
 @click.option("--digest", "digests", is_flag=True, help="Compute the SHA-256 of each image.")
 @click.option("-j", "--jobs", type=click.IntRange(0), default=0, help="Workers; by default one per core.")
 @click.option(
-    "-o", "--manifest", "out", type=OutputPath(), metavar="FILE", help="Write a manifest: gcpt-set.toml or .json."
+    "-o",
+    "--manifest",
+    "out",
+    type=OutputPath(*MANIFEST_ENDINGS, exact=True),
+    metavar="FILE",
+    help="Write a manifest: gcpt-set.toml or .json.",
 )
 @json_option
 def command(
