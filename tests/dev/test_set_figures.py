@@ -1,8 +1,6 @@
 """The bench's figures of sets, with few points and small images."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,9 +22,12 @@ def test_sizes_of_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert 0.1 < ratios.popitem()[1] < 0.3
 
 
-def test_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build_restorer: Callable[..., Any]) -> None:
-    monkeypatch.setattr(engine_times, "WORKS", {"info": engine_times.WORKS["info"]})
+def test_the_engine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two rounds of a command."""
     monkeypatch.setattr(engine_times, "_USED", 1)
-    restorer = build_restorer(mode="single_core", platform="qemu-virt").image
-    [(ours, calls)] = engine_times.measure_checks(tmp_path, 6, restorer).values()
-    assert ours.processor > calls.processor > 0 and 0 < ours.busy <= 1.1
+    engine_times.main(["6", "info", "--rounds", "2"])
+    head, row, note = capsys.readouterr().out.splitlines()
+    assert head.split("  ")[0] == "processor time" and head.endswith("ratio  more per point  cores busy")
+    ours, calls, ratio = (float(cell) for cell in row.split()[-6:-3])
+    assert row.startswith("set info / single calls less their start-up  ") and ours > calls > 0 and ratio > 1
+    assert note.startswith("more per point: without 0.")
