@@ -6,13 +6,13 @@ Memory replaces the device: it holds what was written last.
 import re
 
 import pytest
-from bench import CODES, DRAM, Bench
+from bench import CODES, DRAM, Bench, assert_exact, of_place
 from elftools.elf.elffile import ELFFile
 
 from gcpt.checkpoint.places import SINGLE_CORE
 from gcpt.machines import synthetic
 from gcpt.machines.gdb import TIMEOUT, Gdb
-from gcpt.machines.qemu import Machine
+from gcpt.machines.qemu import Machine, cpu
 from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer import packing, platforms
 from gcpt.restorer.platforms import SYSCNT_MTIME
@@ -88,3 +88,14 @@ def _at(gdb: Gdb, address: int, register: str) -> int:
     gdb.wait_stop(TIMEOUT)
     gdb.clear_breakpoint(address)
     return gdb.read_int(0, register)
+
+
+@pytest.mark.parametrize("mode", ["single_core", "dual_core"])
+def test_cva6_has_the_timers_and_the_memory_of_virt(bench: Bench, mode: str) -> None:
+    """Without H and V, like CVA6's default configuration; no console is needed for a restore."""
+    recipe = Recipe((Mode.S,), vector=False, hypervisor=False, vs=0, locks=False)
+    checkpoint = synthetic.make(recipe)
+    restorer = bench.build(mode, platform="cva6")
+    memory = bench.restored(checkpoint, of_place(mode), restorer)
+    machine = Machine(cpu=cpu(v=False, h=False))
+    assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, machine))

@@ -29,3 +29,10 @@ def test_error_on_the_htif(bench: Bench, mode: str) -> None:
     restorer = bench.build(mode, platform="spike")
     end = bench.end(bench.image([]), _spike(restorer.folder / "gcpt.elf"))
     assert (end.status, end.error()[0]) == (CODES["NO_CHECKPOINT"],) * 2
+
+
+def test_cva6_ends_by_htif_without_its_console(bench: Bench) -> None:
+    """QEMU's spike machine has no UART: the line traps, and the code still gets to tohost."""
+    restorer = bench.build("single_core", platform="cva6")
+    end = bench.end(bench.image([]), _spike(restorer.folder / "gcpt.elf"))
+    assert end.status == CODES["NO_CHECKPOINT"]

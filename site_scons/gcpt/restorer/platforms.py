@@ -201,6 +201,18 @@ PLATFORMS: tuple[Platform, ...] = (
         zcd=True,
         controllers=(Device("plic", 0xC00_0000, _PLIC_SIZE),),
     ),
+    Platform(
+        name="cva6",
+        what="CVA6 (cv64a6), its testharness and FPGA images",
+        clint=0x200_0000,
+        uart=Uart("16550", 0x1000_0000, 2),
+        end="htif",
+        dram_size=0x4000_0000,
+        paging=(8,),
+        pmp_entries=8,
+        zcd=True,
+        controllers=(Device("plic", 0xC00_0000, _PLIC_SIZE),),
+    ),
 )
 
 BY_NAME: dict[str, Platform] = {platform.name: platform for platform in PLATFORMS}
