@@ -189,4 +189,6 @@ def test_names() -> None:
     own = {0x30: "iprio0", 0x3E: "iprio14", 0x80: "eip0", 0xBE: "eip62", 0xC0: "eie0", 0xFF: "eie63"}
     assert {index: indirect.name(0x351, index) for index in own} == {i: f"mireg[{i:#x}] ({n})" for i, n in own.items()}
     assert indirect.name(0x152, 0x70) == "sireg2[0x70]"
-    assert indirect.name(0x151, 0x200) == "sireg[0x200]"
+    assert indirect.name(0x351, 0x200) == "mireg[0x200]"
+    assert indirect.name(0x151, 0x200) == "sireg[0x200] (ctrsource0)"
+    assert indirect.name(0x153, 0x2FF) == "sireg3[0x2ff] (ctrdata255)"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from command import gcpt
+from command import gcpt, refusal
 from guests import assemble, exact, symbol
 
 from gcpt.checkpoint import extended
@@ -13,7 +13,7 @@ from gcpt.checkpoint.extended import DeviceWrite, IndirectWrite
 from gcpt.checkpoint.files import open_checkpoint, write_checkpoint
 from gcpt.machines import boot
 from gcpt.machines.arrival import run_to_first
-from gcpt.machines.qemu import Qemu, QemuError
+from gcpt.machines.qemu import Qemu, QemuError, version
 from gcpt.restorer.options import CROSS_COMPILE
 
 _SOURCE = Path(__file__).parents[1] / "guests" / "console.S"
@@ -84,3 +84,23 @@ def test_all_triggers(tmp_path: Path) -> None:
     values |= {"tdata2[0x0]": (1 << 64) - 0xFF8, "tdata2[0x1]": (1 << 64) - 0x1000}
     assert extended.by_name(extended.of(open_checkpoint(path).harts[0]) or ()) == values
     exact(path)
+
+
+def test_control_transfer_records(tmp_path: Path) -> None:
+    """Smctr, which QEMU 10 has: the newest entry first. Other QEMUs refuse their -cpu."""
+    binary, elf = assemble(tmp_path, "records", "records")
+    path, loop = tmp_path / "taken.zst", symbol(elf, "loop")
+    cpu = "rv64,v=true,h=true,sstc=true,svpbmt=true,smctr=true,ssctr=true,smcsrind=true,sscsrind=true"
+    load_it = ("--load", f"{binary}@{_ADDRESS:#x}", "--at", hex(loop), "--hart", "0", "--after", "101")
+    run = gcpt("snapshot", "-o", path, *load_it, "--", "-cpu", cpu)
+    if version() < (10, 0):
+        assert "smctr" in refusal(run)
+        return
+    assert (run.returncode, run.stderr) == (0, "")
+    records = extended.by_name(extended.of(open_checkpoint(path).harts[0]) or ())
+    jumps = [(loop, loop + 8), (loop + 8, loop)] * 8  # 101 instructions end with a jump to the second one
+    for number, (source, target) in enumerate(jumps):
+        assert records[f"sireg[{0x200 + number:#x}] (ctrsource{number})"] == source | 1
+        assert records[f"sireg2[{0x200 + number:#x}] (ctrtarget{number})"] & ~1 == target
+    report = gcpt("verify", "--cpu", cpu, path)
+    assert report.returncode == 0 and ", 0 unexplained" in report.stdout, report.stdout

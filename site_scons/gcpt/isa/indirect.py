@@ -39,6 +39,11 @@ TRIGGER = tuple(BY_NAME[name].number for name in ("tdata2", "tdata3", "tdata1"))
 #: numbers exist.
 EIDELIVERY, EITHRESHOLD = 0x70, 0x72
 IPRIO, EIP, EIE = range(0x30, 0x40), range(0x80, 0xC0), range(0xC0, 0x100)
+#: Smctr's entries, the newest first, each behind all windows of S level: source, target, data.
+RECORDS = range(0x200, 0x300)
+RECORD_PARTS = {
+    BY_NAME[f"sireg{number}"].number: f"ctr{part}" for number, part in (("", "source"), ("2", "target"), ("3", "data"))
+}
 _SINGLE = {EIDELIVERY: "eidelivery", EITHRESHOLD: "eithreshold"}
 _ARRAYS = {"iprio": IPRIO, "eip": EIP, "eie": EIE}
 
@@ -51,13 +56,16 @@ def name(csr: int, index: int) -> str:
         index: The value of the selector.
 
     Returns:
-        The window with the index, and the register's own name if it is one of AIA.
+        The window with the index, and the register's own name if it is one of AIA or Smctr.
     """
+    window = WINDOWS[csr].name
+    if csr in RECORD_PARTS and index in RECORDS:
+        return f"{window}[{index:#x}] ({RECORD_PARTS[csr]}{index - RECORDS.start})"
     own = _SINGLE.get(index) or next(
         (f"{array}{index - indices.start}" for array, indices in _ARRAYS.items() if index in indices), ""
     )
-    is_aia = own and WINDOWS[csr].name.endswith("ireg")
-    return f"{WINDOWS[csr].name}[{index:#x}]" + (f" ({own})" if is_aia else "")
+    is_aia = own and window.endswith("ireg")
+    return f"{window}[{index:#x}]" + (f" ({own})" if is_aia else "")
 
 
 def counts_in_machine_mode(csr: int, value: int) -> bool:

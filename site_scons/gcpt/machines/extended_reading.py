@@ -37,6 +37,8 @@ _SEIP = 1 << 9
 #: The numbers of an IMSIC's guest files.
 _GUESTS = range(1, extended.MAX_GUEST + 1)
 _VGEIN = extended.MAX_GUEST << 12
+#: Entries of Smctr where sctrdepth is 0.
+_LEAST_DEPTH = 16
 #: tdata1 without type and dmode.
 _TRIGGER_SETTINGS = (1 << 59) - 1
 
@@ -51,11 +53,16 @@ def read_selected(gdb: Gdb, hart: int) -> list[Entry]:
         hart: The hart.
 
     Returns:
-        The writes that restore them.
+        The writes that restore them; Smctr's entries last, those that a list has room for.
 
     Raises:
         GdbError: The stub refused.
     """
+    return _fitting([*_read_others(gdb, hart), *_read_records(gdb, hart)])
+
+
+def _read_others(gdb: Gdb, hart: int) -> list[Entry]:
+    """Read all but Smctr's entries."""
     entries: list[Entry] = [*_read_triggers(gdb, hart)]
     for level in ("m", "s"):
         entries += _read_level(gdb, hart, level, 0)
@@ -113,6 +120,21 @@ def _read_triggers(gdb: Gdb, hart: int) -> list[IndirectWrite]:
         is_set = control & _TRIGGER_SETTINGS or any(value for _, value in operands)
         if is_set and not indirect.counts_in_machine_mode(csr, control):
             entries += [IndirectWrite(csr, index, value) for csr, value in values if value]
+    gdb.write_csr(hart, selector, selected)
+    return entries
+
+
+def _read_records(gdb: Gdb, hart: int) -> list[IndirectWrite]:
+    """Read Smctr's entries; none on a hart without it."""
+    selector, depth = BY_NAME["siselect"].number, gdb.read_csr(hart, BY_NAME["sctrdepth"].number)
+    selected = gdb.read_csr(hart, selector)
+    if depth is None or selected is None:
+        return []
+    entries: list[IndirectWrite] = []
+    for index in indirect.RECORDS[: _LEAST_DEPTH << depth]:
+        gdb.write_csr(hart, selector, index)
+        values = {csr: gdb.read_csr(hart, csr) for csr in indirect.RECORD_PARTS}
+        entries += [IndirectWrite(csr, index, value) for csr, value in values.items() if value]
     gdb.write_csr(hart, selector, selected)
     return entries
 
@@ -249,7 +271,22 @@ def complete(gdb: Gdb, harts: list[HartState]) -> None:
         selected = extended.of(state) or ()
         if state.get("mip") & _SEIP and (_file_signals(selected) or _controller_signals(gdb, hart)):
             state.set("mip", state.get("mip") & ~_SEIP)
-        extended.put(state, [*devices, *selected])
+        extended.put(state, _fitting([*devices, *selected]))
+
+
+def _record(entry: Entry) -> int:
+    """Return the number of an entry of Smctr's in which a write belongs; -1: it belongs in none."""
+    if isinstance(entry, IndirectWrite) and entry.csr in indirect.RECORD_PARTS and entry.index in indirect.RECORDS:
+        return entry.index - indirect.RECORDS.start
+    return -1
+
+
+def _fitting(entries: list[Entry]) -> list[Entry]:
+    """Leave out the oldest of Smctr's entries, which are last, if a list has no room for all."""
+    excess = entries[extended.MAX_ENTRIES :]
+    if not excess or (oldest := _record(excess[0])) < 0:
+        return entries
+    return [entry for entry in entries if _record(entry) < oldest]
 
 
 def _file_signals(entries: Iterable[Entry]) -> bool:
