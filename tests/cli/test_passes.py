@@ -1,10 +1,14 @@
 """How often a command decompresses a checkpoint of 128 harts: a few times, whatever the number of harts."""
 
+import math
+import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from command import here
+from faulty import compile_shim, run
 
 from gcpt.checkpoint import edits, streams
 from gcpt.checkpoint.files import write_checkpoint
@@ -16,6 +20,7 @@ from gcpt.machines.synthetic import DRAM, Recipe
 
 _HARTS = 128
 _SIZE = 144 * MIB
+_NAMES = ("ckpt", "packed")
 _PLACES = {"dual_core": DUAL_CORE, "protobuf": PROTOBUF}
 #: How often a command may decompress the file: for the state, for page tables, and for its content.
 COMMANDS = {
@@ -33,6 +38,27 @@ COMMANDS = {
     "pack --swap gcpt.bin packed": 2,
     "unpack packed -o out.raw": 2,
 }
+
+#: The same for commands that start machines or workers, whose system calls are counted: in the file, of which a set's
+#: image is a copy. QEMU, gdb and simulators end at once, or when all harts arrived.
+STARTING = {
+    "verify packed": 3,
+    "verify ckpt --restorer gcpt.bin": 3,
+    "run packed -- -nosuch": 3,
+    "run ckpt --restorer gcpt.bin -- -nosuch": 3,
+    "debug packed --batch": 3,
+    "set scan set": 2,
+    "set scan set --digest": 3,
+    "set validate set": 3,
+    "set convert set -o new": 3,
+    "set pack set gcpt.bin -o with": 4,
+    "set swap with gcpt.bin": 3,
+    "set verify set --restorer gcpt.bin": 4,
+    "set run set -o results --good over -- echo over {checkpoint}": 1,
+    "set archive set -o set.gcptset": 2,
+}
+#: Bytes that a command reads at once, and reads that are no pass: the starts and ends of files.
+_READ, _OTHERS = 1 << 16, 6
 
 
 def _write(path: Path, place: Place, container: str) -> None:
@@ -59,7 +85,7 @@ def test_passes(
     Path("gcpt.bin").write_bytes(build_restorer(mode="auto", platform="qemu-virt").image.read_bytes())
     assert here("pack", "gcpt.bin", "ckpt", "-o", "packed", "--format", container).returncode == 0
     other = next(name for name in _PLACES if name != layout)
-    real, counted = streams.chunks, dict.fromkeys(("ckpt", "packed"), 0)
+    real, counted = streams.chunks, dict.fromkeys(_NAMES, 0)
 
     def chunks(path: Path, *more: object) -> Iterator[bytes]:
         for chunk in real(path, *more):
@@ -73,3 +99,21 @@ def test_passes(
         assert run.returncode in (0, 1) and "Traceback" not in run.stderr, (command, run.stderr[:300])
         passes = (counted["ckpt"] + counted["packed"]) / _SIZE
         assert 0 < passes < most + 0.25, command
+
+
+def test_passes_of_machines_and_workers(tmp_path: Path, build_restorer: Callable[..., BuiltRestorer]) -> None:
+    folder, shim = tmp_path / "run", compile_shim(tmp_path)
+    point = folder / "set/checkpoint/work/1/_1_1.0_memory_.zstd"
+    for inner in (folder / "tmp", point.parent):
+        inner.mkdir(parents=True)
+    _write(folder / "ckpt", DUAL_CORE, "zstd")
+    shutil.copy(folder / "ckpt", point)
+    restorer = build_restorer(mode="auto", platform="qemu-virt").image
+    shutil.copy(restorer, folder / "gcpt.bin")
+    packed = here("pack", restorer, folder / "ckpt", "-o", folder / "packed", "--format", "zstd")
+    assert packed.returncode == 0, packed.stderr
+    for line, most in STARTING.items():
+        done = run(shim, folder, shlex.split(line))
+        assert done.status in (0, 1) and "Traceback" not in done.stderr, (line, done.stdout, done.stderr)
+        reads = [call for call in done.calls if call.kind == "read" and Path(call.file).name in {*_NAMES, point.name}]
+        assert 0 < len(reads) <= most * math.ceil((folder / "ckpt").stat().st_size / _READ) + _OTHERS, (line, reads)
