@@ -43,6 +43,31 @@ def test_no_partial_file_is_left(number: signal.Signals, checkpoint_file: Make, 
     assert out.read_bytes() == b"as it was"
 
 
+def test_the_partial_file_of_a_killed_writer(checkpoint_file: Make, tmp_path: Path) -> None:
+    """The next writer of the same file removes it, but not that of a writer that lives."""
+    large, small, out = tmp_path / "large", checkpoint_file(), tmp_path / "out.gz"
+    here("convert", small, large, "--container", "raw")
+    os.truncate(large, 64 << 30)
+
+    def partials() -> list[Path]:
+        return sorted(tmp_path.glob(".out.gz.*.partial"))
+
+    command = [*GCPT, "convert", large, out]
+    with subprocess.Popen(command, env=UNMEASURED) as killed:
+        left = wait_until(partials)
+        killed.kill()
+    assert partials() == left
+    other = tmp_path / ".out.gz.00000000.1.0.partial"
+    other.touch()  # of another machine, whose locks may not be seen here
+    with subprocess.Popen(command, env=UNMEASURED, preexec_fn=restore_signals) as living:
+        new = wait_until(lambda: [path for path in partials() if path not in (*left, other) and path.stat().st_size])
+        assert partials() == sorted([*new, other])
+        here("convert", small, out)
+        assert partials() == sorted([*new, other]) and out.stat().st_size
+        living.send_signal(signal.SIGTERM)
+    assert partials() == [other]
+
+
 @pytest.mark.parametrize(
     ("command", "number"),
     [

@@ -127,9 +127,13 @@ HARMLESS = {
     "unlink": "tempfile ignores it for its trial file; rmtree tries again with another mode",
     "rmdir": "rmtree tries again with another mode",
     "mkdir": "the folder of a socket is made in the next place where one fits",
+    "opendir": "partial files that killed writers left stay for the next writer",
+    "readdir": "partial files that killed writers left stay for the next writer",
 }
 #: Those of open, write, unlink, rmdir and mkdir are only for files here.
 _TEMPORARY = re.compile(r"tmp(/.*)?")
+#: Those of opendir and readdir are only for the folders of outputs, in this one.
+_FOLDER = re.compile(r"/.*/clean/?")
 #: Calls that remove temporary files: what could not be removed is left, and the line names it.
 _REMOVAL = {"open", "opendir", "readdir", "fstat", "stat", "unlink", "rmdir"}
 
@@ -208,6 +212,12 @@ def _is_complete(path: Path, data: bytes, command: Command) -> bool:
         return False
 
 
+def _is_of_outputs(command: Command, folder: str) -> bool:
+    """Whether a command writes files into a folder."""
+    inside = Path(_FOLDER.sub("", folder, count=1))
+    return inside in {Path(name).parent for name in command.outputs} or inside.is_relative_to(command.results)
+
+
 def _problems(
     command: Command, folder: Path, call: Call, result: Run, clean: Run, states: list[dict[str, bytes]]
 ) -> list[str]:
@@ -220,7 +230,10 @@ def _problems(
     anywhere = call.kind in ("fstat", "stat", "lseek", "connect", "fork") or (
         call.name == "worker:read" and call.file.startswith("socket:")
     )
-    harmless = call.kind in HARMLESS and (temporary or anywhere)
+    if call.kind in ("opendir", "readdir"):
+        harmless = _is_of_outputs(command, call.file)
+    else:
+        harmless = call.kind in HARMLESS and (temporary or anywhere)
     lines = [line for line in result.stderr.splitlines() if line.startswith("gcpt: ")]
     if result.status == 2:
         others = result.stderr.count("\n") - len(lines) if not command.line.startswith("debug") else 0  # gdb's own

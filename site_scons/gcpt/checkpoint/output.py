@@ -8,8 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from itertools import count
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -17,6 +16,7 @@ from isal import isal_zlib
 
 from gcpt.checkpoint import containers, frames
 from gcpt.checkpoint.layouts import RESERVED_SIZE
+from gcpt.checkpoint.partials import Partial
 from gcpt.checkpoint.streams import ZEROS, Watch, chunks
 from gcpt.errors import UserError
 
@@ -34,12 +34,8 @@ _GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
 _NO_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 #: The path that stands for standard output.
 STANDARD_OUTPUT = Path("-")
-#: Characters of a file's name in the name of its partial file, which may be as long as the file's: 255 bytes.
-_NAME_PART = 40
 #: Writes content to a file, and returns the content's length in bytes.
 Writer = Callable[[BinaryIO, Iterable[bytes]], int]
-#: Numbers of this process's partial files.
-_numbers = count()
 
 
 def _target(path: Path) -> Path:
@@ -55,22 +51,14 @@ def _target(path: Path) -> Path:
     return target
 
 
-class _Partial:
+class _Partial(Partial):
     """A new file, written beside the file that it replaces in the end."""
 
-    file: BinaryIO
-
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._target = _target(path)
-        if self._target.exists() and not self._target.is_file():
+        target = _target(path)
+        if target.exists() and not target.is_file():
             raise UserError(f"{path}: not a regular file, so it cannot be replaced: choose another path")
-        part = self._target.name[:_NAME_PART]
-        self._name = self._target.with_name(f".{part}.{os.getpid()}.{next(_numbers)}.partial")
-
-    def open(self) -> None:
-        """Create the file. After any exception, such as Ctrl-C's, it may exist, and ``remove`` takes it away."""
-        self.file = self._name.open("w+b")
+        super().__init__(target)
 
     def finish(self) -> None:
         """Complete the file on the disk, with the mode of the file that it replaces."""
@@ -79,18 +67,6 @@ class _Partial:
         if self._target.exists():
             os.fchmod(self.file.fileno(), stat.S_IMODE(self._target.stat().st_mode))
             containers.forget(self._target)
-        self.file.close()
-
-    def replace(self) -> None:
-        """Replace the file: only the finished one. Only the rename itself can fail."""
-        self._name.replace(self._target)
-
-    def remove(self) -> None:
-        """Remove what is written; the error that led to it matters more than one of the removal."""
-        with suppress(OSError, AttributeError):  # it may not be open yet
-            self.file.close()
-        with suppress(OSError):
-            self._name.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -7,13 +7,12 @@ to: the content of the checkpoint, the work, and gcpt's version.
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from gcpt import __version__
+from gcpt.checkpoint.partials import Partial
 from gcpt.errors import UserError
 from gcpt.sets.points import Point
 
@@ -105,19 +104,6 @@ def failure(point: Point, cause: str, message: str, **others: Any) -> Result:
     return Result(point.workload, point.point, point.weight, FAILED, cause, message, **others)
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path``, which replaces it at the end."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
-
-
 def write_json(path: Path, content: object) -> None:
     """Write a JSON file, completely or not at all.
 
@@ -128,11 +114,16 @@ def write_json(path: Path, content: object) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    with _replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+    partial = Partial(path)
+    try:
+        partial.open()
+        partial.file.write(json.dumps(content).encode() + b"\n")
+        partial.file.flush()
+        os.fsync(partial.file.fileno())
+        partial.replace()
+    except BaseException:
+        partial.remove()
+        raise
 
 
 def write(folder: Path, result: Result) -> None:
