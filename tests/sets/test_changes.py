@@ -142,6 +142,52 @@ def test_pack_and_swap(checkpoints: Path, restorer: Path, build_restorer: Build,
     assert [point["changed"] for point in again["points"]] == [False, False] and _digests(out) == after
 
 
+@pytest.mark.parametrize("place", ["gcpt", "build/gcpt/build"])
+def test_the_sets_own_restorer(place: str, restorer: Path, tmp_path: Path) -> None:
+    """A new set has it, or the one that its points embed; swap leaves it, and says so."""
+    root = tmp_path / "set"
+    image = write_point(root, "mcf", "1", Recipe())
+    own = root / place / "gcpt.bin"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"own")
+    converted, packed, extracted = (
+        tmp_path / name / place / "gcpt.bin" for name in ("converted", "packed", "extracted")
+    )
+    assert gcpt("set", "convert", root, "-o", tmp_path / "converted").returncode == 0
+    assert converted.read_bytes() == b"own" and scan_set(tmp_path / "converted").whole.restorer == converted
+    assert gcpt("set", "archive", root, "-o", tmp_path / "archive").returncode == 0
+    assert gcpt("set", "extract", tmp_path / "archive", "-o", tmp_path / "extracted").returncode == 0
+    assert extracted.read_bytes() == b"own"
+    assert gcpt("set", "pack", root, restorer, "-o", tmp_path / "packed").returncode == 0
+    assert packed.read_bytes() == restorer.read_bytes() and own.read_bytes() == b"own"
+    assert gcpt("set", "swap", tmp_path / "packed", restorer).stderr == ""
+    packed.write_bytes(b"own")
+    said = gcpt("set", "swap", tmp_path / "packed", restorer).stderr
+    assert said == f"gcpt: {packed}: the set's own restorer stays as it is: copy {restorer} over it\n"
+    assert packed.read_bytes() == b"own" and image.exists()
+
+
+def test_a_restorer_outside_its_set(restorer: Path, tmp_path: Path) -> None:
+    """A link that leads out is a finding, and not followed; a new set says that it has none."""
+    root, new, secret = tmp_path / "set", tmp_path / "new", tmp_path / "secret"
+    write_point(root, "mcf", "1", Recipe())
+    (root / "gcpt").mkdir()
+    (root / "gcpt/gcpt.bin").symlink_to(secret)
+    secret.write_bytes(restorer.read_bytes())
+    scan = scan_set(root).whole
+    assert scan.restorer is None
+    assert [(found.code, found.path) for found in scan.findings] == [("path-leaves-set", "gcpt/gcpt.bin")]
+    assert gcpt("set", "convert", root, "-o", new).returncode == 0 and not (new / "gcpt").exists()
+    assert gcpt("set", "convert", root, "-o", new, "--allow-outside").returncode == 0
+    assert (new / "gcpt/gcpt.bin").read_bytes() == secret.read_bytes()
+    manifest = root / "gcpt-set.json"
+    assert gcpt("set", "scan", root, "-o", manifest, "--allow-outside").returncode == 0
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "restorer": str(secret)}))
+    said = gcpt("set", "convert", manifest, "-o", tmp_path / "third", "--allow-outside").stderr
+    assert said.endswith(f"gcpt: {tmp_path / 'third'}: has no restorer of its own: {secret} lies outside the old set\n")
+
+
 def test_swap_names_what_it_leaves(checkpoints: Path, restorer: Path) -> None:
     """Points without a restorer, and damaged ones."""
     before = _digests(checkpoints)
@@ -169,5 +215,6 @@ def test_a_worker_killed_in_the_middle_of_a_swap(restorer: Path, build_restorer:
     assert gcpt(*words).returncode == 0
     after = _digests(out)
     assert set(after) == set(before) and all(after[name] != before[name] for name in after)
+    assert not list(out.rglob("*.partial"))
     assert all(middle[name] in (before[name], after[name]) for name in middle)
     assert any(middle[name] == before[name] for name in middle)

@@ -49,7 +49,7 @@ def test_what_a_manifest_says(tmp_path: Path, checkpoint: Path, name: str) -> No
     text = (made.root / name).read_text()
     content = tomllib.loads(text) if name.endswith("toml") else json.loads(text)
     assert (content["gcpt_set"], content["root"]) == (1, ".")
-    assert (content["restorer"], content["sampling"]) == ("gcpt/gcpt.bin", "simpoint")
+    assert (content["restorer"], content["samplings"]) == ("gcpt/gcpt.bin", [["mcf", "simpoint"]])
     key = synthetic_sets.key_of(made)
     (point,) = [point for point in content["points"] if (point["workload"], point["point"]) == key]
     assert point == {
@@ -162,6 +162,9 @@ _POINT = 'workload = "mcf"\npoint = "1"\npath = "a"\n'
         "points = [3]",
         "points = " + "[" * 50_000,
         'restorer = "../gcpt.bin"\npoints = []',
+        'samplings = "random"\npoints = []',
+        'samplings = [["a", 1]]\npoints = []',
+        'samplings = [["a", "b", "c"]]\npoints = []',
         "points = [",
         "",
     ],

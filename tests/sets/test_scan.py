@@ -169,7 +169,14 @@ def test_a_random_sample_is_not_cut_by_weight(tmp_path: Path) -> None:
     sampling.write_text('{"method": "random", "seed": 7}')
     for words in (["--coverage", "0.3"], ["--min-weight", "0.1"]):
         assert "sample (random)" in refusal(gcpt("set", "scan", made.root, "--quick", *words))
+        run = gcpt("set", "scan", made.root, "--quick", *words, "--workload", "mcf", "--workload", "a_1_b")
+        assert refusal(run).startswith("--min-weight, --coverage: the points of mcf are a sample (random), ")
+        assert here("set", "scan", made.root, "--quick", *words, "--workload", "a_1_b").returncode == 0
     assert here("set", "scan", made.root, "--quick", "--workload", "mcf").returncode == 0
+    manifest = made.root / "gcpt-set.toml"
+    assert here("set", "scan", made.root, "--quick", "-o", manifest).returncode == 0
+    assert "sample (random)" in refusal(gcpt("set", "info", manifest, "--coverage", "0.3"))
+    assert here("set", "scan", manifest, "--quick", "--coverage", "0.3", "--workload", "a_1_b").returncode == 0
     sampling.write_text('{"method": "simpoint"}')
     assert here("set", "scan", made.root, "--quick", "--coverage", "0.3").returncode == 0
     synthetic.change_json(made, lambda content: content["mcf"].update({"sampling": {"method": "bbv-stratified"}}))

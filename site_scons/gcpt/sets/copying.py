@@ -76,6 +76,34 @@ def copy_indexes(root: Path, folder: Path, renamed: Mapping[Path, Path], known: 
             file.write(text.encode())
 
 
+def copy_restorer(old: Path, root: Path, folder: Path, content: Path) -> bool:
+    """Give a new set the restorer of its own that the old one has: users and simulators look for it there.
+
+    Args:
+        old: The restorer of the old set.
+        root: The folder of the old set, absolute.
+        folder: The folder of the new set, absolute.
+        content: The restorer of the new set: that of the old one, or the one that its points embed now.
+
+    Returns:
+        Whether it has it: not if the old one lies outside its set.
+
+    Raises:
+        UserError: It cannot be read or written.
+    """
+    if not old.is_relative_to(root):
+        return False
+    target = folder / old.relative_to(root)
+    try:
+        data = content.read_bytes()
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}: the new set would have no restorer") from error
+    with output.replacing(target) as file:
+        file.write(data)
+    return True
+
+
 def _list(text: str, base: Path, root: Path, folder: Path, renamed: Mapping[Path, Path], left_out: set[Key]) -> str:
     """A list in ``base`` with the new paths, and without lines of points that are left out."""
 

@@ -29,7 +29,7 @@ class Joined:
         light: Points without an image that SimPoint found, too light for some scripts.
         weights: Weight and its source of each point.
         seconds: How long a point took.
-        samplings: How points were chosen.
+        samplings: How the points of a workload were chosen.
         findings: What is wrong.
     """
 
@@ -39,7 +39,7 @@ class Joined:
     light: list[Key] = field(default_factory=list)
     weights: dict[Key, tuple[float, str]] = field(default_factory=dict)
     seconds: dict[Key, float] = field(default_factory=dict)
-    samplings: set[str] = field(default_factory=set)
+    samplings: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=Findings)
 
 
@@ -217,7 +217,6 @@ class _Join:
     def facts(self) -> None:
         """Collect times, samplings and instructions."""
         instructions: dict[str, tuple[str, str]] = {}
-        samplings: dict[str, str] = {}
         for index in self.indexes:
             if index.kind == "times":
                 self.out.seconds |= {key: value for key, value in index.values.items() if value is not None}
@@ -227,9 +226,9 @@ class _Join:
                     what = f"{first:.30} instructions in {path}, {count:.30} in {index.path}"
                     self.note("contradiction", what, (workload, ""))
             for workload, method in index.samplings.items():
-                self.out.samplings.add(method)
-                if (first := samplings.setdefault(workload, method)) != method:
+                if (first := self.out.samplings.setdefault(workload, method)) != method:
                     self.note("contradiction", f"the sampling is {first!r}, in {index.path} {method!r}", (workload, ""))
+                    self.out.samplings[workload] = f"{first}, {method}"
 
 
 def _is_zero(weight: str) -> bool:

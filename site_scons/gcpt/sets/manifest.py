@@ -70,8 +70,8 @@ def content(scan: Scan, facts: Mapping[Key, Mapping[str, Any]], folder: Path) ->
     whole = scan.whole
     root = os.path.relpath(whole.root, folder)
     described: dict[str, Any] = {MANIFEST_MARK: _VERSION, "root": str(whole.root) if root.startswith("..") else root}
-    if whole.sampling:
-        described["sampling"] = whole.sampling
+    if whole.samplings:
+        described["samplings"] = [[workload, method] for workload, method in sorted(whole.samplings.items())]
     if whole.restorer:
         described["restorer"] = _relative(whole.restorer, whole.root)
     described["points"] = [_point(point, whole.root, scan, facts.get(point.key, {})) for point in whole.points]
@@ -180,6 +180,14 @@ class _Reader:
             raise UserError(f"{self.path}: {path!r:.200} leaves the set's folder: trust it with --allow-outside")
         return self.root / path
 
+    def samplings(self) -> dict[str, str]:
+        rows = self.described.get("samplings", [])
+        if not isinstance(rows, list) or not all(
+            isinstance(row, list) and [str, str] == [*map(type, row)] for row in rows
+        ):
+            raise self.fail("the samplings are no pairs of workload and method")
+        return dict(rows)
+
     def point(self, values: object) -> Point:
         if not isinstance(values, dict):
             raise self.fail("a point is no table")
@@ -230,9 +238,8 @@ def read(path: Path, allow_outside: bool = False) -> Scan:
             findings.append(Finding("changed", what, point.key, relative))
         if point.weight is None:
             findings.append(Finding("unweighted", "the manifest gives no weight", point.key, relative))
-    restorer = reader.file(reader.described, "restorer") or find_restorer(reader.root)
-    sampling = reader.text(reader.described, "sampling") or None
-    whole = PointSet(reader.root, tuple(points.values()), restorer, sampling, sorted_findings(findings))
+    restorer = reader.file(reader.described, "restorer") or find_restorer(reader.root, allow_outside, findings)
+    whole = PointSet(reader.root, tuple(points.values()), restorer, reader.samplings(), sorted_findings(findings))
     known = {(values["workload"], values["point"]): values for values in rows}
     return Scan(whole, sizes, known=known)
 

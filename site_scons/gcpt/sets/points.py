@@ -1,5 +1,6 @@
 """The points of a set of checkpoints."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,12 +48,12 @@ class PointSet:
         root: The set's folder, absolute.
         points: Its points, sorted by workload and number.
         restorer: Its restorer; None if it has none of its own.
-        sampling: How the points were chosen, such as "simpoint" or "random"; None if unknown.
+        samplings: How the points of each workload were chosen, such as "simpoint" or "random", where it is known.
         findings: What is wrong with the set.
     """
 
     root: Path
     points: tuple[Point, ...]
     restorer: Path | None
-    sampling: str | None
+    samplings: Mapping[str, str]
     findings: tuple[Finding, ...] = ()

@@ -60,16 +60,25 @@ def _order(key: Key) -> tuple[str, int, str]:
     return order(key) if names.is_point(key[1]) else (key[0], 0, key[1])
 
 
-def find_restorer(root: Path) -> Path | None:
+def find_restorer(root: Path, allow_outside: bool, findings: list[Finding]) -> Path | None:
     """Find the restorer of a set.
 
     Args:
         root: The set's folder.
+        allow_outside: Follow symbolic links that leave it.
+        findings: Gets a finding about such a link.
 
     Returns:
         The file; None if the set has none.
     """
-    return next((root / name for name in _RESTORERS if (root / name).is_file()), None)
+    for name in _RESTORERS:
+        if (root / name).is_file():
+            if allow_outside or resolved_inside(root, name) is not None:
+                return root / name
+            findings.append(
+                Finding("path-leaves-set", "the restorer is a link that leaves the set's folder", path=name)
+            )
+    return None
 
 
 def scan_folder(root: Path, allow_outside: bool = False) -> Scan:
@@ -162,8 +171,8 @@ def _scan(tree: Tree, paths: Collection[str], allow_outside: bool) -> tuple[Scan
     whole = PointSet(
         tree.root,
         tuple(_points(tree, joined, indexes)),
-        find_restorer(tree.root),
-        ", ".join(sorted(joined.samplings)) or None,
+        find_restorer(tree.root, allow_outside, findings),
+        joined.samplings,
         sorted_findings([*findings, *joined.findings]),
     )
     sizes = {

@@ -1,13 +1,13 @@
 """Select points of a set, with the weight that the selection covers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gcpt.errors import UserError
 from gcpt.sets.points import Point
 
-#: Samplings whose points stand for the workload by their weights.
-_BY_WEIGHT = (None, "simpoint")
+#: The sampling whose points stand for the workload by their weights.
+_BY_WEIGHT = "simpoint"
 #: Sums of weights below this are equal.
 _EPSILON = 1e-9
 
@@ -65,7 +65,7 @@ def select(
     workloads: Sequence[str] = (),
     min_weight: float | None = None,
     coverage: float | None = None,
-    sampling: str | None = None,
+    samplings: Mapping[str, str] | None = None,
 ) -> Selection:
     """Select points by workload, weight and coverage. Weights stay as they are.
 
@@ -74,13 +74,13 @@ def select(
         workloads: Names of workloads; empty for all.
         min_weight: The least weight; None for all. Points of unknown weight are left out.
         coverage: The heaviest points of each workload, until they have this weight; None for all.
-        sampling: How the points were chosen; None if unknown.
+        samplings: How the points of a workload were chosen, where it is known.
 
     Returns:
         The selection.
 
     Raises:
-        UserError: The set has no such workload, or its points must not be cut by weight.
+        UserError: The set has no such workload, or the points of one must not be cut by weight.
     """
     by_workload: dict[str, list[Point]] = {}
     for point in points:
@@ -88,11 +88,13 @@ def select(
     for name in workloads:
         if name not in by_workload:
             raise UserError(f"{name}: the set has no such workload")
-    if sampling not in _BY_WEIGHT and (min_weight is not None or coverage is not None):
-        raise UserError(
-            f"--min-weight, --coverage: the points are a sample ({sampling}), which a cut by weight distorts: "
-            "use all of them, or choose by --workload"
-        )
+    if min_weight is not None or coverage is not None:
+        for name, sampling in (samplings or {}).items():
+            if sampling != _BY_WEIGHT and name in (workloads or by_workload):
+                raise UserError(
+                    f"--min-weight, --coverage: the points of {name} are a sample ({sampling:.40}), which a cut by "
+                    "weight distorts: use all of them, or choose other workloads with --workload"
+                )
     chosen: set[tuple[str, str]] = set()
     coverages = []
     for workload, members in by_workload.items():

@@ -1,5 +1,6 @@
 """What ``gcpt set convert`` and ``gcpt set pack`` share: they write a new set."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,16 @@ container_option = click.option(
 )
 
 
-def copied(choice: Choice, engine: Engine, work: "Convert | Pack", out: Path, as_json: bool, name: str) -> int:
-    """Write the images and the indexes of a new set, and print what became of each point.
+def copied(
+    choice: Choice,
+    engine: Engine,
+    work: "Convert | Pack",
+    out: Path,
+    as_json: bool,
+    name: str,
+    restorer: Path | None = None,
+) -> int:
+    """Write the images, the indexes and the restorer of a new set, and print what became of each point.
 
     Args:
         choice: The points.
@@ -36,14 +45,15 @@ def copied(choice: Choice, engine: Engine, work: "Convert | Pack", out: Path, as
         out: The folder of the new set.
         as_json: Print events as JSON.
         name: The subcommand.
+        restorer: The restorer that the points embed now; None if they keep theirs.
 
     Returns:
         The exit status.
 
     Raises:
-        UserError: The folder cannot be used, or an index cannot be copied.
+        UserError: The folder cannot be used, or an index or the restorer cannot be copied.
     """
-    from gcpt.sets.copying import check_folders, copy_indexes
+    from gcpt.sets.copying import check_folders, copy_indexes, copy_restorer
     from gcpt.sets.tree import check_whole
 
     root, folder = choice.whole.root, out.absolute()
@@ -58,4 +68,6 @@ def copied(choice: Choice, engine: Engine, work: "Convert | Pack", out: Path, as
     done = work_on(choice, engine, work, folder / _RESULTS, as_json, command=[name])
     known, chosen = ({point.key for point in points} for points in (choice.whole.points, choice.points))
     copy_indexes(root, folder, renamed, known, chosen)
+    if (old := choice.whole.restorer) and not copy_restorer(old, root, folder, restorer or old):
+        print(f"gcpt: {out}: has no restorer of its own: {old} lies outside the old set", file=sys.stderr)
     return report_checks(choice, done, as_json)

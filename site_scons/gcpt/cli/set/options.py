@@ -130,7 +130,7 @@ def set_options(function: Callable[..., Any]) -> Callable[..., Any]:
         from gcpt.sets.select import select
 
         whole = load(set_path, allow_outside)
-        selection = select(whole.points, workloads, min_weight, coverage, whole.sampling)
+        selection = select(whole.points, workloads, min_weight, coverage, whole.samplings)
         if not selection.points:
             raise UserError(f"{set_path}: no point is selected: change --workload, --min-weight or --coverage")
         _say_loss(set_path, whole, selection)

@@ -40,4 +40,4 @@ def command(
 
     destination = Destination(choice.whole.root, out.absolute(), container or "")
     work = Pack(destination, packing.read(gcpt_bin), force)
-    return copied(choice, engine, work, out, as_json, "pack")
+    return copied(choice, engine, work, out, as_json, "pack", gcpt_bin)

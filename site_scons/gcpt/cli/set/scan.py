@@ -75,7 +75,7 @@ def command(
     if out:
         manifest.check_output(out)
     scan = scan_set(set_path, allow_outside)
-    selection = select(scan.present, workloads, min_weight, coverage, scan.whole.sampling)
+    selection = select(scan.present, workloads, min_weight, coverage, scan.whole.samplings)
     facts, found = _examined(scan.whole.root, selection.points, not quick, digests, jobs)
     scan = _with_findings(scan, found + manifest.changed(scan, facts))
     if out:
@@ -136,7 +136,7 @@ def _json(path: Path, scan: "Scan", selection: "Selection", facts: "Mapping[Key,
     return {
         "set": str(path),
         "root": str(scan.whole.root),
-        "sampling": described.get("sampling"),
+        "samplings": dict(scan.whole.samplings),
         "restorer": described.get("restorer"),
         "workloads": [
             {
@@ -174,7 +174,7 @@ def _print(path: Path, scan: "Scan", selection: "Selection") -> None:
     facts = [f"{len(scan.present):,} points of {len(selection.coverages):,} workloads"]
     facts += [f"{len(selection.points):,} chosen"] if is_cut else []
     facts += [f"{sum(sizes.values()):,} bytes"]
-    facts += [f"sampling {whole.sampling}"] if whole.sampling else []
+    facts += [f"sampling {', '.join(sorted({*whole.samplings.values()}))}"] if whole.samplings else []
     facts += [f"restorer {whole.restorer}"] if whole.restorer else []
     facts += [f"{len(scan.light):,} of at most 1e-4 left out"] if scan.light else []
     count = len(whole.findings)

@@ -1,5 +1,8 @@
 """``gcpt set swap``: replace the embedded restorers of a set."""
 
+import filecmp
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -33,5 +36,14 @@ def command(choice: Choice, gcpt_bin: Path, force: bool, engine: Engine, as_json
 
     for point in choice.points:
         apart.check("the point's image", point.flash or point.path, {"GCPT_BIN": gcpt_bin})
-    done = work_on(choice, engine, Swap(packing.read(gcpt_bin), force), None, as_json)
+    restorer = packing.read(gcpt_bin)
+    done = work_on(choice, engine, Swap(restorer, force), None, as_json)
+    if (own := choice.whole.restorer) and not _are_equal(own, gcpt_bin):
+        print(f"gcpt: {own}: the set's own restorer stays as it is: copy {gcpt_bin} over it", file=sys.stderr)
     return report_checks(choice, done, as_json)
+
+
+def _are_equal(one: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return filecmp.cmp(one, other, shallow=False)
+    return False
