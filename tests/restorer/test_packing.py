@@ -3,6 +3,7 @@
 import io
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from elftools.elf.elffile import ELFFile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gcpt.checkpoint import elf_image, header, search, stamp, streams, verilog_hex
+from gcpt.checkpoint import edits, elf_image, header, search, stamp, streams, verilog_hex
+from gcpt.checkpoint.files import CheckpointFile, open_checkpoint, write_checkpoint
 from gcpt.checkpoint.layouts import MIB
-from gcpt.checkpoint.places import DUAL_CORE, Place, PlaceKind
+from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Place, PlaceKind
 from gcpt.checkpoint.stamp import Stamp
 from gcpt.errors import UserError
+from gcpt.machines import synthetic
+from gcpt.machines.synthetic import Mode, Recipe
 from gcpt.restorer import packing
 from gcpt.restorer.packing import Restorer
 
@@ -84,6 +88,54 @@ def test_what_cannot_be_kept_is_counted() -> None:
     carrying = packing.start(restorer(800), DUAL_CORE, before.ljust(MIB, b"\0"))
     assert (carrying.kept, carrying.lost) == (0, 5)
     assert carrying.data[800:900] == b"\x01" * 100
+
+
+def _file(path: Path, place: Place, harts: int = 1, memory: dict[int, bytes] | None = None) -> CheckpointFile:
+    built = synthetic.make(Recipe((Mode.S,) * harts))
+    content = edits.patched([bytes(MIB)] * 4, [*(memory or {}).items()])
+    write_checkpoint(path, built.harts, content, place)
+    return open_checkpoint(path)
+
+
+@pytest.mark.parametrize("harts", [1, 2])
+def test_a_restorer_ends_where_the_state_begins(tmp_path: Path, harts: int) -> None:
+    """Not a byte later, also with --force."""
+    for begin, fits in ((800, True), (792, False)):
+        low = PROTOBUF.layout.span(harts)[0]
+        path = tmp_path / f"{begin}"
+        opened = _file(path, replace(PROTOBUF, base=begin - low), harts)
+        if fits:
+            assert packing.pack(restorer(800), opened, False, force=True).start[:800] == restorer(800).data
+            continue
+        with pytest.raises(UserError, match=f"uses the first 800 bytes, but the state of {path} starts at byte 792"):
+            packing.pack(restorer(800), opened, False, force=True)
+
+
+@pytest.mark.parametrize(("at", "says"), [(63, ""), (64, "the workload uses byte 0x40, but the restorer needs")])
+def test_reset_code_may_be_covered(tmp_path: Path, at: int, says: str) -> None:
+    """Nothing behind it without --force."""
+    opened = _file(tmp_path / "image", SINGLE_CORE, memory={at: b"\x01"})
+    if says:
+        with pytest.raises(UserError, match=says):
+            packing.pack(restorer(800), opened, False)
+        return
+    assert "the restorer covers 64 bytes, saved behind it" in packing.pack(restorer(800), opened, False).notes[-1]
+
+
+def test_reset_code_that_cannot_be_saved(tmp_path: Path) -> None:
+    opened = _file(tmp_path / "image", SINGLE_CORE, memory={0: b"\x01", 804: b"\x01"})
+    with pytest.raises(UserError, match="covers 1 bytes, and the space behind it is in use"):
+        packing.pack(restorer(800), opened, False)
+    assert packing.pack(restorer(800), opened, False, force=True).notes[-1] == "the restorer overwrote 1 bytes"
+
+
+def test_a_swap_keeps_the_address_of_an_elf_file(tmp_path: Path) -> None:
+    opened, packed, raw = _file(tmp_path / "image", SINGLE_CORE), tmp_path / "packed.elf", tmp_path / "packed"
+    packing.write((packing.Output(packed, "elf", 0x1_0000_0000), packing.pack(restorer(800), opened, False)))
+    packing.write((packing.Output(raw, "raw"), packing.pack(restorer(1200), opened, False)))
+    assert packing.swap(packed, restorer(1200))[0].data == restorer(800).data
+    assert elf_image.base_of(packed) == 0x1_0000_0000
+    assert b"".join(streams.chunks(packed)) == b"".join(streams.chunks(raw))
 
 
 @pytest.mark.parametrize("size", [0, 8, 1 << 20, (1 << 32) - 1])

@@ -80,3 +80,38 @@ def test_patterns_that_are_none() -> None:
         check_patterns(Rules("own", good=("(",)))
     with pytest.raises(UserError, match="no group"):
         check_patterns(Rules("own", figures=(Figure("ipc", "IPC"),)))
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        (b"ABORT at pc = 1\nmore\n", "ABORT at pc = 1"),
+        (b"before\nABORT at pc = 1", "ABORT at pc = 1"),
+        (b"before\nABORT at pc = 1\n\n\n", "ABORT at pc = 1"),
+        (b"ABORT at pc = 1\nFATAL: 2\nABORT at pc = 3\n", "ABORT at pc = 1"),
+        (b"\n\xff\x07 ABORT at pc\n", "\ufffd\\x07 ABORT at pc"),
+        (b"a " * 150 + b"FATAL: 1\n", ("a " * 100).strip()),
+    ],
+)
+def test_the_line_that_says_it(log: bytes, message: str, tmp_path: Path) -> None:
+    """The whole line of the first match, as a terminal can show it."""
+    (tmp_path / "simulator_out.txt").write_bytes(log)
+    assert judge(RULES["emu"], tmp_path, 0).message == message
+
+
+def test_an_empty_line_says_it(tmp_path: Path) -> None:
+    """A verdict is never lost because its line has nothing to show."""
+    (tmp_path / "simulator_out.txt").write_text("a\n\nb\n")
+    assert judge(Rules("own", bad=("^$",)), tmp_path, 0).message == "an empty line"
+    assert judge(Rules("own", good=("^$",)), tmp_path, 1).cause == ""
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999", "x"])
+def test_a_figure_that_is_no_number(text: str, tmp_path: Path) -> None:
+    """The point has no such figure: no score is computed with it, and no JSON has it."""
+    (tmp_path / "simulator_out.txt").write_text(f"done, time: {text}\n")
+    (tmp_path / "simulator_err.txt").write_text("time: 5\n")
+    rules = Rules("own", good=("done",), figures=(Figure("time", r"time: (\S+)"),))
+    assert judge(rules, tmp_path, 0).figures == {"time": 5}
+    (tmp_path / "simulator_err.txt").write_text("")
+    assert judge(rules, tmp_path, 0).figures == {}

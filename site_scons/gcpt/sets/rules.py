@@ -1,9 +1,10 @@
 """What the logs of a simulator say: whether it finished, and its figures."""
 
+import math
 import mmap
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -237,10 +238,15 @@ def read_figures(figures: Iterable[Figure], logs: Sequence[Path]) -> dict[str, f
                 last = None
                 for match in expression.finditer(data):
                     last = match[1]
-            if last is not None:
-                try:
-                    values[figure.name] = float(last.replace(b",", b""))
-                except ValueError:
-                    continue
+            if last is not None and (value := _number(last)) is not None:
+                values[figure.name] = value
                 break
     return values
+
+
+def _number(text: bytes) -> float | None:
+    """A number with commas between thousands; None for what no mean can be computed of."""
+    with suppress(ValueError):
+        value = float(text.replace(b",", b""))
+        return value if math.isfinite(value) else None
+    return None
