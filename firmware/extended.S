@@ -159,7 +159,7 @@ file_selected:
 select_guest:
     srli    a4, t4, VGEIN_BITS
     bnez    a4, bad_list
-    load_csr_alone a2, CSR_HSTATUS
+    load_csr a2, CSR_HSTATUS
     li      a4, ((1 << VGEIN_BITS) - 1) << HSTATUS_VGEIN_SHIFT
     or      a2, a2, a4
     xor     a2, a2, a4
@@ -186,7 +186,7 @@ written:
     lbu     t0, ENTRY_LEVEL(a0)
     addi    t0, t0, -LEVEL_VS
     bnez    t0, next_entry
-    load_csr_alone a2, CSR_HSTATUS
+    load_csr a2, CSR_HSTATUS
     csrw    CSR_HSTATUS, a2
     j       next_entry
 

@@ -9,20 +9,20 @@
  * -------------+-------------------------------------------+--------------------------------------+-------------------
  * s0           | planned: address of this hart's block     | entry .. integer_registers
  * s1           | planned: struct gcpt_plan                 | entry .. integer_registers
- *              | direct: address of the pc field + NEAR_PC | entry .. integer_registers
+ *              | direct: address of the first field        | entry .. integer_registers
  * s2           | planned: hart number                      | entry .. prepared
- *              | direct: the checkpoint's hvip             | gcpt_skip_begin .. way_out
- * s3           | planned: CSR_BASE, the CSR window         | gcpt_skip_begin .. integer_registers | csr_window
+ * s3, tp,      | LOW, HIGH, MIDDLE: bases of load_csr      | gcpt_skip_begin .. integer_registers
+ *  gp or s0    |                                           |
  * sp           | planned: end of this hart's stack         | entry .. integer_registers
- *              | direct: CSR_BASE, the CSR window          | gcpt_skip_begin .. integer_registers | csr_window
- *              | direct: address of f0; also a window      | float_registers .. supervisor_csrs   | csr_window
+ *              | direct: address of pmpaddr0 (PMP_IN_SP)   | gcpt_skip_begin .. float_base
+ *              | direct: address of f0 (FLOAT_IN_SP)       | float_base .. timers
  *              | integer registers' address - INT_BIAS     | integer_registers .. leave           | last load
  * s4           | planned: address of f0 in the block       | float_registers .. meeting           | gcpt_meet,
  *              |                                           |                                      | gcpt_extended
  *              | planned: address of the integer registers | way_out .. integer_registers
  * s5           | gcpt_trap                                 | entry .. way_out
  *              | selfcheck=1: s9 before csrs_check         | csrs_check
- * s6           | guarded: 1 with Smrnmi, else 0            | entry .. way_out
+ * s6           | guarded: 0 without Smrnmi                 | entry .. way_out
  *              | the checkpoint's mtvec                    | way_out .. skipped_noted
  * s7           | PMP lock bits; 0 once locks were checked; | entry .. note_skipped                | look_at_locks
  *              | guarded: 1 without PMP
@@ -31,8 +31,7 @@
  *              | negative: complement of the address to    | way_out .. leave                     | jump, out_of_reach
  *              | jump to at leave; else: leave by mret     |
  * s9           | number of skipped registers               | entry .. note_skipped                | gcpt_trap: + 1
- * s10          | planned: the checkpoint's hvip            | gcpt_skip_begin .. way_out
- *              | the checkpoint's pc, which becomes mepc   | direct: entry .. skipped_noted       | jump, out_of_reach
+ * s10          | the checkpoint's pc, which becomes mepc   | direct: entry .. skipped_noted       | jump, out_of_reach
  *              |                                           | planned: way_out .. skipped_noted    | jump, out_of_reach
  * s11          | MSTATUS_FS | MSTATUS_VS                   | entry .. way_out
  *              | the value for mstatus, MIE clear          | way_out .. skipped_noted
@@ -41,7 +40,7 @@
  * t0-t4, ra    | scratch                                   |                                      | macros; log= traps
  * a6, a7, t6   | guarded: sign is misa's D, H, S           | gcpt_restore .. gcpt_skip_end
  * t6           | guarded: the checkpoint's mseccfg         | timers .. gcpt_skip_end
- * t3           | guarded: 0 without Smstateen              | put_probed .. vector_registers
+ * ra           | guarded: PROBED                           | put_probed .. vector_registers
  * t5           | guarded: the bits that menvcfg has        | put_envcfg .. way_out
  *
  * "guarded" is a restorer that tests which groups of CSRs the hart has: not with log= or with csrs= of a machine's groups.
@@ -74,10 +73,22 @@
 9:
     .endm
 
-/* set_vl_and_vtype: restore vl and vtype, from a3 = address of vl; a vtype with vill gives vill and vl = 0. Clears vstart. Clobbers a0, a1. */
+#define VECTOR_DISTANCE 0x3000      /* from HIGH */
+/*
+ * vector_csr_base: a3 = address for load_vector_csr, which loads the checkpoint's value of a read-only vector CSR.
+ */
+    .macro vector_csr_base
+    lui     a3, VECTOR_DISTANCE >> 12
+    add     a3, a3, HIGH
+    .endm
+    .macro load_vector_csr reg, number
+    ld      \reg, 8 * ((\number) - GCPT_HIGH_BASE) - VECTOR_DISTANCE(a3)
+    .endm
+
+/* set_vl_and_vtype: restore vl and vtype; a vtype with vill gives vill and vl = 0. Clears vstart. Clobbers a0, a1. */
     .macro set_vl_and_vtype
-    ld      a0, (a3)
-    ld      a1, 8 * (CSR_VTYPE - CSR_VL)(a3)
+    load_vector_csr a0, CSR_VL
+    load_vector_csr a1, CSR_VTYPE
     vsetvl  zero, a0, a1
     .endm
 
@@ -131,16 +142,11 @@ gcpt_restore:
 #if GCPT_CSRS_PMP16
     ld      s7, TRAP_PMP_LOCKS(s5)  /* until look_at_locks has checked the checkpoint's PMP */
 #endif
+    csr_bases
 gcpt_skip_begin:
     csrs_before_vector
+    float_base
 
-    /* From here to supervisor_csrs the window is that of the user CSRs; direct: it begins at f0. */
-#if GCPT_DIRECT
-    field_address sp, FIELD(float_reg)
-    .set    window, (LAYOUT_float_reg - LAYOUT_csr_reg) / 8
-#else
-    csr_window GCPT_LOW_WINDOW
-#endif
 #if GCPT_CSRS_V
     /* Vector registers before vstart and vcsr: vsetvl clears vstart. */
 vector_registers:
@@ -149,7 +155,7 @@ vector_registers:
     bnez    a0, has_vectors
     li      LEAVING, 1
     addi    s9, s9, 1
-    load_csr_alone a2, CSR_MSTATUS
+    load_csr a2, CSR_MSTATUS
     andi    a2, a2, MSTATUS_VS
     bnez    a2, no_vectors
 #if GCPT_DIRECT
@@ -159,8 +165,8 @@ vector_registers:
 #endif
 has_vectors:
 #endif
-    field_address a3, FIELD(csr_reg), 8 * CSR_VL
-    ld      a1, 8 * (CSR_VLENB - CSR_VL)(a3)
+    vector_csr_base
+    load_vector_csr a1, CSR_VLENB
     csrr    LEAVING, CSR_VLENB      /* keeps the value of mstatus on a hart without V */
     bne     LEAVING, a1, vlen_differs
 vlen_same:
@@ -172,7 +178,7 @@ vlen_same:
     field_address a2, FIELD(vector_reg)
     load_vector_registers
 #if GCPT_FROM_FLASH
-    field_address a3, FIELD(csr_reg), 8 * CSR_VL
+    vector_csr_base
     set_vl_and_vtype                /* last: the loads contain a vsetvli */
 #endif
 vector_csrs:
@@ -184,11 +190,13 @@ vector_csrs:
 #endif
 
 float_registers:
-#if GCPT_DIRECT
-#define FLOAT_BASE sp
-#else
+#if !GCPT_DIRECT
     field_address s4, FIELD(float_reg)
-#define FLOAT_BASE s4
+#define FLOAT(n) 8 * n(s4)
+#elif FLOAT_IN_SP
+#define FLOAT(n) 8 * n(sp)
+#else
+#define FLOAT(n) 8 * n + LAYOUT_float_reg - LAYOUT_csr_reg - 8 * GCPT_LOW_BASE(LOW)
 #endif
 #if GCPT_GUARDED
     bgez    a6, no_d
@@ -199,7 +207,7 @@ load_float_registers:
     .option norvc                   /* c.fld and c.fldsp do not exist on a hart with Zcmp or Zcmt: the profiles have C */
 #endif
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-    fld     f\n, 8 * \n(FLOAT_BASE)
+    fld     f\n, FLOAT(\n)
     .endr
     .option pop
 float_csrs:
@@ -220,11 +228,11 @@ meeting:
 #endif
 timers:
 #if GCPT_CSRS_SMEPMP && GCPT_GUARDED
-    load_csr_alone t6, CSR_MSECCFG
+    load_csr t6, CSR_MSECCFG
 #endif
 #if GCPT_CSRS_SDTRIG
     /* A trigger that is enabled in M mode could fire here and then in the trap handler, forever. */
-    load_csr_alone a0, CSR_TDATA1
+    load_csr a0, CSR_TDATA1
     srli    a1, a0, 60              /* type: m is bit 6 in types 2 and 6, bit 9 in types 3 to 5 */
     li      a2, 1 << 6
     addi    a3, a1, -2
@@ -297,7 +305,7 @@ sie_restored:
     bltz    a0, look_for_mpv
     bltz    a7, no_guest
     addi    s9, s9, 1               /* the registers of H were skipped */
-    load_far_csr a0, CSR_HGATP
+    load_csr a0, CSR_HGATP
     bnez    a0, no_hypervisor
 #elif GCPT_CSRS_H
     bnez    s9, look_for_h          /* the missing registers may be those of H */
@@ -309,7 +317,7 @@ no_guest:
 #if GCPT_GUARDED
     beqz    t6, 1f                  /* as after reset, with Smepmp or without */
 #else
-    load_csr_alone t6, CSR_MSECCFG
+    load_csr t6, CSR_MSECCFG
 #endif
     /* With MML or MMWP, M mode may execute only what a PMP rule of the workload allows: not the restorer. */
     andi    a0, t6, 3
@@ -341,7 +349,7 @@ note_skipped:
     li      a2, GCPT_DRAM
 #if GCPT_DIRECT
     bltu    s1, a2, skipped_noted
-    sd      s9, LAYOUT_misc_reserve - LAYOUT_pc - NEAR_PC(s1)
+    sd      s9, LAYOUT_misc_reserve - LAYOUT_magic_number(s1)
 #else
     ld      a1, FIELD(misc_reserve)(s1)
     beqz    a1, skipped_noted
@@ -365,7 +373,7 @@ skipped_noted:
 #endif
 integer_registers:
 #if GCPT_DIRECT
-    addi    sp, s1, LAYOUT_int_reg - INT_BIAS - LAYOUT_pc - NEAR_PC
+    addi    sp, LOW, LAYOUT_int_reg - INT_BIAS - LAYOUT_csr_reg - 8 * GCPT_LOW_BASE
 #else
     addi    sp, s4, -INT_BIAS
 #endif
@@ -527,7 +535,7 @@ look_for_mpv:
     bnez    a0, no_guest
 #else
 look_for_guest:
-    load_far_csr a0, CSR_HGATP
+    load_csr a0, CSR_HGATP
     bnez    a0, no_hypervisor
     slli    a0, s11, 63 - 39        /* MPV */
     bgez    a0, no_guest
@@ -551,7 +559,7 @@ vlen_differs:
     beq     LEAVING, a1, vlen_same
 1:
 vector_registers_lost:
-    load_csr_alone a2, CSR_MSTATUS
+    load_csr a2, CSR_MSTATUS
     andi    a2, a2, MSTATUS_VS
 #if GCPT_GUARDED
     addi    a1, LEAVING, -1
@@ -578,7 +586,7 @@ no_d:
     slli    a0, a0, 63 - 5          /* F */
     bgez    a0, 1f
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-    flw     f\n, 8 * \n(FLOAT_BASE)
+    flw     f\n, FLOAT(\n)
     .endr
     j       float_csrs
 1:  li      a0, -1                  /* keeps this value on a hart without fcsr */

@@ -28,9 +28,10 @@ enable_traps:
 #endif
     csrsi   CSR_MNSTATUS, 8         /* NMIE */
 #if GCPT_GUARDED && GCPT_CSRS_SMRNMI
-    li      s6, 1
-#endif
+    jalr    s6, t0                  /* any value but 0 */
+#else
     jr      t0
+#endif
     .endm
 
 /*
@@ -38,7 +39,7 @@ enable_traps:
  *
  * Results: s5 = gcpt_trap; mtvec = s5 (direct) or gcpt_trap_fatal (planned); s11 = MSTATUS_FS | MSTATUS_VS; mstatus = s11,
  * so that MIE, which earlier code may have set, and MDT are clear; LEAVING = mstatus as the hart holds s11; with guards,
- * s6 = 1 with Smrnmi, else 0. Clobbers a2, a3, t0.
+ * s6 = 0 without Smrnmi, else not 0. Clobbers a2, a3, t0.
  */
     .macro reset_hart
     .option push
@@ -84,7 +85,11 @@ enable_traps:
     .macro store_double reg, address, scratch
     .if (\address) < 0x7ffff000
     lui     \scratch, %hi(\address)
+    .if (\address) & 0xfff
     store_device sd, \reg, %lo(\address)(\scratch)
+    .else
+    store_device sd, \reg, (\scratch)
+    .endif
     .else
     li      \scratch, \address
     store_device sd, \reg, (\scratch)

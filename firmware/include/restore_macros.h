@@ -1,29 +1,24 @@
 /*
  * Macros with which restore.S accesses the fields of this hart's block.
  *
- * Direct: the block is at the image's base, so every field has a fixed distance from the code. s1 = address of the pc
- * field + NEAR_PC.
+ * Direct: the block is at the image's base, so every field has a fixed distance from the code. s1 = address of the first
+ * field, magic_number.
  * Planned: s0 = address of the block, s1 = struct gcpt_plan, which holds the offsets of the fields.
- * Both: CSR_BASE = address of the array entry of CSR number `window` (an assembler symbol).
+ * Both: LOW, MIDDLE and HIGH = addresses of the array entries of the CSRs GCPT_LOW_BASE and so on.
  */
 #ifndef GCPT_RESTORE_MACROS_H
 #define GCPT_RESTORE_MACROS_H
 
 #include "gcpt_config.h"
 
-/* The direct restorer has no stack. From sp, 8-byte loads at offsets up to 504 have 2 bytes (c.ldsp). */
+/* The direct restorer has no block's address in s0, from which some loads have 2 bytes. C and traps use no gp and tp. */
 #if GCPT_DIRECT
-#define CSR_BASE sp
+#define MIDDLE s0
 #else
-#define CSR_BASE s3
+#define MIDDLE gp
 #endif
-
-/* The register that holds hvip until put_held writes it. */
-#if GCPT_DIRECT
-#define HVIP s2
-#else
-#define HVIP s10
-#endif
+#define HIGH tp
+#define LOW s3
 
 /* FIELD(name), an argument of the macros below: the field's offset in the block, or the offset of that in the plan. */
 #if GCPT_DIRECT
@@ -46,13 +41,10 @@
 #endif
     .endm
 
-/* With s1 = pc field + NEAR_PC, the fields from magic_number on and, by one addi, the integer registers are in reach. */
-#define NEAR_PC (2048 - 8)
-
-/* load_field reg, field: reg = the 8 bytes of the field. */
+/* load_field reg, field: reg = the 8 bytes of the field; direct: of one up to misc_reserve. */
     .macro load_field reg, field
 #if GCPT_DIRECT
-    ld      \reg, \field - LAYOUT_pc - NEAR_PC(s1)
+    ld      \reg, \field - LAYOUT_magic_number(s1)
 #else
     ld      \reg, \field(s1)
     add     \reg, \reg, s0
@@ -60,27 +52,62 @@
 #endif
     .endm
 
-/* csr_window number: set CSR_BASE; loads then reach the CSRs number - 256 to number + 255. Planned: clobbers t0. */
-    .macro csr_window number
-    field_address CSR_BASE, FIELD(csr_reg), 8 * (\number)
-    .set    window, \number
+/* Whether sp is a base, too, for 2-byte loads: an instruction for fewer bytes, and for fewer cache lines to fetch. */
+#define PMP_IN_SP (GCPT_DIRECT && GCPT_CSRS_PMP16 && (GCPT_ZCD || !GCPT_GUARDED || GCPT_PMP_ENTRIES == 64))
+#define FLOAT_IN_SP (GCPT_DIRECT && GCPT_ZCD)
+
+/* csr_bases: set LOW, MIDDLE and HIGH; where it is a base, sp = address of pmpaddr0. Clobbers t0. */
+    .macro csr_bases
+#if GCPT_DIRECT
+    lla     LOW, gcpt_base + LAYOUT_csr_reg + 8 * GCPT_LOW_BASE
+    lla     MIDDLE, gcpt_base + LAYOUT_csr_reg + 8 * GCPT_MIDDLE_BASE
+    lla     HIGH, gcpt_base + LAYOUT_csr_reg + 8 * GCPT_HIGH_BASE
+#else
+    ld      LOW, FIELD(csr_reg)(s1)
+    add     LOW, LOW, s0
+    addi    LOW, LOW, 8 * GCPT_LOW_BASE
+    li      t0, 8 * (GCPT_MIDDLE_BASE - GCPT_LOW_BASE)
+    add     MIDDLE, LOW, t0
+    li      t0, 8 * (GCPT_HIGH_BASE - GCPT_MIDDLE_BASE)
+    add     HIGH, MIDDLE, t0
+#endif
+#if PMP_IN_SP
+    addi    sp, MIDDLE, 8 * (CSR_PMPADDR0 - GCPT_MIDDLE_BASE)
+#endif
     .endm
 
-/* move_csr_window number: the same from a window less than 2 KiB away. */
-    .macro move_csr_window number
-    addi    CSR_BASE, CSR_BASE, 8 * ((\number) - window)
-    .set    window, \number
+/* float_base: where it is a base, sp = address of f0, from which user CSRs are in reach, too. */
+    .macro float_base
+#if FLOAT_IN_SP
+    addi    sp, LOW, LAYOUT_float_reg - LAYOUT_csr_reg - 8 * GCPT_LOW_BASE
+#endif
     .endm
 
+/* load_csr reg, number: reg = the checkpoint's value of the CSR: of pmpaddr before, of a user CSR after float_base. */
     .macro load_csr reg, number
-    ld      \reg, 8 * ((\number) - window)(CSR_BASE)
-    .endm
-
-/* load_far_csr reg, number: load_csr of any CSR, by way of the window. */
-    .macro load_far_csr reg, number
-    lui     \reg, %hi(8 * ((\number) - window))
-    add     \reg, \reg, CSR_BASE
-    ld      \reg, %lo(8 * ((\number) - window))(\reg)
+#if PMP_IN_SP
+    .if (\number) >= CSR_PMPADDR0 && (\number) < CSR_PMPADDR0 + 64
+    ld      \reg, 8 * ((\number) - CSR_PMPADDR0)(sp)
+    .exitm
+    .endif
+#endif
+#if FLOAT_IN_SP
+    .if (\number) < 0x20
+    ld      \reg, 8 * (\number) + LAYOUT_csr_reg - LAYOUT_float_reg(sp)
+    .exitm
+    .endif
+#endif
+    .if (\number) >= GCPT_LOW_BASE - 256 && (\number) < GCPT_LOW_BASE + 256
+    ld      \reg, 8 * ((\number) - GCPT_LOW_BASE)(LOW)
+    .elseif (\number) >= GCPT_MIDDLE_BASE - 256 && (\number) < GCPT_MIDDLE_BASE + 256
+    ld      \reg, 8 * ((\number) - GCPT_MIDDLE_BASE)(MIDDLE)
+    .elseif (\number) >= GCPT_HIGH_BASE - 256 && (\number) < GCPT_HIGH_BASE + 256
+    ld      \reg, 8 * ((\number) - GCPT_HIGH_BASE)(HIGH)
+    .else
+    lui     \reg, %hi(8 * ((\number) - GCPT_HIGH_BASE))
+    add     \reg, \reg, HIGH
+    ld      \reg, %lo(8 * ((\number) - GCPT_HIGH_BASE))(\reg)
+    .endif
     .endm
 
 /*
@@ -89,13 +116,6 @@
  */
     .macro only_with_h label
     bgez    a7, \label
-    .endm
-
-/* With H, go on in subsection 1, which the following code is in: harts without H do not fetch it. */
-    .macro apart_with_h
-    bltz    a7, vs_csrs
-    .subsection 1
-vs_csrs:
     .endm
 
     .macro only_with_s label
@@ -123,31 +143,14 @@ with_s:
     beqz    s6, \label
     .endm
 
-    .macro only_with_smstateen label
-    beqz    t3, \label
-    .endm
-
     .macro only_with_pmp label
     bgtz    s7, \label
     .endm
 
-/* load_csr_alone reg, number: load_csr of any CSR, independent of the window. Planned: clobbers t0. */
-    .macro load_csr_alone reg, number
-#if GCPT_DIRECT
-    ld      \reg, gcpt_base + LAYOUT_csr_reg + 8 * (\number)
-#else
-    field_address \reg, FIELD(csr_reg), 8 * (\number)
-    ld      \reg, (\reg)
-#endif
-    .endm
-
 /*
- * load_csr reg, number: reg = the checkpoint's value of the CSR, which must be in the window.
  * put_csr number: write the CSR. merge_csr number: set the CSR's bits that are 1 in the checkpoint.
  * put_loaded reg, number: write the CSR from reg, which load_csr loaded.
- * put_csr_alone number: put_csr, independent of the window.
- * hold_hvip number: HVIP = the value of hvip, which put_held writes later.
- * put_csr, put_csr_alone and merge_csr leave the value in a0.
+ * put_csr and merge_csr leave the value in a0.
  */
     .macro put_csr number
     load_csr a0, \number
@@ -156,19 +159,6 @@ with_s:
 
     .macro put_loaded reg, number
     csrw    \number, \reg
-    .endm
-
-    .macro put_csr_alone number
-    load_csr_alone a0, \number
-    csrw    \number, a0
-    .endm
-
-    .macro hold_hvip number
-    load_csr HVIP, \number
-    .endm
-
-    .macro put_held number
-    csrw    \number, HVIP
     .endm
 
     .macro merge_csr number
@@ -195,40 +185,49 @@ with_s:
     .endm
 
 /*
- * probe number, label: go on at `label` if the hart lacks the CSR: the trap ends in absent_groups (render.py). Clobbers
- * a0, a2.
- * put_probed number, label, flag: the same by put_csr, which saves an instruction if the hart has the CSR and costs one
- * if not. If it has, flag is not 0 afterwards. Clobbers a2.
+ * put_probed number, label: put_csr; go on at `label` if the hart lacks the CSR: gcpt_probe_trap ends in absent_groups
+ * (render.py). PROBED = where it does, until the next probe. gcpt_probe_trap is in mtvec from begin_probes, which is just
+ * before the first probe, to end_probes. begin_probes clobbers a0.
  */
-    .macro probe number, label
-    addi    a2, s5, absent_\label
-    csrw    mtvec, a2
-    csrr    a0, \number
+    .macro begin_probes
+    addi    a0, s5, probe_trap_distance
+    csrw    mtvec, a0
+    .endm
+
+    .macro end_probes
     csrw    mtvec, s5
     .endm
 
-    .macro put_probed number, label, flag=a2
+#define PROBED ra                   /* x1: with Zicfilp, no landing pad is needed where it points */
+    .macro put_probed number, label
     load_csr a0, \number
-    addi    \flag, s5, absent_\label
-    csrw    mtvec, \flag
+    addi    PROBED, s5, absent_\label
+probe_\label:
     csrw    \number, a0
-    csrw    mtvec, s5
     .endm
 
 /*
  * put_envcfg menvcfg, senvcfg, label: write both, with t5 = the bits of menvcfg that the hart has; without menvcfg, go on
- * at `label` with t5 = 0. Clobbers a0, a2.
+ * at `label` with t5 = 0. Clobbers a0.
  */
     .macro put_envcfg menvcfg, senvcfg, label
-    addi    a2, s5, absent_\label
-    csrw    mtvec, a2
     li      a0, -1
+    addi    PROBED, s5, absent_\label
+probe_\label:
     csrw    \menvcfg, a0
-    csrw    mtvec, s5
     load_csr a0, \menvcfg
     csrrw   t5, \menvcfg, a0
-    load_csr_alone a0, \senvcfg
-    csrw    \senvcfg, a0
+    put_csr \senvcfg
+    .endm
+
+/*
+ * only_first probe: a4 = mepc. Go on if the probe's instruction trapped; else gcpt_trap skips the one that did. The
+ * macro is in norvc code and has 4 instructions. Clobbers a5.
+ */
+    .macro only_first probe
+    lla     a5, \probe
+    bne     a4, a5, gcpt_trap
+    csrw    mstatus, s11            /* clears MDT, as mret would */
     .endm
 
 /*
@@ -300,8 +299,7 @@ locked_entries:
 
     .macro check_mip number
     load_csr a1, \number
-    field_address a2, FIELD(csr_reg), 8 * CSR_HVIP
-    ld      a2, (a2)
+    load_csr a2, CSR_HVIP
     or      a1, a1, a2
     expect  \number
     .endm

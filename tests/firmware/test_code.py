@@ -120,7 +120,7 @@ def test_nothing_traps_before_traps_are_enabled(build_restorer, platform, mode):
     first = enable - 4 - (code[enable - 1] == "li s6,0")
     assert code[first] == "csrw mtvec,t0" and re.match(r"add s5,t0,-?\d+", code[first + 1])
     assert re.match(r"ld s11,-16\(s5\)", code[first + 2]) and code[first + 3] == "csrw mstatus,s11"
-    assert code[enable + 1 + (code[enable + 1] == "li s6,1")] == "jr t0"
+    assert code[enable + 1] in ("jr t0", "jalr s6,t0")
     assert code[jump + 1] == f"csrrw {_LEAVING[mode]},mstatus,s11"  # a trap has set MDT again
 
 

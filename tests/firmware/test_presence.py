@@ -42,6 +42,22 @@ def test_more_state_than_rva22(bench: Bench, mode: str, level: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", ["single_core", "dual_core"])
+def test_a_trap_behind_a_probe_loses_one_register(bench: Bench, mode: str) -> None:
+    """With an odd selector, access to mireg traps on a hart that has miselect: what follows is restored."""
+    checkpoint = synthetic.make(Recipe((Mode.S,), locks=False))
+    state = checkpoint.harts[0]
+    values = {**MORE, "miselect": 0x31}
+    for name, value in values.items():
+        state.set(name, value)
+    memory = bench.restored(checkpoint, of_place(mode), bench.build(mode))
+    with bench.run(memory, Machine(cpu=AIA), paused=True) as running, running.gdb() as gdb:
+        run_to_first(gdb, {0: state.pc})
+        held = {name: gdb.read_csr(0, BY_NAME[name].number) for name in values if name != "mireg"}
+    del values["mireg"]
+    assert held == values
+
+
+@pytest.mark.parametrize("mode", ["single_core", "dual_core"])
 def test_floating_point_without_d(bench: Bench, mode: str) -> None:
     """A hart with F alone has registers of 4 bytes, and traps at loads of 8."""
     checkpoint = synthetic.make(Recipe((Mode.S,), vector=False, hypervisor=False, vs=0))

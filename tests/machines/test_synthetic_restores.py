@@ -12,11 +12,14 @@ from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
 
 _GROUPS = ("base", "envcfg", "f", "v", "h", "sstc", "vstimer", "pmp16", "hpm3", "hpm")
-#: Only vsetvl writes vl and vtype; mip has bits that follow external signals.
+#: Only vsetvl writes vl and vtype; mip has bits that follow external signals; PMP could lock the machine's memory away.
 _WRITTEN = [
     entry
     for entry in INVENTORY
-    if entry.group in _GROUPS and entry.when in (When.EARLY, When.TIMER, When.LAST) and entry.name != "mip"
+    if entry.group in _GROUPS
+    and entry.when in (When.EARLY, When.TIMER, When.LOCK, When.LAST)
+    and entry.name != "mip"
+    and not entry.name.startswith("pmpcfg")
 ]
 
 

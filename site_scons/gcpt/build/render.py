@@ -1,7 +1,7 @@
 """Generated sources of the firmware, from the configuration, the layouts and the inventories. Pure functions."""
 
 from collections.abc import Iterable
-from itertools import chain, groupby, pairwise
+from itertools import chain, groupby
 from typing import NamedTuple
 
 from gcpt.checkpoint import extended, layouts
@@ -13,24 +13,25 @@ from gcpt.restorer.codes import CODES, Code
 from gcpt.restorer.config import STACK_SHIFT, BuildConfig
 from gcpt.restorer.htif import HTIF_ALIGNMENT
 
-#: CSR slots within reach of a 12-bit load offset from a base register: in total, below the base register, and upwards
-#: from it with a compressed load.
-WINDOW_CSRS = 512
-WINDOW_BELOW = 256
-WINDOW_COMPRESSED = 64
-#: The first distance in bytes that one addition cannot move a base register, and one load cannot reach.
+#: CSR numbers of the base registers from which a restorer loads the values of CSRs: those of user and supervisor mode,
+#: those of VS and machine mode, and those of the hypervisor and of Smrnmi. Each reaches from 256 numbers below to 255
+#: above. A direct restorer also reaches the floating-point and, with one addition, the integer registers from the first
+#: one, and has 2-byte loads from the second one.
+_BASES = {"LOW": 0xFF, "MIDDLE": 0x2FF, "HIGH": 0x6FF}
+_DIRECT_BASES = {"LOW": 0x9E, "MIDDLE": 0x300, "HIGH": 0x6FF}
+#: The first distance in bytes that one load cannot reach.
 _NEAR = 2048
 #: Bytes of the trap handler (firmware/include/trap.inc), and of an instruction of the code behind it with which a
 #: failed probe goes on.
 _TRAP_HANDLER = 36
 _INSTRUCTION_SIZE = 4
+#: The trap handler while CSRs are probed: it goes on at PROBED.
+_PROBE_TRAP = ("gcpt_probe_trap:", "    csrr    a4, mepc", "    jr      PROBED")
+#: Beginnings of that code with their instructions: only_first, for groups of which a hart may have a part; else the
+#: write that clears mstatus.MDT, as mret would.
+_PARTIAL, _WHOLE = 4, 1
 #: What that code notes, by guard; the table in restore.S explains the registers.
-_ABSENT_NOTES = {"envcfg": ("t5, 0", "t3, 0"), "smstateen": ("t3, 0",), "pmp16": ("s7, 1",)}
-#: The position of the floating-point registers as a CSR number: the base register while a direct restorer loads them.
-_FLOAT_WINDOW = (layouts.DEFAULT.float_reg - layouts.DEFAULT.csr_reg) // 8
-
-#: The window and the first CSR number beyond it of the vector, floating-point and other user CSRs.
-_LOW_WINDOW, _LOW_CSRS = 0, 0x100
+_ABSENT_NOTES = {"envcfg": ("t5, 0",), "pmp16": ("s7, 1",)}
 
 #: The members of struct gcpt_plan before the layout.
 PLAN_FIELDS = ("base", "block_size", "harts", "restored", "nemu")
@@ -212,7 +213,8 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         defines[f"GCPT_HEADER_VERSION_{i}"] = version
     if config.header_addr is not None:
         defines["GCPT_HEADER_ADDR"] = config.header_addr
-    defines["GCPT_LOW_WINDOW"] = _LOW_WINDOW
+    bases = _DIRECT_BASES if config.direct else _BASES
+    defines |= {f"GCPT_{name}_BASE": number for name, number in bases.items()}
     for group in csrs.GROUPS:
         defines[f"GCPT_CSRS_{group.upper()}"] = int(group in config.csr_groups)
     for name in (
@@ -288,46 +290,6 @@ def config_header(config: BuildConfig) -> str:
     return "\n".join(lines)
 
 
-def _span(run: Iterable[Csr]) -> int:
-    """The difference between the largest and the smallest CSR number."""
-    numbers = [csr.number for csr in run]
-    return max(numbers) - min(numbers)
-
-
-def _windows(chosen: list[Csr], reach: Iterable[Csr] = (), near: int | None = None) -> list[tuple[int, list[Csr]]]:
-    """Split CSRs into runs that are in reach of one base register, as (CSR number of the base register, run).
-
-    reach: CSRs that the last window must reach as well. near: the base register before the last window, if it matters.
-    """
-    runs: list[list[Csr]] = []
-    for csr in chosen:
-        if runs and _span([*runs[-1], csr]) < WINDOW_CSRS:
-            runs[-1].append(csr)
-        else:
-            runs.append([csr])
-    windows = []
-    for i, run in enumerate(runs):
-        last = i == len(runs) - 1
-        numbers = [csr.number for csr in (*run, *(reach if last else ()))]
-        windows.append((_base(numbers, near if last else None), run))
-    return windows
-
-
-def _base(numbers: list[int], near: int | None = None) -> int:
-    """The best CSR number for a base register: it reaches all, and as many as possible with compressed loads.
-
-    near: the base register before; one that a single addition moves there comes first.
-    """
-    lowest, highest = max(numbers) - (WINDOW_CSRS - WINDOW_BELOW) + 1, min(numbers) + WINDOW_BELOW
-    if near is not None:
-        within = range(max(lowest, near - _NEAR // 8 + 1), min(highest, near + _NEAR // 8 - 1) + 1)
-        lowest, highest = (within[0], within[-1]) if within else (lowest, highest)
-    # Only these bases reach one more CSR with a compressed load than the next lower base.
-    steps = sorted({number - WINDOW_COMPRESSED + 1 for number in numbers})
-    candidates = [lowest, *(base for base in steps if lowest < base <= highest)]
-    return max(candidates, key=lambda base: sum(base <= number < base + WINDOW_COMPRESSED for number in numbers))
-
-
 def _write(csr: Csr, config: BuildConfig) -> str:
     """The macro of restore_macros.h that writes a CSR."""
     if csr.name in ("mip", "vstimecmp"):
@@ -358,8 +320,6 @@ def _guards(csr: Csr, config: BuildConfig) -> tuple[str, ...]:
         if csr.when is not When.EARLY:
             return ("pmp",)
         return ("probe_pmp16",) if csr.group == "pmp16" else ("probe_pmp16", "probe_pmp64")
-    if csr.group == "smstateen" and hypervisor:
-        return (*hypervisor, "smstateen")
     if csr.group in csrs.PROBED:
         return (*envcfg, f"probe_{csr.group}", *hypervisor)
     if csr.group == "smrnmi":
@@ -382,82 +342,55 @@ class _Absent(NamedTuple):
 
 
 class _Code:
-    """Lines of one macro, with the present window and the open guards."""
+    """Lines of one macro, with the open guards."""
 
-    def __init__(self, config: BuildConfig, name: str, window: int | None, absent: list[_Absent]) -> None:
+    def __init__(self, name: str, absent: list[_Absent]) -> None:
         self.lines = [f"    .macro {name}"]
-        self._config, self._name = config, name
-        self._window = window
-        self._absent = absent
-        #: Open guards with the window at their beginning and their label.
-        self._open: list[tuple[str, int | None, str]] = []
-        self._labels = 0
+        self._name, self._absent = name, absent
+        #: Open guards with their label.
+        self._open: list[tuple[str, str]] = []
+        self._labels, self._has_probes = 0, False
 
     def _close(self, depth: int) -> None:
         while len(self._open) > depth:
-            guard, window, label = self._open.pop()
-            if self._is_apart(guard):
-                self.lines += [f"    j       {label}", "    .subsection 0"]
-            self.lines.append(f"{label}:")
-            if window != self._window:
-                self._window = None
-
-    def _close_others(self, guards: tuple[str, ...]) -> int:
-        """Close the open guards that are not among these; count the ones that stay open."""
-        common = 0
-        while common < min(len(guards), len(self._open)) and self._open[common][0] == guards[common]:
-            common += 1
-        self._close(common)
-        return common
+            self.lines.append(f"{self._open.pop()[1]}:")
 
     def guard(self, guards: tuple[str, ...], csr: Csr) -> bool:
         """Open and close guards so that exactly these are open.
 
         csr: the first CSR behind them. Returns whether a guard has written it.
         """
-        common = self._close_others(guards)
+        common = 0
+        while common < min(len(guards), len(self._open)) and self._open[common][0] == guards[common]:
+            common += 1
+        self._close(common)
         wrote = False
         for guard in guards[common:]:
             self._labels += 1
             label = f"{self._name}_{self._labels}_end"
             kind = guard.removeprefix("probe_")
+            is_probe = guard == "envcfg" or guard != kind
+            if is_probe and not self._has_probes:
+                self.lines.append("    begin_probes")
+                self._has_probes = True
             if guard == "envcfg":
                 senvcfg = csrs.BY_NAME["senvcfg"].number
                 self.lines.append(f"    put_envcfg {csr.number:#x}, {senvcfg:#x}, {label}  /* menvcfg, senvcfg */")
-            elif guard == "probe_csrind":
-                self.lines.append(f"    probe {csr.number:#x}, {label}")
             elif guard != kind:
-                flag = ", t3" if kind == "smstateen" else ""
-                self.lines.append(f"    put_probed {csr.number:#x}, {label}{flag}  /* {csr.name} */")
-            elif self._is_apart(guard):
-                self.lines.append(f"    apart_with_{guard}")
+                self.lines.append(f"    put_probed {csr.number:#x}, {label}  /* {csr.name} */")
             else:
                 self.lines.append(f"    only_with_{guard} {label}")
-            if guard == "envcfg" or guard != kind:
+            if is_probe:
                 self._absent.append(_Absent(label, kind))
-                wrote = guard != "probe_csrind"
-            self._open.append((guard, self._window, label))
+                wrote = True
+            self._open.append((guard, label))
         return wrote
 
-    def _is_apart(self, guard: str) -> bool:
-        """Whether the code of a guard is behind all other code, where harts without the group do not fetch it."""
-        return self._config.direct and (guard, self._name) == ("h", "csrs_after_vector")
-
-    def window(self, base: int, guards: tuple[str, ...] = ()) -> None:
-        """Set the base register, unless it is there. guards: first close all others."""
-        if guards:
-            self._close_others(guards)
-        if self._window is not None and 0 < abs(8 * (base - self._window)) < _NEAR:
-            self.lines.append(f"    move_csr_window {base:#x}")
-        elif base != self._window:
-            self.lines.append(f"    csr_window {base:#x}")
-        self._window = base
-
-    def end(self, window: int | None = None) -> list[str]:
-        """Close all guards and the macro. window: the base register that the next macro expects."""
+    def end(self) -> list[str]:
+        """Close all guards and the macro."""
         self._close(0)
-        if window is not None:
-            self.window(window)
+        if self._has_probes:
+            self.lines.append("    end_probes")
         return [*_overlapped(self.lines), "    .endm", ""]
 
 
@@ -478,46 +411,24 @@ def _overlapped(lines: list[str]) -> list[str]:
     return result
 
 
-def _macro(
-    config: BuildConfig,
-    absent: list[_Absent],
-    name: str,
-    windows: list[tuple[int, list[Csr]]],
-    at: int | None = None,
-    end: int | None = None,
-) -> list[str]:
-    """An assembler macro that writes the CSRs of windows. hvip is loaded in reach of hgatp, long before it is written.
+def _macro(config: BuildConfig, absent: list[_Absent], name: str, chosen: list[Csr]) -> list[str]:
+    """An assembler macro that writes CSRs.
 
-    absent: gets the code for groups that the hart lacks. at: CSR number of the base register before the macro. end: the
-    same afterwards, if the next macro relies on it.
+    absent: gets the code for groups that the hart lacks.
     """
-    code = _Code(config, name, at, absent)
-    for base, run in windows:
-        rest = iter(run)
-        for csr in rest:
-            guards = _guards(csr, config)
-            if guards and csr.name != "hvip":
-                code.window(base, guards)
-            if code.guard(guards, csr):
-                continue
-            if csr.name == "hvip":
-                code.lines.append(f"    put_held {csr.number:#x}  /* hvip */")
-                continue
-            code.window(base)
-            if csr.name.startswith("pmpcfg"):
-                second = next(rest)
-                code.lines.append(
-                    f"    put_pmpcfg {csr.number:#x}, {second.number:#x}  /* {csr.name}, {second.name} */"
-                )
-            else:
-                code.lines.append(_write(csr, config))
-            if csr.name == "mstateen3":
-                code.lines.append(f"    put_csr_alone {csrs.BY_NAME['sstateen0'].number:#x}  /* sstateen0 */")
-            if csr.name == "hgatp":
-                code.lines.append(f"    hold_hvip {csrs.BY_NAME['hvip'].number:#x}")
-            if csr.name == csrs.TRAP_VALUES[-1]:
-                code.lines.append("    hfence.gvma  /* for hgatp and PMP, on a hart with H like these CSRs */")
-    return code.end(end)
+    code = _Code(name, absent)
+    rest = iter(chosen)
+    for csr in rest:
+        if code.guard(_guards(csr, config), csr):
+            continue
+        if csr.name.startswith("pmpcfg"):
+            second = next(rest)
+            code.lines.append(f"    put_pmpcfg {csr.number:#x}, {second.number:#x}  /* {csr.name}, {second.name} */")
+        else:
+            code.lines.append(_write(csr, config))
+        if csr.name == csrs.TRAP_VALUES[-1]:
+            code.lines.append("    hfence.gvma  /* for hgatp and PMP, on a hart with H like these CSRs */")
+    return code.end()
 
 
 def csr_assembly(config: BuildConfig) -> str:
@@ -534,59 +445,59 @@ def csr_assembly(config: BuildConfig) -> str:
     )
     checked = [*early, *timer, *lock]
     if config.guarded and "envcfg" in config.csr_groups:
-        early.remove(csrs.BY_NAME["senvcfg"])  # put_envcfg writes it, without a window
-    if "smstateen" in config.csr_groups:
-        early.remove(csrs.BY_NAME["sstateen0"])  # written after mstateen3, without a window
+        early.remove(csrs.BY_NAME["senvcfg"])  # put_envcfg writes it
     names = list(csrs.BY_NAME)
     before_vector = set(names[: names.index("vl")])
     before = [csr for csr in early if csr.name in before_vector]
-    # restore.S writes these three itself, after all others: the values depend on how the hart leaves.
-    by_hand = [csrs.BY_NAME[name] for name in ("mtvec", "mepc", "mstatus")]
-    last = [csr for csr in last if csr not in by_hand]
-    reach = [*last, *by_hand, csrs.BY_NAME["mip"]]
+    after = early[len(before) :]
+    # restore.S writes these itself: the values of the last three depend on how the hart leaves.
+    by_hand = ("mseccfg", "mtvec", "mepc", "mstatus")
+    phases = {
+        "csrs_before_vector": before,
+        "csrs_vector": [csr for csr in after if csr.group == "v"],
+        "csrs_float": [csr for csr in after if csr.group == "f"],
+        "csrs_after_vector": [csr for csr in after if csr.group not in ("v", "f")],
+        "csrs_timer": timer,
+        "csrs_lock": [csr for csr in lock if csr.name not in by_hand],
+        "csrs_last": [csr for csr in last if csr.name not in by_hand],
+    }
     lines = ["/* Generated from the CSR inventory (site_scons/gcpt/isa/csrs.py). */", ""]
     absent: list[_Absent] = []
-    lines += _macro(config, absent, "csrs_before_vector", _windows(before))
-    after = early[len(before) :]
-    low = _FLOAT_WINDOW if config.direct else _LOW_WINDOW
-    for name, group in (("csrs_vector", "v"), ("csrs_float", "f")):
-        lines += _macro(config, absent, name, [(low, [csr for csr in after if csr.group == group])], low)
-    after = [csr for csr in after if csr.group not in ("v", "f")]
-    near = [csr for csr in after if csr.number < _LOW_CSRS]
-    *windows, (_, run) = _windows(after[len(near) :])
-    waiting = [csr for i, csr in enumerate(timer) if _span([*run, *timer[: i + 1]]) < WINDOW_CSRS]
-    base = _base([csr.number for csr in (*run, *waiting)])
-    final = _windows([csr for csr in lock if csr.name != "mseccfg"], reach, base)  # restore.S writes mseccfg
-    final = final or [(_base([csr.number for csr in reach], base), [])]
-    end = final[-1][0]
-    lines += _macro(config, absent, "csrs_after_vector", [(low, near), *windows, (base, run)], low, base)
-    late = _windows(timer[len(waiting) :])
-    if config.direct and [csr.name for csr in late[0][1]] == ["mip"]:
-        late[0] = (end, late[0][1])
-    lines += _macro(config, absent, "csrs_timer", [(base, waiting), *late], base, end)
-    lines += _macro(config, absent, "csrs_lock", final, end, end)
-    lines += _macro(config, absent, "csrs_last", [(end, last)], end)
+    for name, chosen in phases.items():
+        lines += _macro(config, absent, name, chosen)
     if config.selfcheck:
-        lines += _check_macros(config, checked, [*last, csrs.BY_NAME["mtvec"]], end)
+        lines += _check_macros(config, checked, [*phases["csrs_last"], csrs.BY_NAME["mtvec"]])
     return "\n".join(lines + _absent_groups(lines, absent))
 
 
 def _absent_groups(lines: list[str], absent: list[_Absent]) -> list[str]:
-    """Where failed probes go on: code behind the trap handler, and its distances from it.
+    """Where failed probes go on: code behind the trap handlers, and its distances from them.
 
-    It clears mstatus.MDT, as mret would, and restores mtvec, unless the label is followed by another probe. The code
-    for menvcfg is last: its neighbour is boot code, whose cache line holds some of it.
+    Another instruction of a group than its first may trap, too: the trap handler skips it. The handler of probes and
+    the code for menvcfg are last: their neighbour is boot code, whose cache line holds some of them.
     """
-    follows = {label.removesuffix(":"): after for label, after in pairwise(lines)}
     code: list[str] = []
     sets = []
-    for label, guard in sorted(absent, key=lambda group: group.guard == "envcfg"):
-        probed = follows[label].startswith(("    put_probed ", "    probe "))
+    distance = _TRAP_HANDLER
+
+    def add(label: str, guard: str, onward: list[str]) -> None:
+        nonlocal distance
         notes = [f"    li      {note}" for note in _ABSENT_NOTES.get(guard, ())]
-        back = [] if probed else ["    csrw    mtvec, s5"]
-        sets.append(f"    .set absent_{label}, {_TRAP_HANDLER + _INSTRUCTION_SIZE * len(code)}")
-        onward = _onward(lines, label) if guard == "envcfg" else [f"    j       {label}"]
-        code += ["    csrw    mstatus, s11", *back, *notes, *onward]
+        is_partial = guard not in csrs.WHOLE
+        first = f"    only_first probe_{label}" if is_partial else "    csrw    mstatus, s11"
+        code.extend([first, *notes, *onward])
+        sets.append(f"    .set absent_{label}, {distance}")
+        distance += _INSTRUCTION_SIZE * ((_PARTIAL if is_partial else _WHOLE) + len(notes) + len(onward))
+
+    for label, guard in absent:
+        if guard != "envcfg":
+            add(label, guard, [f"    j       {label}"])
+    sets.append(f"    .set probe_trap_distance, {distance}")
+    code += _PROBE_TRAP
+    distance += _INSTRUCTION_SIZE * (len(_PROBE_TRAP) - 1)
+    for label, guard in absent:
+        if guard == "envcfg":
+            add(label, guard, _onward(lines, label))
     return [*sets, "", "    .macro absent_groups", *code, "    .endm", ""]
 
 
@@ -601,13 +512,13 @@ def _onward(lines: list[str], label: str) -> list[str]:
             guard, end = line.split()
             code += [f"    {guard} 1f", f"    j       {label}", "1:"]
             label, skipping = end, True
-        elif not line.endswith(":") and "csr_window" not in line:
+        elif not line.endswith(":"):
             break
     return [*code, f"    j       {label}"]
 
 
-def _check_macros(config: BuildConfig, written: list[Csr], last: list[Csr], window: int) -> list[str]:
-    """The macros that read back the written CSRs. window: CSR number of the base register afterwards.
+def _check_macros(config: BuildConfig, written: list[Csr], last: list[Csr]) -> list[str]:
+    """The macros that read back the written CSRs.
 
     Reading a CSR that the hart lacks traps. So CSRs that a trap writes are read first and restored at the end.
     """
@@ -619,10 +530,8 @@ def _check_macros(config: BuildConfig, written: list[Csr], last: list[Csr], wind
         checks["mip"] = "check_mip"
         checks["hvip"] = "check_merged"  # QEMU 10 shows all of mip there, which check_mip compares
     lines = ["    .macro csrs_check"]
-    for base, run in [*_windows(trapped), *_windows([csr for csr in steady if csr not in trapped])]:
-        lines.append(f"    csr_window {base:#x}")
-        lines += [f"    {checks[csr.name]} {csr.number:#x}  /* {csr.name} */" for csr in run]
-    lines.append(f"    csr_window {window:#x}")
+    for csr in (*trapped, *(csr for csr in steady if csr not in trapped)):
+        lines.append(f"    {checks[csr.name]} {csr.number:#x}  /* {csr.name} */")
     lines += [*(_write(csr, config) for csr in trapped), "    .endm", "", "    .macro csrs_check_last"]
     lines += [f"    check_csr {csr.number:#x}  /* {csr.name} */" for csr in last]
     return [*lines, "    .endm", ""]

@@ -21,7 +21,7 @@ from gcpt.errors import SimulatorError, UserError
 from gcpt.machines import qemu
 from gcpt.machines.builds import build
 from gcpt.machines.qemu import QemuError
-from gcpt.machines.restores import CASES, CROWD, Restores, cycles
+from gcpt.machines.restores import CASES, CROWD, Restores, cycles, with_rva23
 from gcpt.restorer.resolution import resolve
 
 BUDGETS = ROOT / "tests/budgets.toml"
@@ -33,7 +33,7 @@ RESTORERS = {
         for csrs in ("rva22", "rv64gc")
     },
     "single_core, xiangshan": {"mode": "single_core", "platform": "xiangshan"},
-    "single_core, rocket": {"mode": "single_core", "platform": "rocket"},
+    **{f"single_core, {name}": {"mode": "single_core", "platform": name} for name in ("rocket", "spike")},
 }
 
 
@@ -59,7 +59,8 @@ def measure(options: list[str], folder: Path, quick: bool) -> Figures:
 
     Raises:
         QemuError: A restore fails in QEMU.
-        SimulatorError: A restore fails on Rocket's RTL.
+        UserError: Spike is not installed.
+        SimulatorError: A restore fails on Spike or Rocket's RTL.
         subprocess.CalledProcessError: A build fails.
     """
     built = {}
@@ -74,6 +75,9 @@ def measure(options: list[str], folder: Path, quick: bool) -> Figures:
         restores = Restores(case, built[case.restorer], folder)
         instructions |= {case.name + part: number for part, number in restores.instructions().items()}
         exact[case.name], compared[case.name] = restores.exact()
+    progress("restore on Spike with RVA23")
+    counted = with_rva23(built["single_core, spike"], folder)
+    instructions |= {f"single_core, spike with RVA23, {mode}": number for mode, number in counted.items()}
     progress("restore on Rocket's RTL (the first time, its simulator is built: about a minute)")
     clocked = cycles(built["single_core, rocket"], folder)
     result: Figures = {

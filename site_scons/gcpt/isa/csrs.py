@@ -279,6 +279,10 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x30E, "mstateen2", "smstateen", _E, "Smstateen"),
     Csr(0x30F, "mstateen3", "smstateen", _E, "Smstateen"),
     Csr(0x10C, "sstateen0", "smstateen", _E, "Smstateen", after=("mstateen0",)),
+    Csr(0x60C, "hstateen0", "smstateen", _E, "Smstateen", after=("mstateen0",)),
+    Csr(0x60D, "hstateen1", "smstateen", _E, "Smstateen", after=("mstateen1",)),
+    Csr(0x60E, "hstateen2", "smstateen", _E, "Smstateen", after=("mstateen2",)),
+    Csr(0x60F, "hstateen3", "smstateen", _E, "Smstateen", after=("mstateen3",)),
     Csr(0x34E, "mctrctl", "smctr", _E, "Smctr"),
     Csr(0x14E, "sctrctl", "smctr", _E, "Smctr", after=("mctrctl",)),
     Csr(0x14F, "sctrstatus", "smctr", _E, "Smctr"),
@@ -298,10 +302,6 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x5C2, "slvpredctl", "xscustom", _E, "xs", note="load-violation predictor"),
     Csr(0x5C3, "smblockctl", "xscustom", _E, "xs", note="memory blocks"),
     Csr(0x5C4, "srnctl", "xscustom", _E, "xs", note="rename"),
-    Csr(0x60C, "hstateen0", "smstateen", _E, "Smstateen", after=("mstateen0",)),
-    Csr(0x60D, "hstateen1", "smstateen", _E, "Smstateen", after=("mstateen1",)),
-    Csr(0x60E, "hstateen2", "smstateen", _E, "Smstateen", after=("mstateen2",)),
-    Csr(0x60F, "hstateen3", "smstateen", _E, "Smstateen", after=("mstateen3",)),
     Csr(0x600, "hstatus", "h", _E, "priv 18.2.1"),
     Csr(0x602, "hedeleg", "h", _E, "priv 18.2.2", after=("medeleg",)),
     Csr(0x603, "hideleg", "h", _E, "priv 18.2.2", after=("mideleg",)),
@@ -312,6 +312,13 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x643, "htval", "h", _E, "priv 18.2.8"),
     Csr(0x64A, "htinst", "h", _E, "priv 18.2.9"),
     Csr(0x680, "hgatp", "h", _E, "priv 18.2.11", note="WARL: mode"),
+    Csr(0x200, "vsstatus", "h", _E, "priv 18.2.10", after=("henvcfg",), note="SDT needs henvcfg.DTE"),
+    Csr(0x205, "vstvec", "h", _E, "priv 18.2.12"),
+    Csr(0x240, "vsscratch", "h", _E, "priv 18.2.13"),
+    Csr(0x241, "vsepc", "h", _E, "priv 18.2.14"),
+    Csr(0x242, "vscause", "h", _E, "priv 18.2.15"),
+    Csr(0x243, "vstval", "h", _E, "priv 18.2.16"),
+    Csr(0x280, "vsatp", "h", _E, "priv 18.2.17", note="WARL: mode"),
     Csr(0x740, "mnscratch", "smrnmi", _E, "Smrnmi"),
     Csr(0x741, "mnepc", "smrnmi", _E, "Smrnmi"),
     Csr(0x742, "mncause", "smrnmi", _E, "Smrnmi"),
@@ -337,13 +344,6 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x142, "scause", "base", _E, "priv 12.1.8"),
     Csr(0x143, "stval", "base", _E, "priv 12.1.9"),
     Csr(0x180, "satp", "base", _E, "priv 12.1.11", note="WARL: mode"),
-    Csr(0x200, "vsstatus", "h", _E, "priv 18.2.10", after=("henvcfg",), note="SDT needs henvcfg.DTE"),
-    Csr(0x205, "vstvec", "h", _E, "priv 18.2.12"),
-    Csr(0x240, "vsscratch", "h", _E, "priv 18.2.13"),
-    Csr(0x241, "vsepc", "h", _E, "priv 18.2.14"),
-    Csr(0x242, "vscause", "h", _E, "priv 18.2.15"),
-    Csr(0x243, "vstval", "h", _E, "priv 18.2.16"),
-    Csr(0x280, "vsatp", "h", _E, "priv 18.2.17", note="WARL: mode"),
     Csr(0x181, "srmcfg", "ssqosid", _E, "Ssqosid"),
     # The harts synchronize here, and the last one writes mtime.
     Csr(0x14D, "stimecmp", "sstc", _T, "Sstc", after=("menvcfg",)),
@@ -358,7 +358,6 @@ INVENTORY: tuple[Csr, ...] = (
         after=("stimecmp", "vstimecmp", "mideleg"),
         note="MSIP, MTIP are read-only",
     ),
-    Csr(0x645, "hvip", "h", _T, "priv 18.2.3", after=("mip", "hideleg"), note="overrides mip.VSSIP, hip and vsip"),
     # The restorer refuses a trigger that fires in M mode before it writes these: the trigger could match the restorer.
     Csr(0x5A8, "scontext", "sdtrig", _T, "Sdtrig 5.7"),
     Csr(0x7A8, "mcontext", "sdtrig", _T, "Sdtrig 5.7"),
@@ -374,6 +373,7 @@ INVENTORY: tuple[Csr, ...] = (
     Csr(0x747, "mseccfg", "smepmp", _P, "Smepmp", note="RLB cannot be set after an entry was locked"),
     *_pmp_configs(0, 15, "pmp16"),
     *_pmp_configs(16, 63, "pmp64"),
+    Csr(0x645, "hvip", "h", _P, "priv 18.2.3", after=("mip", "hideleg"), note="overrides mip.VSSIP, hip and vsip"),
     # TRAP_VALUES trap where H is absent; no later write may trap.
     Csr(0x34B, "mtval2", "h", _P, "priv 18.4.4"),
     Csr(0x34A, "mtinst", "h", _P, "priv 18.4.3"),
@@ -418,6 +418,8 @@ INDIRECT = frozenset(csr.name for csr in INVENTORY if csr.source == "Smcsrind" o
 #: Groups that nothing but a trap tells the absence of: if the write of the first CSR of each traps, a restorer skips
 #: the rest, and so for INDIRECT. All but PMP are newer than menvcfg, and a restorer skips them on a hart that lacks it.
 PROBED = ("pmp16", "pmp64", "smstateen", "smcntrpmf", "aia", "smctr")
+#: Those of which no hart has a part, and in which no other CSR is lost if the second traps.
+WHOLE = ("smcntrpmf",)
 
 #: CSRs that a trap into M mode writes on a hart with H and that the restore does not write last (priv 18.4).
 TRAP_VALUES = ("mtval2", "mtinst")

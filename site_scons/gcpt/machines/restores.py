@@ -1,4 +1,7 @@
-"""Measure restorers with synthetic checkpoints: instructions, exact values and seconds on QEMU, cycles on Rocket."""
+"""Measure restorers with synthetic checkpoints: instructions, exact values and seconds on QEMU, cycles on Rocket.
+
+QEMU 7.2 lacks much of RVA23: instructions on a hart that has it all are counted by Spike.
+"""
 
 import time
 from collections import Counter
@@ -9,7 +12,7 @@ from statistics import median
 from gcpt.checkpoint import output
 from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.places import DUAL_CORE, PROTOBUF, SINGLE_CORE, Checkpoint
-from gcpt.machines import rocket, synthetic
+from gcpt.machines import judges, rocket, spike, synthetic
 from gcpt.machines.arrival import run_to_first
 from gcpt.machines.builds import BuiltRestorer
 from gcpt.machines.comparison import compare_machine
@@ -17,12 +20,16 @@ from gcpt.machines.count import trace
 from gcpt.machines.gdb import GdbError
 from gcpt.machines.qemu import Machine, Qemu
 from gcpt.machines.rocket import Rocket
+from gcpt.machines.spike import Spike
 from gcpt.machines.synthetic import DRAM, Mode, Recipe
 from gcpt.restorer import packing
 from gcpt.restorer.config import BuildConfig
 
 #: Memory in bytes of a measured Rocket, and seconds for its hart to arrive.
 _ROCKET_MEMORY, _ROCKET_TIMEOUT = 128 * MIB, 300.0
+#: The same of a measured Spike, and the extensions with CSRs of the default set that ``spike.isa`` lacks.
+_SPIKE_MEMORY, _SPIKE_TIMEOUT = 128 * MIB, 300.0
+_RVA23 = "smstateen_smcntrpmf_smaia_ssaia_smrnmi_smepmp_zicfiss"
 #: Trace only the reserved MiB.
 _FILTER = ("-dfilter", f"{DRAM:#x}+{MIB:#x}")
 PLACES = {"single_core": SINGLE_CORE, "dual_core": DUAL_CORE, "normal": PROTOBUF}
@@ -124,6 +131,37 @@ def cycles(built: BuiltRestorer, folder: Path) -> dict[int, int]:
         return rocket.read(machine, memory, start, folder, _ROCKET_TIMEOUT)[0].numbers["cycles"]
 
     return {latency: count(latency) for latency in LATENCIES}
+
+
+def with_rva23(built: BuiltRestorer, folder: Path) -> dict[str, int]:
+    """Count the instructions of restoring one hart on a Spike that has all groups of CSRs of the default set.
+
+    Args:
+        built: A restorer for Spike.
+        folder: Folder for the machine's memory and logs.
+
+    Returns:
+        Instructions from the restorer's first to the workload's first, by mode.
+
+    Raises:
+        UserError: Spike is not installed.
+        SimulatorError: The hart did not arrive.
+    """
+    machine = Spike(judges.choose("spike").program, f"{spike.isa()}_{_RVA23}", memory=_SPIKE_MEMORY)
+    memory, elf = folder / "memory", folder / "memory.elf"
+
+    def count(mode: Mode) -> int:
+        made = synthetic.make(Recipe((mode,), locks=False))
+        [state] = made.harts
+        state.set("mcountinhibit", 0)
+        pieces = [*synthetic.blocks(Checkpoint(SINGLE_CORE, made.harts)), *made.memory]
+        output.write_pieces(memory, [(address - DRAM, data) for address, data in pieces], _SPIKE_MEMORY)
+        packing.place(memory, built.image)
+        spike.write_elf(elf, memory, DRAM, spike.symbols(built.elf))
+        reading = spike.read(machine, elf, 0, state.pc, ["minstret"], folder, _SPIKE_TIMEOUT, leave=DRAM)
+        return (reading.numbers["minstret"] or 0) - (reading.higher["minstret"] or 0)
+
+    return {name: count(_MODES[name]) for name in ("S", "VS", "M")}
 
 
 class Restores:
