@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from command import UNSHARE
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
@@ -166,7 +167,7 @@ def test_pages_are_installed_with_a_matrix_of_variants(project, tmp_path):
 
 
 def test_what_is_set_up_builds_without_a_network(project):
-    alone = ["unshare", "--map-root-user", "--net"]
+    alone = [*UNSHARE, "--net"]
     if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine does not let its users make a network namespace")
     reach = "import socket; socket.create_connection(('127.0.0.1', 9), 1)"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import ENVIRONMENT, UNMEASURED, gcpt, here, refusal, restore_signals
+from command import ENVIRONMENT, UNMEASURED, UNSHARE, gcpt, here, refusal, restore_signals
 
 from gcpt.machines.builds import BuiltRestorer
 
@@ -279,7 +279,7 @@ def test_a_full_temporary_folder(size: str, files: dict[str, Path], tmp_path: Pa
     """A file system of this size, in a mount namespace of its own."""
     small, out = tmp_path / "small", tmp_path / "out"
     small.mkdir()
-    namespace = ["unshare", "--mount", "--map-root-user"]
+    namespace = [*UNSHARE, "--mount"]
     mount = f'mount -t tmpfs -o size={size} none "{small}" && exec "$@"'
     assert subprocess.run([*namespace, "true"], check=False).returncode == 0, "this needs mount namespaces: run as root"
     names = {word: str(path) for word, path in files.items()} | {"out": str(out)}

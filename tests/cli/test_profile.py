@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from command import ENVIRONMENT, gcpt, refusal
-from guests import ADDRESS, OPENSBI, U_BOOT, Worker
+from guests import ADDRESS, LOAD_U_BOOT, Worker
 
 from gcpt.machines import plugins
 
@@ -65,11 +65,10 @@ def test_intervals_are_exact(tmp_path: Path, worker: Worker) -> None:
 
 def test_firmware_from_a_line_on(tmp_path: Path) -> None:
     """Instructions that trap, such as OpenSBI's probes of CSRs, count each time."""
-    software = ("--load", f"{OPENSBI}@{ADDRESS:#x}", "--load", f"{U_BOOT}@0x80200000")
-    vectors = _profile(tmp_path, *software, "--interval", "1M", "--last", "9M")
+    vectors = _profile(tmp_path, *LOAD_U_BOOT, "--interval", "1M", "--last", "9M")
     assert len(vectors) == 9
     assert all(1_000_000 <= vector.total() < 1_000_100 for vector in vectors)
-    at = _profile(tmp_path, *software, "--at", "0x80200000", "--interval", "1000k", "--last", "2M")
+    at = _profile(tmp_path, *LOAD_U_BOOT, "--at", "0x80200000", "--interval", "1000k", "--last", "2M")
     assert len(at) == 2 and at[0] not in vectors
 
 

@@ -195,11 +195,11 @@ def test_a_sleeping_hart_cannot_be_stepped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("harts", [1, 4])
 def test_without_a_moment(tmp_path: Path, harts: int) -> None:
     """Taken before the first instruction of each hart, not in QEMU's reset code."""
-    path = tmp_path / "first.zst"
-    _assert_success(gcpt("snapshot", "-o", path, "--harts", str(harts), *LOAD_U_BOOT))
+    path, load = tmp_path / "first.zst", ("--load", f"{OPENSBI}@0x80100000")
+    _assert_success(gcpt("snapshot", "-o", path, "--harts", str(harts), *load))
     assert [(state.pc, state.mode) for state in open_checkpoint(path).harts] == [(0x8010_0000, 3)] * harts
     exact(path)
-    run = gcpt("snapshot", "-o", tmp_path / "again", "--harts", str(harts), *LOAD_U_BOOT, "--at", "0x80100000")
+    run = gcpt("snapshot", "-o", tmp_path / "again", "--harts", str(harts), *load, "--at", "0x80100000")
     assert run.stdout.count("pc 0x80100000 mode M") == harts
 
 

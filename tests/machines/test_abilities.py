@@ -37,3 +37,13 @@ def test_only_a_lost_guest_is_the_qemus_fault(
 def test_nothing_is_excused_where_guests_are_held(monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
     monkeypatch.setattr(abilities, "holds_guests", lambda: True)
     assert abilities.lacking(None, failure) == ""
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+def test_a_replay_without_an_end_is_excused_where_no_replay_has_one(
+    monkeypatch: pytest.MonkeyPatch, replayed: bool
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(abilities, "replays_the_end", lambda: replayed)
+        found = bool(abilities.lacking(None, "gcpt: --interval 9: the software ended before: give fewer instructions"))
+    assert found == (not replayed)

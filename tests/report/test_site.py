@@ -11,7 +11,7 @@ from urllib.parse import urldefrag, urljoin
 
 import pytest
 from browser import WIDTHS, Browser
-from command import SCONS
+from command import SCONS, UNSHARE
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
@@ -185,7 +185,7 @@ def test_faults_stop_the_build_with_a_line_each(site: Path, tmp_path: Path) -> N
 
 
 def test_is_made_without_a_network(tmp_path: Path) -> None:
-    alone = ["unshare", "--map-root-user", "--net"]
+    alone = [*UNSHARE, "--net"]
     if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine does not let its users make a network namespace")
     command = [*alone, sys.executable, "-m", "gcpt.dev.docs_site", str(tmp_path)]

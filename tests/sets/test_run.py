@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import ENVIRONMENT, gcpt, on_terminal, refusal, restore_signals, wait_until
+from command import ENVIRONMENT, UNSHARE, gcpt, on_terminal, refusal, restore_signals, wait_until
 
 from gcpt.sets.pool import core_sets
 
@@ -266,7 +266,7 @@ def test_a_full_disk(make_set: Make, emu: Path, starts: Starts, tmp_path: Path) 
     mount = f'mount -t tmpfs -o size=3M none "{out}" && "$@"; status=$?; cp -r "{out}/." "{out}2"; exit $status'
     words = ("set", "run", str(root), "-o", str(out), "-j", "1", "--", str(emu), *_COMMAND)
     run = subprocess.run(
-        ["unshare", "--mount", "--map-root-user", "bash", "-c", mount, "bash", sys.executable, "-m", "gcpt", *words],
+        [*UNSHARE, "--mount", "bash", "-c", mount, "bash", sys.executable, "-m", "gcpt", *words],
         env=ENVIRONMENT,
         capture_output=True,
         text=True,

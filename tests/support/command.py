@@ -31,6 +31,8 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "site
 UNMEASURED = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("COVERAGE_")}
 
 
+#: Runs a command in namespaces of its own; root needs no user namespace, which no process in a chroot can make.
+UNSHARE = ("unshare", *(("--map-root-user",) if os.geteuid() else ()))
 #: Seconds between two checks of a condition.
 _POLL = 0.01
 

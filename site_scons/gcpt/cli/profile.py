@@ -37,7 +37,7 @@ def command(output: Path, start: Start, moment: "Moment", interval: int, last: i
     \b
     Example:
       gcpt profile -o bbv.gz --load worker.bin@0x80100000 --interval 20M
-      gcpt profile -o bbv.gz --load fw_jump.bin@0x80100000 --load u-boot.bin@0x80200000 --interval 1M \\
+      gcpt profile -o bbv.gz --firmware fw_jump.bin --kernel u-boot.bin --interval 1M \\
           --last 300M
     """
     from gcpt.checkpoint import apart

@@ -160,7 +160,7 @@ def command(
 
     \b
     Example: OpenSBI and U-Boot, after a command was typed at the prompt
-      gcpt snapshot -o uboot.zst --load fw_jump.bin@0x80100000 --load u-boot.bin@0x80200000 \\
+      gcpt snapshot -o uboot.zst --firmware fw_jump.bin --kernel u-boot.bin \\
           --on 'stop autoboot' --type '\\n' --on '=> $' --type 'setenv answer 42\\n' --on '=> $'
       gcpt snapshot -o first.zst --load worker.bin@0x80100000 --json | jq '.harts[].pc'
       gcpt snapshot -o set/checkpoint/worker --load worker.bin@0x80100000 --every 20M --last 400M

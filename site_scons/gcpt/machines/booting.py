@@ -1,7 +1,8 @@
 """Boot firmware with a kernel as a boot loader does: where each file lies, and the device tree that names them.
 
 The restorer's MiB and the blocks of several harts are kept out of the kernel's memory by nodes of reserved-memory.
-OpenSBI's fw_jump goes to a fixed address and copies the device tree to another; fw_dynamic is told where to go.
+OpenSBI's fw_jump goes to a fixed address and copies the device tree to another; newer ones (that of Debian 13) count
+both from themselves. A jump to the kernel lies at both addresses. fw_dynamic is told where to go.
 """
 
 import struct
@@ -22,6 +23,8 @@ _DRAM = BY_NAME["qemu-virt"].dram
 FIRMWARE = _DRAM + RESERVED_SIZE
 #: Where fw_jump.bin of OpenSBI's generic platform goes, and where it copies the device tree to.
 JUMP, _TREE = _DRAM + 2 * MIB, _DRAM + 34 * MIB
+#: Where one goes that counts from itself: the state of several harts begins there, too.
+OWN_JUMP = FIRMWARE + 2 * MIB
 #: A kernel and an initramfs begin at multiples of this.
 _ALIGNMENT = 2 * MIB
 #: The least memory of a machine with a kernel.
@@ -60,9 +63,9 @@ class Arrangement:
     reserved: tuple[Reserved, ...] = ()
 
     @property
-    def has_jump(self) -> bool:
-        """Whether a jump to the kernel lies where fw_jump goes."""
-        return self.kernel not in (None, JUMP)
+    def jumps(self) -> dict[int, bytes]:
+        """The jumps to the kernel by their addresses: where fw_jump goes and the kernel is not."""
+        return {at: jump(at, self.kernel) for at in (JUMP, OWN_JUMP) if self.kernel not in (None, at)}
 
     @property
     def memory(self) -> int:
@@ -126,7 +129,7 @@ def arrange(kernel: bytes, kernel_size: int, initrd_size: int | None, arguments:
         end = place.block(last) + own_size(place, last, DEFAULT_VLEN // 8)
         reserved.append(Reserved(_DRAM + place.base, -(-end // MIB) * MIB - place.base))
     behind = _aligned(max(_TREE + _ALIGNMENT, *(part.address + part.size for part in reserved)))
-    address = JUMP if harts == 1 and JUMP + size <= _TREE else behind
+    address = JUMP if JUMP + size <= OWN_JUMP else behind
     start = _aligned(max(behind, address + size))
     initrd = None if initrd_size is None else (start, start + initrd_size)
     return Arrangement(address, initrd, arguments, tuple(reserved))

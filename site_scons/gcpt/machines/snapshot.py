@@ -13,6 +13,7 @@ from gcpt.checkpoint.layouts import MIB
 from gcpt.checkpoint.reader import Reader
 from gcpt.checkpoint.state import HartState
 from gcpt.errors import UserError
+from gcpt.isa import mstatus
 from gcpt.machines import booting, extended_reading, markers, qemu, replay, stops
 from gcpt.machines.arrival import run_to_first
 from gcpt.machines.booting import Arrangement
@@ -190,7 +191,7 @@ def counted(
             if counter:
                 stops.run_to(gdb, counter, hart, origin + point, moment.timeout, option, advance)
             states = _read_harts(gdb)
-            _clear_jump(gdb, setup)
+            _clear_start(gdb, setup, states)
             if counter:
                 origin = counter.read() - point  # it read them by instructions, too
             with _from_file(states, raw, setup.size) as stopped:
@@ -297,7 +298,7 @@ def replayed(
                     "choose another point"
                 )
             states = _read_harts(gdb, read_hart_in_place)
-            _clear_jump(gdb, setup)
+            _clear_start(gdb, setup, states)
             with _from_file(states, recorded.recording.memory, setup.size) as stopped:
                 yield stopped
 
@@ -369,8 +370,7 @@ def initial_memory(setup: MachineSetup) -> list[tuple[int, bytes]]:
     """
     entry, size = setup.entry, setup.size
     content = [(VIRT.dram, code)] if (code := setup.start_code) else []
-    if setup.boot and setup.boot.kernel and setup.boot.has_jump:
-        content.append((booting.JUMP, qemu.jump(booting.JUMP, setup.boot.kernel)))
+    content += setup.boot.jumps.items() if setup.boot else ()
     for file, load_address, option, anything in setup.loads:
         try:
             data = file.read_bytes()
@@ -391,10 +391,17 @@ def initial_memory(setup: MachineSetup) -> list[tuple[int, bytes]]:
     return [(target - VIRT.dram, data) for target, data in content]
 
 
-def _clear_jump(gdb: Gdb, setup: MachineSetup) -> None:
-    """Clear the code that started the software."""
+def _clear_start(gdb: Gdb, setup: MachineSetup, states: list[HartState]) -> None:
+    """Clear the code that started the software: of the jumps to a kernel, the one in the place of several harts' state.
+
+    A single hart has passed it as soon as it is in S mode.
+    """
     if code := setup.start_code:
         gdb.write_memory(VIRT.dram, bytes(len(code)))
+    passed = len(states) > 1 or states[0].mode != mstatus.MACHINE
+    used = setup.boot.jumps.get(booting.OWN_JUMP) if setup.boot and passed else None
+    if used and gdb.read_memory(booting.OWN_JUMP, len(used)) == used:
+        gdb.write_memory(booting.OWN_JUMP, bytes(len(used)))
 
 
 def _take_steps(running: qemu.Qemu, moment: Moment) -> None:
