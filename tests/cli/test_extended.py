@@ -88,3 +88,17 @@ def test_convert_keeps_the_longest_list(checkpoint_file: Make, tmp_path: Path, l
     assert (run.returncode, run.stderr) == (0, "")
     assert extended.of(open_checkpoint(out).harts[0]) == tuple(entries)
     assert gcpt("diff", path, out).returncode == 0
+
+
+def test_a_device_interrupts_at_once(checkpoint_file: Make) -> None:
+    """A 16550 that may interrupt when it can send, behind a PLIC: seen after a Linux with two harts was restored."""
+    uart, plic, context = 0x1000_0000, 0xC00_0000, 1
+    enabled = DeviceWrite(plic + 0x2000 + 0x80 * context, 4, 1 << 10)
+    path = checkpoint_file(
+        Recipe((Mode.S,)), change=_with_writes([DeviceWrite(plic + 4 * 10, 4, 1), enabled, DeviceWrite(uart + 1, 1, 2)])
+    )
+    run = gcpt("verify", "--json", path)
+    report = json.loads(run.stdout)
+    raised = {row["name"] for row in report["differences"] if row["reason"] == "a device raised an interrupt"}
+    assert (run.returncode, report["unexplained"]) == (0, 0)
+    assert {"mip", "sip"} & raised

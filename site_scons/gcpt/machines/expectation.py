@@ -12,7 +12,7 @@ OPTIONAL_VIEWS = ("scountinhibit",)
 _COMPARED = (When.EARLY, When.TIMER, When.LOCK, When.LAST, When.ALIAS, When.VECTOR)
 #: Bits of mip, mie, mideleg and hideleg: interrupts of S mode, of VS mode, of VS and HS mode, and VSSIP.
 S_INTERRUPTS, VS_INTERRUPTS, HS_INTERRUPTS, VSSIP = 0x222, 0x444, 0x1444, 0x4
-_SSIP, STIP, VSTIP, _STCE = 1 << 1, 1 << 5, 1 << 6, 1 << 63
+_SSIP, STIP, VSTIP, SEIP, _STCE = 1 << 1, 1 << 5, 1 << 6, 1 << 9, 1 << 63
 #: A compare value that no time reaches.
 _NEVER = (1 << 64) - 1
 #: Bits of mip that a restorer can write: SSIP, STIP, SEIP, and MSIP through the CLINT; the VS bits are in hvip. MTIP,

@@ -12,6 +12,7 @@ from gcpt.checkpoint.state import HartState
 from gcpt.isa import indirect
 from gcpt.isa.csrs import BY_NAME
 from gcpt.machines.comparison import Comparison, Mismatch
+from gcpt.machines.expectation import SEIP
 from gcpt.machines.gdb import Gdb
 from gcpt.restorer import platforms
 
@@ -33,7 +34,6 @@ _SOURCES = 1024
 _DOMAINCFG, _SOURCECFG, _MSI_ADDRESSES, _SETIE, _TARGET, _IDC = 0, 4, 0x1BC0, 0x1E00, 0x3004, 0x4000
 _DELEGATED, _SOURCE_MODE = 1 << 10, 7
 _APLIC_MARK, _MSI_MODE, _BITMAP_SIZE, _IDC_SIZE, _IDC_TOPI = 0x80, 1 << 2, 0x80, 32, 0x18
-_SEIP = 1 << 9
 #: The numbers of an IMSIC's guest files.
 _GUESTS = range(1, extended.MAX_GUEST + 1)
 _VGEIN = extended.MAX_GUEST << 12
@@ -269,8 +269,8 @@ def complete(gdb: Gdb, harts: list[HartState]) -> None:
     """
     for hart, (state, devices) in enumerate(zip(harts, read_devices(gdb, len(harts)), strict=True)):
         selected = extended.of(state) or ()
-        if state.get("mip") & _SEIP and (_file_signals(selected) or _controller_signals(gdb, hart)):
-            state.set("mip", state.get("mip") & ~_SEIP)
+        if state.get("mip") & SEIP and (_file_signals(selected) or _controller_signals(gdb, hart)):
+            state.set("mip", state.get("mip") & ~SEIP)
         extended.put(state, _fitting([*devices, *selected]))
 
 
@@ -302,6 +302,22 @@ def _file_signals(entries: Iterable[Entry]) -> bool:
     identity = 32 * (word - indirect.EIP.start) + (enabled[word] & -enabled[word]).bit_length() - 1
     threshold = file.get(indirect.EITHRESHOLD, 0)
     return threshold == 0 or identity < threshold
+
+
+def signals(gdb: Gdb, hart: int) -> bool:
+    """Tell whether an interrupt controller signals S mode of a hart in M mode.
+
+    Args:
+        gdb: The stopped machine.
+        hart: The hart.
+
+    Returns:
+        Whether it does, or the hart's interrupt file.
+
+    Raises:
+        GdbError: The stub refused.
+    """
+    return _file_signals(_read_level(gdb, hart, "s", 0)) or _controller_signals(gdb, hart)
 
 
 def _controller_signals(gdb: Gdb, hart: int) -> bool:

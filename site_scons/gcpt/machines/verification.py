@@ -8,7 +8,7 @@ from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME, When
 from gcpt.machines import extended_reading
 from gcpt.machines.comparison import Comparison, Mismatch, compare_machine
-from gcpt.machines.expectation import OPTIONAL_VIEWS, STIP, VSTIP, compared_csrs
+from gcpt.machines.expectation import OPTIONAL_VIEWS, SEIP, STIP, VSTIP, compared_csrs
 from gcpt.machines.gdb import Gdb
 from gcpt.machines.observation import read_present
 from gcpt.machines.qemu import Qemu
@@ -61,9 +61,13 @@ def verify_machine(
 
 
 def _explain(gdb: Gdb, hart: int, mismatch: Mismatch, clint: int) -> Mismatch:
-    """Add a reason if the hart shows one: a timer that came due, or WARL (writing the value again changes nothing)."""
-    if not mismatch.reason and mismatch.got != "none" and _came_due(gdb, hart, mismatch, clint):
-        return replace(mismatch, reason="the compare value came due since then")
+    """Add a reason that the hart shows: an interrupt that was raised, or WARL (a write of the value has no effect)."""
+    if not mismatch.reason and mismatch.got != "none":
+        rest = _without_signal(gdb, hart, mismatch)
+        if rest.wanted == rest.got:
+            return replace(mismatch, reason="a device raised an interrupt")
+        if _came_due(gdb, hart, rest, clint):
+            return replace(mismatch, reason="the compare value came due since then")
     entry = BY_NAME.get(mismatch.name)
     if mismatch.reason or entry is None or not _is_writable(gdb, hart, mismatch.name):
         return mismatch
@@ -76,6 +80,16 @@ def _explain(gdb: Gdb, hart: int, mismatch: Mismatch, clint: int) -> Mismatch:
     if again != int(mismatch.got, 16):
         return mismatch
     return replace(mismatch, reason="WARL: the hart cannot hold the whole value")
+
+
+def _without_signal(gdb: Gdb, hart: int, mismatch: Mismatch) -> Mismatch:
+    """Leave out SEIP if a controller signals it, such as for a console whose restored IER lets it interrupt at once."""
+    if mismatch.name not in ("mip", "sip"):
+        return mismatch
+    wanted, got = int(mismatch.wanted, 16), int(mismatch.got, 16)
+    if not got & ~wanted & SEIP or not extended_reading.signals(gdb, hart):
+        return mismatch
+    return replace(mismatch, got=f"{got & ~SEIP:#x}")
 
 
 def _came_due(gdb: Gdb, hart: int, mismatch: Mismatch, clint: int) -> bool:
