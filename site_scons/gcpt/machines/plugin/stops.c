@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-#define SLOW_MICROSECONDS 1000
+#define SLOW_MICROSECONDS 5000
 static unsigned int hart;
 static uint64_t started, target;
 static int is_held, is_slow;
