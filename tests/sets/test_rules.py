@@ -1,5 +1,6 @@
 """What the logs of each simulator say, whatever its exit status."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from gcpt.errors import UserError
 from gcpt.sets.rules import RULES, Figure, Rules, check_patterns, judge, rules_for
 
 _EMU_END = "Core 0: HIT GOOD TRAP at pc = 0x80000c\nCore-0 instrCnt = 2,000,005, cycleCnt = 1,000,010, IPC = 1.999985\n"
+_EMU_GOOD = "HIT GOOD TRAP or EXCEEDING CYCLE/INSTR LIMIT"
 _GEM5_END = "Exiting @ tick 20212200 because a thread reached the max instruction count\n"
 
 
@@ -34,8 +36,10 @@ _GEM5_END = "Exiting @ tick 20212200 because a thread reached the max instructio
     ],
 )
 def test_verdicts(tool: str, log: str, status: int, cause: str, tmp_path: Path) -> None:
-    (tmp_path / RULES[tool].out).write_text(log)
-    assert judge(RULES[tool], tmp_path, status).cause == cause
+    figure = Figure("ten", "(10) of the log")
+    (tmp_path / RULES[tool].out).write_text(log + "10 of the log\n")
+    verdict = judge(replace(RULES[tool], figures=(figure,)), tmp_path, status)
+    assert (verdict.cause, verdict.figures) == (cause, {"ten": 10})
 
 
 def test_standard_error_is_a_log_too(tmp_path: Path) -> None:
@@ -115,3 +119,24 @@ def test_a_figure_that_is_no_number(text: str, tmp_path: Path) -> None:
     assert judge(rules, tmp_path, 0).figures == {"time": 5}
     (tmp_path / "simulator_err.txt").write_text("")
     assert judge(rules, tmp_path, 0).figures == {}
+
+
+@pytest.mark.parametrize(
+    ("tool", "log", "status", "message"),
+    [
+        ("emu", "", -9, f"it ended with signal 9, without {_EMU_GOOD} in simulator_out.txt"),
+        ("emu", "", 0, f"it ended with status 0, without {_EMU_GOOD} in simulator_out.txt"),
+        ("gem5", _GEM5_END, 3, "it ended with status 3"),
+        ("nemu", "HIT GOOD TRAP", -11, "it ended with signal 11"),
+        ("nemu", "HIT GOOD TRAP", 0, ""),
+    ],
+)
+def test_how_it_ended(tool: str, log: str, status: int, message: str, tmp_path: Path) -> None:
+    (tmp_path / RULES[tool].out).write_text(log)
+    assert judge(RULES[tool], tmp_path, status).message == message
+
+
+def test_what_is_a_rate() -> None:
+    """Scores of rates are harmonic means."""
+    rates = {(name, figure.name) for name, rules in RULES.items() for figure in rules.figures if figure.is_rate}
+    assert rates == {("emu", "ipc"), ("gem5", "ipc")}
