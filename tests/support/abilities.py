@@ -51,7 +51,9 @@ def replays_the_end() -> bool:
         code = Path(name) / "code"
         code.write_bytes(_ENDING)
         words = ("profile", "-o", str(code.with_name("out.gz")), "--load", f"{code}@0x80100000", "--interval", "3")
-        run = subprocess.run([sys.executable, "-m", "gcpt", *words, "--timeout", "5"], env=ENVIRONMENT, check=False)
+        run = subprocess.run(
+            [sys.executable, "-m", "gcpt", *words, "--timeout", "5"], env=ENVIRONMENT, capture_output=True
+        )
         return run.returncode == 0
 
 
