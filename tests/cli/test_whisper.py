@@ -8,6 +8,7 @@ import pytest
 from command import gcpt, refusal
 
 from gcpt.checkpoint import whisper
+from gcpt.checkpoint.elf_image import LONGEST
 from gcpt.checkpoint.files import write_checkpoint
 from gcpt.checkpoint.other_tools import BASE, running
 from gcpt.checkpoint.places import SINGLE_CORE
@@ -78,7 +79,7 @@ def test_a_text_as_whisper_writes_it(tmp_path: Path) -> None:
     assert (state.x[10], state.f[3], state.v[31]) == (1 << 63 | 1, 0xFFFFFFFF3F800000, bytes([31, *bytes(15)]))
     assert state.get("mstatus") == 0xA00000000 | mstatus.MPELP | 0x22 | mstatus.MPIE | 1 << 11
     assert (state.get("sstatus"), state.get("misa"), state.get("vlenb")) == (0, 0x800000000034112F, 16)
-    assert (state.get("pmpcfg0"), state.get("mepc")) == (0x1F, state.pc)
+    assert (state.get("pmpcfg0"), state.get("pmpaddr0"), state.get("mepc")) == (0x1F, (1 << 54) - 1, state.pc)
     assert b"".join(read.memory()) == bytes(0x20_0000) + b"abcd"
     assert read.losses == [
         "hart 0: CSR 0x7e0 is 0x5: no restorer writes it",
@@ -124,6 +125,8 @@ def test_what_whisper_does_not_load_is_named(tmp_path: Path) -> None:
         ("usedblocks", b"2147483648 -4\n", "is not the address and the length of a block"),
         ("usedblocks", b"2147483648 4096\n2147483648 4096\n", "the block at 0x80000000 overlaps"),
         ("usedblocks", b"18446744073709551615 4\n", "is too far away for one image"),
+        ("usedblocks", b"2147483648 %d\n" % (LONGEST + 1), "is too far away for one image"),
+        ("usedblocks", b"2147483648 %d\n" % LONGEST, "memory: ends before the block at 0x80000000 does"),
         ("usedblocks", b"2147483648 8388608\n", "memory: ends before the block at 0x80000000 does"),
         ("usedblocks", b"2147483648 4\n", "memory: has more bytes than the blocks of usedblocks"),
         ("memory", bytes.fromhex("04224d18") + bytes(20), "in lz4: write the snapshot with --snapcomptype gzip"),

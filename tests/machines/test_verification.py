@@ -7,11 +7,12 @@ from bench import Bench
 
 from gcpt.checkpoint.places import SINGLE_CORE
 from gcpt.checkpoint.state import HartState
+from gcpt.isa.csrs import BY_NAME
 from gcpt.machines import synthetic
-from gcpt.machines.comparison import Comparison
+from gcpt.machines.comparison import Comparison, Mismatch
 from gcpt.machines.qemu import Machine
 from gcpt.machines.synthetic import Mode, Recipe
-from gcpt.machines.verification import verify_machine
+from gcpt.machines.verification import compare_left_out, verify_machine
 
 #: A bit of medeleg that has no exception, and a reserved mode of mtvec.
 _UNHELD = {"medeleg": 1 << 60, "mtvec": 2}
@@ -45,3 +46,18 @@ def test_a_wrong_value_that_the_hart_could_hold(bench: Bench, name: str, locks: 
     """A locked PMP entry keeps its value, too: that a write changes nothing proves nothing."""
     report = _verify_changed(bench, locks, _flip(name, 1))
     assert [mismatch.name for mismatch in report.unexplained] == [name]
+
+
+def test_a_csr_that_the_restorer_leaves_out() -> None:
+    """Each is named with its values: as the hart has another one, none, or the same."""
+    state = HartState(pc=0, mode=3)
+    for name in ("mstateen0", "mseccfg", "mnstatus"):
+        state.set(name, 0x28)
+    values = {"mstateen0": 0x20, "mnstatus": 0x28}
+    report = compare_left_out(values.get, 3, state, ())
+    group = BY_NAME["mstateen0"].group
+    mismatches = [
+        Mismatch(3, "mstateen0", "0x28", "0x20", f"the restorer leaves group {group} out (csrs=)"),
+        Mismatch(3, "mseccfg", "0x28", "none", "the hart has no such CSR"),
+    ]
+    assert report == Comparison(3, mismatches)

@@ -31,8 +31,8 @@ _SYMBOL_SIZE = 8
 _FLAGS = 0x5
 #: The shortest run of zeros, in bytes, that separates two segments; a shorter run becomes a hole in the file.
 _GAP = 1 << 20
-#: Section numbers from 0xff00 on are reserved; each segment has a section, and there are four others.
-_MOST_SEGMENTS = 0xFF00 - 4
+#: A file has fewer than 0xff00 sections (gABI: e_shnum); each segment has one, and there are four others.
+_MOST_SEGMENTS = 0xFF00 - 1 - 4
 #: The longest span from the first to the last segment that is read, in bytes (41 bits of address).
 LONGEST = 1 << 41
 
