@@ -270,7 +270,9 @@ def test_refused_html_leaves_the_old_page(checkpoint: Path, build_restorer, tmp_
     page.write_text("before")
     before = checkpoint.read_bytes()
     assert "remove --hart and --json" in refusal(gcpt("info", checkpoint, "--html", page, "--json"))
-    assert "is also FILE" in refusal(gcpt("info", checkpoint, "--html", checkpoint))
+    (link := tmp_path / "link.html").hardlink_to(checkpoint)
+    assert "is also FILE" in refusal(gcpt("info", checkpoint, "--html", link))
+    link.unlink()
     assert "No such file" in refusal(gcpt("info", checkpoint, "--html", tmp_path / "nowhere/page.html"))
     cut = tmp_path / "cut.gz"
     cut.write_bytes(before[:-2000])
