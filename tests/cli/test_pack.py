@@ -424,11 +424,12 @@ def test_output_does_not_overwrite_an_input(checkpoint_file: Make, build_restore
     checkpoint = checkpoint_file()
     _said(here("pack", restorer, checkpoint, "-o", packed))
     _said(here("convert", checkpoint, memory, "--layout", "flash", "--flash-out", flash))
+    (link := tmp_path / "link.bin").hardlink_to(packed)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     refusals = {
         "is also GCPT_BIN": ("pack", restorer, checkpoint, "-o", restorer),
         "is also the memory image": ("pack", restorer, memory, "--flash", flash, "-o", memory),
-        "is also IMAGE": ("unpack", packed, "--restorer-out", packed),
+        "is also IMAGE": ("unpack", packed, "--restorer-out", link),
         "is also -o": ("unpack", packed, "-o", out, "--restorer-out", tmp_path / "." / "out"),
         "nowhere/r: No such file or directory": ("unpack", packed, "-o", out, "--restorer-out", "/nowhere/r"),
         "nowhere/c: No such file or directory": ("unpack", packed, "-o", "/nowhere/c", "--restorer-out", out),
