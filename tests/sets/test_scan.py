@@ -163,6 +163,19 @@ def test_repeated_names_in_json(tmp_path: Path) -> None:
     assert ("duplicate", (workload, "")) in {(found.code, found.key) for found in scan_set(made.root).whole.findings}
 
 
+@pytest.mark.parametrize("text", ["", "# name path\n", "a\0b c\n../../etc/passwd /etc/passwd 1\n"])
+def test_a_list_without_points_is_one_contradiction(tmp_path: Path, text: str) -> None:
+    """Not one for each point that it does not name."""
+    made = synthetic.make(tmp_path / "set", points=24)
+    path = made.lst.with_name("other.lst")
+    path.write_text(text)
+    found = [one for one in scan_set(made.root).whole.findings if one.code != "bad-index"]
+    where = str(path.relative_to(made.root))
+    assert [(one.code, one.path, one.what) for one in found] == [
+        ("contradiction", where, "names no point, but other indexes do")
+    ]
+
+
 def test_a_random_sample_is_not_cut_by_weight(tmp_path: Path) -> None:
     made = synthetic.make(tmp_path / "set")
     sampling = made.clusters("mcf") / "sampling.json"

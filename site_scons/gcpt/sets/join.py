@@ -159,6 +159,9 @@ class _Join:
     def _compare(self, whole: Sequence[Index], sources: dict[Key, list[str]]) -> None:
         """Find points that one whole index has and another lacks."""
         for index in whole:
+            if not index.values and sources:
+                self.note("contradiction", "names no point, but other indexes do", path=index.path)
+                continue
             workloads = {workload for workload, _ in self.listed(index)}
             for key, paths in sources.items():
                 if key in index.values or (index.scope != ALL and key[0] not in workloads):
