@@ -27,7 +27,10 @@ def test_the_engine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     monkeypatch.setattr(engine_times, "_USED", 1)
     engine_times.main(["6", "info", "--rounds", "2"])
     head, row, note = capsys.readouterr().out.splitlines()
-    assert head.split("  ")[0] == "processor time" and head.endswith("ratio  more per point  cores busy")
-    ours, calls, ratio = (float(cell) for cell in row.split()[-6:-3])
+    assert head.split("  ")[0] == "processor time" and head.endswith(
+        "ratio  more per point  cores busy  largest process"
+    )
+    ours, calls, ratio = (float(cell) for cell in row.split()[-8:-5])
     assert row.startswith("set info / single calls less their start-up  ") and ours > calls > 0 and ratio > 1
+    assert row.endswith(" MiB") and 20 < int(row.split()[-2]) < 300
     assert note.startswith("more per point: without 0.")

@@ -17,9 +17,8 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -55,10 +54,12 @@ class Cost:
     Attributes:
         processor: Seconds of processor time, with those of child processes.
         elapsed: Seconds.
+        memory: MiB of the largest of its processes.
     """
 
-    processor: float = 0.0
-    elapsed: float = 0.0
+    processor: float
+    elapsed: float
+    memory: float
 
     @property
     def busy(self) -> float:
@@ -88,27 +89,20 @@ class Pair:
 Rows = dict[str, Pair]
 
 
-def _processor() -> float:
-    usages = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-@contextmanager
-def _cost() -> Iterator[Cost]:
-    cost, processor, start = Cost(), _processor(), time.monotonic()
-    yield cost
-    cost.processor, cost.elapsed = _processor() - processor, time.monotonic() - start
-
-
 def _run(command: Sequence[str | Path], names: Sequence[Path] = ()) -> Cost:
     """Run a command; it gets file names on its standard input."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "site_scons")}
-    text = "".join(f"{name}\n" for name in names)
-    with _cost() as cost:
-        done = subprocess.run(command, input=text, text=True, env=environment, stdout=subprocess.DEVNULL)
-    if done.returncode != 1:  # validate has findings: the registers are random
-        done.check_returncode()
-    return cost
+    with tempfile.TemporaryFile("w+") as text:
+        text.writelines(f"{name}\n" for name in names)
+        text.seek(0)
+        start = time.monotonic()
+        process = subprocess.Popen(command, stdin=text, env=environment, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        elapsed = time.monotonic() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 1):  # validate has findings: the registers are random
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Cost(usage.ru_utime + usage.ru_stime, elapsed, usage.ru_maxrss / 1024)
 
 
 def _gcpt(*words: str | Path) -> Cost:
@@ -246,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows = measure_run(folder, paths) if command == "run" else measure_check(command, folder, paths)
             for title, pair in rows.items():
                 pairs.setdefault(title, []).append(pair)
-    columns = ("processor time", "s", "s", "ratio", "more per point", "cores busy")
+    columns = ("processor time", "s", "s", "ratio", "more per point", "cores busy", "largest process")
     print_table(columns, [_cells(title, rounds, start, options.points) for title, rounds in pairs.items()])
     print(f"more per point: without {start:.2f} s, which gcpt set info costs for a set of one point")
 
@@ -255,7 +249,9 @@ def _cells(title: str, rounds: Sequence[Pair], start: float, points: int) -> tup
     ours, theirs = median(pair.ours.processor for pair in rounds), median(pair.theirs for pair in rounds)
     more = median(pair.ours.processor - start - pair.theirs for pair in rounds) / points
     ratio, busy = median(pair.ratio for pair in rounds), median(pair.ours.busy for pair in rounds)
-    return title, f"{ours:.2f}", f"{theirs:.2f}", f"{ratio:.2f}", f"{more * 1000:.1f} ms", f"{busy:.0%}"
+    memory = max(pair.ours.memory for pair in rounds)
+    figures = (f"{ours:.2f}", f"{theirs:.2f}", f"{ratio:.2f}", f"{more * 1000:.1f} ms", f"{busy:.0%}")
+    return title, *figures, f"{memory:.0f} MiB"
 
 
 if __name__ == "__main__":
