@@ -309,6 +309,9 @@ sie_restored:
     bnez    a0, no_hypervisor
 #elif GCPT_CSRS_H
     bnez    s9, look_for_h          /* the missing registers may be those of H */
+with_h:
+    slli    a0, s11, 63 - 39        /* MPV */
+    bltz    a0, look_for_mpv
 #else
     j       look_for_guest
 #endif
@@ -346,15 +349,16 @@ note_skipped:
 #if GCPT_CSRS_PMP16
     beqz    s7, skipped_noted
 #endif
-    li      a2, GCPT_DRAM
 #if GCPT_DIRECT
-    bltu    s1, a2, skipped_noted
+    srli    a2, s1, GCPT_DRAM_SHIFT
+    beqz    a2, skipped_noted
     sd      s9, LAYOUT_misc_reserve - LAYOUT_magic_number(s1)
 #else
     ld      a1, FIELD(misc_reserve)(s1)
     beqz    a1, skipped_noted
     field_address a1, FIELD(misc_reserve)
-    bltu    a1, a2, skipped_noted
+    srli    a2, a1, GCPT_DRAM_SHIFT
+    beqz    a2, skipped_noted
     sd      s9, (a1)
 #endif
 skipped_noted:
@@ -399,6 +403,7 @@ leave:
  *    0  c.ldsp t2, 312(sp)    2  c.ldsp sp, 272(sp)    4  csrsi mstatus, MIE or nothing    8  jal zero, pc
  * a0 = mstatus, a1 = mode, s10 = pc.
  */
+#define TRAMPOLINE_JAL 8            /* offset of the jal: bits that are clear in a trampoline's address */
 prepared_for_m:                     /* MPP = mode is 2 (reserved) or 3 */
     beqz    a4, bad_state
     load_csr a4, CSR_MEPC
@@ -422,18 +427,17 @@ jump:
     j       out_of_reach            /* no place for a trampoline: DRAM belongs to the workload */
 #else
 #if GCPT_RAM
-    lla     LEAVING, gcpt_trampolines
+    lla     LEAVING, gcpt_trampolines + TRAMPOLINE_JAL
     slli    a4, s2, GCPT_TRAMPOLINE_SHIFT
     add     LEAVING, LEAVING, a4
 #else
-    li      LEAVING, GCPT_TRAMPOLINE_END - GCPT_TRAMPOLINE_SIZE
+    li      LEAVING, GCPT_TRAMPOLINE_END - GCPT_TRAMPOLINE_SIZE + TRAMPOLINE_JAL
 #if !GCPT_DIRECT
     slli    a4, s2, GCPT_TRAMPOLINE_SHIFT
     sub     LEAVING, LEAVING, a4
 #endif
 #endif
-    addi    a2, s10, -8
-    sub     a2, a2, LEAVING         /* offset of the jal at LEAVING + 8 */
+    sub     a2, s10, LEAVING        /* offset of the jal at LEAVING */
 #if GCPT_RAM
     srai    a3, a2, 20
     srai    a5, a2, 63
@@ -457,13 +461,13 @@ jump:
     add     a3, a3, a5
 #endif
     addi    a3, a3, 0x6f
-    sw      a3, 8(LEAVING)
+    sw      a3, (LEAVING)
     ld      a3, trampoline
     andi    a5, a0, MSTATUS_MIE
     slli    a5, a5, 32 + 15         /* the immediate of csrsi */
     or      a3, a3, a5
-    sd      a3, (LEAVING)
-    not     LEAVING, LEAVING
+    sd      a3, -TRAMPOLINE_JAL(LEAVING)
+    xori    LEAVING, LEAVING, ~TRAMPOLINE_JAL       /* the complement of the trampoline's address */
     fence.i
     j       sie_restored
 #endif
@@ -515,30 +519,34 @@ no_mnret:
 
 /*
  * A hart or a restorer without H refuses a checkpoint with a guest, which would go on without its translation: MPV = 1,
- * or hgatp is not 0. So does a hart whose misa has H and whose MPV stays clear (QEMU 10). Without guards, a misa of 0 (not
- * implemented) counts as one without H. Clobbers a0, a1.
+ * or hgatp is not 0. So does a hart with H whose MPV stays clear (QEMU 10). Without guards, a misa of 0 (not implemented)
+ * counts as one without H if a register was skipped. Clobbers a0.
  */
 #if GCPT_CSRS_H && !GCPT_GUARDED
 look_for_h:
     csrr    a0, misa
     slli    a0, a0, 63 - 7          /* H */
-    bltz    a0, no_guest
+    bltz    a0, with_h
 #endif
-#if GCPT_CSRS_H && GCPT_GUARDED
-look_for_mpv:
-    bgez    a7, no_hypervisor       /* where MPV may be set all the same (QEMU 7.2) */
-    li      a0, 1
-    slli    a0, a0, 39
-    csrs    mstatus, a0             /* without effect: MPRV is clear */
-    csrr    a1, mstatus
-    and     a0, a0, a1
-    bnez    a0, no_guest
-#else
+#if !(GCPT_CSRS_H && GCPT_GUARDED)
 look_for_guest:
     load_csr a0, CSR_HGATP
     bnez    a0, no_hypervisor
     slli    a0, s11, 63 - 39        /* MPV */
     bgez    a0, no_guest
+#endif
+#if GCPT_CSRS_H && !GCPT_GUARDED
+    j       no_hypervisor
+#endif
+#if GCPT_CSRS_H
+look_for_mpv:
+#if GCPT_GUARDED
+    bgez    a7, no_hypervisor       /* where MPV may be set all the same (QEMU 7.2) */
+#endif
+    csrs    mstatus, s11            /* FS and VS stay on; the rest has no effect in M mode: MPRV and MIE are clear */
+    csrr    a0, mstatus
+    slli    a0, a0, 63 - 39
+    bltz    a0, no_guest
 #endif
 no_hypervisor:
     li      a0, GCPT_CODE_NO_HYPERVISOR

@@ -97,7 +97,7 @@ def test_fences_that_no_simulator_misses(build_restorer, mode):
     code = _code(build_restorer(platform="qemu-virt", mode=mode, **_REFERENCE))
     assert _before(code, "csrw pmpcfg2", "sfence.vma")
     # The trampoline's last word, then fence.i, before the hart jumps there.
-    assert _before(code, f"sd a3,0({_LEAVING[mode]})", "fence.i")
+    assert _before(code, f"sd a3,-8({_LEAVING[mode]})", "fence.i")
 
 
 @pytest.mark.parametrize("csrs", ["", "rva22", "-h"])

@@ -75,3 +75,30 @@ def test_restored_without_a_guest(bench: Bench, mode: str, cpu: str, csrs: str, 
     memory = bench.restored(checkpoint, of_place(mode), restorer)
     assert "no-hypervisor" not in [finding.kind.code for finding in validate(memory).findings]
     assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine(cpu=cpu)))
+
+
+#: csrs mstatus, s11; csrr a0, mstatus; and what a hart whose MPV stays clear reads.
+_SET, _READ, _CLEAR = (bytes.fromhex(word) for word in ("73a00d30", "73250030", "13050000"))
+
+
+@pytest.mark.parametrize("csrs", ["", "rva22"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("guest", ["VS", "VS, bare", "VU"])
+def test_refused_where_mpv_stays_clear(bench: Bench, mode: str, csrs: str, guest: str) -> None:
+    """No hart of QEMU 7.2 is like that: the restorer is made to read it."""
+    memory = _memory(bench, GUESTS[guest](), mode, csrs)
+    data = memory.read_bytes()[: 1 << 16]
+    assert data.count(_SET + _READ) == 1
+    with memory.open("r+b") as file:
+        file.write(data.replace(_SET + _READ, _SET + _CLEAR))
+    end = bench.end(memory, Machine())
+    assert (end.status, end.error()[0]) == (CODES["NO_HYPERVISOR"],) * 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("level", [Mode.VS, Mode.VU, Mode.S, Mode.M], ids=lambda level: level.value)
+def test_the_set_rva22_restores_guests(bench: Bench, mode: str, level: Mode) -> None:
+    checkpoint = synthetic.make(Recipe((level,)))
+    restorer = bench.build(mode, csrs="rva22")
+    memory = bench.restored(checkpoint, of_place(mode), restorer)
+    assert_exact(bench.compare(memory, restorer, {0: checkpoint.harts[0]}, Machine()))

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from gcpt.errors import UserError
+from gcpt.restorer import platforms
 from gcpt.restorer.payload import LARGEST_DTB
 from gcpt.restorer.platforms import Uart
 from gcpt.restorer.resolution import resolve
@@ -194,3 +195,11 @@ def test_what_is_wrong_gets_one_line(options, words):
 )
 def test_what_is_just_right_is_taken(options):
     resolve(dict(word.split("=", 1) for word in options.split(" ")))
+
+
+@pytest.mark.parametrize("name", list(platforms.BY_NAME))
+def test_dram_begins_at_a_power_of_two(name: str) -> None:
+    """The restorer shifts an address to see whether it is in flash, below DRAM."""
+    platform = platforms.BY_NAME[name]
+    assert platform.dram.bit_count() == 1
+    assert platform.flash < platform.dram

@@ -171,6 +171,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         "GCPT_STACK_SIZE": 1 << STACK_SHIFT,
         "GCPT_STACK_SHIFT": STACK_SHIFT,
         "GCPT_DRAM": platform.dram,
+        "GCPT_DRAM_SHIFT": platform.dram.bit_length() - 1,  # a power of 2: what is below it is flash
         "GCPT_DRAM_SIZE": platform.dram_size,
         "GCPT_FLASH": platform.flash,
         "GCPT_RESERVED_SIZE": layouts.RESERVED_SIZE,
