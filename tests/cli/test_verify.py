@@ -32,7 +32,7 @@ _SSIP = 1 << 1
 )
 def test_exact(checkpoint_file: Make, recipe: Recipe, place: Place) -> None:
     run = gcpt("verify", checkpoint_file(recipe, place))
-    assert (run.returncode, run.stderr) == (0, "")
+    assert (run.returncode, run.stderr) == (0, ""), run.stdout
     assert run.stdout.splitlines()[-1].endswith(", 0 unexplained")
 
 

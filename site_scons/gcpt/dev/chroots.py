@@ -28,8 +28,10 @@ _ENVIRONMENT = {
     "LANG": "C.UTF-8",
 }
 _NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
-#: $1 is the chroot's folder; the other arguments are the command.
+#: $1 is the chroot's folder; the other arguments are the command. As a mount the folder can be the root of further
+#: mount namespaces, which tests make.
 _MOUNTS = """
+mount --bind "$1" "$1"
 mount -t proc proc "$1/proc"
 mount --rbind /sys "$1/sys"
 mount --rbind /dev "$1/dev"
