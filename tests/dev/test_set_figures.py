@@ -1,10 +1,12 @@
 """The bench's figures of sets, with few points and small images."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gcpt.dev import engine_times, set_archives, set_times
+from gcpt.dev import engine_times, set_archives, set_times, verify_times
 
 
 def test_times_of_growing_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,6 +22,13 @@ def test_sizes_of_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ratios = set_archives.measure(tmp_path)["ratio"]
     assert list(ratios) == ["set archive / zstd -3 of each, 5% of pages new"]
     assert 0.1 < ratios.popitem()[1] < 0.3
+
+
+def test_verify_of_an_image(tmp_path: Path, build_restorer: Callable[..., Any]) -> None:
+    restorer = build_restorer(mode="single_core", platform="qemu-virt").image
+    rows = verify_times.measure(tmp_path, restorer, 8, 1)
+    assert [name.partition(" of 8 MiB, ")[0] for name, *_ in rows] == ["gcpt verify", "zstd -d"]
+    assert all(float(elapsed) >= 0 and float(processor) >= 0 for _, elapsed, processor in rows)
 
 
 def test_the_engine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
