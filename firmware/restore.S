@@ -401,9 +401,10 @@ leave:
  * mnret. The jump is in a trampoline: hart h's begins (h + 1) * GCPT_TRAMPOLINE_SIZE below the end of the reserved MiB
  * (with ram=: in that memory):
  *    0  c.ldsp t2, 312(sp)    2  c.ldsp sp, 272(sp)    4  csrsi mstatus, MIE or nothing    8  jal zero, pc
+ * With without_c=1, the first two have 4 bytes each, and the jal is at 12.
  * a0 = mstatus, a1 = mode, s10 = pc.
  */
-#define TRAMPOLINE_JAL 8            /* offset of the jal: bits that are clear in a trampoline's address */
+#define TRAMPOLINE_JAL (8 + 4 * GCPT_WITHOUT_C)     /* offset: bits that are clear in a trampoline's address */
 prepared_for_m:                     /* MPP = mode is 2 (reserved) or 3 */
     beqz    a4, bad_state
     load_csr a4, CSR_MEPC
@@ -464,9 +465,17 @@ jump:
     sw      a3, (LEAVING)
     ld      a3, trampoline
     andi    a5, a0, MSTATUS_MIE
+#if GCPT_WITHOUT_C
+    sd      a3, -TRAMPOLINE_JAL(LEAVING)
+    lw      a3, trampoline + 8
+    slli    a5, a5, 15              /* the immediate of csrsi */
+    or      a3, a3, a5
+    sw      a3, 8 - TRAMPOLINE_JAL(LEAVING)
+#else
     slli    a5, a5, 32 + 15         /* the immediate of csrsi */
     or      a3, a3, a5
     sd      a3, -TRAMPOLINE_JAL(LEAVING)
+#endif
     xori    LEAVING, LEAVING, ~TRAMPOLINE_JAL       /* the complement of the trampoline's address */
     fence.i
     j       sie_restored
@@ -683,5 +692,9 @@ locked_out:
     .balign 8
     .type   trampoline, @object
 trampoline:
-    .dword 0x30006073615273f2       /* c.ldsp t2, 312(sp); c.ldsp sp, 272(sp); csrsi mstatus, 0 */
+#if GCPT_WITHOUT_C
+    .word   0x13813383, 0x11013103, 0x30006073      /* ld t2, 312(sp); ld sp, 272(sp); csrsi mstatus, 0 */
+#else
+    .dword  0x30006073615273f2      /* c.ldsp t2, 312(sp); c.ldsp sp, 272(sp); csrsi mstatus, 0 */
+#endif
 #endif

@@ -53,7 +53,8 @@
     .endm
 
 /* Whether sp is a base, too, for 2-byte loads: an instruction for fewer bytes, and for fewer cache lines to fetch. */
-#define PMP_IN_SP (GCPT_DIRECT && GCPT_CSRS_PMP16 && (GCPT_ZCD || !GCPT_GUARDED || GCPT_PMP_ENTRIES == 64))
+#define HAS_LITTLE_ROOM (GCPT_ZCD || !GCPT_GUARDED || GCPT_PMP_ENTRIES == 64)
+#define PMP_IN_SP (GCPT_DIRECT && GCPT_CSRS_PMP16 && HAS_LITTLE_ROOM && !GCPT_WITHOUT_C)
 #define FLOAT_IN_SP (GCPT_DIRECT && GCPT_ZCD)
 
 /* csr_bases: set LOW, MIDDLE and HIGH; where it is a base, sp = address of pmpaddr0. Clobbers t0. */

@@ -111,8 +111,8 @@ def generate(env):
         LD=list(tools.linker),
         OBJDUMP=list(tools.objdump),
         PROGRAMS={name: [env.File(str(path)) for path in paths] for name, paths in files.items()},
-        C_FLAGS=toolchain.c_flags(tools.kind, config.debug),
-        ASM_FLAGS=toolchain.asm_flags(tools.kind, config.debug),
+        C_FLAGS=toolchain.c_flags(tools.kind, config.debug, config.without_c),
+        ASM_FLAGS=toolchain.asm_flags(tools.kind, config.debug, config.without_c),
         # $( and $) exclude the folder from the signature, so that checkouts share objects through cache_dir=.
         DEBUG_WORDS=debug,
         DEBUG_MAP=["$(", *(word.replace("$", "$$") for word in debug), "$)"],

@@ -213,3 +213,29 @@ def test_a_console_that_is_busy_is_waited_for(build_restorer, platform, waits):
     """QEMU's console always is."""
     code = iter(_code(build_restorer(platform=platform, mode="single_core", **_REFERENCE)))
     assert all(any(re.match(wait, line) for line in code) for wait in waits)
+
+
+#: An instruction of 2 bytes in a listing: not padding, and not the size word behind the first instruction.
+_TWO_BYTES = re.compile(r" *(?!8000000[46]:)[0-9a-f]+: [0-9a-f]{4} +\t(?!unimp)")
+
+
+def _two_bytes(listing: str) -> int:
+    """Count a listing's instructions of 2 bytes; constants of LLVM's are none."""
+    blocks = re.split(r"^[0-9a-f]+ <", listing, flags=re.MULTILINE)
+    return sum(
+        bool(_TWO_BYTES.match(line)) for block in blocks if not block.startswith(".LCPI") for line in block.splitlines()
+    )
+
+
+@pytest.mark.parametrize("toolchain", ["gnu", "llvm", "zig"])
+@pytest.mark.parametrize("mode", ["single_core", "auto"])
+def test_no_instruction_has_two_bytes(build_restorer, mode, toolchain):
+    """With without_c=1; a restorer for harts with C has hundreds of them."""
+    options = _REFERENCE if toolchain == "gnu" else {"toolchain": toolchain}
+    options |= {"platform": "qemu-virt", "mode": mode, "extended": "1"}
+    restorers = [build_restorer(without_c=without_c, **options) for without_c in ("1", "0")]
+    counts = [_two_bytes(restorer.listing()) for restorer in restorers]
+    assert counts[0] == 0 and counts[1] > 100
+    for restorer, has_compressed in zip(restorers, (0, 1), strict=True):
+        with restorer.elf.open("rb") as file:
+            assert ELFFile(file)["e_flags"] & 1 == has_compressed  # EF_RISCV_RVC

@@ -12,6 +12,8 @@ from gcpt.restorer.config import BuildConfig
 #: Extensions and ABI for compilers. The code must not use F and D, whose registers have the checkpoint's state;
 #: tests/firmware checks this.
 _MACHINE = ("-march=rv64imafdc_zicsr_zifencei", "-mabi=lp64d")
+#: How these words say that the machine has C, and how they say that it does not.
+_COMPRESSED, _NOT_COMPRESSED = ("imafdc_", "+d+c+"), ("imafd_", "+d+")
 #: Target flags by kind of toolchain. zig enables undefined-behaviour checks unless told otherwise.
 MACHINES = {
     "gnu": _MACHINE,
@@ -60,30 +62,40 @@ LINK_FLAGS = (
 _PRINTF_FLAGS = ("--defsym=vfprintf=__i_vfprintf",)
 
 
-def c_flags(kind: str, debug: bool = False) -> list[str]:
+def _machine(kind: str, without_c: bool) -> list[str]:
+    """The target flags of a kind of toolchain."""
+    words = list(MACHINES[kind])
+    for there, gone in zip(_COMPRESSED, _NOT_COMPRESSED, strict=True) if without_c else ():
+        words = [word.replace(there, gone) for word in words]
+    return words
+
+
+def c_flags(kind: str, debug: bool = False, without_c: bool = False) -> list[str]:
     """The flags of the C compiler.
 
     Args:
         kind: Kind of toolchain.
         debug: The value of ``debug=``.
+        without_c: The value of ``without_c=``.
 
     Returns:
         Command-line words.
     """
-    return [*MACHINES[kind], *_C_FLAGS, *(_DEBUG if debug else _NO_DEBUG)[kind]]
+    return [*_machine(kind, without_c), *_C_FLAGS, *(_DEBUG if debug else _NO_DEBUG)[kind]]
 
 
-def asm_flags(kind: str, debug: bool = False) -> list[str]:
+def asm_flags(kind: str, debug: bool = False, without_c: bool = False) -> list[str]:
     """The flags of the assembler.
 
     Args:
         kind: Kind of toolchain.
         debug: The value of ``debug=``.
+        without_c: The value of ``without_c=``.
 
     Returns:
         Command-line words.
     """
-    return [*MACHINES[kind], *_ASM_FLAGS, *(("-g",) if debug else _NO_DEBUG[kind])]
+    return [*_machine(kind, without_c), *_ASM_FLAGS, *(("-g",) if debug else _NO_DEBUG[kind])]
 
 
 def for_clangd(kind: str, compiler: Sequence[str], words: Sequence[str]) -> list[str]:

@@ -27,8 +27,8 @@ from gcpt.restorer.resolution import resolve
 _MIN_MEMORY, _FLASH_SIZE = 128 * MIB, 32 * MIB
 #: At reset QEMU writes its device tree to the end of memory, or of its first GiB: room for it behind an image.
 _TREE_ROOM, _TREE_LIMIT = 4 * MIB, 1024 * MIB
-#: The last instructions of firmware/restore.S: ld sp, 272(sp); mret.
-_LEAVE_CODE = bytes.fromhex("526173002030")
+#: The last instructions of firmware/restore.S, with and without C: ld sp, 272(sp); mret.
+_LEAVE_CODES = (bytes.fromhex("526173002030"), bytes.fromhex("0331011173002030"))
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,8 @@ def _vlen(checkpoint: CheckpointFile) -> int:
 
 def leave_address(restorer: Restorer, config: BuildConfig, from_flash: bool) -> int | None:
     """Return the address of the restorer's mret; None if it is unknown or ram= moves the trampolines."""
-    offset = restorer.data.find(_LEAVE_CODE)
+    code = next((code for code in _LEAVE_CODES if code in restorer.data), b"")
+    offset = restorer.data.find(code) if code else -1
     if offset < 0 or config.ram is not None:
         return None
-    return (config.platform.flash if from_flash else config.platform.dram) + offset + len(_LEAVE_CODE) - 4
+    return (config.platform.flash if from_flash else config.platform.dram) + offset + len(code) - 4

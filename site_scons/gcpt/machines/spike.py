@@ -58,6 +58,19 @@ def isa(vlen: int = 128) -> str:
     return f"rv64gcvh_zvl{vlen}b_zicntr_zihpm_zicbom_zicboz_svpbmt_sstc_sscofpmf"
 
 
+def has_compressed(isa: str) -> bool:
+    """Return whether a hart has the 2-byte instructions of restorers.
+
+    Args:
+        isa: The argument of --isa.
+
+    Returns:
+        True if it has C, or Zca alone.
+    """
+    letters, *words = isa.lower().split("_")
+    return "c" in letters.removeprefix("rv64") or "zca" in words
+
+
 @dataclass(frozen=True)
 class Spike:
     """A configuration of Spike.

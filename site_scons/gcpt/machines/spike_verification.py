@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gcpt.checkpoint.state import HartState
-from gcpt.errors import SimulatorError
+from gcpt.errors import SimulatorError, UserError
 from gcpt.isa import mstatus
 from gcpt.isa.csrs import BY_NAME, When
 from gcpt.machines import probe, spike
@@ -32,9 +32,17 @@ def machine(setup: BootSetup) -> Spike:
 
     Returns:
         Spike with the judge's --isa and options, or one that fits the checkpoint.
+
+    Raises:
+        UserError: The hart has no C, and the restorer has 2-byte instructions.
     """
     judge, memory = setup.judge, setup.memory.stat().st_size
     isa = judge.isa or spike.isa(setup.vlen)
+    if not (spike.has_compressed(isa) or setup.config.without_c):
+        raise UserError(
+            f"--isa={isa}: this hart has no C, and the restorer has 2-byte instructions: build one with without_c=1, "
+            "and name it with --restorer"
+        )
     return Spike(judge.program, isa, len(setup.checkpoint.harts), memory, setup.config.platform.dram, judge.options)
 
 

@@ -34,7 +34,7 @@ def budget(config: BuildConfig) -> int:
 def _direct(config: BuildConfig) -> int:
     """The limit of the smallest set that has all of the restorer's groups."""
     default = SETS[DEFAULT_SET].limit
-    if config.flash or config.payload_position is not None:
+    if config.flash or config.payload_position is not None or config.without_c:
         return default
     limits = (one.limit for one in SETS.values() if set(config.csr_groups) <= set(one.groups))
     return min(limits, default=default)

@@ -49,6 +49,7 @@ class BuildConfig:
     generator: str = "auto"
     selfcheck: bool = False
     flash: bool = False
+    without_c: bool = False
     ram: int | None = None
     toolchain: str = "auto"
     cross_compile: str = ""
@@ -144,6 +145,7 @@ class BuildConfig:
             "uart": "" if uart == machine.uart else "htif" if uart.kind == "htif" else str(uart),
             "csrs": self.csrs,
             "exact": str(int(self.exact)),
+            "without_c": str(int(self.without_c)),
             "extended": str(int(self.extended)),
             "generator": self.generator,
             "selfcheck": str(int(self.selfcheck)),

@@ -146,6 +146,7 @@ TABLE: tuple[Option, ...] = (
         "{}",
     ),
     _choice("flash", _MACHINE, ("0", "1"), "build an image that runs from read-only flash", "flash"),
+    _choice("without_c", _MACHINE, ("0", "1"), "leave out 2-byte instructions, for harts without C", "without-c"),
     Option(
         "ram", _MACHINE, "ADDR", "", "memory for a restorer in flash that prints or restores several harts", "ram{}"
     ),

@@ -52,6 +52,7 @@ def resolve(values: Mapping[str, str]) -> BuildConfig:
         header_addr=parse.address("header_addr", text["header_addr"]) if text["header_addr"] else None,
         csrs=text["csrs"],
         exact=_is_on("exact", text),
+        without_c=_is_on("without_c", text),
         extended=_is_on("extended", text),
         generator=parse.choice(options.BY_NAME["generator"], text["generator"]),
         selfcheck=_is_on("selfcheck", text),

@@ -6,7 +6,8 @@ from gcpt.checkpoint.layouts import RESERVED_SIZE
 SHIFT = 4
 #: Bytes at the end of the reserved MiB that hold the trampolines.
 REGION = 1 << 12
-#: Offset of the jal in a trampoline, and its reach, both in bytes (unprivileged specification 2.5).
+#: Offset of the jal in a trampoline, and its reach, both in bytes (unprivileged specification 2.5). With without_c=1,
+#: the offset is 12: 4 bytes more are in reach than this says.
 _JAL, _REACH = 8, 1 << 20
 
 
