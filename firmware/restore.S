@@ -281,8 +281,8 @@ way_out:
     srli    a4, a0, 11
     andi    a4, a4, 3 | MSTATUS_MPRV >> 11
     bne     a4, a1, not_prepared    /* MPP = mode and MPRV = 0, unless the generator left M-mode state alone */
-    addi    a4, a1, -2
-    bgez    a4, prepared_for_m
+    addi    a1, a1, -2
+    bgez    a1, prepared_for_m
 prepared:
 #if GCPT_SIE_LOST != 0
     /* NEMU moved SIE into SPIE, in every mode, and no mret moves it back. Its blocks have no count of harts. */
@@ -402,11 +402,11 @@ leave:
  * (with ram=: in that memory):
  *    0  c.ldsp t2, 312(sp)    2  c.ldsp sp, 272(sp)    4  csrsi mstatus, MIE or nothing    8  jal zero, pc
  * With without_c=1, the first two have 4 bytes each, and the jal is at 12.
- * a0 = mstatus, a1 = mode, s10 = pc.
+ * a0 = mstatus, a1 = mode - 2, s10 = pc.
  */
 #define TRAMPOLINE_JAL (8 + 4 * GCPT_WITHOUT_C)     /* offset: bits that are clear in a trampoline's address */
 prepared_for_m:                     /* MPP = mode is 2 (reserved) or 3 */
-    beqz    a4, bad_state
+    beqz    a1, bad_state
     load_csr a4, CSR_MEPC
     bne     a4, s10, jump
     xor     a4, s10, s5
@@ -632,7 +632,7 @@ fail:
  * contains no instruction that traps, so that a4 and a5 are its own.
  */
 look_at_locks:
-    field_address t1, FIELD(csr_reg), 8 * CSR_PMPCFG0
+    addi    t1, MIDDLE, 8 * (CSR_PMPCFG0 - GCPT_MIDDLE_BASE)
     addi    t3, t1, 8 * (CSR_PMPADDR0 - CSR_PMPCFG0)
     addi    t5, t3, 8 * 7           /* 8 entries a word; the sign bit is the lock of the last one */
     addi    t0, t5, 8 * GCPT_PMP_ENTRIES
@@ -676,8 +676,7 @@ look_at_locks:
 #endif
     srli    a1, a1, 20 + 8          /* in MiB: the restorer has a whole MiB */
     srli    a2, a2, 20 + 8
-    auipc   a0, 0
-    srli    a0, a0, 20
+    srli    a0, s5, 20
     bltu    a0, a1, 3b
     bltu    a2, a0, 3b
 #endif

@@ -249,8 +249,7 @@ probe_\label:
     .macro put_vstimecmp number
     load_csr a0, \number
     bnez    a0, 1f
-    li      a1, 0                   /* keeps this value on a hart without H */
-    csrr    a1, CSR_HENVCFG
+    csrr    a1, CSR_HENVCFG         /* without H, any value: there is no vstimecmp either */
     bltz    a1, 1f                  /* STCE is the sign */
     csrr    a1, CSR_MIP
     andi    a1, a1, MIP_VSTIP
