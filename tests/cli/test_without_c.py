@@ -70,6 +70,9 @@ def test_other_restorers_are_refused_there(checkpoint_file: Callable[..., Path])
         )
 
 
-@pytest.mark.parametrize(("isa", "has"), [("rv64gc_v", True), ("rv64imafd_zca", True), ("rv64g_zicntr", False)])
+_HARTS = {"rv64gc_v": True, "rv64imafd_zca": True, "rv64g_zicntr": False, "rv64nonsense": True}
+
+
+@pytest.mark.parametrize(("isa", "has"), _HARTS.items())
 def test_harts_with_c(isa: str, has: bool) -> None:
     assert spike.has_compressed(isa) is has

@@ -43,6 +43,8 @@ _F_NAMES = (
     *(f"fs{i}" for i in range(2, 12)),
     *(f"ft{i}" for i in range(8, 12)),
 )
+#: An ISA string's base and extensions of one letter, without C.
+_WITHOUT_C = re.compile("rv64[abdefghimqv]+")
 _PRIVILEGES = {"U": (0, False), "S": (1, False), "M": (3, False), "VU": (0, True), "VS": (1, True)}
 
 
@@ -65,10 +67,10 @@ def has_compressed(isa: str) -> bool:
         isa: The argument of --isa.
 
     Returns:
-        True if it has C, or Zca alone.
+        True if it has C, or Zca alone, and for what is no ISA string: Spike refuses it.
     """
     letters, *words = isa.lower().split("_")
-    return "c" in letters.removeprefix("rv64") or "zca" in words
+    return not _WITHOUT_C.fullmatch(letters) or "zca" in words
 
 
 @dataclass(frozen=True)
