@@ -14,7 +14,7 @@ from gcpt.restorer.options import CROSS_COMPILE
 
 OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin")
 U_BOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
-LOAD_U_BOOT = ("--firmware", str(OPENSBI), "--kernel", str(U_BOOT))
+LOAD_U_BOOT = ("--firmware", str(OPENSBI), "--kernel", str(U_BOOT), "--memory", "128M")
 #: Options of gcpt snapshot: stop at U-Boot's prompt after ``setenv answer 42``.
 AT_THE_PROMPT = tuple(
     word
