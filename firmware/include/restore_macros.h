@@ -112,6 +112,19 @@
     .endm
 
 /*
+ * load_far reg, number: the same for a CSR that no base register reaches, after far_base of a near one. Clobber nothing
+ * else; far_base: a2 = the base register of load_far, from HIGH.
+ */
+    .macro far_base number
+    lui     a2, %hi(8 * ((\number) - GCPT_HIGH_BASE))
+    add     a2, a2, HIGH
+    .endm
+
+    .macro load_far reg, number
+    ld      \reg, %lo(8 * ((\number) - GCPT_HIGH_BASE))(a2)
+    .endm
+
+/*
  * Guards: go on at `label` if the hart lacks what the CSRs before it need. Registers: see the table in restore.S.
  * only_with_zicfiss clobbers a0.
  */

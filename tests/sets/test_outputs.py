@@ -90,7 +90,8 @@ def test_a_report_replaces_only_a_page(tmp_path: Path, name: str, kind: str) -> 
     file = next(iter(made.images.values())) if kind == "image" else next(results.rglob(kind))
     before = file.read_bytes()
     message = refusal(here("set", "report", results, "--html", NAMES[name](file, tmp_path / "link.html")))
-    assert "is no page" in message and file.read_bytes() == before
+    wrong = "choose one of .html, .htm" if name == "itself" else "is no page"
+    assert wrong in message and file.read_bytes() == before
     for _ in range(2):
         assert here("set", "report", results, "--html", tmp_path / "page.html").returncode == 0
 

@@ -215,8 +215,7 @@ def _defines(config: BuildConfig) -> dict[str, int | str]:
         defines[f"GCPT_HEADER_VERSION_{i}"] = version
     if config.header_addr is not None:
         defines["GCPT_HEADER_ADDR"] = config.header_addr
-    bases = _DIRECT_BASES if config.direct else _BASES
-    defines |= {f"GCPT_{name}_BASE": number for name, number in bases.items()}
+    defines |= {f"GCPT_{name}_BASE": number for name, number in _bases(config).items()}
     for group in csrs.GROUPS:
         defines[f"GCPT_CSRS_{group.upper()}"] = int(group in config.csr_groups)
     for name in (
@@ -292,6 +291,10 @@ def config_header(config: BuildConfig) -> str:
     return "\n".join(lines)
 
 
+def _bases(config: BuildConfig) -> dict[str, int]:
+    return _DIRECT_BASES if config.direct else _BASES
+
+
 def _write(csr: Csr, config: BuildConfig) -> str:
     """The macro of restore_macros.h that writes a CSR."""
     if csr.name in ("mip", "vstimecmp"):
@@ -346,9 +349,9 @@ class _Absent(NamedTuple):
 class _Code:
     """Lines of one macro, with the open guards."""
 
-    def __init__(self, name: str, absent: list[_Absent]) -> None:
+    def __init__(self, name: str, absent: list[_Absent], bases: Iterable[int]) -> None:
         self.lines = [f"    .macro {name}"]
-        self._name, self._absent = name, absent
+        self._name, self._absent, self._bases = name, absent, bases
         #: Open guards with their label.
         self._open: list[tuple[str, str]] = []
         self._labels, self._has_probes = 0, False
@@ -393,10 +396,30 @@ class _Code:
         self._close(0)
         if self._has_probes:
             self.lines.append("    end_probes")
-        return [*_overlapped(self.lines), "    .endm", ""]
+        return [*_overlapped(self.lines, self._bases), "    .endm", ""]
 
 
-def _overlapped(lines: list[str]) -> list[str]:
+def _page(number: int, bases: Iterable[int]) -> int | None:
+    """What far_base sets for a CSR that no base register reaches; None for the others."""
+    *_, last = bases
+    return None if any(-_NEAR <= 8 * (number - base) < _NEAR for base in bases) else (8 * (number - last) + _NEAR) >> 12
+
+
+def _loads(numbers: list[int], bases: Iterable[int]) -> list[str]:
+    """Load values of CSRs into a0 and a1 in turn, with one far_base for neighbours that no base register reaches."""
+    loads = []
+    pages = [_page(number, bases) for number in numbers]
+    for i, (number, page) in enumerate(zip(numbers, pages, strict=True)):
+        starts, goes_on = page not in pages[:i][-1:], page in pages[i + 1 :][:1]
+        if page is None or (starts and not goes_on):
+            loads.append(f"    load_csr a{i % 2}, {number:#x}")
+        else:
+            start = f"    far_base {number:#x}\n" if starts else ""
+            loads.append(f"{start}    load_far a{i % 2}, {number:#x}")
+    return loads
+
+
+def _overlapped(lines: list[str], bases: Iterable[int]) -> list[str]:
     """Load the value of a CSR before the previous CSR is written, so that a core waits for both at once.
 
     A sequence of one, such as a selector, leaves its value in a0.
@@ -405,9 +428,8 @@ def _overlapped(lines: list[str]) -> list[str]:
     for is_write, group in groupby(lines, lambda line: line.startswith("    put_csr ")):
         sequence = list(group)
         if is_write:
-            pairs = [(f"a{i % 2}", line) for i, line in enumerate(sequence)]
-            loads = [f"    load_csr {register}, {line.split()[1]}" for register, line in pairs]
-            writes = [line.replace("put_csr", f"put_loaded {register},") for register, line in pairs]
+            loads = _loads([int(line.split()[1], 16) for line in sequence], bases)
+            writes = [line.replace("put_csr", f"put_loaded a{i % 2},") for i, line in enumerate(sequence)]
             sequence = [loads[0], *chain.from_iterable(zip(loads[1:], writes, strict=False)), writes[-1]]
         result += sequence
     return result
@@ -418,7 +440,7 @@ def _macro(config: BuildConfig, absent: list[_Absent], name: str, chosen: list[C
 
     absent: gets the code for groups that the hart lacks.
     """
-    code = _Code(name, absent)
+    code = _Code(name, absent, _bases(config).values())
     rest = iter(chosen)
     for csr in rest:
         if code.guard(_guards(csr, config), csr):

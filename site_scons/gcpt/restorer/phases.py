@@ -30,7 +30,7 @@ PHASES: tuple[Phase, ...] = (
     Phase("machine", "Machine CSRs", "FS and VS on; machine, VS and H CSRs", ("gcpt_restore",)),
     Phase("vector", "Vector", "vtype, vl, v0 to v31", ("vector_registers", "vlen_differs", "has_vectors")),
     Phase("float", "Floating point", "f0 to f31", ("float_registers",)),
-    Phase("supervisor", "Supervisor CSRs", "vstart, vcsr, fcsr and the S CSRs", ("supervisor_csrs", "vs_csrs")),
+    Phase("supervisor", "Supervisor CSRs", "vstart, vcsr, fcsr and the S CSRs", ("supervisor_csrs",)),
     Phase("extended", "Extended state", "device registers, registers behind selectors", ("gcpt_extended",), False),
     Phase(
         "meeting",
