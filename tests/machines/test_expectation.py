@@ -102,6 +102,15 @@ def test_sip_that_qemu_10_hides_from_m_mode(mode: int, status: int, due: bool, e
     assert not expectation.explanation(state, "sip", 0x20, qemu=False)
 
 
+@pytest.mark.parametrize(
+    ("name", "inhibited", "explained"), [("minstret", 1, True), ("minstret", 4, False), ("mie", 0, False)]
+)
+def test_counters_that_are_not_inhibited_go_on(name: str, inhibited: int, explained: bool) -> None:
+    state = HartState(pc=4, mode=1)
+    state.set("mcountinhibit", inhibited)
+    assert bool(expectation.explanation(state, name, 0x232, qemu=False)) == explained
+
+
 @pytest.mark.parametrize(("mip", "mvien", "explained"), [(2, 0, True), (0, 0, False), (2, 2, False)])
 def test_mvip_shows_ssip_where_mvien_does_not_part_them(mip: int, mvien: int, explained: bool) -> None:
     state = HartState(pc=4, mode=1)

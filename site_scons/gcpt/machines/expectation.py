@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from gcpt.checkpoint.generators import leaves_by_mret
 from gcpt.checkpoint.state import HartState
 from gcpt.isa import mstatus
-from gcpt.isa.csrs import INVENTORY, Csr, When
+from gcpt.isa.csrs import BY_NAME, INVENTORY, Csr, When
 
 #: Views of CSRs that a hart may lack although it has what they show.
 OPTIONAL_VIEWS = ("scountinhibit",)
@@ -91,6 +91,9 @@ def explanation(state: HartState, name: str, bits: int, qemu: bool = True) -> st
         return "a hart with H always delegates VS interrupts"
     if name in ("mnepc", "mnstatus") and not leaves_by_mret(state):
         return "an mnret resumes the hart where no jump reaches"
+    csr = BY_NAME.get(name)
+    if csr and csr.group == "counters" and not state.get("mcountinhibit") >> (csr.number & 0x1F) & 1:
+        return "the counter goes on while the restorer runs"
     if not qemu:
         return ""
     enabled = (state.get("menvcfg") & _STCE, state.get("menvcfg") & state.get("henvcfg") & _STCE)
