@@ -1,7 +1,7 @@
 """Every register of synthetic checkpoints, restored on QEMU and read back at each hart's first instruction."""
 
 import pytest
-from bench import BUT_TIMER, DRAM, Bench, assert_exact
+from bench import BUT_TIMER, DRAM, Bench, assert_exact, memory_of
 
 from gcpt.checkpoint.layouts import DEFAULT, MIB, MULTI_CORE_OFFSET
 from gcpt.checkpoint.places import DUAL_CORE, SINGLE_CORE, Place
@@ -117,6 +117,20 @@ def test_hart_that_ran_before(bench: Bench, build: str, mode: Mode, seed: int) -
             gdb.write_csr(0, 0x304, BUT_TIMER & ~other.get("mip"))
         report = compare_machine(running, {0: checkpoint.harts[0]}, restorer.csr_groups, PLATFORM.clint)
     assert_exact(report)
+
+
+def test_counters_that_stand_still(bench: Bench) -> None:
+    """No base register reaches their values: they share one of their own."""
+    checkpoint = synthetic.make(Recipe((Mode.S,)))
+    state = checkpoint.harts[0]
+    state.set("mcountinhibit", 0xFFFFFFFD)
+    counters = [csr for csr in INVENTORY if csr.group == "counters"][:6]
+    for csr in counters:
+        state.set(csr.name, csr.number)
+    restorer = bench.build("single_core", csrs="+counters")
+    machine = Machine(cpu=qemu.cpu(128), memory=memory_of(checkpoint))
+    report = bench.compare(bench.restored(checkpoint, SINGLE_CORE, restorer), restorer, {0: state}, machine)
+    assert not {csr.name for csr in counters} & {row.name for row in report.mismatches}
 
 
 def test_illegal_vtype_stays_illegal(bench: Bench) -> None:
