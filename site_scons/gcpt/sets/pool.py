@@ -84,6 +84,7 @@ def _stop(number: int, _: object) -> None:
 
 def _watch_client() -> None:
     """Stop the worker when the client ends."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # which the thread that works may block
     client = multiprocessing.parent_process()
     if client:
         client.join()

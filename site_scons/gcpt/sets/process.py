@@ -7,9 +7,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,8 @@ from gcpt.machines.children import end_with_parent
 LOCK = ".lock"
 #: Seconds from SIGTERM to SIGKILL after the time limit.
 _GRACE = 10
+#: Signals that end a worker.
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Seconds for the processes of an earlier run to end, and between two looks.
 _LEFTOVER, _LOOK = 10.0, 0.05
 
@@ -150,37 +153,44 @@ def run(command: Sequence[str], folder: Path, out: Path, err: Path, limit: float
     """
     with locked(folder) as lock, out.open("wb") as out_file, _other(err, out, out_file) as err_file:
         start = time.monotonic()
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=out_file,
-            stderr=err_file,
-            start_new_session=True,
-            pass_fds=(lock.fileno(),),
-            preexec_fn=_prepare,
-        )
-        _groups.add(process.pid)
+        # What a signal raises in the functions that Python runs after a fork would be lost.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
         try:
-            lock.truncate(0)
-            lock.write(f"{process.pid} on {socket.gethostname()}".encode())
-            lock.flush()
-            is_late = not _wait(process.pid, limit)
-            if is_late:
-                _signal(process.pid, signal.SIGTERM)
-                _wait(process.pid, _GRACE)
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out_file,
+                stderr=err_file,
+                start_new_session=True,
+                pass_fds=(lock.fileno(),),
+                preexec_fn=partial(_prepare, before),
+            )
+            _groups.add(process.pid)
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                lock.truncate(0)
+                lock.write(f"{process.pid} on {socket.gethostname()}".encode())
+                lock.flush()
+                is_late = not _wait(process.pid, limit)
+                if is_late:
+                    _signal(process.pid, signal.SIGTERM)
+                    _wait(process.pid, _GRACE)
+            finally:
+                _groups.discard(process.pid)
+                _signal(process.pid, signal.SIGKILL)  # the leader is not reaped yet, so the number is still the group's
+                status = process.wait()
         finally:
-            _groups.discard(process.pid)
-            _signal(process.pid, signal.SIGKILL)  # the leader is not reaped yet, so the number is still the group's
-            status = process.wait()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return Ending(status, time.monotonic() - start, is_late)
 
 
-def _prepare() -> None:
+def _prepare(mask: Iterable[int]) -> None:
     """In the child, before the command: it ends with its worker, and has the signals of a new process."""
     end_with_parent(signal.SIGKILL)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDS:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @contextmanager
