@@ -1,7 +1,7 @@
 """Generated sources of the firmware, from the configuration, the layouts and the inventories. Pure functions."""
 
 from collections.abc import Iterable
-from itertools import chain, groupby
+from itertools import chain, cycle, groupby
 from typing import NamedTuple
 
 from gcpt.checkpoint import extended, layouts
@@ -408,14 +408,15 @@ def _page(number: int, bases: Iterable[int]) -> int | None:
 def _loads(numbers: list[int], bases: Iterable[int]) -> list[str]:
     """Load values of CSRs into a0 and a1 in turn, with one far_base for neighbours that no base register reaches."""
     loads = []
-    pages = [_page(number, bases) for number in numbers]
-    for i, (number, page) in enumerate(zip(numbers, pages, strict=True)):
-        starts, goes_on = page not in pages[:i][-1:], page in pages[i + 1 :][:1]
-        if page is None or (starts and not goes_on):
-            loads.append(f"    load_csr a{i % 2}, {number:#x}")
-        else:
-            start = f"    far_base {number:#x}\n" if starts else ""
-            loads.append(f"{start}    load_far a{i % 2}, {number:#x}")
+    registers = cycle(("a0", "a1"))
+    for page, group in groupby(numbers, lambda number: _page(number, bases)):
+        neighbours = list(group)
+        is_shared = page is not None and len(neighbours) > 1
+        load = "load_far" if is_shared else "load_csr"
+        lines = [f"    {load} {register}, {number:#x}" for number, register in zip(neighbours, registers, strict=False)]
+        if is_shared:
+            lines[0] = f"    far_base {neighbours[0]:#x}\n{lines[0]}"
+        loads += lines
     return loads
 
 
